@@ -1,0 +1,105 @@
+package alert
+
+import (
+	"slices"
+	"time"
+
+	"rollcall/internal/fleet"
+)
+
+// Action is what a wave needs.
+type Action int
+
+// The actions, from the most urgent to the least.
+const (
+	Wait       Action = iota // nothing until the step's time
+	Post                     // post the main message
+	PostPart                 // post a thread reply whose intent is recorded
+	Edit                     // edit the main message: there is more to tell
+	AddList                  // record the next thread reply that lists nodes
+	AddCallOut               // record the thread reply about nodes that did not become ready
+	Close                    // bring the main message to its final form; take no more like changes
+	Finish                   // nothing more will change
+)
+
+// Step is what a wave needs next, when, and why.
+type Step struct {
+	Action Action
+	At     time.Time // not before
+	Why    string    // for the log
+	Part   int       // for PostPart: index in Wave.Parts
+}
+
+// Part names of thread replies.
+const (
+	PartList  = "list"
+	PartStuck = "stuck"
+)
+
+// listAfter is how many unlisted nodes are worth a thread reply while the wave goes on: about
+// as many as fit one.
+const listAfter = 150
+
+// waveLife is how long a wave waits for nodes to become ready or to recover before its
+// messages are final.
+const waveLife = 72 * time.Hour
+
+// Next says what a wave needs: the steps that may be taken, in any order, each not before its
+// time. lastAdd is when the latest untold change was added to it, zero if that was before the
+// process began.
+func Next(w fleet.Wave, lastAdd, now time.Time, cfg Config) []Step {
+	if w.Main.TS == "" {
+		return []Step{{Action: Post, At: now, Why: "nobody was told of this wave yet"}}
+	}
+	var steps []Step
+	closed := !w.ClosedAt.IsZero()
+	expired := !now.Before(w.LastAt.Add(waveLife))
+	if w.Counts.Untold > 0 {
+		steps = append(steps, Step{Action: Edit, At: editAt(w, lastAdd), Why: "changes are untold"})
+	}
+	if i := slices.IndexFunc(w.Parts, func(p fleet.Message) bool { return p.TS == "" }); i >= 0 {
+		steps = append(steps, Step{Action: PostPart, At: now, Part: i, Why: "a reply is recorded but not posted"})
+	} else if listed(w) && w.Counts.Unlisted > 0 && (closed || w.Counts.Unlisted >= listAfter) {
+		steps = append(steps, Step{Action: AddList, At: now, Why: "nodes are not named yet"})
+	}
+	if !closed {
+		return append(steps, Step{Action: Close, At: closesAt(w, cfg), Why: "no like change for ALERT_WAVE_GAP, or ALERT_WAVE_MAX is over"})
+	}
+	if len(steps) > 0 {
+		return steps
+	}
+	if w.Counts.Pending == 0 || expired {
+		return []Step{{Action: Finish, At: now, Why: "every step of its nodes is told"}}
+	}
+	if w.Counts.Unready > 0 && !hasPart(w, PartStuck) {
+		steps = append(steps, Step{Action: AddCallOut, At: w.LastAt.Add(cfg.ReadyDeadline), Why: "nodes did not become ready in time"})
+	}
+	return append(steps, Step{Action: Finish, At: w.LastAt.Add(waveLife), Why: "its nodes had three days to become ready"})
+}
+
+// listed reports whether the wave's nodes are named in its thread rather than one by one.
+func listed(w fleet.Wave) bool {
+	return w.Counts.Members > maxInline
+}
+
+func hasPart(w fleet.Wave, part string) bool {
+	return slices.ContainsFunc(w.Parts, func(p fleet.Message) bool { return p.Part == part })
+}
+
+// editAt is when the main message may be edited next: never sooner than a second after the
+// last time, and the longer the wave lasts the less often (a tenth of its age, at most 10 s),
+// unless a pause in the changes says that they may be over. Slack permits about 50 edits a
+// minute in all (Tier 3).
+func editAt(w fleet.Wave, lastAdd time.Time) time.Time {
+	const least, most = time.Second, 10 * time.Second
+	spacing := min(max(w.Main.EditedAt.Sub(w.OpenedAt)/10, least), most)
+	pause := min(max(spacing/4, least), 2500*time.Millisecond)
+	at := w.Main.EditedAt.Add(spacing)
+	if quiet := lastAdd.Add(pause); quiet.Before(at) {
+		at = quiet
+	}
+	if soonest := w.Main.EditedAt.Add(least); at.Before(soonest) {
+		at = soonest
+	}
+	return at
+}

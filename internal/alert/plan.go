@@ -1,0 +1,172 @@
+// Package alert decides what a person is told, when, and why. Its functions are pure: they
+// take changes, waves and a moment, and return decisions and messages as data. They read no
+// clock, keep no state, and know neither Slack nor Kubernetes nor SQL.
+//
+// Plan gives each untold change to a wave, Next says what a wave needs next and when, and
+// Render says what its message reads.
+package alert
+
+import (
+	"slices"
+	"time"
+
+	"rollcall/internal/fleet"
+)
+
+// Config holds what the decisions depend on. Zero durations mean the defaults below.
+type Config struct {
+	WaveGap       time.Duration // ALERT_WAVE_GAP: a wave ends when no like change came for this long
+	WaveMax       time.Duration // ALERT_WAVE_MAX: and at the latest this long after it began
+	ReadyDeadline time.Duration // a node not ready by then is called out
+	CatchUpAfter  time.Duration // messages unposted for this long are merged into one
+	Labels        []string      // ALERT_LABELS: label keys shown on nodes
+	// Alerts selects the nodes that alert, ALERT_NODE_SELECTOR; nil means all.
+	Alerts func(labels map[string]string) bool
+}
+
+// The defaults of Config.
+const (
+	DefaultWaveGap       = 30 * time.Second
+	DefaultWaveMax       = 10 * time.Minute
+	DefaultReadyDeadline = 10 * time.Minute
+	DefaultCatchUpAfter  = 2 * time.Minute
+)
+
+// WithDefaults fills in what is zero.
+func (c Config) WithDefaults() Config {
+	c.WaveGap = orDefault(c.WaveGap, DefaultWaveGap)
+	c.WaveMax = orDefault(c.WaveMax, DefaultWaveMax)
+	c.ReadyDeadline = orDefault(c.ReadyDeadline, DefaultReadyDeadline)
+	c.CatchUpAfter = orDefault(c.CatchUpAfter, DefaultCatchUpAfter)
+	return c
+}
+
+func orDefault(d, def time.Duration) time.Duration {
+	if d == 0 {
+		return def
+	}
+	return d
+}
+
+// maxInline is how many nodes a message shows one by one. More become a table, and the names
+// go to the thread.
+const maxInline = 5
+
+// Plan decides to which wave each to-do belongs. live are the waves not done, oldest first.
+//
+// A step that follows one already told (ready after joined, recovered after not ready) goes to
+// that one's wave, whenever it happens. What happened in a gap goes to that gap's one message.
+// Any other change joins the open wave of its kind, or opens one. While Slack takes nothing,
+// everything merges into one catch-up.
+func Plan(todo []fleet.Todo, baseline bool, live []fleet.Wave, now time.Time, cfg Config) fleet.Plan {
+	p := fleet.Plan{Baseline: baseline, Add: map[int64][]int64{}, Extend: map[int64]bool{}}
+	catchUp := catchUpWave(todo, live, now, cfg, &p)
+
+	opened := map[fleet.WaveKind]int{} // index in p.New of the wave opened for a kind
+	away := map[int64]int{}            // and for a gap
+	// Where this plan put a node's first step, to put its second there too.
+	chosen := map[string]func(id int64){}
+	for _, t := range todo {
+		c := t.Change
+		if cfg.Alerts != nil && !cfg.Alerts(t.Node.Labels) {
+			p.Silence = append(p.Silence, c.ID)
+			continue
+		}
+		if t.StepWave != 0 {
+			p.Add[t.StepWave] = append(p.Add[t.StepWave], c.ID)
+			continue
+		}
+		if add, ok := chosen[c.NodeUID]; ok && (c.Kind == fleet.BecameReady || c.Kind == fleet.Recovered) {
+			add(c.ID)
+			continue
+		}
+		kind := fleet.WaveKind(c.Kind)
+		var add func(id int64)
+		if catchUp != 0 {
+			add = func(id int64) { p.Add[catchUp] = append(p.Add[catchUp], id) }
+			p.Extend[catchUp] = true
+		} else if w, ok := awayWave(live, c.GapID); ok {
+			add = func(id int64) { p.Add[w] = append(p.Add[w], id) }
+		} else if c.GapID != 0 {
+			i, ok := away[c.GapID]
+			if !ok {
+				i = len(p.New)
+				away[c.GapID] = i
+				p.New = append(p.New, fleet.NewWave{Kind: fleet.WaveAway, GapID: c.GapID, Closed: true})
+			}
+			add = func(id int64) { p.New[i].Changes = append(p.New[i].Changes, id) }
+		} else if w, ok := openWave(live, kind, now, cfg); ok {
+			add = func(id int64) { p.Add[w] = append(p.Add[w], id) }
+			p.Extend[w] = true
+		} else {
+			i, ok := opened[kind]
+			if !ok {
+				i = len(p.New)
+				opened[kind] = i
+				p.New = append(p.New, fleet.NewWave{Kind: kind})
+			}
+			add = func(id int64) { p.New[i].Changes = append(p.New[i].Changes, id) }
+		}
+		add(c.ID)
+		chosen[c.NodeUID] = add
+	}
+	return p
+}
+
+// awayWave returns the wave of a gap, as long as nobody has seen its message: a gap is told
+// in one.
+func awayWave(live []fleet.Wave, gap int64) (int64, bool) {
+	for _, w := range live {
+		if w.Gap != nil && w.Gap.ID == gap && w.Main.TS == "" {
+			return w.ID, true
+		}
+	}
+	return 0, false
+}
+
+// openWave returns the wave that still takes changes of a kind.
+func openWave(live []fleet.Wave, kind fleet.WaveKind, now time.Time, cfg Config) (int64, bool) {
+	for _, w := range slices.Backward(live) {
+		if w.Kind == kind && w.ClosedAt.IsZero() && now.Before(closesAt(w, cfg)) {
+			return w.ID, true
+		}
+	}
+	return 0, false
+}
+
+func closesAt(w fleet.Wave, cfg Config) time.Time {
+	gap, most := w.LastAt.Add(cfg.WaveGap), w.OpenedAt.Add(cfg.WaveMax)
+	if gap.Before(most) {
+		return gap
+	}
+	return most
+}
+
+// catchUpWave returns the wave that takes everything because Slack has taken nothing for too
+// long, and 0 while messages go through. It plans the merge of the waves that wait.
+func catchUpWave(todo []fleet.Todo, live []fleet.Wave, now time.Time, cfg Config, p *fleet.Plan) int64 {
+	var into *fleet.Wave
+	var from []int64
+	for i := range live {
+		w := &live[i]
+		if w.Main.TS != "" || w.Kind == fleet.WaveBaseline {
+			continue
+		}
+		switch {
+		case into == nil:
+			if now.Sub(w.OpenedAt) < cfg.CatchUpAfter {
+				return 0
+			}
+			into = w
+		case !w.Main.Tried: // of one that was tried, Slack may have the message
+			from = append(from, w.ID)
+		}
+	}
+	if into == nil || len(from) == 0 && len(todo) == 0 {
+		return 0
+	}
+	if into.Kind != fleet.WaveCatchUp || len(from) > 0 {
+		p.Merge = &fleet.Merge{Into: into.ID, From: from}
+	}
+	return into.ID
+}

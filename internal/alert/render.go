@@ -1,0 +1,628 @@
+package alert
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"rollcall/internal/fleet"
+)
+
+// maxRows is how many groups a table shows; a phone shows about that many at once.
+const maxRows = 12
+
+// Render says what a wave's main message reads. baseline groups are the live nodes, used by
+// WaveBaseline only.
+func Render(w fleet.Wave, totals fleet.Totals, baseline []fleet.Group, now time.Time, cfg Config) Message {
+	m := Message{Kind: w.Kind, Nodes: len(w.Members), Footer: footer(w, totals)}
+	switch w.Kind {
+	case fleet.WaveBaseline:
+		m.Nodes = totals.Nodes
+		m.Icon, m.Headline = "📋", fmt.Sprintf("Rollcall is watching %s: %s, %d ready", w.Cluster, nodes(totals.Nodes), totals.Ready)
+		m.Table = GroupTable(baseline)
+		m.Lines = append(m.Lines, line("From now on nodes that join, become ready, go not ready or leave are told here."))
+		m.Footer = nil
+	case fleet.WaveJoined:
+		renderJoined(&m, w)
+	case fleet.WaveReady:
+		m.Icon, m.Headline = "🟢", fmt.Sprintf("%s: %s became ready", w.Cluster, nodes(len(w.Members)))
+	case fleet.WaveNotReady:
+		renderNotReady(&m, w)
+	case fleet.WaveRecovered:
+		m.Icon, m.Headline = "🟢", fmt.Sprintf("%s: %s recovered", w.Cluster, nodes(len(w.Members)))
+	case fleet.WaveRemoved:
+		m.Icon, m.Headline = "⚪", fmt.Sprintf("%s: %s left", w.Cluster, nodes(len(w.Members)))
+	case fleet.WaveSurge, fleet.WaveCreep:
+		renderGrowth(&m, w, totals)
+	default: // away, catch-up
+		renderSummary(&m, w)
+	}
+	if len(w.Members) > maxInline {
+		m.Table = GroupTable(Groups(w.Members))
+		m.Lines = append(m.Lines, statistics(w)...)
+		m.Lines = append(m.Lines, line("All names are in the thread."))
+	} else {
+		for _, member := range w.Members {
+			m.Cards = append(m.Cards, card(member, w.Kind, cfg))
+		}
+	}
+	m.Lines = append(m.Lines, unknowable(w)...)
+	m.Text = m.Headline
+	if len(w.Members) == 1 {
+		m.Text = fmt.Sprintf("%s: %s", m.Headline, oneLine(w.Members[0], w.Kind))
+	} else if len(w.Members) > 1 {
+		m.Text = fmt.Sprintf("%s (%s)", m.Headline, typesInShort(Groups(w.Members)))
+	}
+	return m
+}
+
+func footer(w fleet.Wave, t fleet.Totals) Line { return line(Count(w.Cluster, t)) }
+
+// Count says how many nodes a cluster has: "prod: 45 nodes, 43 ready".
+func Count(cluster string, t fleet.Totals) string {
+	s := fmt.Sprintf("%s: %s, %d ready", cluster, nodes(t.Nodes), t.Ready)
+	if t.Cordoned > 0 {
+		s += fmt.Sprintf(", %d cordoned", t.Cordoned)
+	}
+	return s
+}
+
+func renderJoined(m *Message, w fleet.Wave) {
+	ready, gone := 0, 0
+	for _, member := range w.Members {
+		if _, ok := member.Step(fleet.BecameReady); ok {
+			ready++
+		} else if !member.RemovedAt.IsZero() {
+			gone++
+		}
+	}
+	m.Icon, m.Headline = "🟢", fmt.Sprintf("%s: %s joined", w.Cluster, nodes(len(w.Members)))
+	switch {
+	case ready == len(w.Members) && ready > 1:
+		m.Headline += ", all ready"
+	case ready == len(w.Members):
+		m.Headline += ", ready"
+	case gone > 0:
+		m.Headline += fmt.Sprintf(", %d ready, %d left before that", ready, gone)
+	default:
+		m.Icon = "🟡"
+		m.Headline += fmt.Sprintf(", %d ready", ready)
+	}
+}
+
+func renderNotReady(m *Message, w fleet.Wave) {
+	back, gone := 0, 0
+	for _, member := range w.Members {
+		if _, ok := recovery(member); ok {
+			back++
+		} else if !member.RemovedAt.IsZero() {
+			gone++
+		}
+	}
+	n := len(w.Members)
+	switch {
+	case back == n && n == 1:
+		m.Icon, m.Headline = "🟢", fmt.Sprintf("%s: 1 node was not ready and recovered", w.Cluster)
+	case back == n:
+		m.Icon, m.Headline = "🟢", fmt.Sprintf("%s: %s were not ready, all recovered", w.Cluster, nodes(n))
+	case back+gone == n:
+		m.Icon, m.Headline = "⚪", fmt.Sprintf("%s: %s not ready, %d recovered, %d left", w.Cluster, nodes(n), back, gone)
+	case back+gone > 0:
+		m.Icon, m.Headline = "🔴", fmt.Sprintf("%s: %s not ready, %d recovered, %d left", w.Cluster, nodes(n), back, gone)
+	default:
+		m.Icon, m.Headline = "🔴", fmt.Sprintf("%s: %s not ready", w.Cluster, nodes(n))
+	}
+}
+
+// recovery returns the recovery that follows the member's last not-ready step.
+func recovery(m fleet.Member) (fleet.Change, bool) {
+	down, ok := m.Step(fleet.WentUnready)
+	if !ok {
+		return fleet.Change{}, false
+	}
+	up, ok := m.Step(fleet.Recovered)
+	return up, ok && up.Occurrence >= down.Occurrence
+}
+
+func renderSummary(m *Message, w fleet.Wave) {
+	count := map[fleet.ChangeKind]int{}
+	for _, member := range w.Members {
+		for _, kind := range []fleet.ChangeKind{fleet.Joined, fleet.BecameReady, fleet.WentUnready, fleet.Recovered, fleet.Removed} {
+			if _, ok := member.Step(kind); ok {
+				count[kind]++
+			}
+		}
+	}
+	var what []string
+	for _, part := range []struct {
+		kind fleet.ChangeKind
+		form string
+	}{{fleet.Joined, "+%d"}, {fleet.Removed, "−%d"}, {fleet.WentUnready, "%d went not ready"}, {fleet.Recovered, "%d recovered"}} {
+		if n := count[part.kind]; n > 0 {
+			what = append(what, fmt.Sprintf(part.form, n))
+		}
+	}
+	if n := count[fleet.BecameReady]; n > 0 && count[fleet.Joined] == 0 {
+		what = append(what, fmt.Sprintf("%d became ready", n))
+	}
+	why, from, until := "while Slack could not be reached", w.OpenedAt, w.LastAt
+	if w.Gap != nil {
+		why, from, until = "while I was away", w.Gap.From, w.Gap.Until
+		if w.Gap.Cause != "" && w.Gap.Cause != "restart" {
+			why = "while the watch was interrupted"
+		}
+	}
+	m.Icon = "📋"
+	m.Headline = fmt.Sprintf("%s: %s %s: %s", w.Cluster, why, clockSpan(from, until), strings.Join(what, " "))
+}
+
+// clockSpan is a span in UTC for the one line that Slack cannot show in each reader's zone.
+func clockSpan(from, until time.Time) string {
+	from, until = from.UTC(), until.UTC()
+	form := "15:04"
+	if until.Sub(from) < time.Minute {
+		form = "15:04:05"
+	}
+	if from.YearDay() != until.YearDay() || from.Year() != until.Year() {
+		return from.Format("2 Jan "+form) + " – " + until.Format("2 Jan "+form) + " UTC"
+	}
+	return from.Format(form) + "–" + until.Format(form) + " UTC"
+}
+
+func renderGrowth(m *Message, w fleet.Wave, t fleet.Totals) {
+	g := w.Growth
+	if g == nil {
+		g = &fleet.Growth{To: t.Nodes}
+	}
+	m.Nodes = g.To - g.From
+	if w.Kind == fleet.WaveSurge {
+		m.Icon, m.Headline = "🚨", fmt.Sprintf("%s: surge, %d more nodes in %s (%d → %d)", w.Cluster, g.To-g.From, Duration(g.Over), g.From, g.To)
+		m.Lines = append(m.Lines, line(fmt.Sprintf("Usual growth in such a span, over the last day: %d at most.", g.Usual)))
+		return
+	}
+	m.Icon, m.Headline = "📈", fmt.Sprintf("%s: creep, %d nodes, up from %d in %s", w.Cluster, g.To, g.From, Duration(g.Over))
+	m.Lines = append(m.Lines, line("The cluster grows slowly and does not shrink again. The next step of this size is told too."))
+}
+
+// card shows one node of a small wave.
+func card(m fleet.Member, kind fleet.WaveKind, cfg Config) Card {
+	c := Card{Name: m.Node.Name, Lines: []Line{line(attributes(m.Node))}}
+	if l := labels(m.Node, cfg.Labels); l != "" {
+		c.Lines = append(c.Lines, line(l))
+	}
+	return Card{Name: c.Name, Lines: append(c.Lines, story(m, kind)...)}
+}
+
+// attributes lists what kind of machine a node is; what labels do not tell is said to be
+// unknown.
+func attributes(n fleet.Node) string {
+	parts := []string{or(n.InstanceType, "instance type unknown"), or(n.CapacityType, "capacity type unknown"), or(n.Zone, "zone unknown")}
+	if n.Pool == "" {
+		parts = append(parts, "pool unknown")
+	} else {
+		parts = append(parts, "pool "+n.Pool)
+	}
+	return strings.Join(append(parts, or(n.Arch, "architecture unknown")), " · ")
+}
+
+func or(s, unknown string) string {
+	if s == "" {
+		return unknown
+	}
+	return s
+}
+
+// shownAnyway are the words for ALERT_LABELS that stand for what each card shows already.
+var shownAnyway = []string{"zone", "pool", "capacity type", "capacity", "arch"}
+
+func labels(n fleet.Node, keys []string) string {
+	var parts []string
+	for _, k := range keys {
+		if v, ok := n.Labels[k]; ok && !slices.Contains(shownAnyway, k) {
+			parts = append(parts, k+"="+v)
+		}
+	}
+	return strings.Join(parts, " · ")
+}
+
+// story tells the steps of a node's life that the wave knows, for its card.
+func story(m fleet.Member, kind fleet.WaveKind) []Line {
+	var lines []Line
+	joined, hasJoined := m.Step(fleet.Joined)
+	ready, hasReady := m.Step(fleet.BecameReady)
+	down, hasDown := m.Step(fleet.WentUnready)
+	up, hasUp := m.Step(fleet.Recovered)
+	left, hasLeft := m.Step(fleet.Removed)
+	if hasJoined {
+		l := line("joined ", joined.At)
+		if hasReady {
+			l = append(l, line(", ready after "+Duration(ready.At.Sub(joined.At)))...)
+		} else if m.RemovedAt.IsZero() {
+			l = append(l, line(", not ready yet")...)
+		} else if !hasLeft {
+			l = append(l, line(", left before it was ready")...)
+		}
+		lines = append(lines, l)
+	} else if hasReady {
+		lines = append(lines, line("ready since ", ready.At, after(", ", ready.At.Sub(m.Node.CreatedAt), " after it was created", m.Node.CreatedAt)))
+	}
+	if hasDown {
+		l := line("not ready since ", down.At)
+		if down.Proof == fleet.ProofNone {
+			l = line("went not ready between ", down.NotBefore, " and ", down.At)
+		}
+		back, isBack := recovery(m)
+		switch {
+		case isBack && down.Proof == fleet.ProofNone:
+			l = append(l, line(", recovered ", back.At)...)
+		case isBack:
+			l = line("not ready from ", down.At, ", recovered after "+Duration(back.At.Sub(down.At)))
+		case !m.RemovedAt.IsZero() && !hasLeft:
+			l = append(l, line(", then it left")...)
+		}
+		lines = append(lines, l)
+		if why := reason(m, down); why != "" && !isBack {
+			lines = append(lines, line(why))
+		}
+	} else if hasUp {
+		lines = append(lines, line("ready again since ", up.At))
+	}
+	if hasLeft {
+		lines = append(lines, lifetime(m, left))
+		if why := Cause(m.Evidence, m.Node.UID); why != "" {
+			lines = append(lines, line(why))
+		}
+	}
+	return lines
+}
+
+func after(before string, d time.Duration, text string, known time.Time) string {
+	if known.IsZero() {
+		return ""
+	}
+	return before + Duration(d) + text
+}
+
+// maxReason bounds the free text of a condition on a card, in runes.
+const maxReason = 200
+
+func reason(m fleet.Member, down fleet.Change) string {
+	s := down.Reason
+	if m.Node.Ready.Status != fleet.Ready && m.Node.Ready.Message != "" && m.Node.Ready.Reason == down.Reason {
+		s += ": " + m.Node.Ready.Message
+	}
+	return Clip(strings.TrimPrefix(s, ": "), maxReason)
+}
+
+func lifetime(m fleet.Member, left fleet.Change) Line {
+	born := m.Node.CreatedAt
+	if j, ok := m.Step(fleet.Joined); ok && born.IsZero() {
+		born = j.At
+	}
+	if left.Proof == fleet.ProofNone {
+		l := line("left between ", left.NotBefore, " and ", left.At)
+		if !born.IsZero() {
+			l = append(l, line(fmt.Sprintf(", lived %s to %s", Duration(max(0, left.NotBefore.Sub(born))), Duration(left.At.Sub(born))))...)
+		}
+		return l
+	}
+	l := line("left ", left.At)
+	if !born.IsZero() {
+		l = append(l, line(", lived "+Duration(left.At.Sub(born)))...)
+	}
+	return l
+}
+
+// oneLine sums up a single node for the notification.
+func oneLine(m fleet.Member, kind fleet.WaveKind) string {
+	n := m.Node
+	s := n.Name
+	switch kind {
+	case fleet.WaveJoined, fleet.WaveReady, fleet.WaveRemoved:
+		s += fmt.Sprintf(" (%s, %s, %s)", or(n.InstanceType, "type unknown"), or(n.CapacityType, "capacity unknown"), or(n.Zone, "zone unknown"))
+	}
+	if joined, ok := m.Step(fleet.Joined); ok {
+		if ready, ok := m.Step(fleet.BecameReady); ok {
+			s += ", ready after " + Duration(ready.At.Sub(joined.At))
+		}
+	}
+	if down, ok := m.Step(fleet.WentUnready); ok {
+		if up, ok := recovery(m); ok {
+			s += ", recovered after " + Duration(up.At.Sub(down.At))
+		} else if down.Reason != "" {
+			s += ", " + down.Reason
+		}
+	}
+	if left, ok := m.Step(fleet.Removed); ok {
+		if left.Proof != fleet.ProofNone && !n.CreatedAt.IsZero() {
+			s += ", lived " + Duration(left.At.Sub(n.CreatedAt))
+		}
+		if why := Cause(m.Evidence, n.UID); why != "" {
+			s += ", " + why
+		}
+	}
+	return s
+}
+
+// statistics are the sentences that a large wave has instead of cards.
+func statistics(w fleet.Wave) []Line {
+	var toReady, lived, down []time.Duration
+	causes := map[string]int{}
+	var unproven, notReady int
+	for _, m := range w.Members {
+		joined, hasJoined := m.Step(fleet.Joined)
+		if ready, ok := m.Step(fleet.BecameReady); ok && hasJoined {
+			toReady = append(toReady, ready.At.Sub(joined.At))
+		}
+		if d, ok := m.Step(fleet.WentUnready); ok {
+			if up, ok := recovery(m); ok && d.Proof != fleet.ProofNone {
+				down = append(down, up.At.Sub(d.At))
+			} else if !ok {
+				notReady++
+				if d.Reason != "" {
+					causes[d.Reason]++
+				}
+			}
+		}
+		if left, ok := m.Step(fleet.Removed); ok {
+			if left.Proof == fleet.ProofNone {
+				unproven++
+			} else if !m.Node.CreatedAt.IsZero() {
+				lived = append(lived, left.At.Sub(m.Node.CreatedAt))
+			}
+			if why := Cause(m.Evidence, m.Node.UID); why != "" {
+				causes[why]++
+			}
+		}
+	}
+	var lines []Line
+	add := func(form string, ds []time.Duration) {
+		if len(ds) == 0 {
+			return
+		}
+		slices.Sort(ds)
+		lines = append(lines, line(fmt.Sprintf(form, Duration(ds[len(ds)/2]), Duration(ds[0]), Duration(ds[len(ds)-1]))))
+	}
+	add("Ready after %s in the middle (%s to %s).", toReady)
+	add("Recovered after %s in the middle (%s to %s).", down)
+	add("Lived %s in the middle (%s to %s).", lived)
+	if unproven > 0 {
+		lines = append(lines, line(fmt.Sprintf("When %s left is not recorded.", nodes(unproven))))
+	}
+	if len(causes) > 0 {
+		lines = append(lines, line("Why: "+counted(causes)+"."))
+	}
+	return lines
+}
+
+// counted lists what a map counts, most first, at most five.
+func counted(counts map[string]int) string {
+	keys := slices.SortedFunc(mapKeys(counts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
+	})
+	var parts []string
+	for i, k := range keys {
+		if i == maxInline {
+			parts = append(parts, fmt.Sprintf("%d other causes", len(keys)-i))
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%d %s", counts[k], Clip(k, 100)))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func mapKeys(m map[string]int) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// unknowable says what nobody can know about a gap.
+func unknowable(w fleet.Wave) []Line {
+	g := w.Gap
+	if g == nil || !g.Missed {
+		return nil
+	}
+	switch {
+	case g.EventsFrom.IsZero():
+		return []Line{line("Events could not be read: nodes that came and went in that time are not known.")}
+	case g.EventsFrom.Sub(g.From) > time.Minute:
+		return []Line{line("Kubernetes keeps no events from before ", g.EventsFrom, ": nodes that came and went earlier left no trace.")}
+	}
+	return nil
+}
+
+// List says what a thread reply reads that names the given members of a wave; n is the first
+// one's number in the wave, from 1.
+func List(w fleet.Wave, members []fleet.Member, n int) Message {
+	m := Message{Kind: PartList, Nodes: len(members), Icon: "📋", Table: &Table{}}
+	m.Headline = fmt.Sprintf("Nodes %d–%d of %d", n, n+len(members)-1, len(w.Members))
+	m.Text = fmt.Sprintf("%s: nodes %d–%d of %d", w.Cluster, n, n+len(members)-1, len(w.Members))
+	index := map[fleet.Group]int{}
+	for _, member := range members {
+		g := groupOf(member.Node)
+		i, ok := index[g]
+		if !ok {
+			i = len(m.Table.Rows)
+			index[g] = i
+			m.Table.Rows = append(m.Table.Rows, []string{attributes(member.Node)})
+			m.Table.Names = append(m.Table.Names, nil)
+		}
+		name := member.Node.Name
+		if w.Kind == fleet.WaveAway || w.Kind == fleet.WaveCatchUp {
+			name += "  " + stepsInShort(member)
+		}
+		m.Table.Names[i] = append(m.Table.Names[i], name)
+	}
+	return m
+}
+
+func stepsInShort(m fleet.Member) string {
+	var parts []string
+	for _, s := range []struct {
+		kind fleet.ChangeKind
+		text string
+	}{{fleet.Joined, "joined"}, {fleet.BecameReady, "ready"}, {fleet.WentUnready, "not ready"}, {fleet.Recovered, "recovered"}, {fleet.Removed, "left"}} {
+		if _, ok := m.Step(s.kind); ok {
+			parts = append(parts, s.text)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Stuck says what the thread reply reads about nodes of a wave that did not become ready, and
+// whether there are any.
+func Stuck(w fleet.Wave, cfg Config) (Message, bool) {
+	var names []string
+	for _, m := range w.Members {
+		_, joined := m.Step(fleet.Joined)
+		_, ready := m.Step(fleet.BecameReady)
+		if joined && !ready && m.RemovedAt.IsZero() {
+			why := cmp.Or(m.Node.Ready.Message, m.Node.Ready.Reason, "no Ready condition")
+			names = append(names, m.Node.Name+": "+Clip(why, maxReason))
+		}
+	}
+	if len(names) == 0 {
+		return Message{}, false
+	}
+	m := Message{Kind: PartStuck, Nodes: len(names), Icon: "🔴", Broad: true}
+	m.Headline = fmt.Sprintf("%s: %s not ready %s after joining", w.Cluster, nodes(len(names)), Duration(cfg.ReadyDeadline))
+	m.Text = m.Headline
+	if len(names) == 1 {
+		m.Text += ": " + names[0]
+	}
+	const most = 20
+	for _, n := range names[:min(most, len(names))] {
+		m.Lines = append(m.Lines, line("• "+n))
+	}
+	if len(names) > most {
+		m.Lines = append(m.Lines, line(fmt.Sprintf("and %d more", len(names)-most)))
+	}
+	return m, true
+}
+
+func groupOf(n fleet.Node) fleet.Group {
+	return fleet.Group{InstanceType: n.InstanceType, CapacityType: n.CapacityType, Zone: n.Zone, Pool: n.Pool, Arch: n.Arch}
+}
+
+// Groups counts members that are alike, the largest group first.
+func Groups(members []fleet.Member) []fleet.Group {
+	count := map[fleet.Group]int{}
+	for _, m := range members {
+		count[groupOf(m.Node)]++
+	}
+	groups := make([]fleet.Group, 0, len(count))
+	for g, n := range count {
+		g.Nodes = n
+		groups = append(groups, g)
+	}
+	slices.SortFunc(groups, func(a, b fleet.Group) int {
+		return cmp.Or(cmp.Compare(b.Nodes, a.Nodes), cmp.Compare(a.InstanceType, b.InstanceType), cmp.Compare(a.CapacityType, b.CapacityType),
+			cmp.Compare(a.Zone, b.Zone), cmp.Compare(a.Pool, b.Pool), cmp.Compare(a.Arch, b.Arch))
+	})
+	return groups
+}
+
+// GroupTable shows groups, the largest first as given, leaving out columns in which nothing is known.
+func GroupTable(groups []fleet.Group) *Table {
+	if len(groups) == 0 {
+		return nil
+	}
+	t := &Table{Head: []string{"Nodes", "Type", "Capacity"}}
+	zones := slices.ContainsFunc(groups, func(g fleet.Group) bool { return g.Zone != "" })
+	pools := slices.ContainsFunc(groups, func(g fleet.Group) bool { return g.Pool != "" })
+	if zones {
+		t.Head = append(t.Head, "Zone")
+	}
+	if pools {
+		t.Head = append(t.Head, "Pool")
+	}
+	rest, restNodes := 0, 0
+	for i, g := range groups {
+		if i >= maxRows {
+			rest++
+			restNodes += g.Nodes
+			continue
+		}
+		row := []string{fmt.Sprint(g.Nodes), or(g.InstanceType, fleet.Unknown), or(g.CapacityType, fleet.Unknown)}
+		if zones {
+			row = append(row, or(g.Zone, fleet.Unknown))
+		}
+		if pools {
+			row = append(row, or(g.Pool, fleet.Unknown))
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	if rest > 0 {
+		row := []string{fmt.Sprint(restNodes), fmt.Sprintf("in %d more groups", rest)}
+		for len(row) < len(t.Head) {
+			row = append(row, "…")
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
+}
+
+// typesInShort names the largest groups for the notification.
+func typesInShort(groups []fleet.Group) string {
+	count := map[string]int{}
+	for _, g := range groups {
+		count[strings.TrimSpace(or(g.InstanceType, "type unknown")+" "+g.CapacityType)] += g.Nodes
+	}
+	keys := slices.SortedFunc(mapKeys(count), func(a, b string) int {
+		return cmp.Or(cmp.Compare(count[b], count[a]), cmp.Compare(a, b))
+	})
+	var parts []string
+	for i, k := range keys {
+		if i == 3 {
+			parts = append(parts, "…")
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%d× %s", count[k], k))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func nodes(n int) string {
+	if n == 1 {
+		return "1 node"
+	}
+	return fmt.Sprintf("%d nodes", n)
+}
+
+// Clip cuts s to at most n runes, ending in … if it cut.
+func Clip(s string, n int) string {
+	r := []rune(s)
+	if len(r) <= n {
+		return s
+	}
+	return string(r[:n-1]) + "…"
+}
+
+// Duration shows a duration in its two largest units: 41 s, 3 m 10 s, 3 h 12 m, 2 d 4 h.
+func Duration(d time.Duration) string {
+	d = max(d, 0).Round(time.Second)
+	units := []struct {
+		name string
+		size time.Duration
+	}{{"d", 24 * time.Hour}, {"h", time.Hour}, {"m", time.Minute}, {"s", time.Second}}
+	for i, u := range units {
+		if d < u.size {
+			continue
+		}
+		s := fmt.Sprintf("%d %s", d/u.size, u.name)
+		if i+1 < len(units) {
+			if rest := (d % u.size) / units[i+1].size; rest > 0 {
+				s += fmt.Sprintf(" %d %s", rest, units[i+1].name)
+			}
+		}
+		return s
+	}
+	return "0 s"
+}

@@ -1,0 +1,145 @@
+package fleet
+
+import (
+	"math"
+	"time"
+)
+
+// Fingerprint hashes everything the ledger keeps of a node, and nothing that a heartbeat
+// touches: two looks at a node with equal fingerprints need no write. It is stable across
+// processes, because the ledger stores it.
+//
+// Every heartbeat of every node comes through here, so it allocates nothing.
+func Fingerprint(n *Node) uint64 {
+	h := newHash
+	h = h.text(n.Name).text(n.ProviderID).text(n.KubeletVersion).text(n.Arch).text(n.OS)
+	h = h.text(string(n.Ready.Status)).text(n.Ready.Reason).number(n.Ready.Since.Unix())
+	cordoned := int64(0)
+	if n.Cordoned {
+		cordoned = 1
+	}
+	h = h.number(cordoned)
+	for _, r := range [...]*Resources{&n.Capacity, &n.Allocatable} {
+		h = h.number(r.MilliCPU).number(r.Memory).number(r.Pods)
+	}
+	for i := range n.Taints {
+		t := &n.Taints[i]
+		h = h.text(t.Key).text(t.Value).text(t.Effect)
+	}
+	sum := uint64(h)
+	// Labels come in no order: each is hashed by itself and the hashes are added.
+	for k, v := range n.Labels {
+		sum += uint64(newHash.text(k).text(v))
+	}
+	return sum
+}
+
+// hash is FNV-1a, 64 bit: hash/fnv would copy each string to the heap.
+type hash uint64
+
+const newHash hash = 14695981039346656037
+
+// text adds s and an end mark, so that "ab","c" and "a","bc" differ.
+func (h hash) text(s string) hash {
+	for i := range len(s) {
+		h = (h ^ hash(s[i])) * 1099511628211
+	}
+	return h * 1099511628211
+}
+
+func (h hash) number(v int64) hash {
+	for range 8 {
+		h = (h ^ hash(v&0xff)) * 1099511628211
+		v >>= 8
+	}
+	return h
+}
+
+// First returns what a node seen for the first time has behind it: it joined, and is ready
+// already or not. seen is the moment of the look.
+func First(n Node, seen time.Time) Observation {
+	at, proof := n.CreatedAt, ProofObject
+	if at.IsZero() {
+		at, proof = seen, ProofWatch
+	}
+	o := Observation{Node: n, Known: Remember(&n, Known{})}
+	o.Changes = append(o.Changes, change(&n, Joined, 1, at, proof))
+	if n.Ready.Status == Ready {
+		o.Changes = append(o.Changes, becameReady(&n, seen))
+	}
+	return o
+}
+
+// Diff compares a look at a node with what was known of it. It returns false when there is
+// nothing to record. A Ready condition whose last transition moved although its status is the
+// same went away and came back between two looks: both steps are reported, the first with
+// ProofNone.
+func Diff(old Known, n Node, seen time.Time) (Observation, bool) {
+	now := Remember(&n, old)
+	if now.Fingerprint == old.Fingerprint {
+		return Observation{}, false
+	}
+	o := Observation{Node: n}
+	is, was := n.Ready.Status == Ready, old.Status == Ready
+	flapped := is && was && now.ReadySince > old.ReadySince
+	if was && (!is || flapped) {
+		now.Unready++
+		c := change(&n, WentUnready, int(now.Unready), n.Ready.Since, ProofObject)
+		c.Reason = n.Ready.Reason
+		if flapped {
+			c.Reason, c.Proof, c.NotBefore = "", ProofNone, time.Unix(old.ReadySince, 0).UTC()
+		} else if c.At.IsZero() {
+			c.At, c.Proof = seen, ProofWatch
+		}
+		o.Changes = append(o.Changes, c)
+	}
+	if is && (!was || flapped) {
+		c := becameReady(&n, seen)
+		if old.EverReady {
+			c.Kind, c.Occurrence = Recovered, int(now.Unready)
+		}
+		o.Changes = append(o.Changes, c)
+	}
+	if n.Cordoned != old.Cordoned {
+		kind := Uncordoned
+		if n.Cordoned {
+			kind = Cordoned
+			now.Cordons++
+		}
+		o.Changes = append(o.Changes, change(&n, kind, max(1, int(now.Cordons)), seen, ProofWatch))
+	}
+	o.Known = now
+	return o, true
+}
+
+// Gone returns the end of a node's life, seen at the moment given.
+func Gone(n Node, old Known, seen time.Time) Observation {
+	return Observation{Node: n, Known: old, Changes: []Change{change(&n, Removed, 1, seen, ProofWatch)}}
+}
+
+// Remember returns what to keep in memory of a node, given what was known before.
+func Remember(n *Node, old Known) Known {
+	k := old
+	k.Fingerprint = Fingerprint(n)
+	k.Status = n.Ready.Status
+	k.ReadySince = 0
+	if !n.Ready.Since.IsZero() {
+		k.ReadySince = n.Ready.Since.Unix()
+	}
+	k.EverReady = old.EverReady || n.Ready.Status == Ready
+	k.Cordoned = n.Cordoned
+	k.Unready = min(k.Unready, math.MaxUint16-1)
+	k.Cordons = min(k.Cordons, math.MaxUint16-1)
+	return k
+}
+
+func becameReady(n *Node, seen time.Time) Change {
+	if n.Ready.Since.IsZero() {
+		return change(n, BecameReady, 1, seen, ProofWatch)
+	}
+	return change(n, BecameReady, 1, n.Ready.Since, ProofObject)
+}
+
+func change(n *Node, kind ChangeKind, occurrence int, at time.Time, proof Proof) Change {
+	return Change{Cluster: n.Cluster, NodeUID: n.UID, NodeName: n.Name, Kind: kind, Occurrence: occurrence, At: at, Proof: proof}
+}

@@ -1,0 +1,195 @@
+package fleet
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+)
+
+var (
+	born = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	seen = born.Add(time.Hour)
+)
+
+func sample() Node {
+	return Node{
+		Cluster: "prod", UID: "u1", Name: "n1", ProviderID: "aws:///z/i", KubeletVersion: "v1.36.3", Arch: "amd64", OS: "linux",
+		Labels:   map[string]string{"a": "1", "b": "2"},
+		Taints:   []Taint{{Key: "k", Value: "v", Effect: "NoSchedule"}},
+		Capacity: Resources{4000, 16 << 30, 58}, Allocatable: Resources{3900, 15 << 30, 58},
+		Ready:     Condition{Status: Ready, Reason: "KubeletReady", Message: "fine", Since: born.Add(30 * time.Second)},
+		CreatedAt: born,
+	}
+}
+
+func TestFingerprint(t *testing.T) {
+	base := sample()
+	want := Fingerprint(&base)
+	same := sample()
+	same.Labels = map[string]string{"b": "2", "a": "1"}
+	same.Ready.Message = "posting ready status" // changes with every kubelet's mood, and is no step of a life
+	same.Zone = "derived from labels"
+	if Fingerprint(&same) != want {
+		t.Error("a look without a difference has another fingerprint")
+	}
+	// The ledger stores it: another build must compute the same.
+	if const1 := uint64(0xa66c81b31f91a60a); want != const1 {
+		t.Errorf("the fingerprint is %#x, was %#x: after an update every node would be written again", want, const1)
+	}
+	for name, change := range map[string]func(*Node){
+		"name":        func(n *Node) { n.Name = "n2" },
+		"provider id": func(n *Node) { n.ProviderID = "" },
+		"kubelet":     func(n *Node) { n.KubeletVersion = "v1.36.4" },
+		"arch":        func(n *Node) { n.Arch = "arm64" },
+		"os":          func(n *Node) { n.OS = "windows" },
+		"label value": func(n *Node) { n.Labels = map[string]string{"a": "1", "b": "3"} },
+		"label gone":  func(n *Node) { n.Labels = map[string]string{"a": "1"} },
+		"label swap":  func(n *Node) { n.Labels = map[string]string{"a": "2", "b": "1"} },
+		"label edges": func(n *Node) { n.Labels = map[string]string{"a1": "", "b": "2"} },
+		"taint":       func(n *Node) { n.Taints[0].Effect = "NoExecute" },
+		"no taint":    func(n *Node) { n.Taints = nil },
+		"capacity":    func(n *Node) { n.Capacity.MilliCPU++ },
+		"allocatable": func(n *Node) { n.Allocatable.Pods-- },
+		"swapped":     func(n *Node) { n.Capacity, n.Allocatable = n.Allocatable, n.Capacity },
+		"cordon":      func(n *Node) { n.Cordoned = true },
+		"status":      func(n *Node) { n.Ready.Status = ReadyUnknown },
+		"reason":      func(n *Node) { n.Ready.Reason = "Other" },
+		"since":       func(n *Node) { n.Ready.Since = n.Ready.Since.Add(time.Second) },
+	} {
+		n := sample()
+		if change(&n); Fingerprint(&n) == want {
+			t.Errorf("%s: the fingerprint does not see it", name)
+		}
+	}
+	if allocs := testing.AllocsPerRun(100, func() { Fingerprint(&base) }); allocs != 0 {
+		t.Errorf("%v allocations per fingerprint, want none", allocs)
+	}
+}
+
+// steps shows changes in one line each.
+func steps(cs []Change) []string {
+	var out []string
+	for _, c := range cs {
+		s := fmt.Sprintf("%s#%d at %s by %s", c.Kind, c.Occurrence, c.At.Sub(born), c.Proof)
+		if !c.NotBefore.IsZero() {
+			s += fmt.Sprintf(" not before %s", c.NotBefore.Sub(born))
+		}
+		if c.Reason != "" {
+			s += " (" + c.Reason + ")"
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+func TestFirst(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*Node)
+		want   []string
+	}{
+		{"ready", func(*Node) {}, []string{"joined#1 at 0s by object", "ready#1 at 30s by object"}},
+		{"not ready yet", func(n *Node) { n.Ready = Condition{Status: ReadyUnknown} }, []string{"joined#1 at 0s by object"}},
+		{"without a creation time", func(n *Node) { n.CreatedAt = time.Time{}; n.Ready.Since = time.Time{} },
+			[]string{"joined#1 at 1h0m0s by watch", "ready#1 at 1h0m0s by watch"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			n := sample()
+			tt.change(&n)
+			o := First(n, seen)
+			if got := steps(o.Changes); !slices.Equal(got, tt.want) {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+			if o.Known.EverReady != (n.Ready.Status == Ready) || o.Known.Fingerprint != Fingerprint(&n) {
+				t.Errorf("known: %+v", o.Known)
+			}
+		})
+	}
+}
+
+func TestDiff(t *testing.T) {
+	down := func(since time.Duration) func(*Node) {
+		return func(n *Node) { n.Ready = Condition{Status: ReadyUnknown, Reason: "NodeStatusUnknown", Since: born.Add(since)} }
+	}
+	up := func(since time.Duration) func(*Node) {
+		return func(n *Node) { n.Ready.Status, n.Ready.Since = Ready, born.Add(since) }
+	}
+	type look struct {
+		change func(*Node)
+		want   []string // nil: nothing to record
+	}
+	none := []string{} // something to record, but no step
+	tests := []struct {
+		name  string
+		first func(*Node)
+		looks []look
+	}{
+		{"heartbeat", func(*Node) {}, []look{{func(n *Node) { n.Ready.Message = "still fine" }, nil}}},
+		{"label", func(*Node) {}, []look{{func(n *Node) { n.Labels = maps.Clone(n.Labels); n.Labels["c"] = "3" }, none}}},
+		{"becomes ready", down(0), []look{{up(40 * time.Second), []string{"ready#1 at 40s by object"}}}},
+		{"without a transition time", func(n *Node) { n.Ready = Condition{Status: ReadyUnknown} }, []look{
+			{func(n *Node) { n.Ready.Status = Ready }, []string{"ready#1 at 1h0m0s by watch"}},
+			{func(n *Node) { n.Ready.Status = NotReady }, []string{"not_ready#1 at 1h0m0s by watch"}},
+		}},
+		{"goes and comes, twice", func(*Node) {}, []look{
+			{down(60 * time.Second), []string{"not_ready#1 at 1m0s by object (NodeStatusUnknown)"}},
+			{up(70 * time.Second), []string{"recovered#1 at 1m10s by object"}},
+			{down(80 * time.Second), []string{"not_ready#2 at 1m20s by object (NodeStatusUnknown)"}},
+			{up(90 * time.Second), []string{"recovered#2 at 1m30s by object"}},
+		}},
+		{"from False to Unknown is no new step", func(n *Node) { n.Ready.Status = NotReady }, []look{{down(60 * time.Second), none}}},
+		{"flap between two looks", func(*Node) {}, []look{
+			{up(90 * time.Second), []string{"not_ready#1 at 1m30s by none not before 30s", "recovered#1 at 1m30s by object"}},
+			{func(*Node) {}, nil},
+		}},
+		{"a transition time that goes back is no flap", func(*Node) {}, []look{{up(10 * time.Second), none}}},
+		{"cordon, uncordon, cordon", func(*Node) {}, []look{
+			{func(n *Node) { n.Cordoned = true }, []string{"cordoned#1 at 1h0m0s by watch"}},
+			{func(n *Node) { n.Cordoned = false }, []string{"uncordoned#1 at 1h0m0s by watch"}},
+			{func(n *Node) { n.Cordoned = true }, []string{"cordoned#2 at 1h0m0s by watch"}},
+		}},
+		{"uncordoned though first seen cordoned", func(n *Node) { n.Cordoned = true }, []look{
+			{func(n *Node) { n.Cordoned = false }, []string{"uncordoned#1 at 1h0m0s by watch"}},
+		}},
+		{"several at once", down(0), []look{
+			{func(n *Node) { up(50 * time.Second)(n); n.Cordoned = true }, []string{"ready#1 at 50s by object", "cordoned#1 at 1h0m0s by watch"}},
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			n := sample()
+			tt.first(&n)
+			known := First(n, seen).Known
+			for i, l := range tt.looks {
+				l.change(&n)
+				o, ok := Diff(known, n, seen)
+				if ok != (l.want != nil) {
+					t.Fatalf("look %d: recorded: %v", i+1, ok)
+				}
+				if !ok {
+					continue
+				}
+				if got := steps(o.Changes); !slices.Equal(got, l.want) {
+					t.Errorf("look %d: got %q, want %q", i+1, got, l.want)
+				}
+				if known = o.Known; known.Fingerprint != Fingerprint(&n) {
+					t.Errorf("look %d: the next heartbeat would be recorded again", i+1)
+				}
+			}
+		})
+	}
+}
+
+func TestGone(t *testing.T) {
+	n := sample()
+	o := Gone(n, First(n, seen).Known, seen)
+	if got, want := steps(o.Changes), []string{"removed#1 at 1h0m0s by watch"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if o.Changes[0].NodeUID != "u1" || o.Changes[0].Cluster != "prod" || o.Node.Labels["a"] != "1" {
+		t.Errorf("a removed node is not the node as last seen: %+v", o)
+	}
+}

@@ -1,0 +1,234 @@
+// Package fleet holds Rollcall's words as Go types: nodes, the changes in their lives, the
+// events that explain them, and the gaps in which nobody watched.
+//
+// The types are values. They carry no connection, no clock and no client-go, Slack or SQL
+// type, so that every other package can speak of the same thing. Package fleet imports only
+// the standard library and never does I/O.
+package fleet
+
+import (
+	"strings"
+	"time"
+)
+
+// ReadyStatus is the status of a node's Ready condition.
+type ReadyStatus string
+
+// The states of the Ready condition. Kubernetes reports "Unknown" when the node's kubelet
+// stopped posting; a node that never had the condition is Unknown too.
+const (
+	Ready        ReadyStatus = "True"
+	NotReady     ReadyStatus = "False"
+	ReadyUnknown ReadyStatus = "Unknown"
+)
+
+// Unknown is shown for a property that neither labels nor object tell.
+const Unknown = "unknown"
+
+// Condition is a node's Ready condition without its heartbeat.
+type Condition struct {
+	Status  ReadyStatus
+	Reason  string    // e.g. KubeletReady, NodeStatusUnknown
+	Message string    // free text from the cluster: untrusted
+	Since   time.Time // lastTransitionTime, whole seconds; zero if the condition is missing
+}
+
+// Taint is a node's taint.
+type Taint struct {
+	Key    string `json:"key"`
+	Value  string `json:"value,omitempty"`
+	Effect string `json:"effect"`
+}
+
+// Resources is what a node offers.
+type Resources struct {
+	MilliCPU int64 `json:"cpu_m"`    // thousandths of a core
+	Memory   int64 `json:"memory_b"` // bytes
+	Pods     int64 `json:"pods"`
+}
+
+// Node is what Rollcall keeps of one Node object: one life, identified by (Cluster, UID).
+// A name that comes back is a new node. Every string comes from the cluster and is untrusted.
+type Node struct {
+	Cluster string
+	UID     string
+	Name    string
+
+	Provider     string // aws, gcp, azure, or "" when unknown
+	InstanceType string // "" when unknown, as are the next five
+	CapacityType string // "spot", "on-demand", "reserved" or ""
+	Zone         string
+	Region       string
+	Pool         string // node pool, node group or autoscaling group
+	Arch         string
+	OS           string
+
+	ProviderID     string
+	KubeletVersion string
+	Labels         map[string]string
+	Taints         []Taint
+	Capacity       Resources
+	Allocatable    Resources
+
+	Cordoned  bool
+	Ready     Condition
+	CreatedAt time.Time // creationTimestamp, whole seconds
+}
+
+// ChangeKind is one step of a node's life.
+type ChangeKind string
+
+// The steps, in the order in which a life can have them. A node that was never ready has no
+// NotReady step: it has only not become ready yet.
+const (
+	Joined      ChangeKind = "joined"
+	BecameReady ChangeKind = "ready"
+	WentUnready ChangeKind = "not_ready"
+	Recovered   ChangeKind = "recovered"
+	Cordoned    ChangeKind = "cordoned"
+	Uncordoned  ChangeKind = "uncordoned"
+	Removed     ChangeKind = "removed"
+)
+
+// Told reports whether Rollcall tells changes of this kind in the channel. Cordons are kept
+// in the ledger, where commands and digests find them, but ring nobody.
+func (k ChangeKind) Told() bool { return k != Cordoned && k != Uncordoned }
+
+// Proof says how the time of a change is known.
+type Proof string
+
+// The ways in which a time is known, from the strongest to none.
+const (
+	ProofWatch  Proof = "watch"  // seen happen: the time of the observation
+	ProofObject Proof = "object" // a timestamp of the Node object
+	ProofEvent  Proof = "event"  // an event that Kubernetes recorded
+	ProofNone   Proof = "none"   // only that it happened between NotBefore and At
+)
+
+// Change is one step of one node's life. (Cluster, NodeUID, Kind, Occurrence) identifies it:
+// recording it again records nothing.
+type Change struct {
+	ID         int64 // ledger's number, ascending in the order of recording; 0 before that
+	Cluster    string
+	NodeUID    string
+	NodeName   string
+	Kind       ChangeKind
+	Occurrence int       // 1 for the first of its kind in this life
+	At         time.Time // when it happened, as well as Proof allows
+	NotBefore  time.Time // with ProofNone: the earliest moment possible; else zero
+	Proof      Proof
+	Reason     string // the condition's reason, where there is one; untrusted
+	GapID      int64  // the gap in which it happened, 0 if it was watched
+}
+
+// Known is what the watcher remembers of a live node between two looks: enough to see a
+// change, and nothing else, because this is what memory costs per node.
+type Known struct {
+	Fingerprint uint64      // of everything the ledger keeps; see Fingerprint
+	ReadySince  int64       // Unix seconds of the Ready condition's last transition
+	Status      ReadyStatus // of the Ready condition
+	EverReady   bool
+	Cordoned    bool
+	Unready     uint16 // how often it went not ready
+	Cordons     uint16 // how often it was cordoned
+}
+
+// Observation is one look at a node that has something to record: the node as it is, what to
+// remember of it, and the changes since the last look. A removed node's observation carries
+// the node as it was last seen.
+type Observation struct {
+	Node    Node
+	Known   Known
+	Changes []Change
+}
+
+// Gap is a span in which the cluster was not watched.
+type Gap struct {
+	ID      int64
+	Cluster string
+	From    time.Time
+	Until   time.Time
+	Cause   string // "restart", "watch expired", "unreachable": for people
+	// Missed is false when the watch resumed where it had stopped, so that no change was
+	// lost, and true when only the difference between before and after is known.
+	Missed bool
+	// EventsFrom is the oldest moment of the gap of which events still tell; zero when
+	// events could not be read.
+	EventsFrom time.Time
+}
+
+// Batch is what the node watcher asks the ledger to record in one transaction.
+type Batch struct {
+	Cluster         string
+	Observations    []Observation
+	Gap             *Gap   // set when the batch closes a span without a watch
+	ResourceVersion string // the watch may resume here once the batch is recorded; "" leaves it
+	At              time.Time
+}
+
+// Checkpoint is where the watches of a cluster stand.
+type Checkpoint struct {
+	BaselineAt    time.Time // when the first list was complete; zero before that
+	WatchedUntil  time.Time // the last moment at which the node watch was known to be alive
+	NodesVersion  string    // resource version up to which nodes are recorded
+	EventsVersion string    // resource version up to which events are recorded
+}
+
+// ObjectRef names the object that an event regards.
+type ObjectRef struct {
+	Kind      string
+	Namespace string
+	Name      string
+	UID       string
+}
+
+// Event is a record from events.k8s.io/v1. A repeated event keeps its UID: Count and Last grow.
+type Event struct {
+	Cluster    string
+	UID        string
+	Regarding  ObjectRef
+	Reason     string
+	Type       string // Normal or Warning
+	Note       string // free text: untrusted
+	Controller string
+	Count      int
+	First      time.Time
+	Last       time.Time
+}
+
+// Size is the event's approximate size in the ledger, in bytes; retention is bounded by it.
+func (e Event) Size() int {
+	return 160 + len(e.UID) + len(e.Regarding.Kind) + len(e.Regarding.Namespace) + len(e.Regarding.Name) +
+		len(e.Regarding.UID) + len(e.Reason) + len(e.Note) + len(e.Controller)
+}
+
+// scaling lists, per kind of the regarding object, the reasons that tell the autoscaling
+// story. A reason ending in * matches every reason with that prefix.
+var scaling = map[string][]string{
+	"Node": {"NodeReady", "NodeNotReady", "RegisteredNode", "RemovingNode", "DeletingNode", "NodeSchedulable",
+		"NodeNotSchedulable", "Rebooted", "ScaleDown", "ScaleDownEmpty", "ScaleDownFailed", "DisruptionTerminating",
+		"DisruptionBlocked", "FailedDraining", "SpotInterrupted", "SpotRebalanceRecommendation", "InstanceTerminating",
+		"InstanceStopping", "TerminatingOnInterruption", "Unconsolidatable", "ConsolidationCandidate", "Finalized"},
+	"Pod": {"Created", "Started", "Killing", "FailedScheduling", "Scheduled", "TriggeredScaleUp", "NotTriggerScaleUp",
+		"Nominated", "Preempted", "Evicted", "ScaleDown"},
+	"ReplicaSet":              {"SuccessfulCreate", "SuccessfulDelete"},
+	"Deployment":              {"ScalingReplicaSet"},
+	"HorizontalPodAutoscaler": {"SuccessfulRescale"},
+	"NodeClaim":               {"*"},
+	"NodePool":                {"*"},
+	"ConfigMap":               {"ScaledUpGroup", "ScaleDown*", "ScaleUp*", "FailedToScaleUpGroup"},
+}
+
+// Scaling reports whether the event belongs to the autoscaling story and is kept long.
+func (e Event) Scaling() bool {
+	if e.Regarding.Kind == "ConfigMap" && e.Regarding.Name != "cluster-autoscaler-status" {
+		return false
+	}
+	for _, want := range scaling[e.Regarding.Kind] {
+		prefix, wild := strings.CutSuffix(want, "*")
+		if want == e.Reason || wild && strings.HasPrefix(e.Reason, prefix) {
+			return true
+		}
+	}
+	return false
+}

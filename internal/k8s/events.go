@@ -1,0 +1,243 @@
+package k8s
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/watch"
+
+	"golang.org/x/sync/errgroup"
+
+	"rollcall/internal/fleet"
+)
+
+// maxEvents is how many events one transaction holds at most.
+const maxEvents = 500
+
+// eventWatch watches the events. Its fields belong to the goroutine of run; the recorder of a
+// session touches only store and state.
+type eventWatch struct {
+	cluster string
+	client  *Client
+	store   Store
+	timing  *timing
+	page    int
+	state   *state
+	logger  *slog.Logger
+}
+
+func (w *eventWatch) run(ctx, wctx context.Context) error {
+	cp, err := w.store.Checkpoint(wctx, w.cluster)
+	if err != nil {
+		return storing("reading where the watch stopped", err)
+	}
+	version := cp.EventsVersion
+	// Events are not cached by the API server, and etcd lets a watch wait for a version that
+	// has not come yet. After a restore from a backup it would wait for long, and miss what
+	// happens until then.
+	verified := false
+	pace := pacer{timing: *w.timing}
+	for {
+		alive := false
+		switch {
+		case version == "":
+			version, err = w.list(ctx, wctx)
+		case !verified:
+			err = w.verify(ctx, version)
+		}
+		if err == nil {
+			verified = true
+			version, alive, err = w.watch(ctx, wctx, version)
+		}
+		if isLedger(err) {
+			return err
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if isExpired(err) {
+			version = ""
+		}
+		wait := pace.pause(err, alive)
+		if wait > 0 {
+			verified = false
+		}
+		report(w.logger, w.state, err, wait)
+		if !sleep(ctx, wait) {
+			return nil
+		}
+		err = nil
+	}
+}
+
+func (w *eventWatch) listing(wctx context.Context) listing[*eventsv1.EventList] {
+	return listing[*eventsv1.EventList]{
+		client: w.client.events, resource: events, size: w.page, timeout: w.timing.page,
+		empty: func() *eventsv1.EventList { return &eventsv1.EventList{} },
+		begin: func() error { return nil },
+		each: func(p *eventsv1.EventList) error {
+			es := make([]fleet.Event, len(p.Items))
+			for i := range p.Items {
+				es[i] = event(w.cluster, &p.Items[i])
+			}
+			return storing("recording events", w.store.RecordEvents(wctx, w.cluster, es, ""))
+		},
+	}
+}
+
+// list merges every event that the API server still has into the ledger.
+func (w *eventWatch) list(ctx, wctx context.Context) (string, error) {
+	version, err := w.listing(wctx).do(ctx)
+	if err != nil {
+		return "", err
+	}
+	w.state.done("list", events)
+	if err := w.store.RecordEvents(wctx, w.cluster, nil, version); err != nil {
+		return "", storing("recording where the watch of events stands", err)
+	}
+	return version, nil
+}
+
+// verify makes sure that the API server has got to the version at which a watch is to resume.
+func (w *eventWatch) verify(ctx context.Context, version string) error {
+	now, err := w.listing(ctx).current(ctx)
+	if err != nil {
+		return err
+	}
+	w.state.done("list", events)
+	if ahead(version, now) {
+		return errVersionAhead
+	}
+	return nil
+}
+
+// sentEvent is one frame of the watch.
+type sentEvent struct {
+	event   fleet.Event
+	is      bool // false: nothing but the version is of interest
+	version string
+}
+
+// watch records events from version on until the session ends. It returns the version up to
+// which everything is recorded.
+func (w *eventWatch) watch(ctx, wctx context.Context, version string) (recorded string, alive bool, err error) {
+	g, ctx := errgroup.WithContext(ctx)
+	s, err := open(ctx, w.client.events, events, version, *w.timing)
+	if err != nil {
+		return version, false, err
+	}
+	w.state.done("watch", events)
+	queue := make(chan sentEvent, maxEvents)
+	var ended error
+	g.Go(func() error {
+		defer close(queue)
+		defer s.stop()
+		alive, ended = w.read(ctx, s, queue)
+		return nil
+	})
+	recorded = version
+	g.Go(func() error {
+		v, err := w.record(wctx, version, queue)
+		recorded = v
+		return err
+	})
+	if err := g.Wait(); err != nil {
+		return recorded, alive, err
+	}
+	return recorded, alive, ended
+}
+
+func (w *eventWatch) read(ctx context.Context, s *session, queue chan<- sentEvent) (alive bool, err error) {
+	settled := time.NewTimer(w.timing.settle)
+	defer settled.Stop()
+	// There are no bookmarks for events, so silence is no sign. The session's length bounds
+	// how long a dead connection is believed in.
+	for {
+		select {
+		case <-ctx.Done():
+			return alive, nil
+		case now := <-settled.C:
+			alive = true
+			w.state.saw("", now)
+			w.state.synced()
+		case f, ok := <-s.ResultChan():
+			if !ok {
+				return alive, errClosed
+			}
+			if f.Type == watch.Error {
+				return alive, watchError(events, f.Object)
+			}
+			o, ok := f.Object.(*eventsv1.Event)
+			if !ok {
+				return alive, errClosed
+			}
+			sent := sentEvent{version: o.ResourceVersion}
+			if f.Type == watch.Added || f.Type == watch.Modified {
+				sent.event, sent.is = event(w.cluster, o), true
+			}
+			select {
+			case queue <- sent:
+			case <-ctx.Done():
+				return alive, nil
+			}
+			if !alive {
+				alive = true
+				w.state.synced()
+			}
+			w.state.saw("", time.Now())
+		}
+	}
+}
+
+// record writes events in batches, each with the version of its last one, so that the version
+// is never ahead of what is recorded.
+func (w *eventWatch) record(ctx context.Context, version string, queue <-chan sentEvent) (recorded string, err error) {
+	recorded = version
+	full := time.NewTimer(time.Hour)
+	full.Stop()
+	defer full.Stop()
+	mark := time.NewTicker(w.timing.mark)
+	defer mark.Stop()
+	var batch []fleet.Event
+	flush := func() error {
+		if version == recorded && len(batch) == 0 {
+			return nil
+		}
+		if err := w.store.RecordEvents(ctx, w.cluster, batch, version); err != nil {
+			return storing("recording events", err)
+		}
+		recorded = version
+		// The ledger may keep the slice.
+		batch = nil
+		return nil
+	}
+	for {
+		due := false
+		select {
+		case s, ok := <-queue:
+			if !ok {
+				err = flush()
+				return recorded, err
+			}
+			version = s.version
+			if s.is {
+				if batch = append(batch, s.event); len(batch) == 1 {
+					full.Reset(w.timing.batch)
+				}
+			}
+			due = len(batch) >= maxEvents
+		case <-full.C:
+			due = true
+		case <-mark.C:
+			// Expired events and the like move the version, and must not be written one by one.
+			due = true
+		}
+		if due {
+			if err := flush(); err != nil {
+				return recorded, err
+			}
+		}
+	}
+}

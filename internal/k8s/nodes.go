@@ -1,0 +1,518 @@
+package k8s
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/watch"
+
+	"golang.org/x/sync/errgroup"
+
+	"rollcall/internal/fleet"
+)
+
+// Causes of a gap, as people read them.
+const (
+	causeRestart     = "restart"
+	causeExpired     = "watch expired"
+	causeUnreachable = "unreachable"
+)
+
+// maxBatch is how many observations one transaction of a live watch holds at most.
+const maxBatch = 200
+
+// nodeWatch watches the nodes. Its fields belong to the goroutine of run; the recorder of a
+// session touches only store and state.
+type nodeWatch struct {
+	cluster         string
+	client          *Client
+	store           Store // events too: they prove what happened in a gap
+	timing          *timing
+	page, eventPage int
+	state           *state
+	logger          *slog.Logger
+
+	known      map[string]fleet.Known // live nodes by UID, as recorded or handed on for it
+	baselineAt time.Time
+	alive      time.Time // until when nothing was missed
+	scratch    []fleet.Taint
+	eventTries int
+}
+
+func (n *nodeWatch) run(ctx, wctx context.Context) error {
+	cp, err := n.store.Checkpoint(wctx, n.cluster)
+	if err != nil {
+		return storing("reading where the watch stopped", err)
+	}
+	n.baselineAt, n.alive = cp.BaselineAt, latest(cp.BaselineAt, cp.WatchedUntil)
+	if !cp.BaselineAt.IsZero() {
+		if n.known, err = n.store.KnownNodes(wctx, n.cluster); err != nil {
+			return storing("reading the known nodes", err)
+		}
+	}
+	if n.known == nil {
+		n.known = map[string]fleet.Known{}
+	}
+	cause, listed := causeRestart, false
+	pace := pacer{timing: *n.timing}
+	for {
+		alive := false
+		if !listed {
+			err = n.list(ctx, wctx, cause)
+			listed = err == nil
+		}
+		if listed {
+			alive, err = n.watch(ctx, wctx)
+		}
+		if isLedger(err) {
+			return err
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if isExpired(err) {
+			cause, listed = causeExpired, false
+		}
+		wait := pace.pause(err, alive)
+		n.report(err, wait)
+		if !sleep(ctx, wait) {
+			return nil
+		}
+	}
+}
+
+// report logs and shows why the watch is interrupted. A watch that ended as watches do, and is
+// resumed at once, is nobody's concern.
+func (n *nodeWatch) report(err error, wait time.Duration) { report(n.logger, n.state, err, wait) }
+
+func report(logger *slog.Logger, s *state, err error, wait time.Duration) {
+	if wait == 0 {
+		logger.Debug("watch ended, resuming", "reason", err)
+		return
+	}
+	s.failed(err)
+	logger.Warn("watch interrupted", "error", err, "retry_in", wait.Round(time.Millisecond))
+}
+
+// list brings the ledger up to the cluster's state: the first one of a cluster records what is
+// there, every later one the difference.
+func (n *nodeWatch) list(ctx, wctx context.Context, cause string) error {
+	if n.baselineAt.IsZero() {
+		return n.baseline(ctx, wctx)
+	}
+	return n.catchUp(ctx, wctx, cause)
+}
+
+func (n *nodeWatch) listing() listing[*corev1.NodeList] {
+	return listing[*corev1.NodeList]{
+		client: n.client.core, resource: nodes, size: n.page, timeout: n.timing.page,
+		empty: func() *corev1.NodeList { return &corev1.NodeList{} },
+	}
+}
+
+func (n *nodeWatch) baseline(ctx, wctx context.Context) error {
+	known := map[string]fleet.Known{}
+	l := n.listing()
+	l.begin = func() error { clear(known); return nil }
+	l.each = func(p *corev1.NodeList) error {
+		now := time.Now()
+		obs := make([]fleet.Observation, 0, len(p.Items))
+		for i := range p.Items {
+			node := look(n.cluster, &p.Items[i], nil)
+			fleet.Describe(&node)
+			o := fleet.First(node, now)
+			known[node.UID] = o.Known
+			obs = append(obs, o)
+		}
+		return storing("recording the nodes that are there", n.store.RecordBaseline(wctx, n.cluster, obs))
+	}
+	version, err := l.do(ctx)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	err = n.store.FinishBaseline(wctx, fleet.Batch{Cluster: n.cluster, ResourceVersion: version, At: now},
+		func(uid string) bool { _, ok := known[uid]; return ok })
+	if err != nil {
+		return storing("recording that the first list is complete", err)
+	}
+	n.known, n.baselineAt = known, now
+	n.listed(version, now)
+	n.logger.Info("first list of the cluster is recorded", "nodes", len(known))
+	return nil
+}
+
+// catchUp records what happened while nobody watched, as far as the difference between the
+// ledger and the cluster, and the events, prove it.
+func (n *nodeWatch) catchUp(ctx, wctx context.Context, cause string) error {
+	// Events first: a node of which an event tells, and which the later list does not have, is
+	// gone. The other way round it might only be new.
+	proofs, err := n.proofs(ctx, wctx)
+	if err != nil {
+		return err
+	}
+	var (
+		there = map[string]bool{}
+		obs   []fleet.Observation
+	)
+	l := n.listing()
+	l.begin = func() error { clear(there); obs = nil; return nil }
+	l.each = func(p *corev1.NodeList) error {
+		now := time.Now()
+		for i := range p.Items {
+			there[string(p.Items[i].UID)] = true
+			if o := n.compare(&p.Items[i], now); o != nil {
+				obs = append(obs, *o)
+			}
+		}
+		return nil
+	}
+	version, err := l.do(ctx)
+	if err != nil {
+		return err
+	}
+	n.state.done("list", nodes)
+	gap := fleet.Gap{Cluster: n.cluster, From: n.alive, Until: time.Now(), Cause: cause, Missed: true}
+	gap.EventsFrom = proofs.coverage(gap)
+	for uid, k := range n.known {
+		if there[uid] {
+			continue
+		}
+		node, ok, err := n.store.Node(wctx, n.cluster, uid)
+		if err != nil {
+			return storing("reading a removed node", err)
+		}
+		if !ok {
+			node = fleet.Node{Cluster: n.cluster, UID: uid}
+		}
+		obs = append(obs, fleet.Gone(node, k, gap.Until))
+	}
+	proofs.prove(obs, gap)
+	for _, p := range proofs.strangers(gap, n.baselineAt) {
+		if _, ok := n.known[p.uid]; ok || there[p.uid] {
+			continue
+		}
+		if _, ok, err := n.store.Node(wctx, n.cluster, p.uid); err != nil {
+			return storing("reading a node that an event tells of", err)
+		} else if !ok {
+			obs = append(obs, proofs.visit(n.cluster, p, gap))
+		}
+	}
+	slices.SortStableFunc(obs, func(a, b fleet.Observation) int { return began(a).Compare(began(b)) })
+
+	err = n.store.RecordNodes(wctx, fleet.Batch{Cluster: n.cluster, Observations: obs, Gap: &gap, ResourceVersion: version, At: gap.Until})
+	if err != nil {
+		return storing("recording what happened in a gap", err)
+	}
+	for i := range obs {
+		n.remember(&obs[i])
+	}
+	n.eventTries = 0
+	n.listed(version, gap.Until)
+	n.logger.Info("nodes compared with the ledger", "cause", cause, "since", gap.From, "nodes", len(there), "different", len(obs))
+	return nil
+}
+
+func began(o fleet.Observation) time.Time {
+	if len(o.Changes) == 0 {
+		return time.Time{}
+	}
+	return o.Changes[0].At
+}
+
+func (n *nodeWatch) listed(version string, now time.Time) {
+	n.alive = now
+	n.state.done("list", nodes)
+	n.state.saw(version, now)
+	n.state.synced()
+}
+
+// proofs reads the events of nodes and hands them on to the ledger. Without permission, or when
+// it fails again and again, there are no proofs, and the gap says so.
+func (n *nodeWatch) proofs(ctx, wctx context.Context) (*proofs, error) {
+	var p *proofs
+	l := listing[*eventsv1.EventList]{
+		client: n.client.events, resource: events, selector: "regarding.kind=Node", size: n.eventPage, timeout: n.timing.page,
+		empty: func() *eventsv1.EventList { return &eventsv1.EventList{} },
+		begin: func() error { p = newProofs(n.alive); return nil },
+		each: func(page *eventsv1.EventList) error {
+			es := make([]fleet.Event, 0, len(page.Items))
+			for i := range page.Items {
+				if e := event(n.cluster, &page.Items[i]); e.Regarding.Kind == "Node" {
+					es = append(es, e)
+					p.add(e)
+				}
+			}
+			return storing("recording the events of a gap", n.store.RecordEvents(wctx, n.cluster, es, ""))
+		},
+	}
+	_, err := l.do(ctx)
+	switch re, refused := errors.AsType[*requestError](err); {
+	case err == nil:
+		return p, nil
+	case refused && re.forbidden():
+		n.logger.Warn("events cannot prove what happened in the gap", "error", err)
+		return nil, nil
+	case !refused || ctx.Err() != nil:
+		return nil, err
+	}
+	if n.eventTries++; n.eventTries < 3 {
+		return nil, err
+	}
+	n.logger.Warn("events cannot prove what happened in the gap", "error", err)
+	return nil, nil
+}
+
+// compare looks at a live node and returns what there is to record of it, or nil. It changes
+// nothing but its scratch space: see remember. For a heartbeat it allocates nothing.
+func (n *nodeWatch) compare(o *corev1.Node, now time.Time) *fleet.Observation {
+	node := look(n.cluster, o, n.scratch)
+	n.scratch = node.Taints[:0]
+	old, known := n.known[node.UID]
+	if known && fleet.Fingerprint(&node) == old.Fingerprint {
+		return nil
+	}
+	return different(node, old, known, now)
+}
+
+func different(node fleet.Node, old fleet.Known, known bool, now time.Time) *fleet.Observation {
+	keep(&node)
+	if !known {
+		obs := fleet.First(node, now)
+		return &obs
+	}
+	if obs, ok := fleet.Diff(old, node, now); ok {
+		return &obs
+	}
+	return nil
+}
+
+// remember applies an observation to what is known.
+func (n *nodeWatch) remember(o *fleet.Observation) {
+	if i := len(o.Changes) - 1; i >= 0 && o.Changes[i].Kind == fleet.Removed {
+		delete(n.known, o.Node.UID)
+		return
+	}
+	n.known[o.Node.UID] = o.Known
+}
+
+// sighting is what the reader of a session hands to its recorder.
+type sighting struct {
+	obs     *fleet.Observation // nil: only the gap
+	gap     *fleet.Gap
+	version string
+}
+
+// watch watches from where everything was handed on, until the session ends, and returns
+// whether the watch was alive and why it ended.
+func (n *nodeWatch) watch(ctx, wctx context.Context) (alive bool, err error) {
+	g, ctx := errgroup.WithContext(ctx)
+	version, _ := n.state.seen()
+	s, err := open(ctx, n.client.core, nodes, version, *n.timing)
+	if err != nil {
+		return false, err
+	}
+	n.state.done("watch", nodes)
+	queue := make(chan sighting, maxBatch)
+	var ended error
+	g.Go(func() error {
+		defer close(queue)
+		defer s.stop()
+		alive, ended = n.read(ctx, s, queue)
+		return nil
+	})
+	g.Go(func() error {
+		if err := n.record(wctx, queue); err != nil || !alive {
+			return err
+		}
+		version, _ := n.state.seen()
+		return n.mark(wctx, version, n.alive)
+	})
+	if err := g.Wait(); err != nil {
+		return alive, err
+	}
+	return alive, ended
+}
+
+// read hands on what the watch tells until it ends. While it runs, n.known and n.alive are its
+// own.
+func (n *nodeWatch) read(ctx context.Context, s *session, queue chan<- sighting) (alive bool, err error) {
+	now := time.Now()
+	// A watch that resumes after a while first tells what happened meanwhile. Nothing is
+	// missed, but "seen now" is then no proof of when it happened.
+	since := n.alive
+	late := now.Sub(since) > n.timing.gap
+	var gap *fleet.Gap // to be handed on with the first sighting
+	if late {
+		gap = &fleet.Gap{Cluster: n.cluster, From: since, Cause: causeUnreachable, EventsFrom: since}
+	}
+	settled := time.NewTimer(n.timing.settle)
+	defer settled.Stop()
+	latestSettle := now.Add(20 * n.timing.settle)
+	caughtUp := false
+	silence := time.NewTimer(n.timing.silence)
+	defer silence.Stop()
+	hand := func(o *fleet.Observation, version string) bool {
+		sg := sighting{obs: o, gap: gap, version: version}
+		if gap != nil {
+			gap.Until, gap = now, nil
+		}
+		select {
+		case queue <- sg:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			if at := time.Now(); caughtUp && at.Sub(n.alive) < n.timing.fresh {
+				n.alive = at
+			}
+			return alive, nil
+		case <-silence.C:
+			return alive, errSilent
+		case now = <-settled.C:
+			// No error came right away: the API server accepted the resource version.
+			caughtUp, alive = true, true
+			n.alive = now
+			version, _ := n.state.seen()
+			if gap != nil && !hand(nil, version) {
+				return alive, nil
+			}
+			n.state.saw("", now)
+		case f, ok := <-s.ResultChan():
+			now = time.Now()
+			if !ok {
+				if alive && s.ended.Err() == nil {
+					n.alive = now // an orderly end: the connection was good until now
+				}
+				return alive, errClosed
+			}
+			if f.Type == watch.Error {
+				return alive, watchError(nodes, f.Object)
+			}
+			o, ok := f.Object.(*corev1.Node)
+			if !ok {
+				return alive, errClosed
+			}
+			var obs *fleet.Observation
+			switch f.Type {
+			case watch.Added, watch.Modified:
+				obs = n.compare(o, now)
+			case watch.Deleted:
+				obs = n.gone(o, now)
+			}
+			if obs != nil {
+				if late && !caughtUp {
+					doubt(obs, since, nil)
+				}
+				n.remember(obs)
+				if !hand(obs, o.ResourceVersion) {
+					return alive, nil
+				}
+			}
+			alive = true
+			n.alive = now
+			n.state.saw(o.ResourceVersion, now)
+			silence.Reset(n.timing.silence)
+			if !caughtUp {
+				settled.Reset(min(n.timing.settle, max(0, latestSettle.Sub(now))))
+			}
+		}
+	}
+}
+
+// gone is the observation of a node's end.
+func (n *nodeWatch) gone(o *corev1.Node, now time.Time) *fleet.Observation {
+	old, known := n.known[string(o.UID)]
+	if !known {
+		return nil
+	}
+	node := look(n.cluster, o, nil)
+	fleet.Describe(&node)
+	obs := fleet.Gone(node, old, now)
+	return &obs
+}
+
+// record writes what the reader hands on, at once, and what waits with it in the same
+// transaction, until the queue is closed.
+func (n *nodeWatch) record(ctx context.Context, queue <-chan sighting) error {
+	mark := time.NewTicker(n.timing.mark)
+	defer mark.Stop()
+	for {
+		select {
+		case s, ok := <-queue:
+			if !ok {
+				return nil
+			}
+			if err := n.write(ctx, s, queue); err != nil {
+				return err
+			}
+		case <-mark.C:
+			// The version first, then what waits: everything up to the version was handed on
+			// before the version was noted, so afterwards it is recorded.
+			version, _ := n.state.seen()
+			for range len(queue) {
+				select {
+				case s, ok := <-queue:
+					if ok {
+						if err := n.write(ctx, s, queue); err != nil {
+							return err
+						}
+					}
+				default:
+				}
+			}
+			if err := n.mark(ctx, version, n.now()); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// write records one sighting and those that wait behind it.
+func (n *nodeWatch) write(ctx context.Context, s sighting, queue <-chan sighting) error {
+	b := fleet.Batch{Cluster: n.cluster, At: time.Now()}
+	for {
+		if s.obs != nil {
+			b.Observations = append(b.Observations, *s.obs)
+		}
+		if s.gap != nil {
+			b.Gap = s.gap
+		}
+		b.ResourceVersion = s.version
+		if len(b.Observations) >= maxBatch {
+			break
+		}
+		more := false
+		select {
+		case s, more = <-queue:
+		default:
+		}
+		if !more {
+			break
+		}
+	}
+	return storing("recording nodes", n.store.RecordNodes(ctx, b))
+}
+
+// now is until when the watch is known to be alive. A quiet cluster sends a bookmark a minute;
+// within that, the connection's own health check stands for it.
+func (n *nodeWatch) now() time.Time {
+	now := time.Now()
+	if _, last := n.state.seen(); now.Sub(last) >= n.timing.fresh {
+		return last
+	}
+	return now
+}
+
+func (n *nodeWatch) mark(ctx context.Context, version string, until time.Time) error {
+	return storing("noting that the watch is alive", n.store.Watched(ctx, n.cluster, until, version))
+}

@@ -1,0 +1,332 @@
+// Package ledger is Rollcall's memory: the durable store of nodes, their changes, events,
+// gaps, waves and the Slack messages that told them.
+//
+// It owns the database file, its schema and every SQL statement. A change and its to-do (not
+// yet told) are written in one transaction, so that a process killed at any line has either
+// recorded both or neither; recording the same thing again records nothing. One process
+// writes at a time, which a lock file beside the database enforces. Package ledger never
+// decides what a person is told, and never talks to Kubernetes or Slack.
+package ledger
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// applicationID marks a SQLite file as Rollcall's (PRAGMA application_id): "Roll" in ASCII.
+const applicationID = 0x526f6c6c
+
+// Ledger is an open store. Its methods may be called from several goroutines. Close it.
+type Ledger struct {
+	path     string
+	instance string
+	lock     *flock.Flock
+	w        *sql.DB // one connection: writers queue here
+	r        *sql.DB // readers, never blocked by the writer (WAL)
+
+	mu   sync.Mutex
+	subs map[chan struct{}]struct{} // guarded by mu
+}
+
+// Options adjust Open. The zero value is what production uses.
+type Options struct {
+	// LockWait is how long Open waits for another process to let go of the ledger; a pod
+	// that is being replaced needs its seconds to stop. Default 15 s.
+	LockWait time.Duration
+}
+
+// Path returns the file that a DATABASE_URL names. Only the sqlite: scheme exists so far.
+func Path(databaseURL string) (string, error) {
+	path, ok := strings.CutPrefix(databaseURL, "sqlite:")
+	if !ok {
+		return "", fmt.Errorf("%q is not a ledger Rollcall can open: write sqlite:FILE, for example sqlite:/var/lib/rollcall/rollcall.db", redactURL(databaseURL))
+	}
+	path = strings.TrimPrefix(path, "//")
+	if path == "" || path == ":memory:" || strings.ContainsRune(path, '?') {
+		return "", fmt.Errorf("sqlite:%s names no file: write sqlite:FILE, for example sqlite:/var/lib/rollcall/rollcall.db", path)
+	}
+	return path, nil
+}
+
+func redactURL(s string) string {
+	u, err := url.Parse(s)
+	if err != nil {
+		return "that URL"
+	}
+	return u.Redacted()
+}
+
+// Open opens the ledger in the SQLite file at path, or creates it where no file is. It
+// refuses, with a hint, a file that is corrupt, of another program, of a newer schema,
+// read-only, or open in another Rollcall.
+func Open(ctx context.Context, path string, o Options) (*Ledger, error) {
+	if o.LockWait == 0 {
+		o.LockWait = 15 * time.Second
+	}
+	if err := inspect(path); err != nil {
+		return nil, fmt.Errorf("opening ledger %s: %w", path, err)
+	}
+	l := &Ledger{path: path, lock: flock.New(path + ".lock"), subs: map[chan struct{}]struct{}{}}
+	if err := l.acquire(ctx, o.LockWait); err != nil {
+		return nil, fmt.Errorf("opening ledger %s: %w", path, err)
+	}
+	if err := l.open(ctx); err != nil {
+		l.Close() // the error that matters is the first one
+		return nil, fmt.Errorf("opening ledger %s: %w", path, explain(err))
+	}
+	return l, nil
+}
+
+// inspect looks at the files before SQLite does, because SQLite makes a new database in
+// silence where the old one is missing or empty.
+func inspect(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if dir, err := os.Stat(filepath.Dir(path)); err != nil || !dir.IsDir() {
+			return fmt.Errorf("its folder %s does not exist; create it or mount the volume there", filepath.Dir(path))
+		}
+		if wal, err := os.Stat(path + "-wal"); err == nil && wal.Size() > 0 {
+			return fmt.Errorf("the file is missing but its write-ahead log %s-wal is there; restore the file beside it, or move the log away to begin anew", path)
+		}
+		return nil
+	case err != nil:
+		return fmt.Errorf("%w; check the permissions of the folder and of the file", err)
+	case info.IsDir():
+		return fmt.Errorf("it is a folder; name a file in it, for example %s", filepath.Join(path, "rollcall.db"))
+	case info.Size() == 0:
+		return errors.New("the file is empty, so it is no ledger (cut off by a full disk?); restore a backup, or remove it to begin anew")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("%w; the user that Rollcall runs as must be able to read and write it", err)
+	}
+	defer f.Close()
+	head := make([]byte, 16)
+	if n, _ := f.Read(head); string(head[:n]) != "SQLite format 3\x00" {
+		return errors.New("the file is not a SQLite database; it was left untouched: name another file, or restore a backup")
+	}
+	return nil
+}
+
+func (l *Ledger) acquire(ctx context.Context, wait time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	ok, err := l.lock.TryLockContext(ctx, 50*time.Millisecond)
+	switch {
+	case ok:
+		return nil
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("another process has had it open for %s; only one Rollcall may write a ledger: stop the other one, or give this one its own DATABASE_URL", wait)
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, errReadOnlyFS):
+		return fmt.Errorf("its folder cannot be written (%w); mount it read-write and owned by the user that Rollcall runs as (fsGroup in a pod)", err)
+	default:
+		return fmt.Errorf("locking: %w", err)
+	}
+}
+
+func dsn(path string, pragmas ...string) string {
+	v := url.Values{"_txlock": {"immediate"}, "_pragma": pragmas}
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + v.Encode()
+}
+
+// openWriter opens the connection that writes. synchronous=FULL: a commit has reached the disk
+// before anyone is told of it.
+func (l *Ledger) openWriter(path string) (err error) {
+	l.w, err = sql.Open("sqlite", dsn(path, "busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-4000)"))
+	if err != nil {
+		return err
+	}
+	l.w.SetMaxOpenConns(1)
+	return nil
+}
+
+// create makes a new database beside its final place and moves it there whole, so that a
+// process killed meanwhile leaves no half-made file behind.
+func (l *Ledger) create(ctx context.Context) error {
+	fresh := l.path + ".new"
+	for _, leftover := range []string{fresh, fresh + "-wal", fresh + "-shm"} {
+		if err := os.Remove(leftover); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if err := l.openWriter(fresh); err != nil {
+		return err
+	}
+	if err := errors.Join(l.migrate(ctx), l.w.Close()); err != nil {
+		return err
+	}
+	return os.Rename(fresh, l.path)
+}
+
+func (l *Ledger) open(ctx context.Context) error {
+	if _, err := os.Stat(l.path); errors.Is(err, fs.ErrNotExist) {
+		if err := l.create(ctx); err != nil {
+			return err
+		}
+	}
+	if err := l.openWriter(l.path); err != nil {
+		return err
+	}
+	if err := l.migrate(ctx); err != nil {
+		return err
+	}
+	var err error
+	l.r, err = sql.Open("sqlite", dsn(l.path, "busy_timeout(5000)", "query_only(ON)", "cache_size(-1000)"))
+	if err != nil {
+		return err
+	}
+	l.r.SetMaxOpenConns(4)
+	return l.r.QueryRowContext(ctx, `SELECT value FROM meta WHERE name = 'instance'`).Scan(&l.instance)
+}
+
+// migrate checks whose file this is and brings its schema up to date.
+func (l *Ledger) migrate(ctx context.Context) error {
+	var app, version, tables int
+	var check string
+	if err := l.w.QueryRowContext(ctx, `PRAGMA application_id`).Scan(&app); err != nil {
+		return err
+	}
+	if err := l.w.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
+		return err
+	}
+	if err := l.w.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema`).Scan(&tables); err != nil {
+		return err
+	}
+	if tables > 0 && app != applicationID {
+		return errors.New("it is a SQLite database of another program; it was left untouched: name another file")
+	}
+	if version > len(migrations) {
+		return fmt.Errorf("it was written by a newer Rollcall (schema %d, this one knows %d); it was left untouched: run the newer version, or restore a backup made before the upgrade", version, len(migrations))
+	}
+	// A damaged file of the common size is found now rather than in the night; a large one
+	// would delay the start by seconds.
+	if info, err := os.Stat(l.path); err == nil && tables > 0 && info.Size() < 16<<20 {
+		if err := l.w.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&check); err != nil {
+			return err
+		}
+		if check != "ok" {
+			return fmt.Errorf("it is damaged (%s); it was left untouched: restore a backup, or move it away to begin anew", check)
+		}
+	}
+	for version < len(migrations) {
+		err := l.tx(ctx, func(tx *sql.Tx) error {
+			if _, err := tx.ExecContext(ctx, migrations[version]); err != nil {
+				return fmt.Errorf("migrating to schema %d: %w", version+1, err)
+			}
+			if version == 0 {
+				id := make([]byte, 4)
+				rand.Read(id)
+				if _, err := tx.ExecContext(ctx, `INSERT INTO meta (name, value) VALUES ('instance', ?)`, hex.EncodeToString(id)); err != nil {
+					return err
+				}
+				if _, err := tx.ExecContext(ctx, fmt.Sprintf(`PRAGMA application_id = %d`, applicationID)); err != nil {
+					return err
+				}
+			}
+			_, err := tx.ExecContext(ctx, fmt.Sprintf(`PRAGMA user_version = %d`, version+1))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		version++
+	}
+	// A write that changes nothing proves that the file can be written, before it matters.
+	_, err := l.w.ExecContext(ctx, `UPDATE meta SET value = value WHERE name = 'instance'`)
+	return err
+}
+
+// explain gives SQLite's errors that a person must act on a hint.
+func explain(err error) error {
+	se, ok := errors.AsType[*sqlite.Error](err)
+	if !ok {
+		return err
+	}
+	switch se.Code() & 0xff {
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		return fmt.Errorf("it is damaged (%w); it was left untouched: restore a backup, or move it away to begin anew", err)
+	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM:
+		return fmt.Errorf("it cannot be written (%w); mount it read-write and owned by the user that Rollcall runs as (fsGroup in a pod)", err)
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+		return fmt.Errorf("another program has it locked (%w); close that program (a sqlite3 shell?) and start again", err)
+	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR:
+		return fmt.Errorf("the disk is full or failing (%w); make room on its volume", err)
+	}
+	return err
+}
+
+// Close lets go of the database. What was committed is on disk.
+func (l *Ledger) Close() error {
+	var errs []error
+	for _, db := range []*sql.DB{l.r, l.w} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	errs = append(errs, l.lock.Unlock())
+	return errors.Join(errs...)
+}
+
+// Instance identifies this ledger among all others: it begins every message key, so that a
+// new ledger never takes an old one's messages for its own.
+func (l *Ledger) Instance() string { return l.instance }
+
+// Ping reports whether the ledger answers.
+func (l *Ledger) Ping(ctx context.Context) error {
+	var one int
+	return l.r.QueryRowContext(ctx, `SELECT 1`).Scan(&one)
+}
+
+// Updates returns a channel that receives after changes were recorded; receipts coalesce.
+// Call stop to end it.
+func (l *Ledger) Updates() (updates <-chan struct{}, stop func()) {
+	ch := make(chan struct{}, 1)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.subs[ch] = struct{}{}
+	return ch, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.subs, ch)
+	}
+}
+
+func (l *Ledger) notify() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for ch := range l.subs {
+		select {
+		case ch <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// tx runs f in a write transaction: all of it or nothing.
+func (l *Ledger) tx(ctx context.Context, f func(*sql.Tx) error) error {
+	tx, err := l.w.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := f(tx); err != nil {
+		tx.Rollback()
+		return err
+	}
+	return tx.Commit()
+}

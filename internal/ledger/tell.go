@@ -1,0 +1,554 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"rollcall/internal/fleet"
+)
+
+// PartMain is the part name of the message that opens a wave.
+const PartMain = "main"
+
+// Todo returns the changes that nobody was told yet and that belong to no wave, oldest first,
+// at most limit; and whether the baseline is still to be told.
+func (l *Ledger) Todo(ctx context.Context, cluster string, limit int) (todo []fleet.Todo, baseline bool, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("reading to-dos of %s: %w", cluster, explain(err))
+		}
+	}()
+	err = l.r.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM clusters WHERE cluster = ? AND baseline_at IS NOT NULL AND baseline_wave IS NULL)`, cluster).Scan(&baseline)
+	if err != nil {
+		return nil, false, err
+	}
+	rows, err := l.r.QueryContext(ctx, `SELECT c.id, c.kind, c.occurrence, c.at, c.not_before, c.proof, c.reason, coalesce(c.gap_id, 0), `+nodeColumns+`,
+			coalesce((SELECT p.wave_id FROM changes p JOIN waves w ON w.id = p.wave_id
+				WHERE p.cluster = c.cluster AND p.node_uid = c.node_uid AND w.done_at IS NULL
+				AND p.kind = CASE c.kind WHEN 'ready' THEN 'joined' WHEN 'recovered' THEN 'not_ready' END
+				AND p.occurrence = c.occurrence), 0)
+		FROM changes c JOIN nodes n ON n.cluster = c.cluster AND n.uid = c.node_uid
+		WHERE c.cluster = ? AND c.wave_id IS NULL AND c.tell = 1 ORDER BY c.id LIMIT ?`, cluster, limit)
+	if err != nil {
+		return nil, false, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var t fleet.Todo
+		var cr changeRow
+		var nr nodeRow
+		if err := rows.Scan(append(append(cr.dest(), nr.dest()...), &t.StepWave)...); err != nil {
+			return nil, false, err
+		}
+		if t.Node, _, err = nr.node(); err != nil {
+			return nil, false, err
+		}
+		t.Change = cr.change(t.Node)
+		todo = append(todo, t)
+	}
+	return todo, baseline, rows.Err()
+}
+
+// changeRow receives id, kind, occurrence, at, not_before, proof, reason, gap_id.
+type changeRow struct {
+	c             fleet.Change
+	at, notBefore sql.NullInt64
+}
+
+func (r *changeRow) dest() []any {
+	c := &r.c
+	return []any{&c.ID, &c.Kind, &c.Occurrence, &r.at, &r.notBefore, &c.Proof, &c.Reason, &c.GapID}
+}
+
+func (r *changeRow) change(n fleet.Node) fleet.Change {
+	c := r.c
+	c.Cluster, c.NodeUID, c.NodeName = n.Cluster, n.UID, n.Name
+	c.At, c.NotBefore = fromMS(r.at), fromMS(r.notBefore)
+	return c
+}
+
+// LiveWaves returns the waves of a cluster whose messages may still change, oldest first,
+// without their members: Wave loads those.
+func (l *Ledger) LiveWaves(ctx context.Context, cluster string) ([]fleet.Wave, error) {
+	return l.waves(ctx, `w.cluster = ? AND w.done_at IS NULL`, cluster)
+}
+
+// Wave returns a wave with its members and messages.
+func (l *Ledger) Wave(ctx context.Context, id int64) (fleet.Wave, error) {
+	waves, err := l.waves(ctx, `w.id = ?`, id)
+	if err != nil {
+		return fleet.Wave{}, err
+	}
+	if len(waves) == 0 {
+		return fleet.Wave{}, fmt.Errorf("wave %d is not in the ledger", id)
+	}
+	w := waves[0]
+	if w.Members, err = l.members(ctx, id); err != nil {
+		return w, fmt.Errorf("reading members of wave %d: %w", id, explain(err))
+	}
+	return w, nil
+}
+
+// unfinished counts the nodes of a wave w that are still to take the step after the one that
+// brought them into it.
+const unfinished = `SELECT count(*) FROM changes c JOIN nodes n ON n.cluster = c.cluster AND n.uid = c.node_uid
+	WHERE c.wave_id = w.id AND n.removed_at IS NULL AND NOT EXISTS (SELECT 1 FROM changes r
+		WHERE r.cluster = c.cluster AND r.node_uid = c.node_uid AND r.wave_id = w.id AND r.occurrence = c.occurrence
+		AND r.kind = CASE c.kind WHEN 'joined' THEN 'ready' ELSE 'recovered' END)`
+
+// waves returns the waves that a condition on waves w selects, oldest first.
+func (l *Ledger) waves(ctx context.Context, where string, arg any) (waves []fleet.Wave, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("reading waves: %w", explain(err))
+		}
+	}()
+	rows, err := l.r.QueryContext(ctx, `SELECT w.id, w.key, w.cluster, w.kind, w.growth, w.opened_at, w.last_at, w.closed_at,
+			g.id, g.from_at, g.until_at, g.cause, g.missed, g.events_from,
+			(SELECT count(DISTINCT node_uid) FROM changes c WHERE c.wave_id = w.id),
+			(SELECT count(*) FROM changes c WHERE c.wave_id = w.id AND c.told_at IS NULL),
+			(SELECT count(*) FROM (SELECT 1 FROM changes c WHERE c.wave_id = w.id GROUP BY c.node_uid HAVING max(c.part) IS NULL)),
+			(`+unfinished+` AND c.kind = 'not_ready'), (`+unfinished+` AND c.kind = 'joined'),
+			(SELECT coalesce(max(id), 0) FROM changes c WHERE c.wave_id = w.id)
+		FROM waves w LEFT JOIN gaps g ON g.id = w.gap_id WHERE `+where+` ORDER BY w.id`, arg)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	index := map[int64]int{}
+	for rows.Next() {
+		var w fleet.Wave
+		var growth, cause sql.NullString
+		var gapID, gapFrom, gapUntil, gapEvents, opened, last, closed sql.NullInt64
+		var missed sql.NullBool
+		if err := rows.Scan(&w.ID, &w.Key, &w.Cluster, &w.Kind, &growth, &opened, &last, &closed, &gapID, &gapFrom, &gapUntil, &cause, &missed, &gapEvents,
+			&w.Counts.Members, &w.Counts.Untold, &w.Counts.Unlisted, &w.Counts.Pending, &w.Counts.Unready, &w.Counts.LastChange); err != nil {
+			return nil, err
+		}
+		w.Counts.Pending += w.Counts.Unready
+		w.OpenedAt, w.LastAt, w.ClosedAt = fromMS(opened), fromMS(last), fromMS(closed)
+		if gapID.Valid {
+			w.Gap = &fleet.Gap{ID: gapID.Int64, Cluster: w.Cluster, From: fromMS(gapFrom), Until: fromMS(gapUntil), Cause: cause.String, Missed: missed.Bool, EventsFrom: fromMS(gapEvents)}
+		}
+		if growth.Valid {
+			w.Growth = &fleet.Growth{}
+			if err := json.Unmarshal([]byte(growth.String), w.Growth); err != nil {
+				return nil, err
+			}
+		}
+		index[w.ID] = len(waves)
+		waves = append(waves, w)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return waves, l.messages(ctx, where, arg, func(m fleet.Message) {
+		i, ok := index[m.WaveID]
+		switch {
+		case !ok: // opened between the two queries
+		case m.Part == PartMain:
+			waves[i].Main = m
+		default:
+			waves[i].Parts = append(waves[i].Parts, m)
+		}
+	})
+}
+
+// messages calls yield for each message of the waves selected, oldest first.
+func (l *Ledger) messages(ctx context.Context, where string, arg any, yield func(fleet.Message)) error {
+	rows, err := l.r.QueryContext(ctx, `SELECT m.key, m.wave_id, m.part, m.channel, m.ts, m.hash, m.created_at, m.tried_at, m.edited_at
+		FROM waves w JOIN messages m ON m.wave_id = w.id WHERE `+where+` ORDER BY m.created_at, m.key`, arg)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var m fleet.Message
+		var ts sql.NullString
+		var hash int64
+		var created, tried, edited sql.NullInt64
+		if err := rows.Scan(&m.Key, &m.WaveID, &m.Part, &m.Channel, &ts, &hash, &created, &tried, &edited); err != nil {
+			return err
+		}
+		m.TS, m.Hash, m.Created, m.Tried, m.EditedAt = ts.String, uint64(hash), fromMS(created), tried.Valid, fromMS(edited)
+		yield(m)
+	}
+	return rows.Err()
+}
+
+func (l *Ledger) members(ctx context.Context, wave int64) ([]fleet.Member, error) {
+	rows, err := l.r.QueryContext(ctx, `SELECT c.id, c.kind, c.occurrence, c.at, c.not_before, c.proof, c.reason, coalesce(c.gap_id, 0), coalesce(c.part, ''), c.told_at IS NOT NULL, `+nodeColumns+`
+		FROM changes c JOIN nodes n ON n.cluster = c.cluster AND n.uid = c.node_uid WHERE c.wave_id = ? ORDER BY c.id`, wave)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var members []fleet.Member
+	index := map[string]int{}
+	for rows.Next() {
+		var cr changeRow
+		var nr nodeRow
+		var part string
+		var told bool
+		if err := rows.Scan(append(append(cr.dest(), &part, &told), nr.dest()...)...); err != nil {
+			return nil, err
+		}
+		uid := nr.n.UID
+		i, ok := index[uid]
+		if !ok {
+			n, removed, err := nr.node()
+			if err != nil {
+				return nil, err
+			}
+			i = len(members)
+			index[uid] = i
+			members = append(members, fleet.Member{Node: n, RemovedAt: removed, Told: true})
+		}
+		m := &members[i]
+		m.Steps = append(m.Steps, cr.change(m.Node))
+		m.Told = m.Told && told
+		if part != "" {
+			m.Part = part
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	for i := range members {
+		if _, left := members[i].Step(fleet.Removed); !left {
+			continue
+		}
+		if members[i].Evidence, err = l.evidence(ctx, members[i]); err != nil {
+			return nil, err
+		}
+	}
+	return members, nil
+}
+
+// evidence returns the scaling events on a node that left, from the quarter of an hour
+// before until shortly after.
+func (l *Ledger) evidence(ctx context.Context, m fleet.Member) ([]fleet.Event, error) {
+	rows, err := l.r.QueryContext(ctx, `SELECT uid, regarding_uid, reason, type, note, controller, count, first_at, last_at FROM events
+		WHERE cluster = ? AND kind = 'Node' AND name = ? AND last_at BETWEEN ? AND ? AND scaling = 1 ORDER BY last_at, uid LIMIT 20`,
+		m.Node.Cluster, m.Node.Name, m.RemovedAt.Add(-15*time.Minute).UnixMilli(), m.RemovedAt.Add(time.Minute).UnixMilli())
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var events []fleet.Event
+	for rows.Next() {
+		e := fleet.Event{Cluster: m.Node.Cluster, Regarding: fleet.ObjectRef{Kind: "Node", Name: m.Node.Name}}
+		var first, last sql.NullInt64
+		if err := rows.Scan(&e.UID, &e.Regarding.UID, &e.Reason, &e.Type, &e.Note, &e.Controller, &e.Count, &first, &last); err != nil {
+			return nil, err
+		}
+		e.First, e.Last = fromMS(first), fromMS(last)
+		events = append(events, e)
+	}
+	return events, rows.Err()
+}
+
+// Apply carries out a plan in one transaction: waves and the intents of their messages,
+// changes assigned to waves, waves merged.
+func (l *Ledger) Apply(ctx context.Context, cluster, channel string, p fleet.Plan, now time.Time) error {
+	err := l.tx(ctx, func(tx *sql.Tx) error {
+		if p.Baseline {
+			id, err := l.openWave(ctx, tx, cluster, channel, fleet.NewWave{Kind: fleet.WaveBaseline, Closed: true}, now)
+			if err != nil {
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, `UPDATE clusters SET baseline_wave = ? WHERE cluster = ?`, id, cluster); err != nil {
+				return err
+			}
+		}
+		for _, n := range p.New {
+			id, err := l.openWave(ctx, tx, cluster, channel, n, now)
+			if err != nil {
+				return err
+			}
+			if err := assign(ctx, tx, id, n.Changes); err != nil {
+				return err
+			}
+		}
+		for id, changes := range p.Add {
+			if err := assign(ctx, tx, id, changes); err != nil {
+				return err
+			}
+			if p.Extend[id] {
+				if _, err := tx.ExecContext(ctx, `UPDATE waves SET last_at = ? WHERE id = ?`, now.UnixMilli(), id); err != nil {
+					return err
+				}
+			}
+		}
+		for _, id := range p.Silence {
+			if _, err := tx.ExecContext(ctx, `UPDATE changes SET tell = 0 WHERE id = ?`, id); err != nil {
+				return err
+			}
+		}
+		if m := p.Merge; m != nil {
+			for _, from := range m.From {
+				for _, stmt := range []string{
+					`UPDATE changes SET wave_id = ?1 WHERE wave_id = ?2`,
+					`UPDATE waves SET gap_id = coalesce(gap_id, (SELECT gap_id FROM waves WHERE id = ?2)) WHERE id = ?1`,
+					`UPDATE clusters SET baseline_wave = ?1 WHERE baseline_wave = ?2`,
+					`DELETE FROM messages WHERE wave_id = ?2 AND ?1 <> ?2`,
+					`DELETE FROM waves WHERE id = ?2 AND ?1 <> ?2`,
+				} {
+					if _, err := tx.ExecContext(ctx, stmt, m.Into, from); err != nil {
+						return err
+					}
+				}
+			}
+			if _, err := tx.ExecContext(ctx, `UPDATE waves SET kind = ?, last_at = ?, closed_at = NULL WHERE id = ?`, string(fleet.WaveCatchUp), now.UnixMilli(), m.Into); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("recording what to tell of %s: %w", cluster, explain(err))
+	}
+	return nil
+}
+
+func (l *Ledger) openWave(ctx context.Context, tx *sql.Tx, cluster, channel string, n fleet.NewWave, now time.Time) (id int64, err error) {
+	var growth, closed any
+	if n.Growth != nil {
+		b, err := json.Marshal(n.Growth)
+		if err != nil {
+			return 0, err
+		}
+		growth = string(b)
+	}
+	if n.Closed {
+		closed = now.UnixMilli()
+	}
+	// AUTOINCREMENT never gives a number twice, so the key is unique for this ledger, and the
+	// instance makes it unique among ledgers.
+	err = tx.QueryRowContext(ctx, `INSERT INTO waves (key, cluster, kind, gap_id, growth, opened_at, last_at, closed_at)
+		VALUES ('', ?, ?, nullif(?, 0), ?, ?, ?, ?) RETURNING id`, cluster, string(n.Kind), n.GapID, growth, now.UnixMilli(), now.UnixMilli(), closed).Scan(&id)
+	if err != nil {
+		return 0, err
+	}
+	key := fmt.Sprintf("%s-%d", l.instance, id)
+	if _, err := tx.ExecContext(ctx, `UPDATE waves SET key = ? WHERE id = ?`, key, id); err != nil {
+		return 0, err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO messages (key, wave_id, part, channel, created_at) VALUES (?, ?, ?, ?, ?)`, key, id, PartMain, channel, now.UnixMilli())
+	return id, err
+}
+
+// assign gives to-dos to a wave. A change that has a wave keeps it: nothing is told twice.
+func assign(ctx context.Context, tx *sql.Tx, wave int64, changes []int64) error {
+	for _, id := range changes {
+		if _, err := tx.ExecContext(ctx, `UPDATE changes SET wave_id = ? WHERE id = ? AND wave_id IS NULL`, wave, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// AddPart records the intent of a thread message that lists the given members of a wave. Its
+// key is the wave's with a running number.
+func (l *Ledger) AddPart(ctx context.Context, w fleet.Wave, part string, uids []string, now time.Time) (fleet.Message, error) {
+	m := fleet.Message{WaveID: w.ID, Part: part, Channel: w.Main.Channel, Created: now}
+	err := l.tx(ctx, func(tx *sql.Tx) error {
+		var n int
+		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM messages WHERE wave_id = ?`, w.ID).Scan(&n); err != nil {
+			return err
+		}
+		m.Key = fmt.Sprintf("%s.%d", w.Key, n)
+		if _, err := tx.ExecContext(ctx, `INSERT INTO messages (key, wave_id, part, channel, created_at) VALUES (?, ?, ?, ?, ?)`, m.Key, w.ID, part, m.Channel, now.UnixMilli()); err != nil {
+			return err
+		}
+		for _, uid := range uids {
+			if _, err := tx.ExecContext(ctx, `UPDATE changes SET part = ? WHERE wave_id = ? AND node_uid = ? AND part IS NULL`, m.Key, w.ID, uid); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return m, fmt.Errorf("recording a reply to wave %d: %w", w.ID, explain(err))
+	}
+	return m, nil
+}
+
+// Trying records that a message is about to be posted: from here on Slack may have it.
+func (l *Ledger) Trying(ctx context.Context, key string, now time.Time) error {
+	if _, err := l.w.ExecContext(ctx, `UPDATE messages SET tried_at = ? WHERE key = ?`, now.UnixMilli(), key); err != nil {
+		return fmt.Errorf("recording the intent of message %s: %w", key, explain(err))
+	}
+	return nil
+}
+
+// Accepted records that Slack accepted a message or an edit of it: where it is, what it says,
+// and that it tells the changes of its wave up to the ID given (0 for a thread reply).
+func (l *Ledger) Accepted(ctx context.Context, m fleet.Message, told int64, now time.Time) error {
+	err := l.tx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `UPDATE messages SET ts = ?, hash = ?, edited_at = ? WHERE key = ?`, m.TS, int64(m.Hash), now.UnixMilli(), m.Key); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `UPDATE changes SET told_at = ? WHERE wave_id = ? AND id <= ? AND told_at IS NULL`, now.UnixMilli(), m.WaveID, told)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("recording message %s: %w", m.Key, explain(err))
+	}
+	return nil
+}
+
+// CloseWave ends the taking of like changes.
+func (l *Ledger) CloseWave(ctx context.Context, id int64, now time.Time) error {
+	return l.stampWave(ctx, `UPDATE waves SET closed_at = ? WHERE id = ? AND closed_at IS NULL`, id, now)
+}
+
+// FinishWave declares that a wave's messages will not change any more, unless a to-do of one
+// of its nodes has come in meanwhile.
+func (l *Ledger) FinishWave(ctx context.Context, id int64, now time.Time) error {
+	return l.stampWave(ctx, `UPDATE waves SET done_at = ?1, closed_at = coalesce(closed_at, ?1) WHERE id = ?2 AND NOT EXISTS (
+		SELECT 1 FROM changes t JOIN changes c ON c.cluster = t.cluster AND c.node_uid = t.node_uid
+		WHERE t.cluster = waves.cluster AND t.wave_id IS NULL AND t.tell = 1 AND c.wave_id = waves.id)`, id, now)
+}
+
+func (l *Ledger) stampWave(ctx context.Context, stmt string, id int64, now time.Time) error {
+	if _, err := l.w.ExecContext(ctx, stmt, now.UnixMilli(), id); err != nil {
+		return fmt.Errorf("recording wave %d: %w", id, explain(err))
+	}
+	return nil
+}
+
+// ReleaseWave gives up a wave whose message is gone from Slack: what it had not told becomes
+// a to-do again.
+func (l *Ledger) ReleaseWave(ctx context.Context, id int64, now time.Time) error {
+	err := l.tx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `UPDATE changes SET wave_id = NULL, part = NULL WHERE wave_id = ? AND told_at IS NULL`, id); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `UPDATE waves SET done_at = ?1, closed_at = coalesce(closed_at, ?1) WHERE id = ?2`, now.UnixMilli(), id)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("releasing wave %d: %w", id, explain(err))
+	}
+	return nil
+}
+
+// DropPart gives up a thread reply, because the thread is gone: its nodes are listed nowhere
+// else.
+func (l *Ledger) DropPart(ctx context.Context, key string) error {
+	if _, err := l.w.ExecContext(ctx, `DELETE FROM messages WHERE key = ?`, key); err != nil {
+		return fmt.Errorf("dropping message %s: %w", key, explain(err))
+	}
+	return nil
+}
+
+// Totals counts the live nodes of a cluster.
+func (l *Ledger) Totals(ctx context.Context, cluster string) (t fleet.Totals, err error) {
+	err = l.r.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(status = 'True'), 0), coalesce(sum(cordoned <> 0), 0)
+		FROM nodes WHERE cluster = ? AND removed_at IS NULL`, cluster).Scan(&t.Nodes, &t.Ready, &t.Cordoned)
+	if err != nil {
+		return t, fmt.Errorf("counting nodes of %s: %w", cluster, explain(err))
+	}
+	return t, nil
+}
+
+// Groups counts the live nodes of a cluster by instance type and capacity type, most first.
+func (l *Ledger) Groups(ctx context.Context, cluster string) ([]fleet.Group, error) {
+	rows, err := l.r.QueryContext(ctx, `SELECT instance_type, capacity_type, count(*) FROM nodes WHERE cluster = ? AND removed_at IS NULL
+		GROUP BY instance_type, capacity_type ORDER BY count(*) DESC, instance_type, capacity_type`, cluster)
+	if err != nil {
+		return nil, fmt.Errorf("grouping nodes of %s: %w", cluster, explain(err))
+	}
+	defer rows.Close()
+	var groups []fleet.Group
+	for rows.Next() {
+		var g fleet.Group
+		if err := rows.Scan(&g.InstanceType, &g.CapacityType, &g.Nodes); err != nil {
+			return nil, err
+		}
+		groups = append(groups, g)
+	}
+	return groups, rows.Err()
+}
+
+// ChangeCounts counts the changes of a cluster since a moment, by kind.
+func (l *Ledger) ChangeCounts(ctx context.Context, cluster string, since time.Time) (map[fleet.ChangeKind]int, error) {
+	rows, err := l.r.QueryContext(ctx, `SELECT kind, count(*) FROM changes WHERE cluster = ? AND at >= ? GROUP BY kind`, cluster, since.UnixMilli())
+	if err != nil {
+		return nil, fmt.Errorf("counting changes of %s: %w", cluster, explain(err))
+	}
+	defer rows.Close()
+	counts := map[fleet.ChangeKind]int{}
+	for rows.Next() {
+		var kind fleet.ChangeKind
+		var n int
+		if err := rows.Scan(&kind, &n); err != nil {
+			return nil, err
+		}
+		counts[kind] = n
+	}
+	return counts, rows.Err()
+}
+
+// RecentEvents returns the latest scaling events of a cluster, newest first.
+func (l *Ledger) RecentEvents(ctx context.Context, cluster string, since time.Time, limit int) ([]fleet.Event, error) {
+	rows, err := l.r.QueryContext(ctx, `SELECT uid, kind, namespace, name, regarding_uid, reason, type, note, controller, count, first_at, last_at FROM events
+		WHERE cluster = ? AND scaling = 1 AND last_at >= ? ORDER BY last_at DESC, uid LIMIT ?`, cluster, since.UnixMilli(), limit)
+	if err != nil {
+		return nil, fmt.Errorf("reading events of %s: %w", cluster, explain(err))
+	}
+	defer rows.Close()
+	var events []fleet.Event
+	for rows.Next() {
+		e := fleet.Event{Cluster: cluster}
+		var first, last sql.NullInt64
+		if err := rows.Scan(&e.UID, &e.Regarding.Kind, &e.Regarding.Namespace, &e.Regarding.Name, &e.Regarding.UID, &e.Reason, &e.Type, &e.Note,
+			&e.Controller, &e.Count, &first, &last); err != nil {
+			return nil, err
+		}
+		e.First, e.Last = fromMS(first), fromMS(last)
+		events = append(events, e)
+	}
+	return events, rows.Err()
+}
+
+// EventCounts returns how many scaling events and how many others of a cluster are kept that
+// were seen since the moment given.
+func (l *Ledger) EventCounts(ctx context.Context, cluster string, since time.Time) (scaling, other int, err error) {
+	err = l.r.QueryRowContext(ctx, `SELECT coalesce(sum(scaling), 0), coalesce(sum(1 - scaling), 0) FROM events WHERE cluster = ? AND last_at >= ?`,
+		cluster, since.UnixMilli()).Scan(&scaling, &other)
+	if err != nil {
+		return 0, 0, fmt.Errorf("counting events of %s: %w", cluster, explain(err))
+	}
+	return scaling, other, nil
+}
+
+// Gaps returns the spans without a watch that end after since, oldest first.
+func (l *Ledger) Gaps(ctx context.Context, cluster string, since time.Time) ([]fleet.Gap, error) {
+	rows, err := l.r.QueryContext(ctx, `SELECT id, from_at, until_at, cause, missed, events_from FROM gaps WHERE cluster = ? AND until_at >= ? ORDER BY id`, cluster, since.UnixMilli())
+	if err != nil {
+		return nil, fmt.Errorf("reading gaps of %s: %w", cluster, explain(err))
+	}
+	defer rows.Close()
+	var gaps []fleet.Gap
+	for rows.Next() {
+		g := fleet.Gap{Cluster: cluster}
+		var from, until, events sql.NullInt64
+		if err := rows.Scan(&g.ID, &from, &until, &g.Cause, &g.Missed, &events); err != nil {
+			return nil, err
+		}
+		g.From, g.Until, g.EventsFrom = fromMS(from), fromMS(until), fromMS(events)
+		gaps = append(gaps, g)
+	}
+	return gaps, rows.Err()
+}
+
+// Untold counts the changes that a person is to be told and that no accepted message tells.
+func (l *Ledger) Untold(ctx context.Context, cluster string) (n int, err error) {
+	err = l.r.QueryRowContext(ctx, `SELECT count(*) FROM changes WHERE cluster = ? AND tell = 1 AND told_at IS NULL`, cluster).Scan(&n)
+	return n, err
+}
