@@ -63,6 +63,9 @@ func First(n Node, seen time.Time) Observation {
 		at, proof = seen, ProofWatch
 	}
 	o := Observation{Node: n, Known: Remember(&n, Known{})}
+	if n.Cordoned {
+		o.Known.Cordons = 1 // not told, but the one that its first uncordon ends
+	}
 	o.Changes = append(o.Changes, change(&n, Joined, 1, at, proof))
 	if n.Ready.Status == Ready {
 		o.Changes = append(o.Changes, becameReady(&n, seen))

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/slack-go/slack"
@@ -24,16 +25,18 @@ type CommandsConfig struct {
 	// and why.
 	Watch func() string
 	Log   *slog.Logger
+	API   *slack.Client // asked once which workspace is its own
 
-	// Who may use commands. The own workspace always is a condition.
-	TeamID          string
-	EnterpriseID    string // of an organisation whose workspaces all may; "" if there is none
+	// Who may use commands, where; empty: everyone of the own workspace, everywhere.
 	AllowedUsers    []string
 	AllowedChannels []string
 }
 
 // Commands answers the slash commands from the ledger.
-type Commands struct{ c CommandsConfig }
+type Commands struct {
+	c   CommandsConfig
+	own atomic.Pointer[slack.AuthTestResponse] // who we are, once Slack has said so
+}
 
 // NewCommands returns Commands. Handle answers an envelope.
 func NewCommands(c CommandsConfig) *Commands { return &Commands{c: c} }
@@ -49,7 +52,7 @@ func (c *Commands) Handle(ctx context.Context, e Envelope) any {
 		c.c.Log.Warn("Slack sent a slash command that cannot be read", "err", err)
 		return nil
 	}
-	if why := c.refuse(cmd); why != "" {
+	if why := c.refuse(ctx, cmd); why != "" {
 		c.c.Log.Warn("a slash command was refused", "command", cmd.Command, "user", cmd.UserID, "team", cmd.TeamID, "channel", cmd.ChannelID, "why", why)
 		return ephemeral(alert.Message{Icon: "🚫", Headline: "You may not use " + cmd.Command + " here", Lines: []alert.Line{{{Text: why}}}})
 	}
@@ -72,8 +75,18 @@ func (c *Commands) Handle(ctx context.Context, e Envelope) any {
 
 // refuse says why a person may not use the commands, "" if he may. Whatever cannot be checked
 // is refused.
-func (c *Commands) refuse(cmd slack.SlashCommand) string {
-	own := cmd.TeamID != "" && cmd.TeamID == c.c.TeamID || c.c.EnterpriseID != "" && cmd.EnterpriseID == c.c.EnterpriseID
+func (c *Commands) refuse(ctx context.Context, cmd slack.SlashCommand) string {
+	us := c.own.Load()
+	if us == nil {
+		auth, err := c.c.API.AuthTestContext(ctx)
+		if err != nil {
+			c.c.Log.Warn("Slack does not say which workspace is our own", "err", err)
+			return "Rollcall could not check who you are. Please try again."
+		}
+		us = auth
+		c.own.Store(us)
+	}
+	own := cmd.TeamID != "" && cmd.TeamID == us.TeamID || us.EnterpriseID != "" && cmd.EnterpriseID == us.EnterpriseID
 	switch {
 	case !own:
 		return "Only people of the workspace that Rollcall is installed in may use it."

@@ -1,0 +1,110 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"rollcall/internal/k8s"
+	"rollcall/internal/ledger"
+	"rollcall/internal/slackapp"
+)
+
+// health answers /healthz and /readyz. Alive means that the ledger answers: a restart can help
+// with that. Ready means that changes are seen and told; when the API server or Slack is down a
+// restart helps nobody.
+type health struct {
+	parts []part
+}
+
+// part is one thing that must be up. problem returns "" while it is.
+type part struct {
+	name    string
+	problem func(ctx context.Context) string
+}
+
+func newHealth(store *ledger.Ledger, watcher *k8s.Watcher, session *slackapp.Session, teller *slackapp.Teller) *health {
+	return &health{parts: []part{
+		{"ledger", func(ctx context.Context) string {
+			if err := store.Ping(ctx); err != nil {
+				return err.Error()
+			}
+			return ""
+		}},
+		{"nodes", func(context.Context) string { return watchProblem(watcher) }},
+		{"events", func(context.Context) string {
+			if s := watcher.Status().Events; !s.Synced && len(s.Forbidden) == 0 {
+				return "the events have not been read yet"
+			}
+			return "" // events only explain: without the permission Rollcall still does its work
+		}},
+		{"slack", func(context.Context) string {
+			if !session.Ready() {
+				return "Slack has not greeted a Socket Mode connection"
+			}
+			return ""
+		}},
+		{"telling", func(context.Context) string { return teller.Problem() }},
+	}}
+}
+
+// report returns a line for each part and whether all are up.
+func (h *health) report(ctx context.Context) (string, bool) {
+	var b strings.Builder
+	all := true
+	for _, p := range h.parts {
+		if problem := p.problem(ctx); problem != "" {
+			all = false
+			fmt.Fprintf(&b, "%s: %s\n", p.name, problem)
+		} else {
+			fmt.Fprintf(&b, "%s: ok\n", p.name)
+		}
+	}
+	return b.String(), all
+}
+
+// wait waits until every part is up, and reports false if ctx ends before.
+func (h *health) wait(ctx context.Context) bool {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, ok := h.report(ctx); ok {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+		}
+	}
+}
+
+// serve answers until ctx ends.
+func (h *health) serve(ctx context.Context, listener net.Listener) error {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
+		if problem := h.parts[0].problem(r.Context()); problem != "" {
+			http.Error(w, "ledger: "+problem, http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		text, ok := h.report(r.Context())
+		if !ok {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		fmt.Fprint(w, text)
+	})
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second}
+	stop := context.AfterFunc(ctx, func() { server.Close() })
+	defer stop()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving health: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,94 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"rollcall/internal/config"
+)
+
+// The program's exit codes.
+const (
+	ExitOK      = 0 // stopped on request
+	ExitFailed  = 1 // failed while running, or a check failed
+	ExitMistake = 2 // the configuration or the command line is wrong
+)
+
+const usage = `usage: bot [check | version]
+
+  bot           run, configured by environment variables (see the README)
+  bot check     try everything a new installation gets wrong, and say what would be right
+  bot version   print the version`
+
+// Main is the program: it returns the exit code, and the error to print.
+func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer) (int, error) {
+	env := map[string]string{}
+	for _, kv := range environ {
+		k, v, _ := strings.Cut(kv, "=")
+		env[k] = v
+	}
+	switch strings.Join(args, " ") {
+	case "":
+		c, err := config.Load(env)
+		if err != nil {
+			return ExitMistake, err
+		}
+		if err := Run(ctx, c, Options{Version: Version()}, NewLogger(c, stderr)); err != nil {
+			return ExitFailed, err
+		}
+		return ExitOK, nil
+	case "check":
+		if !Check(ctx, env, Version(), stdout) {
+			return ExitFailed, nil
+		}
+		return ExitOK, nil
+	case "version", "--version", "-v":
+		fmt.Fprintln(stdout, "rollcall", Version())
+		return ExitOK, nil
+	case "help", "--help", "-h":
+		fmt.Fprintln(stdout, usage)
+		return ExitOK, nil
+	}
+	return ExitMistake, fmt.Errorf("unknown command %q\n%s", strings.Join(args, " "), usage)
+}
+
+// Version is the version that the binary was built from: the module's, or the commit's.
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	version, dirty := info.Main.Version, ""
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision" && (version == "" || version == "(devel)"):
+			version = s.Value[:min(12, len(s.Value))]
+		case s.Key == "vcs.modified" && s.Value == "true":
+			dirty = "+dirty"
+		}
+	}
+	if version == "" || version == "(devel)" {
+		return "devel"
+	}
+	return strings.TrimSuffix(version, dirty) + dirty
+}
+
+// NewLogger returns the logger that a Config asks for, writing to w.
+func NewLogger(c config.Config, w io.Writer) *slog.Logger {
+	text := c.LogFormat == "text"
+	if f, ok := w.(*os.File); ok && c.LogFormat == "" {
+		if info, err := f.Stat(); err == nil {
+			text = info.Mode()&os.ModeCharDevice != 0
+		}
+	}
+	options := &slog.HandlerOptions{Level: c.Level}
+	if text {
+		return slog.New(slog.NewTextHandler(w, options))
+	}
+	return slog.New(slog.NewJSONHandler(w, options))
+}

@@ -1,0 +1,202 @@
+package k8s
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	quantity "k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"rollcall/internal/fleet"
+)
+
+var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+func at(d time.Duration) metav1.Time {
+	return metav1.NewTime(noon.Add(d).In(time.FixedZone("CET", 3600)))
+}
+
+func micro(d time.Duration) metav1.MicroTime { return metav1.NewMicroTime(noon.Add(d)) }
+
+func TestLook(t *testing.T) {
+	o := &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: "n1", UID: "u1", CreationTimestamp: at(0), ResourceVersion: "7",
+			Labels: map[string]string{"topology.kubernetes.io/zone": "z", "kubernetes.io/arch": "arm64"},
+		},
+		Spec: corev1.NodeSpec{
+			ProviderID: "gce://p/z/n1", Unschedulable: true,
+			Taints: []corev1.Taint{{Key: "node.kubernetes.io/unschedulable", Effect: corev1.TaintEffectNoSchedule, TimeAdded: new(at(1))}},
+		},
+		Status: corev1.NodeStatus{
+			Capacity: corev1.ResourceList{
+				corev1.ResourceCPU: quantity.MustParse("3920m"), corev1.ResourceMemory: quantity.MustParse("16Gi"), corev1.ResourcePods: quantity.MustParse("110"),
+			},
+			Allocatable: corev1.ResourceList{corev1.ResourceCPU: quantity.MustParse("2")},
+			NodeInfo:    corev1.NodeSystemInfo{KubeletVersion: "v1.36.3", OperatingSystem: "linux"},
+			Conditions: []corev1.NodeCondition{
+				{Type: corev1.NodeMemoryPressure, Status: corev1.ConditionTrue, LastTransitionTime: at(9)},
+				{Type: corev1.NodeReady, Status: corev1.ConditionFalse, Reason: "KubeletNotReady", Message: "m", LastTransitionTime: at(time.Minute), LastHeartbeatTime: at(time.Hour)},
+			},
+		},
+	}
+	got := look("prod", o, nil)
+	keep(&got)
+	want := fleet.Node{
+		Cluster: "prod", UID: "u1", Name: "n1", Provider: "gcp", Zone: "z", Arch: "arm64", OS: "linux",
+		ProviderID: "gce://p/z/n1", KubeletVersion: "v1.36.3", Labels: o.Labels, Cordoned: true,
+		Taints:   []fleet.Taint{{Key: "node.kubernetes.io/unschedulable", Effect: "NoSchedule"}},
+		Capacity: fleet.Resources{MilliCPU: 3920, Memory: 16 << 30, Pods: 110}, Allocatable: fleet.Resources{MilliCPU: 2000},
+		Ready:     fleet.Condition{Status: fleet.NotReady, Reason: "KubeletNotReady", Message: "m", Since: noon.Add(time.Minute)},
+		CreatedAt: noon,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	empty := look("prod", &corev1.Node{}, nil)
+	if empty.Ready.Status != fleet.ReadyUnknown || !empty.CreatedAt.IsZero() || !empty.Ready.Since.IsZero() {
+		t.Errorf("an empty node: %+v", empty)
+	}
+}
+
+func TestEvent(t *testing.T) {
+	created := metav1.ObjectMeta{UID: "e1", CreationTimestamp: at(10 * time.Second)}
+	tests := []struct {
+		name        string
+		event       eventsv1.Event
+		count       int
+		first, last time.Duration
+		controller  string
+	}{
+		{"new form", eventsv1.Event{EventTime: micro(1500 * time.Millisecond), ReportingController: "scheduler"},
+			1, 1500 * time.Millisecond, 1500 * time.Millisecond, "scheduler"},
+		{"new form, repeated", eventsv1.Event{EventTime: micro(time.Second), Series: &eventsv1.EventSeries{Count: 3, LastObservedTime: micro(time.Minute)}},
+			3, time.Second, time.Minute, ""},
+		{"old form", eventsv1.Event{DeprecatedFirstTimestamp: at(2 * time.Second), DeprecatedLastTimestamp: at(2 * time.Second), DeprecatedCount: 1,
+			DeprecatedSource: corev1.EventSource{Component: "kubelet"}}, 1, 2 * time.Second, 2 * time.Second, "kubelet"},
+		{"old form, repeated", eventsv1.Event{DeprecatedFirstTimestamp: at(2 * time.Second), DeprecatedLastTimestamp: at(time.Hour), DeprecatedCount: 7},
+			7, 2 * time.Second, time.Hour, ""},
+		{"only a last time", eventsv1.Event{DeprecatedLastTimestamp: at(5 * time.Second)}, 1, 5 * time.Second, 5 * time.Second, ""},
+		{"no time at all", eventsv1.Event{}, 1, 10 * time.Second, 10 * time.Second, ""},
+		{"last before first", eventsv1.Event{EventTime: micro(time.Minute), DeprecatedLastTimestamp: at(0)}, 1, time.Minute, time.Minute, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.event.ObjectMeta = created
+			e := event("prod", &tt.event)
+			if e.Count != tt.count || !e.First.Equal(noon.Add(tt.first)) || !e.Last.Equal(noon.Add(tt.last)) || e.Controller != tt.controller {
+				t.Errorf("got %+v", e)
+			}
+			if e.First.Location() != time.UTC || e.Last.Location() != time.UTC {
+				t.Errorf("times are not UTC: %s, %s", e.First, e.Last)
+			}
+		})
+	}
+}
+
+// frames reads a recorded watch.
+func frames[T any](t *testing.T, file string) (types []string, objects []*T) {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var frame struct {
+			Type   string
+			Object *T
+		}
+		if err := json.Unmarshal(lines.Bytes(), &frame); err != nil {
+			t.Fatal(err)
+		}
+		types, objects = append(types, frame.Type), append(objects, frame.Object)
+	}
+	return types, objects
+}
+
+// TestRecordedNode replays the life of a node that Karpenter made and removed: of eleven frames
+// three are steps.
+func TestRecordedNode(t *testing.T) {
+	types, objects := frames[corev1.Node](t, "testdata/nodes.jsonl")
+	n := nodeWatch{cluster: "prod", known: map[string]fleet.Known{}}
+	var got []string
+	for i, o := range objects {
+		obs := (*fleet.Observation)(nil)
+		if types[i] == "DELETED" {
+			obs = n.gone(o, noon)
+		} else {
+			obs = n.compare(o, noon)
+		}
+		if obs == nil {
+			continue
+		}
+		n.remember(obs)
+		for _, c := range obs.Changes {
+			got = append(got, fmt.Sprintf("%d %s %s %s", i, c.Kind, c.At.Format(time.TimeOnly), c.Proof))
+		}
+		if obs.Node.CapacityType != "spot" || obs.Node.Pool != "default" || obs.Node.Provider != "kwok" {
+			t.Errorf("frame %d: %+v", i, obs.Node)
+		}
+	}
+	want := []string{"0 joined 12:12:21 object", "2 ready 12:12:21 object", "10 removed 12:00:00 watch"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if len(n.known) != 0 {
+		t.Errorf("a removed node is still known: %v", n.known)
+	}
+}
+
+func TestRecordedEvents(t *testing.T) {
+	_, objects := frames[eventsv1.Event](t, "testdata/events.jsonl")
+	counts := map[string][]int{}
+	for i, o := range objects {
+		e := event("prod", o)
+		if e.UID == "" || e.Reason == "" || e.Controller == "" || e.First.IsZero() || e.Last.Before(e.First) || e.Count < 1 {
+			t.Errorf("line %d: %+v", i+1, e)
+		}
+		if strings.HasPrefix(e.Note, "(combined from similar events)") {
+			counts[e.UID] = append(counts[e.UID], e.Count)
+		}
+	}
+	for uid, cs := range counts {
+		if !slices.IsSorted(cs) || cs[len(cs)-1] < 2 {
+			t.Errorf("event %s repeats, but its counts are %v", uid, cs)
+		}
+	}
+	if len(counts) == 0 {
+		t.Error("the recording has no repeated event: it tests nothing")
+	}
+}
+
+// TestHeartbeatAllocatesNothing holds what BenchmarkHeartbeat measures: beyond decoding, a
+// heartbeat is free.
+func TestHeartbeatAllocatesNothing(t *testing.T) {
+	node, _ := heartbeat(t)
+	n := nodeWatch{known: map[string]fleet.Known{}}
+	n.remember(n.compare(node, noon))
+	node.ResourceVersion = "123457"
+	for i := range node.Status.Conditions {
+		node.Status.Conditions[i].LastHeartbeatTime = at(time.Hour)
+	}
+	allocs := testing.AllocsPerRun(100, func() {
+		if n.compare(node, noon) != nil {
+			t.Fatal("a heartbeat is a change")
+		}
+	})
+	if allocs != 0 {
+		t.Errorf("%v allocations per heartbeat, want none", allocs)
+	}
+}

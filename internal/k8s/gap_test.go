@@ -1,0 +1,167 @@
+package k8s
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"rollcall/internal/fleet"
+)
+
+func min0(m int) time.Time { return noon.Add(time.Duration(m) * time.Minute) }
+
+// said is an event of a node at a minute.
+func said(reason, uid, name string, minute int) fleet.Event {
+	return fleet.Event{UID: reason + uid + name, Regarding: fleet.ObjectRef{Kind: "Node", UID: uid, Name: name}, Reason: reason,
+		Count: 1, First: min0(minute), Last: min0(minute)}
+}
+
+// gapSteps shows changes in minutes after noon.
+func gapSteps(cs []fleet.Change) []string {
+	var out []string
+	for _, c := range cs {
+		s := fmt.Sprintf("%s %g %s", c.Kind, c.At.Sub(noon).Minutes(), c.Proof)
+		if !c.NotBefore.IsZero() {
+			s += fmt.Sprintf(" from %g", c.NotBefore.Sub(noon).Minutes())
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// TestProve holds what a comparison after a gap from minute 10 to 30 claims.
+func TestProve(t *testing.T) {
+	node := func(created, since int, status fleet.ReadyStatus) fleet.Node {
+		return fleet.Node{Cluster: "prod", UID: "u", Name: "n", CreatedAt: min0(created), Ready: fleet.Condition{Status: status, Since: min0(since)}}
+	}
+	known := func(n fleet.Node) fleet.Known { return fleet.First(n, min0(5)).Known }
+	diff := func(old, now fleet.Node) fleet.Observation {
+		o, ok := fleet.Diff(known(old), now, min0(30))
+		if !ok {
+			t.Fatal("no difference")
+		}
+		return o
+	}
+	cordoned := node(0, 1, fleet.Ready)
+	cordoned.Cordoned = true
+	tests := []struct {
+		name   string
+		obs    fleet.Observation
+		events []fleet.Event
+		want   []string
+	}{
+		{"removed, no event", fleet.Gone(node(0, 1, fleet.Ready), fleet.Known{}, min0(30)), nil, []string{"removed 30 none from 10"}},
+		{"removed, event", fleet.Gone(node(0, 1, fleet.Ready), fleet.Known{}, min0(30)),
+			[]fleet.Event{said("RemovingNode", "u", "n", 17)}, []string{"removed 17 event"}},
+		{"deleted by the cloud", fleet.Gone(node(0, 1, fleet.Ready), fleet.Known{}, min0(30)),
+			[]fleet.Event{said("DeletingNode", "u", "n", 16), said("RemovingNode", "u", "n", 17)}, []string{"removed 16 event"}},
+		{"another node's event of the same name", fleet.Gone(node(0, 1, fleet.Ready), fleet.Known{}, min0(30)),
+			[]fleet.Event{said("RemovingNode", "other", "n", 17)}, []string{"removed 30 none from 10"}},
+		{"a kubelet's word does not prove a removal", fleet.Gone(node(0, 1, fleet.Ready), fleet.Known{}, min0(30)),
+			[]fleet.Event{said("RemovingNode", "n", "n", 17)}, []string{"removed 30 none from 10"}},
+		{"a disruption is not yet a removal", fleet.Gone(node(0, 1, fleet.Ready), fleet.Known{}, min0(30)),
+			[]fleet.Event{said("DisruptionTerminating", "u", "n", 17)}, []string{"removed 30 none from 10"}},
+		{"created in the gap", fleet.First(node(12, 13, fleet.Ready), min0(30)), nil, []string{"joined 12 object", "ready 13 object"}},
+		{"went down in the gap", diff(node(0, 1, fleet.Ready), node(0, 20, fleet.ReadyUnknown)), nil, []string{"not_ready 20 object"}},
+		{"flapped, no event", diff(node(0, 1, fleet.Ready), node(0, 20, fleet.Ready)), nil,
+			[]string{"not_ready 20 none from 10", "recovered 20 object"}},
+		{"flapped, events", diff(node(0, 1, fleet.Ready), node(0, 20, fleet.Ready)),
+			[]fleet.Event{said("NodeNotReady", "u", "n", 15), said("NodeNotReady", "n", "n", 14), said("NodeNotReady", "u", "n", 25), said("NodeNotReady", "u", "n", 9)},
+			[]string{"not_ready 15 event", "recovered 20 object"}},
+		{"cordoned, no event", diff(node(0, 1, fleet.Ready), cordoned), nil, []string{"cordoned 30 none from 10"}},
+		{"cordoned, the kubelet's event", diff(node(0, 1, fleet.Ready), cordoned),
+			[]fleet.Event{said("NodeNotSchedulable", "n", "n", 11)}, []string{"cordoned 11 event"}},
+		{"uncordoned, the kubelet's event", diff(cordoned, node(0, 1, fleet.Ready)),
+			[]fleet.Event{said("NodeSchedulable", "n", "n", 12)}, []string{"uncordoned 12 event"}},
+	}
+	gap := fleet.Gap{From: min0(10), Until: min0(30)}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			ps := newProofs(gap.From)
+			for _, e := range tt.events {
+				ps.add(e)
+			}
+			if len(tt.events) == 0 {
+				ps = nil // as without the permission to read events
+			}
+			obs := []fleet.Observation{tt.obs}
+			ps.prove(obs, gap)
+			if got := gapSteps(obs[0].Changes); !slices.Equal(got, tt.want) {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+
+	t.Run("the next bearer of the name bounds the removal", func(t *testing.T) {
+		heir := node(22, 23, fleet.Ready)
+		heir.UID = "v"
+		obs := []fleet.Observation{fleet.First(heir, min0(30)), fleet.Gone(node(0, 1, fleet.Ready), fleet.Known{}, min0(30))}
+		(*proofs)(nil).prove(obs, gap)
+		if got, want := gapSteps(obs[1].Changes), []string{"removed 22 none from 10"}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
+func TestStrangers(t *testing.T) {
+	gap := fleet.Gap{From: min0(10), Until: min0(30)}
+	tests := []struct {
+		name     string
+		baseline int
+		events   []fleet.Event
+		want     []string // nil: no stranger
+	}{
+		{"whole life", 0, []fleet.Event{said("RemovingNode", "u", "n", 20), said("RegisteredNode", "u", "n", 12), said("NodeReady", "n", "n", 13)},
+			[]string{"joined 12 event", "ready 13 event", "removed 20 event"}},
+		{"removal not told", 0, []fleet.Event{said("RegisteredNode", "u", "n", 12), said("DisruptionTerminating", "u", "n", 18)},
+			[]string{"joined 12 event", "removed 30 none from 18"}},
+		{"only a kubelet's events", 0, []fleet.Event{said("NodeReady", "n", "n", 13)}, nil},
+		{"was there before the gap", 0, []fleet.Event{said("RegisteredNode", "u", "n", 9), said("RemovingNode", "u", "n", 12)}, nil},
+		{"readiness of another life of the name", 0, []fleet.Event{said("RegisteredNode", "u", "n", 12), said("RemovingNode", "u", "n", 14), said("NodeReady", "n", "n", 16)},
+			[]string{"joined 12 event", "removed 14 event"}},
+		{"went before the first list, told after it", 10, []fleet.Event{said("RemovingNode", "u", "n", 10)}, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			ps := newProofs(gap.From)
+			for _, e := range tt.events {
+				ps.add(e)
+			}
+			var got []string
+			for _, p := range ps.strangers(gap, min0(tt.baseline)) {
+				o := ps.visit("prod", p, gap)
+				got = append(got, gapSteps(o.Changes)...)
+				if o.Node.UID != "u" || o.Node.Name != "n" || o.Node.Cluster != "prod" {
+					t.Errorf("node: %+v", o.Node)
+				}
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestCoverage(t *testing.T) {
+	long := fleet.Gap{From: noon.Add(-5 * time.Hour), Until: noon}
+	ps := newProofs(long.From)
+	if got := ps.coverage(long); !got.Equal(noon.Add(-time.Hour)) {
+		t.Errorf("no events: covered from %s", got)
+	}
+	ps.add(said("RegisteredNode", "u", "n", -30))
+	if got := ps.coverage(long); !got.Equal(noon.Add(-time.Hour)) {
+		t.Errorf("one young event: covered from %s", got)
+	}
+	ps.add(said("RegisteredNode", "u", "n", -180))
+	if got := ps.coverage(long); !got.Equal(noon.Add(-3 * time.Hour)) {
+		t.Errorf("events that live longer: covered from %s", got)
+	}
+	short := fleet.Gap{From: noon.Add(-time.Minute), Until: noon}
+	if got := ps.coverage(short); !got.Equal(short.From) {
+		t.Errorf("short gap: covered from %s", got)
+	}
+	if got := (*proofs)(nil).coverage(long); !got.IsZero() {
+		t.Errorf("no permission: covered from %s", got)
+	}
+}

@@ -1,0 +1,139 @@
+package slackapp
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/slack-go/slack"
+)
+
+// Finding is one thing that a check looked at.
+type Finding struct {
+	What   string
+	OK     bool
+	Detail string // what was found, or why it failed, ending in a hint
+}
+
+// Scopes of the bot token. The optional ones are not needed to work, but to work well.
+var (
+	requiredScopes = []string{"chat:write", "commands"}
+	optionalScopes = map[string]string{
+		"channels:history": "without it a message may be posted twice after a crash (groups:history for a private channel)",
+		"files:write":      "without it the digest has no picture",
+	}
+)
+
+// CheckBot tries the bot token: its kind and validity, its scopes, and whether it can post to
+// each channel.
+func CheckBot(ctx context.Context, api *slack.Client, channels []string) []Finding {
+	auth, err := api.AuthTestContext(ctx)
+	if err != nil {
+		return []Finding{{What: "Slack bot token", Detail: failure(err, "")}}
+	}
+	findings := []Finding{{What: "Slack bot token", OK: true, Detail: fmt.Sprintf("%s in workspace %s", auth.User, auth.Team)}}
+	var scopes []string
+	for s := range strings.SplitSeq(auth.Header.Get("X-OAuth-Scopes"), ",") {
+		scopes = append(scopes, strings.TrimSpace(s))
+	}
+	for _, want := range requiredScopes {
+		f := Finding{What: "Slack scope " + want, OK: slices.Contains(scopes, want)}
+		if !f.OK {
+			f.Detail = "missing; add it under OAuth & Permissions > Bot Token Scopes and install the app again"
+		}
+		findings = append(findings, f)
+	}
+	for _, want := range []string{"channels:history", "files:write"} {
+		if want == "channels:history" && slices.Contains(scopes, "groups:history") {
+			continue
+		}
+		if !slices.Contains(scopes, want) {
+			findings = append(findings, Finding{What: "Slack scope " + want, OK: true, Detail: "not given (optional); " + optionalScopes[want]})
+		}
+	}
+	for _, id := range channels {
+		if id != "" {
+			findings = append(findings, checkChannel(ctx, api, id, scopes))
+		}
+	}
+	return findings
+}
+
+// checkChannel asks about a channel. Where the scopes do not let it ask, it schedules nothing
+// and posts nothing: it says so.
+func checkChannel(ctx context.Context, api *slack.Client, id string, scopes []string) Finding {
+	f := Finding{What: "Slack channel " + id}
+	ch, err := api.GetConversationInfoContext(ctx, &slack.GetConversationInfoInput{ChannelID: id})
+	switch code := errorCode(err); {
+	case code == "missing_scope":
+		// channels:read is not among our scopes; reading a page of one message tells the same.
+		_, err := api.GetConversationHistoryContext(ctx, &slack.GetConversationHistoryParameters{ChannelID: id, Limit: 1})
+		if code := errorCode(err); code == "missing_scope" {
+			f.OK, f.Detail = true, "cannot be looked at without channels:read or channels:history; if alerts do not arrive, type /invite @Rollcall there"
+			return f
+		}
+		if err != nil {
+			f.Detail = failure(err, id)
+			return f
+		}
+		f.OK, f.Detail = true, "the app can read it"
+		return f
+	case err != nil:
+		f.Detail = failure(err, id)
+		return f
+	case ch.IsArchived:
+		f.Detail = "is_archived; " + Hint("is_archived", id)
+		return f
+	case !ch.IsMember && !slices.Contains(scopes, "chat:write.public"):
+		f.Detail = "not_in_channel; " + Hint("not_in_channel", id)
+		return f
+	}
+	f.OK, f.Detail = true, "#"+ch.Name
+	return f
+}
+
+// CheckSocket opens a Socket Mode connection, waits for Slack's hello and closes it again.
+func CheckSocket(ctx context.Context, api *slack.Client) Finding {
+	f := Finding{What: "Slack Socket Mode"}
+	ctx, cancel := context.WithTimeout(ctx, 3*callTimeout)
+	defer cancel()
+	s := NewSession(api, func(context.Context, Envelope) any { return nil }, slog.New(slog.DiscardHandler))
+	c, err := s.connect(ctx)
+	if err != nil {
+		f.Detail = failure(err, "")
+		return f
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- c.listen(ctx) }()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-ended:
+			f.Detail = failure(err, "")
+			return f
+		case <-tick.C:
+			if c.greeted.Load() {
+				f.OK, f.Detail = true, "Slack said hello"
+				cancel()
+				<-ended
+				return f
+			}
+		}
+	}
+}
+
+// failure shows an error with its hint.
+func failure(err error, channel string) string {
+	code := errorCode(err)
+	if code == "" {
+		return fmt.Sprintf("%v; check the network, a proxy, and SLACK_API_URL", err)
+	}
+	if hint := Hint(code, channel); hint != "" {
+		return code + "; " + hint
+	}
+	return code
+}
