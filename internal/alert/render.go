@@ -50,9 +50,11 @@ func Render(w fleet.Wave, totals fleet.Totals, baseline []fleet.Group, now time.
 	}
 	m.Lines = append(m.Lines, unknowable(w)...)
 	m.Text = m.Headline
-	if len(w.Members) == 1 {
-		m.Text = fmt.Sprintf("%s: %s", m.Headline, oneLine(w.Members[0], w.Kind))
-	} else if len(w.Members) > 1 {
+	switch {
+	case w.Gap != nil || w.Kind == fleet.WaveCatchUp || len(w.Members) == 0:
+	case len(w.Members) == 1:
+		m.Text = fmt.Sprintf("%s: %s", w.Cluster, oneLine(w.Members[0], w.Kind))
+	default:
 		m.Text = fmt.Sprintf("%s (%s)", m.Headline, typesInShort(Groups(w.Members)))
 	}
 	return m
@@ -84,8 +86,14 @@ func renderJoined(m *Message, w fleet.Wave) {
 		m.Headline += ", all ready"
 	case ready == len(w.Members):
 		m.Headline += ", ready"
+	case gone == len(w.Members):
+		m.Icon = "⚪"
+		m.Headline += ", left before ready"
 	case gone > 0:
 		m.Headline += fmt.Sprintf(", %d ready, %d left before that", ready, gone)
+	case ready == 0:
+		m.Icon = "🟡"
+		m.Headline += ", not ready yet"
 	default:
 		m.Icon = "🟡"
 		m.Headline += fmt.Sprintf(", %d ready", ready)
@@ -107,6 +115,8 @@ func renderNotReady(m *Message, w fleet.Wave) {
 		m.Icon, m.Headline = "🟢", fmt.Sprintf("%s: 1 node was not ready and recovered", w.Cluster)
 	case back == n:
 		m.Icon, m.Headline = "🟢", fmt.Sprintf("%s: %s were not ready, all recovered", w.Cluster, nodes(n))
+	case gone == n:
+		m.Icon, m.Headline = "⚪", fmt.Sprintf("%s: %s not ready, then left", w.Cluster, nodes(n))
 	case back+gone == n:
 		m.Icon, m.Headline = "⚪", fmt.Sprintf("%s: %s not ready, %d recovered, %d left", w.Cluster, nodes(n), back, gone)
 	case back+gone > 0:
@@ -135,17 +145,26 @@ func renderSummary(m *Message, w fleet.Wave) {
 			}
 		}
 	}
-	var what []string
+	var what, changes []string
 	for _, part := range []struct {
 		kind fleet.ChangeKind
 		form string
-	}{{fleet.Joined, "+%d"}, {fleet.Removed, "−%d"}, {fleet.WentUnready, "%d went not ready"}, {fleet.Recovered, "%d recovered"}} {
+	}{{fleet.Joined, "+%d"}, {fleet.Removed, "−%d"}} {
 		if n := count[part.kind]; n > 0 {
-			what = append(what, fmt.Sprintf(part.form, n))
+			changes = append(changes, fmt.Sprintf(part.form, n))
 		}
+	}
+	if len(changes) > 0 {
+		what = append(what, strings.Join(changes, " "))
 	}
 	if n := count[fleet.BecameReady]; n > 0 && count[fleet.Joined] == 0 {
 		what = append(what, fmt.Sprintf("%d became ready", n))
+	}
+	if n := count[fleet.WentUnready]; n > 0 {
+		what = append(what, fmt.Sprintf("%d went not ready", n))
+	}
+	if n := count[fleet.Recovered]; n > 0 {
+		what = append(what, fmt.Sprintf("%d recovered", n))
 	}
 	why, from, until := "while Slack could not be reached", w.OpenedAt, w.LastAt
 	if w.Gap != nil {
@@ -155,7 +174,7 @@ func renderSummary(m *Message, w fleet.Wave) {
 		}
 	}
 	m.Icon = "📋"
-	m.Headline = fmt.Sprintf("%s: %s %s: %s", w.Cluster, why, clockSpan(from, until), strings.Join(what, " "))
+	m.Headline = fmt.Sprintf("%s: %s %s: %s", w.Cluster, why, clockSpan(from, until), strings.Join(what, ", "))
 }
 
 // clockSpan is a span in UTC for the one line that Slack cannot show in each reader's zone.
@@ -319,20 +338,30 @@ func lifetime(m fleet.Member, left fleet.Change) Line {
 func oneLine(m fleet.Member, kind fleet.WaveKind) string {
 	n := m.Node
 	s := n.Name
+	machine := fmt.Sprintf(" (%s, %s, %s)", or(n.InstanceType, "type unknown"), or(n.CapacityType, "capacity unknown"), or(n.Zone, "zone unknown"))
 	switch kind {
-	case fleet.WaveJoined, fleet.WaveReady, fleet.WaveRemoved:
-		s += fmt.Sprintf(" (%s, %s, %s)", or(n.InstanceType, "type unknown"), or(n.CapacityType, "capacity unknown"), or(n.Zone, "zone unknown"))
+	case fleet.WaveJoined:
+		s += " joined" + machine
+	case fleet.WaveReady:
+		return s + " became ready" + machine
+	case fleet.WaveRemoved:
+		s += " left" + machine
+	case fleet.WaveRecovered:
+		return s + " recovered"
 	}
-	if joined, ok := m.Step(fleet.Joined); ok {
-		if ready, ok := m.Step(fleet.BecameReady); ok {
-			s += ", ready after " + Duration(ready.At.Sub(joined.At))
-		}
+	joined, _ := m.Step(fleet.Joined)
+	if ready, ok := m.Step(fleet.BecameReady); ok {
+		s += ", ready after " + Duration(ready.At.Sub(joined.At))
 	}
 	if down, ok := m.Step(fleet.WentUnready); ok {
-		if up, ok := recovery(m); ok {
-			s += ", recovered after " + Duration(up.At.Sub(down.At))
-		} else if down.Reason != "" {
-			s += ", " + down.Reason
+		up, back := recovery(m)
+		switch {
+		case back:
+			s += " was not ready, recovered after " + Duration(up.At.Sub(down.At))
+		case !m.RemovedAt.IsZero():
+			s += " was not ready and left"
+		default:
+			s += " is not ready" + strings.TrimSuffix(": "+down.Reason, ": ")
 		}
 	}
 	if left, ok := m.Step(fleet.Removed); ok {
@@ -385,9 +414,9 @@ func statistics(w fleet.Wave) []Line {
 		slices.Sort(ds)
 		lines = append(lines, line(fmt.Sprintf(form, Duration(ds[len(ds)/2]), Duration(ds[0]), Duration(ds[len(ds)-1]))))
 	}
-	add("Ready after %s in the middle (%s to %s).", toReady)
-	add("Recovered after %s in the middle (%s to %s).", down)
-	add("Lived %s in the middle (%s to %s).", lived)
+	add("Ready after a median of %s (%s to %s).", toReady)
+	add("Recovered after a median of %s (%s to %s).", down)
+	add("Lived a median of %s (%s to %s).", lived)
 	if unproven > 0 {
 		lines = append(lines, line(fmt.Sprintf("When %s left is not recorded.", nodes(unproven))))
 	}

@@ -14,7 +14,7 @@ const eventTTL = time.Hour
 // slack is the rounding of event times by the older recorder: whole seconds, cut off.
 const slack = time.Second
 
-// proof is what events tell of one node, from the gap's start on.
+// proof is what events tell of one node.
 type proof struct {
 	uid, name   string
 	first, last time.Time
@@ -29,7 +29,6 @@ type proof struct {
 // proofs is what events tell of the nodes. A nil *proofs knows nothing, because events could not
 // be read.
 type proofs struct {
-	from   time.Time
 	oldest time.Time // the oldest event still there, whenever; zero if there is none
 	byUID  map[string]*proof
 	// byName has what kubelets wrote: they put the node's name where the UID belongs, so their
@@ -37,16 +36,13 @@ type proofs struct {
 	byName map[string]*proof
 }
 
-func newProofs(from time.Time) *proofs {
-	return &proofs{from: from, byUID: map[string]*proof{}, byName: map[string]*proof{}}
+func newProofs() *proofs {
+	return &proofs{byUID: map[string]*proof{}, byName: map[string]*proof{}}
 }
 
 func (ps *proofs) add(e fleet.Event) {
 	if ps.oldest.IsZero() || e.Last.Before(ps.oldest) {
 		ps.oldest = e.Last
-	}
-	if e.Last.Before(ps.from.Add(-slack)) {
-		return
 	}
 	m, key := ps.byUID, e.Regarding.UID
 	if key == "" || key == e.Regarding.Name {

@@ -78,7 +78,7 @@ func TestProve(t *testing.T) {
 	gap := fleet.Gap{From: min0(10), Until: min0(30)}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			ps := newProofs(gap.From)
+			ps := newProofs()
 			for _, e := range tt.events {
 				ps.add(e)
 			}
@@ -124,7 +124,7 @@ func TestStrangers(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			ps := newProofs(gap.From)
+			ps := newProofs()
 			for _, e := range tt.events {
 				ps.add(e)
 			}
@@ -145,7 +145,7 @@ func TestStrangers(t *testing.T) {
 
 func TestCoverage(t *testing.T) {
 	long := fleet.Gap{From: noon.Add(-5 * time.Hour), Until: noon}
-	ps := newProofs(long.From)
+	ps := newProofs()
 	if got := ps.coverage(long); !got.Equal(noon.Add(-time.Hour)) {
 		t.Errorf("no events: covered from %s", got)
 	}

@@ -239,7 +239,7 @@ func (n *nodeWatch) proofs(ctx, wctx context.Context) (*proofs, error) {
 	l := listing[*eventsv1.EventList]{
 		client: n.client.events, resource: events, selector: "regarding.kind=Node", size: n.eventPage, timeout: n.timing.page,
 		empty: func() *eventsv1.EventList { return &eventsv1.EventList{} },
-		begin: func() error { p = newProofs(n.alive); return nil },
+		begin: func() error { p = newProofs(); return nil },
 		each: func(page *eventsv1.EventList) error {
 			es := make([]fleet.Event, 0, len(page.Items))
 			for i := range page.Items {
