@@ -197,9 +197,17 @@ func TestNext(t *testing.T) {
 		{"an open wave with nothing new closes after the gap", open, t0, []Step{{Action: Close, At: at(30 * time.Second)}}},
 		{"and at the latest after the maximum", mod(open, func(w *fleet.Wave) { w.LastAt = at(590 * time.Second) }), t0, []Step{{Action: Close, At: at(10 * time.Minute)}}},
 		{"new changes edit after a second", mod(open, func(w *fleet.Wave) { w.Counts.Untold = 3 }), t0, []Step{{Action: Edit, At: at(time.Second)}, {Action: Close, At: at(30 * time.Second)}}},
-		{"later less often", mod(open, func(w *fleet.Wave) { w.Counts.Untold = 3; w.Main.EditedAt = at(50 * time.Second); w.LastAt = at(54 * time.Second) }), at(54 * time.Second),
+		{"later less often", mod(open, func(w *fleet.Wave) {
+			w.Counts.Untold = 3
+			w.Main.EditedAt = at(50 * time.Second)
+			w.LastAt = at(54 * time.Second)
+		}), at(54 * time.Second),
 			[]Step{{Action: Edit, At: at(55 * time.Second)}, {Action: Close, At: at(84 * time.Second)}}},
-		{"but soon when the changes pause", mod(open, func(w *fleet.Wave) { w.Counts.Untold = 3; w.Main.EditedAt = at(50 * time.Second); w.LastAt = at(51 * time.Second) }), at(51 * time.Second),
+		{"but soon when the changes pause", mod(open, func(w *fleet.Wave) {
+			w.Counts.Untold = 3
+			w.Main.EditedAt = at(50 * time.Second)
+			w.LastAt = at(51 * time.Second)
+		}), at(51 * time.Second),
 			[]Step{{Action: Edit, At: at(52250 * time.Millisecond)}, {Action: Close, At: at(81 * time.Second)}}},
 		{"a closed wave of many lists its nodes", mod(closed, func(w *fleet.Wave) { w.Counts = fleet.WaveCounts{Members: 6, Unlisted: 6} }), t0, []Step{{Action: AddList, At: t0}}},
 		{"a growing one when a reply is full", mod(open, func(w *fleet.Wave) { w.Counts = fleet.WaveCounts{Members: 150, Unlisted: 150, Untold: 1} }), t0,

@@ -404,20 +404,23 @@ func TestEventsResume(t *testing.T) {
 	f.mu.Lock()
 	f.version, f.asked = 160, nil
 	f.mu.Unlock()
-	w = start(t, f.config(), store)
-	f.waitWatch(t, "events")
-	if got := f.requests("watch events"); !slices.Equal(got, []string{"watch events from 151"}) {
-		t.Errorf("asked %q", got)
+	asks := func(want string) {
+		t.Helper()
+		cluster.Eventually(t, 5*time.Second, func(context.Context) error {
+			if got := f.requests("watch events"); !slices.Equal(got, []string{want}) {
+				return fmt.Errorf("asked %q, want %q", got, want)
+			}
+			return nil
+		})
 	}
+	w = start(t, f.config(), store)
+	asks("watch events from 151")
 	w.stop()
 	f.mu.Lock()
 	f.version, f.asked = 120, nil // restored from a backup
 	f.mu.Unlock()
 	start(t, f.config(), store)
-	f.waitWatch(t, "events")
-	if got := f.requests("watch events"); !slices.Equal(got, []string{"watch events from 120"}) {
-		t.Errorf("asked %q", got)
-	}
+	asks("watch events from 120")
 }
 
 // TestLedgerFails holds that Run ends with the ledger's error: what cannot be recorded must not

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"strings"
 	"syscall"
 
@@ -90,10 +91,9 @@ func hint(err error) string {
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return "the API server's certificate cannot be verified: check certificate-authority in the kubeconfig"
 	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return "the server does not speak TLS: check the server address and port in the kubeconfig"
-	}
 	switch {
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return "the server does not speak TLS: check the server address and port in the kubeconfig"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "nothing listens there: check that the API server runs, and the server address in the kubeconfig"
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):

@@ -12,15 +12,18 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -117,9 +120,15 @@ func inspect(path string) error {
 		return fmt.Errorf("%w; the user that Rollcall runs as must be able to read and write it", err)
 	}
 	defer f.Close()
-	head := make([]byte, 16)
-	if n, _ := f.Read(head); string(head[:n]) != "SQLite format 3\x00" {
+	// https://www.sqlite.org/fileformat.html#the_database_header: the magic is at 0, the
+	// application ID at 68. Opening another program's database would already change its
+	// journal mode.
+	head := make([]byte, 100)
+	if _, err := io.ReadFull(f, head); err != nil || string(head[:16]) != "SQLite format 3\x00" {
 		return errors.New("the file is not a SQLite database; it was left untouched: name another file, or restore a backup")
+	}
+	if binary.BigEndian.Uint32(head[68:]) != applicationID {
+		return errors.New("it is a SQLite database of another program; it was left untouched: name another file")
 	}
 	return nil
 }
@@ -133,7 +142,7 @@ func (l *Ledger) acquire(ctx context.Context, wait time.Duration) error {
 		return nil
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("another process has had it open for %s; only one Rollcall may write a ledger: stop the other one, or give this one its own DATABASE_URL", wait)
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, errReadOnlyFS):
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return fmt.Errorf("its folder cannot be written (%w); mount it read-write and owned by the user that Rollcall runs as (fsGroup in a pod)", err)
 	default:
 		return fmt.Errorf("locking: %w", err)
@@ -195,21 +204,15 @@ func (l *Ledger) open(ctx context.Context) error {
 	return l.r.QueryRowContext(ctx, `SELECT value FROM meta WHERE name = 'instance'`).Scan(&l.instance)
 }
 
-// migrate checks whose file this is and brings its schema up to date.
+// migrate checks the file and brings its schema up to date.
 func (l *Ledger) migrate(ctx context.Context) error {
-	var app, version, tables int
+	var version, tables int
 	var check string
-	if err := l.w.QueryRowContext(ctx, `PRAGMA application_id`).Scan(&app); err != nil {
-		return err
-	}
 	if err := l.w.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
 		return err
 	}
 	if err := l.w.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema`).Scan(&tables); err != nil {
 		return err
-	}
-	if tables > 0 && app != applicationID {
-		return errors.New("it is a SQLite database of another program; it was left untouched: name another file")
 	}
 	if version > len(migrations) {
 		return fmt.Errorf("it was written by a newer Rollcall (schema %d, this one knows %d); it was left untouched: run the newer version, or restore a backup made before the upgrade", version, len(migrations))

@@ -86,7 +86,7 @@ func (s *Server) Sockets() []*Socket {
 	return slices.Clone(s.conns)
 }
 
-// Connected says how many connections have had their hello and are open.
+// Connected says how many connections are open and take envelopes; their hello is on its way or there.
 func (s *Server) Connected() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -247,17 +247,21 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer c.gone()
-	if c.send(map[string]any{
-		"type": "hello", "num_connections": n, "connection_info": map[string]any{"app_id": s.cfg.AppID},
-		"debug_info": map[string]any{"host": "applink-emulator-1", "build_number": 1, "approximate_connection_time": 18060},
-	}) != nil {
-		return
-	}
+	// The connection takes envelopes from now on; the lock keeps them behind the hello.
+	c.write.Lock()
 	s.mu.Lock()
 	c.said = true
 	s.socketStats.Opened++
 	s.changed(Change{Kind: ChangeSocket})
 	s.mu.Unlock()
+	err = c.sendLocked(map[string]any{
+		"type": "hello", "num_connections": n, "connection_info": map[string]any{"app_id": s.cfg.AppID},
+		"debug_info": map[string]any{"host": "applink-emulator-1", "build_number": 1, "approximate_connection_time": 18060},
+	})
+	c.write.Unlock()
+	if err != nil {
+		return
+	}
 	s.run(c.ping)
 	c.read()
 }
@@ -272,6 +276,10 @@ func (s *Server) count(f func(*SocketStats)) {
 func (c *Socket) send(val any) error {
 	c.write.Lock()
 	defer c.write.Unlock()
+	return c.sendLocked(val)
+}
+
+func (c *Socket) sendLocked(val any) error {
 	if c.half.Load() {
 		return nil
 	}
