@@ -40,9 +40,9 @@ func (c *Client) Version(ctx context.Context) (string, error) {
 
 func reachError(err error) error {
 	if h := hint(err); h != "" {
-		return fmt.Errorf("reaching the API server: %w: %s", err, h)
+		return fmt.Errorf("reaching the API server: %w: %s", cause(err), h)
 	}
-	return fmt.Errorf("reaching the API server: %w", err)
+	return fmt.Errorf("reaching the API server: %w", cause(err))
 }
 
 // Check looks at everything that the watcher needs of the API server: that it answers, and that

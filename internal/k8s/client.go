@@ -49,8 +49,10 @@ func Load(kubeconfig, contextName string) (*rest.Config, string, error) {
 			return nil, "", fmt.Errorf("finding ~/.kube/config: %w: set KUBECONFIG", err)
 		}
 		files = []string{filepath.Join(home, clientcmd.RecommendedHomeDir, clientcmd.RecommendedFileName)}
-		if _, err := os.Stat(files[0]); err != nil {
-			return nil, "", fmt.Errorf("not in a cluster, and reading the kubeconfig failed: %w: set KUBECONFIG to a kubeconfig file", err)
+		if _, err := os.Stat(files[0]); err != nil && contextName != "" {
+			return nil, "", fmt.Errorf("looking for context %q: %w: set KUBECONFIG to a kubeconfig file, or leave KUBE_CONTEXT empty in a pod", contextName, err)
+		} else if err != nil {
+			return nil, "", fmt.Errorf("not in a cluster, and there is no kubeconfig: %w: set KUBECONFIG to a kubeconfig file", err)
 		}
 	}
 	// One missing file of several is usual, and kubectl says nothing of it either.

@@ -58,7 +58,8 @@ func TestLoad(t *testing.T) {
 		{"strange context", two, "minikube", "", "", `no context "minikube": set KUBE_CONTEXT to one of prod-eu, staging`},
 		{"not a kubeconfig", broken, "", "", "", "correct the file or KUBECONFIG"},
 		{"no contexts", writeKubeconfig(t), "", "", "", "it has no context"},
-		{"nothing given, nothing there", "", "", "", "", "not in a cluster"},
+		{"nothing given, nothing there", "", "", "", "", "not in a cluster, and there is no kubeconfig"},
+		{"only a context", "", "prod", "", "", `looking for context "prod"`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

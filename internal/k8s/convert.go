@@ -118,3 +118,24 @@ func latest(a, b time.Time) time.Time {
 	}
 	return a
 }
+
+// sharer keeps one copy of each string that many nodes have.
+type sharer map[string]string
+
+// labels replaces the node's labels by a map whose strings are shared: nodes differ in few.
+func (s sharer) labels(n *fleet.Node) {
+	labels := make(map[string]string, len(n.Labels))
+	for k, v := range n.Labels {
+		labels[s.one(k)] = s.one(v)
+	}
+	n.Labels = labels
+	fleet.Describe(n)
+}
+
+func (s sharer) one(v string) string {
+	if have, ok := s[v]; ok {
+		return have
+	}
+	s[v] = v
+	return v
+}

@@ -40,7 +40,7 @@ func (w *eventWatch) run(ctx, wctx context.Context) error {
 	verified := false
 	pace := pacer{timing: *w.timing}
 	for {
-		alive := false
+		alive, began := false, time.Now()
 		switch {
 		case version == "":
 			version, err = w.list(ctx, wctx)
@@ -60,7 +60,7 @@ func (w *eventWatch) run(ctx, wctx context.Context) error {
 		if isExpired(err) {
 			version = ""
 		}
-		wait := pace.pause(err, alive)
+		wait := pace.pause(err, alive && time.Since(began) >= w.timing.backoff)
 		if wait > 0 {
 			verified = false
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"syscall"
 
@@ -52,7 +53,7 @@ func (e *requestError) Error() string {
 		// The API server's own text names the user; the hint must not drown in it.
 		return fmt.Sprintf("%s %s: not permitted for %s: %s", e.verb, e.resource, subject(e.err), clusterRole)
 	}
-	text := fmt.Sprintf("%s %s: %v", e.verb, e.resource, e.err)
+	text := fmt.Sprintf("%s %s: %v", e.verb, e.resource, cause(e.err))
 	if h := hint(e.err); h != "" {
 		text += ": " + h
 	}
@@ -72,6 +73,14 @@ func subject(err error) string {
 		}
 	}
 	return "this user"
+}
+
+// cause takes the method and URL off a transport's error: the verb and resource say the same.
+func cause(err error) error {
+	if ue, ok := errors.AsType[*url.Error](err); ok {
+		return ue.Err
+	}
+	return err
 }
 
 // hint says what a person can do about an error of a request; "" if nothing comes to mind.

@@ -61,7 +61,7 @@ func (n *nodeWatch) run(ctx, wctx context.Context) error {
 	cause, listed := causeRestart, false
 	pace := pacer{timing: *n.timing}
 	for {
-		alive := false
+		alive, began := false, time.Now()
 		if !listed {
 			err = n.list(ctx, wctx, cause)
 			listed = err == nil
@@ -78,7 +78,7 @@ func (n *nodeWatch) run(ctx, wctx context.Context) error {
 		if isExpired(err) {
 			cause, listed = causeExpired, false
 		}
-		wait := pace.pause(err, alive)
+		wait := pace.pause(err, alive && time.Since(began) >= n.timing.backoff)
 		n.report(err, wait)
 		if !sleep(ctx, wait) {
 			return nil
@@ -159,6 +159,8 @@ func (n *nodeWatch) catchUp(ctx, wctx context.Context, cause string) error {
 	var (
 		there = map[string]bool{}
 		obs   []fleet.Observation
+		// After a long gap every node may be another one, and all wait for one transaction.
+		shared = sharer{}
 	)
 	l := n.listing()
 	l.begin = func() error { clear(there); obs = nil; return nil }
@@ -167,6 +169,7 @@ func (n *nodeWatch) catchUp(ctx, wctx context.Context, cause string) error {
 		for i := range p.Items {
 			there[string(p.Items[i].UID)] = true
 			if o := n.compare(&p.Items[i], now); o != nil {
+				shared.labels(&o.Node)
 				obs = append(obs, *o)
 			}
 		}
@@ -386,6 +389,10 @@ func (n *nodeWatch) read(ctx context.Context, s *session, queue chan<- sighting)
 			if gap != nil && !hand(nil, version) {
 				return alive, nil
 			}
+			if late {
+				n.logger.Info("watch resumed", "away", now.Sub(since).Round(time.Second))
+				late = false
+			}
 			n.state.saw("", now)
 		case f, ok := <-s.ResultChan():
 			now = time.Now()
@@ -410,7 +417,7 @@ func (n *nodeWatch) read(ctx context.Context, s *session, queue chan<- sighting)
 				obs = n.gone(o, now)
 			}
 			if obs != nil {
-				if late && !caughtUp {
+				if late {
 					doubt(obs, since, nil)
 				}
 				n.remember(obs)

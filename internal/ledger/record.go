@@ -176,6 +176,9 @@ func (l *Ledger) RecordNodes(ctx context.Context, b fleet.Batch) error {
 			if err != nil {
 				return err
 			}
+			if !g.Missed {
+				gap = 0 // the watch resumed and has seen each change: they are told as any other
+			}
 		}
 		for i := range b.Observations {
 			o := &b.Observations[i]

@@ -32,15 +32,17 @@ type TellerConfig struct {
 
 // Pace bounds how often the teller calls Slack.
 type Pace struct {
-	Posts     rate.Limit // chat.postMessage a second in the channel; default 1, Slack's limit
-	PostBurst int        // short bursts are tolerated; default 2
-	Edits     rate.Limit // chat.update a second; default 0.8, below Slack's 50 a minute (Tier 3)
-	EditBurst int        // default 5
+	Posts     rate.Limit    // chat.postMessage a second in the channel; default 1, Slack's limit
+	PostBurst int           // short bursts are tolerated; default 2
+	Edits     rate.Limit    // chat.update a second; default 0.8, below Slack's 50 a minute (Tier 3)
+	EditBurst int           // default 5
+	MaxPause  time.Duration // longest pause after failures; default 30 s
 }
 
 func (p Pace) withDefaults() Pace {
 	p.Posts, p.PostBurst = cmp.Or(p.Posts, 1), cmp.Or(p.PostBurst, 2)
 	p.Edits, p.EditBurst = cmp.Or(p.Edits, 0.8), cmp.Or(p.EditBurst, 5)
+	p.MaxPause = cmp.Or(p.MaxPause, 30*time.Second)
 	return p
 }
 
@@ -415,11 +417,8 @@ func (t *Teller) succeeded() {
 	clear(t.logged)
 }
 
-// The waits after failures without an answer, and while a person must act.
-const (
-	firstBackoff = time.Second
-	maxBackoff   = 30 * time.Second
-)
+// firstBackoff is the pause after the first failure without an answer.
+const firstBackoff = time.Second
 
 // failed puts off the next call, and returns an error only where none can help.
 func (t *Teller) failed(err error, what outcome, wait time.Duration, until *time.Time) error {
@@ -432,9 +431,9 @@ func (t *Teller) failed(err error, what outcome, wait time.Duration, until *time
 		t.problem("Slack limits the rate of calls; waiting", err)
 		return nil
 	}
-	t.backoff = min(max(2*t.backoff, firstBackoff), maxBackoff)
+	t.backoff = min(max(2*t.backoff, firstBackoff), t.c.Pace.MaxPause)
 	if what == notAllowed {
-		t.backoff = maxBackoff
+		t.backoff = t.c.Pace.MaxPause // a person must act first
 	}
 	// Half of it fixed, so that a failing call is never repeated at once; half random, so that
 	// several Rollcalls do not return together.

@@ -130,8 +130,9 @@ func (o object) inline(kind string) {
 	}
 }
 
-// checkTable follows docs.slack.dev/reference/block-kit/blocks/table-block. Three things are stricter than written
-// there: raw_number cells and rows of different lengths are refused (both reported to fail), and so is a cell of white space only.
+// checkTable follows docs.slack.dev/reference/block-kit/blocks/table-block. Three things are stricter than written there:
+// raw_number cells are refused (reported), and so are rows of different lengths and cells of white space only, of which
+// it is not known what Slack does.
 func checkTable(o object) {
 	o.v.tables++
 	if o.v.tables > MaxTables {

@@ -312,3 +312,38 @@ func TestCheckView(t *testing.T) {
 		}
 	}
 }
+
+// FuzzBlocks looks for JSON that makes the validator, or what walks accepted blocks, panic.
+func FuzzBlocks(f *testing.F) {
+	for _, seed := range []string{
+		`[{"type":"section","text":` + mark("<!here>") + `,"accessory":{"type":"static_select","options":[` + option(1) + `],"initial_option":` + option(1) + `}}]`,
+		`[{"type":"rich_text","elements":[{"type":"rich_text_list","style":"bullet","elements":[{"type":"rich_text_section","elements":[{"type":"date","timestamp":1,"format":"{date}"}]}]}]}]`,
+		`[{"type":"table","rows":[[{"type":"raw_text","text":"x"}]],"column_settings":[null]}]`,
+		`[{"type":"data_visualization","title":"t","chart":{"type":"bar","series":[{"name":"s","data":[{"label":"a","value":1}]}],"axis_config":{"categories":["a"]}}}]`,
+		`[{"type":"input","label":` + plain("l") + `,"element":{"type":"conversations_select","filter":{"include":["im"]}}}]`,
+		`[{"type":"actions","elements":[` + button(1) + `,null,{}]},null,[],{"type":"context","elements":[null]}]`,
+	} {
+		f.Add(seed)
+	}
+	s := New(Config{})
+	f.Cleanup(s.Close)
+	f.Fuzz(func(t *testing.T, raw string) {
+		for _, surface := range everywhere {
+			_ = ValidateBlocks(surface, json.RawMessage(raw))
+		}
+		s.mu.Lock()
+		c, err := s.content(map[string]string{"blocks": raw, "attachments": `[{"blocks":` + raw + `}]`}, nil)
+		s.mu.Unlock()
+		if err != nil {
+			return
+		}
+		m := Message{Blocks: c.blocks, Attachments: c.attachments}
+		LiveMentions(m)
+		LiveLinks(m)
+		PlainText(m)
+		stateValues(anyList(m.blockList()), nil)
+		if again := ValidateBlocks(SurfaceMessage, c.blocks); c.blocks != nil && again != nil {
+			t.Errorf("blocks with ids filled in are refused: %v", again)
+		}
+	})
+}

@@ -31,7 +31,7 @@
 //   - It does not fetch pictures, unfurl links, render anything or translate markdown blocks; texts are kept as sent.
 //   - Emoji names, time zones, user and channel ids within texts are not looked up. Membership of user groups and
 //     presence are unknown: <!here> counts as ringing all members.
-//   - How long bursts Slack tolerates, the size limit of metadata, what files do while they are processed, the error
+//   - How long bursts Slack tolerates, the size limit of metadata, the order of pages of history with oldest only, what files do while they are processed, the error
 //     for a switched-off Socket Mode and the answers to wrong response_urls are not documented; the emulator's are
 //     guesses on the strict side, named where they are made.
 //   - When rate limits are on, they are token buckets per method (per channel for chat.postMessage), not per workspace,

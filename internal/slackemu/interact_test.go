@@ -422,3 +422,105 @@ func TestBlockSuggestion(t *testing.T) {
 		t.Error("101 options were accepted")
 	}
 }
+
+// TestInputs submits one of every input and looks at state.values.
+func TestInputs(t *testing.T) {
+	s := Start(t, Config{TriggerLife: time.Hour})
+	w := dial(t, s)
+	cmd := s.SlashCommand(UserAda, ChannelOps, "/nodes", "")
+	w.ack(w.next()["envelope_id"], "")
+	must(t, cmd.Wait(t.Context()))
+	opts := `"options":[` + option(1) + `,` + option(2) + `]`
+	elements := []string{
+		`{"type":"plain_text_input","action_id":"text","max_length":5}`, `{"type":"email_text_input","action_id":"mail"}`, `{"type":"url_text_input","action_id":"url"}`,
+		`{"type":"number_input","action_id":"num","is_decimal_allowed":false}`, `{"type":"static_select","action_id":"sel",` + opts + `}`,
+		`{"type":"radio_buttons","action_id":"radio",` + opts + `,"initial_option":` + option(2) + `}`, `{"type":"checkboxes","action_id":"boxes",` + opts + `}`,
+		`{"type":"multi_static_select","action_id":"multi","option_groups":[{"label":` + plain("g") + `,` + opts + `}]}`, `{"type":"users_select","action_id":"user"}`,
+		`{"type":"multi_users_select","action_id":"users"}`, `{"type":"channels_select","action_id":"chan"}`, `{"type":"conversations_select","action_id":"conv"}`,
+		`{"type":"datepicker","action_id":"date","initial_date":"2026-11-22"}`, `{"type":"timepicker","action_id":"time"}`, `{"type":"datetimepicker","action_id":"when"}`,
+		`{"type":"external_select","action_id":"ext"}`, `{"type":"multi_external_select","action_id":"exts"}`,
+	}
+	blocks := list(len(elements), func(i int) string {
+		return fmt.Sprintf(`{"type":"input","block_id":"b","label":%s,"element":%s}`, plain("l"), elements[i])
+	})
+	for i := range elements {
+		blocks = strings.Replace(blocks, `"block_id":"b"`, fmt.Sprintf(`"block_id":"b%d"`, i), 1)
+	}
+	got, _ := form(t, s, "views.open", DefaultBotToken, "trigger_id", cmd.TriggerID, "view",
+		`{"type":"modal","title":`+plain("t")+`,"submit":`+plain("s")+`,"blocks":`+blocks+`}`)
+	if got["ok"] != true {
+		t.Fatal(got)
+	}
+	id := s.Modals(UserAda)[0].ID
+	values := map[string]string{
+		"text": "why", "mail": "a@example.com", "url": "https://example.com", "num": "7", "sel": "v1", "boxes": "v2", "multi": "v1", "user": UserGrace,
+		"users": UserEve, "chan": ChannelOps, "conv": ChannelOps, "time": "09:30", "when": "1700000000", "ext": "node-1", "exts": "node-2",
+	}
+	for action, bad := range map[string]string{"text": "too long", "sel": "v9", "boxes": "v9", "when": "soon", "nope": "x"} {
+		if i := s.SubmitView(UserAda, id, map[string]string{action: bad}); i.Err() == nil {
+			t.Errorf("%s took %q", action, bad)
+		}
+	}
+	// Without dispatch_action, the app hears of an input only with the submission.
+	typed := s.ViewAction(UserAda, id, Action{ActionID: "users", Values: []string{UserEve, UserGrace}})
+	must(t, typed.Wait(t.Context()))
+	if typed.Outcome() != OutcomeNotSent {
+		t.Errorf("outcome %s", typed.Outcome())
+	}
+	delete(values, "users")
+	i := s.SubmitView(UserAda, id, values)
+	must(t, i.Err())
+	w.ack(w.next()["envelope_id"], `{"response_action":"clear"}`)
+	must(t, i.Wait(t.Context()))
+	if len(s.Modals(UserAda)) != 0 {
+		t.Error("clear left a modal")
+	}
+	var cb slack.InteractionCallback
+	must(t, json.Unmarshal(i.Payload, &cb))
+	state := map[string]slack.BlockAction{}
+	for _, block := range cb.View.State.Values {
+		for action, val := range block {
+			state[action] = val
+		}
+	}
+	for action, ok := range map[string]bool{
+		"text": state["text"].Value == "why", "mail": state["mail"].Value == "a@example.com", "url": state["url"].Value == "https://example.com", "num": state["num"].Value == "7",
+		"sel": state["sel"].SelectedOption.Value == "v1", "radio": state["radio"].SelectedOption.Value == "v2", "boxes": state["boxes"].SelectedOptions[0].Value == "v2",
+		"multi": state["multi"].SelectedOptions[0].Value == "v1", "user": state["user"].SelectedUser == UserGrace, "users": len(state["users"].SelectedUsers) == 2,
+		"chan": state["chan"].SelectedChannel == ChannelOps, "conv": state["conv"].SelectedConversation == ChannelOps, "date": state["date"].SelectedDate == "2026-11-22",
+		"time": state["time"].SelectedTime == "09:30", "when": state["when"].SelectedDateTime == 1700000000, "ext": state["ext"].SelectedOption.Value == "node-1",
+		"exts": state["exts"].SelectedOptions[0].Value == "node-2",
+	} {
+		if !ok {
+			t.Errorf("%s is %+v", action, state[action])
+		}
+	}
+}
+
+func TestCloseUnheard(t *testing.T) {
+	s := Start(t, Config{TriggerLife: time.Hour})
+	w := dial(t, s)
+	cmd := s.SlashCommand(UserAda, ChannelOps, "/nodes", "")
+	w.ack(w.next()["envelope_id"], "")
+	must(t, cmd.Wait(t.Context()))
+	form(t, s, "views.open", DefaultBotToken, "trigger_id", cmd.TriggerID, "view", `{"type":"modal","external_id":"e","title":`+plain("t")+`,"blocks":[{"type":"divider"}]}`)
+	open := s.Modals(UserAda)
+	if len(open) != 1 || open[0].ExternalID != "e" {
+		t.Fatalf("open: %+v", open)
+	}
+	cmd = s.SlashCommand(UserGrace, ChannelOps, "/nodes", "")
+	w.ack(w.next()["envelope_id"], "")
+	got, _ := form(t, s, "views.open", DefaultBotToken, "trigger_id", cmd.TriggerID, "view", `{"type":"modal","external_id":"e","title":`+plain("t")+`,"blocks":[{"type":"divider"}]}`)
+	if got["error"] != "duplicate_external_id" {
+		t.Errorf("got %v", got)
+	}
+	if got, _ := form(t, s, "views.update", DefaultBotToken, "external_id", "e", "view", `{"type":"modal","external_id":"e","title":`+plain("u")+`,"blocks":[{"type":"divider"}]}`); got["ok"] != true {
+		t.Errorf("update by external id: %v", got)
+	}
+	if i := s.CloseView(UserAda, open[0].ID); i.Wait(t.Context()) != nil || i.Outcome() != OutcomeNotSent {
+		t.Errorf("closing a view without notify_on_close: %s", i.Outcome())
+	}
+	if i := s.CloseView(UserAda, open[0].ID); i.Err() == nil {
+		t.Error("closed twice")
+	}
+}

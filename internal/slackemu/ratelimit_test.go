@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/gorilla/websocket"
 	"github.com/slack-go/slack"
 )
 
@@ -169,13 +172,8 @@ func TestRules(t *testing.T) {
 		t.Errorf("removed: %s", got)
 	}
 	s.Inject(Rule{Probability: 0.5, Fault: ServerError()})
-	first := run(20)
-	again := Start(t, Config{NoRateLimits: true})
-	s, first = again, first+"/"
-	s.Inject(Rule{Probability: 0.5, Fault: ServerError()})
-	second := run(20)
-	if first == "..................../" || len(second) != 20 || second == "...................." || second == "xxxxxxxxxxxxxxxxxxxx" {
-		t.Errorf("probability: %s %s", first, second)
+	if got := run(30); !strings.Contains(got, "x") || !strings.Contains(got, ".") {
+		t.Errorf("half of the calls should fail: %s", got)
 	}
 	s.ClearFaults()
 	s.SetOutage(Outage503)
@@ -189,5 +187,39 @@ func TestRules(t *testing.T) {
 	s.SetOutage(OutageOff)
 	if _, err := client(s).AuthTest(); err != nil {
 		t.Errorf("after the outage: %v", err)
+	}
+}
+
+// TestFaultsElsewhere checks the calls that are not Web API methods.
+func TestFaultsElsewhere(t *testing.T) {
+	s := Start(t, Config{})
+	w := dial(t, s)
+	cmd := s.SlashCommand(UserAda, ChannelOps, "/nodes", "")
+	w.ack(w.next()["envelope_id"], "")
+	must(t, cmd.Wait(t.Context()))
+	s.Fail(MethodResponseURL, 1, ServerError().AfterEffect().Delayed(time.Millisecond))
+	if status, _ := reply(t, cmd.ResponseURL, `{"text":"x"}`); status != http.StatusInternalServerError || len(cmd.Messages()) != 1 {
+		t.Errorf("response_url: HTTP %d, %d messages", status, len(cmd.Messages()))
+	}
+	s.Fail(MethodUpload, 1, Unavailable())
+	_, err := client(s).UploadFile(slack.UploadFileParameters{Filename: "a.txt", FileSize: 1, Content: "a"})
+	if e, ok := errors.AsType[slack.StatusCodeError](err); !ok || e.Code != http.StatusServiceUnavailable {
+		t.Errorf("upload: %v", err)
+	}
+	s.Fail(MethodSocket, 1, BadGateway())
+	_, link := open(t, s)
+	if _, resp, err := websocket.DefaultDialer.DialContext(t.Context(), link, nil); err == nil || resp == nil || resp.StatusCode != http.StatusBadGateway {
+		t.Errorf("socket: %v", err)
+	}
+	// The ticket was not used up by the fault.
+	conn, _, err := websocket.DefaultDialer.DialContext(t.Context(), link, nil)
+	must(t, err)
+	conn.Close()
+	s.ResetCalls()
+	if len(s.Calls()) != 0 || len(s.Counts()) != 0 {
+		t.Error("ResetCalls left calls")
+	}
+	if !slices.Contains(Methods(), "chat.postMessage") || len(s.Files()) != 1 {
+		t.Errorf("methods %v, %d files", Methods(), len(s.Files()))
 	}
 }

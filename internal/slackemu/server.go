@@ -3,13 +3,14 @@ package slackemu
 import (
 	"context"
 	"fmt"
+	"io"
+	"log"
 	"math/rand/v2"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 )
 
@@ -39,6 +40,8 @@ type Server struct {
 	urls     map[string]*responseURL
 
 	calls   []Call
+	callSeq int
+	counts  map[string]*Count
 	limits  map[string]*bucket
 	limited bool
 	rules   []*Rule
@@ -66,7 +69,7 @@ func New(cfg Config) *Server {
 		rand:     rand.New(rand.NewPCG(cfg.Seed, cfg.Seed)),
 		channels: map[string]*channelState{}, users: map[string]*User{}, files: map[string]*File{}, views: map[string]*View{},
 		modals: map[string][]string{}, homes: map[string]string{}, triggers: map[string]*trigger{}, urls: map[string]*responseURL{},
-		limits: map[string]*bucket{}, limited: !cfg.NoRateLimits,
+		counts: map[string]*Count{}, limits: map[string]*bucket{}, limited: !cfg.NoRateLimits,
 		tickets: map[string]bool{}, envelopes: map[string]*envelope{}, subs: map[*Subscription]bool{},
 	}
 	for _, c := range cfg.Channels {
@@ -79,15 +82,33 @@ func New(cfg Config) *Server {
 	return s
 }
 
+// TB is the part of testing.TB that Start needs; programs that embed the server stay free of package testing.
+type TB interface {
+	Helper()
+	Cleanup(func())
+	Fatalf(format string, args ...any)
+}
+
 // Start serves a new workspace on loopback until the test ends. The API URL for clients is APIURL.
-func Start(tb testing.TB, cfg Config) *Server {
+func Start(tb TB, cfg Config) *Server {
 	tb.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatalf("starting the Slack emulator: %v", err)
+	}
 	s := New(cfg)
-	srv := httptest.NewServer(s)
-	s.SetBaseURL(srv.URL)
+	s.SetBaseURL("http://" + ln.Addr().String())
+	srv := &http.Server{Handler: s, ErrorLog: log.New(io.Discard, "", 0)}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = srv.Serve(ln) // ends with ErrServerClosed
+	}()
 	tb.Cleanup(func() {
-		s.Close() // first, so that hanging answers end
-		srv.Close()
+		s.stop() // hanging answers end
+		_ = srv.Close()
+		<-served
+		s.Close()
 	})
 	return s
 }
@@ -95,6 +116,11 @@ func Start(tb testing.TB, cfg Config) *Server {
 // Close closes every socket, ends hanging answers and pending redeliveries, and waits until all goroutines of the
 // server have ended. The state can still be read.
 func (s *Server) Close() {
+	s.stop()
+	s.wg.Wait()
+}
+
+func (s *Server) stop() {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
@@ -102,7 +128,6 @@ func (s *Server) Close() {
 	for _, c := range s.Sockets() {
 		c.shut()
 	}
-	s.wg.Wait()
 }
 
 // run starts a goroutine that Close waits for; after Close it does nothing. Callers must not hold mu.

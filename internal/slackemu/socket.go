@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -23,6 +24,8 @@ const (
 	// MaxAck is the size in bytes from which acknowledgements are dropped without a word. slack-go measured 20 KB; the
 	// smaller reading of that is taken.
 	MaxAck = 20_000
+	// maxEnvelopes is how many are remembered before old ones are cleared away.
+	maxEnvelopes = 10_000
 	// writeWait is how long a frame may take to be written before the socket counts as dead.
 	writeWait = 5 * time.Second
 )
@@ -409,6 +412,7 @@ type envelope struct {
 	accepts  bool
 	socket   *Socket
 	ack      chan json.RawMessage // cap 1: the payload
+	sentAt   time.Time
 	acked    bool
 	timedOut bool
 }
@@ -481,7 +485,12 @@ func (s *Server) sendEnvelope(kind string, accepts bool, payload json.RawMessage
 	hex := s.secret()
 	env := &envelope{
 		id:      fmt.Sprintf("%s-%s-%s-%s-%s", hex[:8], hex[8:12], hex[12:16], hex[16:20], hex[20:]),
-		accepts: accepts, socket: c, ack: make(chan json.RawMessage, 1),
+		accepts: accepts, socket: c, ack: make(chan json.RawMessage, 1), sentAt: time.Now(),
+	}
+	if len(s.envelopes) >= maxEnvelopes { // those long done are forgotten; their late acknowledgements count as unknown
+		maps.DeleteFunc(s.envelopes, func(_ string, e *envelope) bool {
+			return (e.acked || e.timedOut) && time.Since(e.sentAt) > time.Minute
+		})
 	}
 	s.envelopes[env.id] = env
 	s.socketStats.Sent++

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/slack-go/slack"
@@ -120,12 +121,11 @@ type channelState struct {
 func (c *channelState) member(user string) bool { return slices.Contains(c.Members, user) }
 
 func (c *channelState) find(ts string) *Message {
-	for _, m := range c.messages {
-		if m.TS == ts {
-			return m
-		}
+	i, ok := slices.BinarySearchFunc(c.messages, ts, func(m *Message, ts string) int { return strings.Compare(m.TS, ts) })
+	if !ok {
+		return nil
 	}
-	return nil
+	return c.messages[i]
 }
 
 func (m *Message) clone() Message {
@@ -315,7 +315,8 @@ func (s *Server) Channels() []Channel {
 	return out
 }
 
-// EditChannel changes a channel: archive it, change its members. It says whether the channel exists.
+// EditChannel changes a channel: archive it, change its members. It says whether the channel exists. edit must not call
+// the Server.
 func (s *Server) EditChannel(id string, edit func(*Channel)) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -50,7 +50,10 @@ func (c Call) OK() bool {
 	return c.Status == http.StatusOK && c.Error == "" && c.Effect
 }
 
-// Calls returns the log: every answered or broken-off call in the order of its end.
+// maxCalls is how long the log grows: a demonstration may run for days. Counts go on counting.
+const maxCalls = 100_000
+
+// Calls returns the log: every answered or broken-off call in the order of its end, the last 50,000 at least.
 func (s *Server) Calls() []Call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,35 +77,39 @@ type Count struct {
 	Errors      map[string]int
 }
 
-// Counts sums up the log by method.
+// Counts sums up all calls by method.
 func (s *Server) Counts() map[string]Count {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	out := map[string]Count{}
-	for _, c := range s.Calls() {
-		n := out[c.Method]
-		if n.Statuses == nil {
-			n.Statuses, n.Errors = map[int]int{}, map[string]int{}
-		}
-		n.Calls++
-		n.Statuses[c.Status]++
-		if c.OK() {
-			n.OK++
-		}
-		if c.Status == http.StatusTooManyRequests {
-			n.RateLimited++
-		}
-		if c.Error != "" {
-			n.Errors[c.Error]++
-		}
-		out[c.Method] = n
+	for name, n := range s.counts {
+		c := *n
+		c.Statuses, c.Errors = maps.Clone(n.Statuses), maps.Clone(n.Errors)
+		out[name] = c
 	}
 	return out
 }
 
-// ResetCalls empties the log.
+func (n *Count) add(c Call) {
+	n.Calls++
+	n.Statuses[c.Status]++
+	if c.OK() {
+		n.OK++
+	}
+	if c.Status == http.StatusTooManyRequests {
+		n.RateLimited++
+	}
+	if c.Error != "" {
+		n.Errors[c.Error]++
+	}
+}
+
+// ResetCalls empties the log and the counts.
 func (s *Server) ResetCalls() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls = nil
+	clear(s.counts)
 }
 
 // apiError is a refusal in the shape of the Web API.
@@ -114,8 +121,6 @@ type apiError struct {
 	retryAfter int
 	status     int // default 200
 }
-
-func (e *apiError) Error() string { return e.code }
 
 func refuse(code string) *apiError { return &apiError{code: code} }
 
@@ -301,9 +306,19 @@ func (e *apiError) answer() answer {
 func (s *Server) log(call *Call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	call.Seq = len(s.calls) + 1
+	s.callSeq++
+	call.Seq = s.callSeq
 	call.Took = time.Since(call.At)
+	if len(s.calls) >= maxCalls {
+		s.calls = slices.Delete(s.calls, 0, maxCalls/2)
+	}
 	s.calls = append(s.calls, *call)
+	n := s.counts[call.Method]
+	if n == nil {
+		n = &Count{Statuses: map[int]int{}, Errors: map[string]int{}}
+		s.counts[call.Method] = n
+	}
+	n.add(*call)
 	s.changed(Change{Kind: ChangeCall, Method: call.Method, Channel: call.Channel, TS: call.TS})
 }
 
@@ -448,8 +463,6 @@ func (req *request) limit(key string, l Limit) *apiError {
 }
 
 func (req *request) arg(name string) string { return req.args[name] }
-
-func (req *request) has(name string) bool { _, ok := req.args[name]; return ok }
 
 // flag reads a boolean argument.
 func (req *request) flag(name string, byDefault bool) bool {

@@ -219,7 +219,8 @@ func (req *request) readable() (*channelState, *apiError) {
 }
 
 // conversationHistory gives newest messages first. With oldest and without latest, a page holds those closest to
-// oldest and the next page is newer, as docs.slack.dev has it for paging by time.
+// oldest and the next page is newer, as Slack's description of paging by time has it. Whether that still holds for
+// cursors is not certain: who reads to the last page is right either way.
 func conversationHistory(req *request) (answer, *apiError) {
 	s := req.s
 	s.mu.Lock()

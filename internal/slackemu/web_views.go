@@ -21,6 +21,9 @@ type trigger struct {
 
 // newTrigger makes a trigger_id. Callers hold mu.
 func (s *Server) newTrigger(user, view string) string {
+	if len(s.triggers) > 1000 {
+		maps.DeleteFunc(s.triggers, func(_ string, t *trigger) bool { return time.Since(t.expires) > time.Hour })
+	}
 	id := fmt.Sprintf("%d.%d.%s", time.Now().UnixMilli(), s.rand.Uint32(), s.secret())
 	s.triggers[id] = &trigger{user: user, view: view, expires: time.Now().Add(s.cfg.TriggerLife)}
 	return id

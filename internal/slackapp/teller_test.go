@@ -1,0 +1,453 @@
+package slackapp_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"rollcall/internal/alert"
+	"rollcall/internal/fleet"
+	"rollcall/internal/ledger"
+	"rollcall/internal/slackapp"
+	"rollcall/internal/slackemu"
+	"rollcall/test/channel"
+)
+
+// rig is a ledger, the emulator and a teller between them.
+type rig struct {
+	t      *testing.T
+	slack  *slackemu.Server
+	ledger *ledger.Ledger
+	alert  alert.Config
+	pace   slackapp.Pace
+	now    time.Time
+	known  map[string]fleet.Observation
+	names  map[string][]string // step → nodes that took it
+	stop   func()
+	err    error
+}
+
+var fast = slackapp.Pace{Posts: 1000, PostBurst: 1000, Edits: 1000, EditBurst: 1000, MaxPause: 2 * time.Second}
+
+func newRig(t *testing.T, cfg slackemu.Config) *rig {
+	l, err := ledger.Open(t.Context(), filepath.Join(t.TempDir(), "rollcall.db"), ledger.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{t: t, slack: slackemu.Start(t, cfg), ledger: l, now: time.Now().UTC().Truncate(time.Second), known: map[string]fleet.Observation{}, names: map[string][]string{},
+		alert: alert.Config{WaveGap: 1500 * time.Millisecond, WaveMax: time.Minute, ReadyDeadline: time.Hour}}
+	t.Cleanup(func() {
+		r.halt()
+		l.Close()
+		if t.Failed() {
+			channel.Dump(t, r.slack, slackemu.ChannelOps)
+		}
+	})
+	return r
+}
+
+// start starts a teller, as a new process would.
+func (r *rig) start() {
+	r.t.Helper()
+	r.halt()
+	ctx, cancel := context.WithCancel(r.t.Context())
+	done := make(chan struct{})
+	teller := slackapp.NewTeller(slackapp.TellerConfig{Cluster: "prod", Channel: slackemu.ChannelOps, Ledger: r.ledger, Alert: r.alert, Pace: r.pace,
+		API: slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, r.slack.APIURL()), Log: slog.New(slog.NewTextHandler(r.t.Output(), nil))})
+	go func() {
+		defer close(done)
+		r.err = teller.Run(ctx)
+	}()
+	r.stop = func() { cancel(); <-done }
+}
+
+func (r *rig) halt() {
+	if r.stop != nil {
+		r.stop()
+		r.stop = nil
+	}
+}
+
+func (r *rig) node(n int) fleet.Node {
+	return fleet.Node{Cluster: "prod", UID: fmt.Sprintf("uid-%d", n), Name: fmt.Sprintf("ip-10-0-%d-%d.ec2.internal", n/250, n%250), InstanceType: "m5.large",
+		CapacityType: "spot", Zone: "us-east-1" + string(rune('a'+n%3)), Pool: "general", Arch: "amd64", CreatedAt: r.now, Ready: fleet.Condition{Status: fleet.NotReady}}
+}
+
+func (r *rig) record(gap *fleet.Gap, os ...fleet.Observation) {
+	r.t.Helper()
+	if err := r.ledger.RecordNodes(r.t.Context(), fleet.Batch{Cluster: "prod", Observations: os, Gap: gap, At: time.Now()}); err != nil {
+		r.t.Fatal(err)
+	}
+	for _, o := range os {
+		r.known[o.Node.UID] = o
+		for _, c := range o.Changes {
+			r.names[string(c.Kind)] = append(r.names[string(c.Kind)], o.Node.Name)
+		}
+	}
+}
+
+func (r *rig) join(from, to int) {
+	r.t.Helper()
+	for n := from; n < to; n++ {
+		r.record(nil, fleet.First(r.node(n), time.Now()))
+	}
+}
+
+func (r *rig) setReady(n int, status fleet.ReadyStatus, reason string) {
+	r.t.Helper()
+	node := r.known[fmt.Sprintf("uid-%d", n)].Node
+	node.Ready = fleet.Condition{Status: status, Reason: reason, Since: r.now.Add(time.Duration(len(r.names["ready"])+41) * time.Second)}
+	o, ok := fleet.Diff(r.known[node.UID].Known, node, time.Now())
+	if !ok {
+		r.t.Fatal("no difference")
+	}
+	r.record(nil, o)
+}
+
+func (r *rig) remove(n int) {
+	r.t.Helper()
+	k := r.known[fmt.Sprintf("uid-%d", n)]
+	r.record(nil, fleet.Gone(k.Node, k.Known, time.Now().Add(3*time.Hour)))
+}
+
+// settle waits until everything is told, then checks the promise.
+func (r *rig) settle(steps ...string) {
+	r.t.Helper()
+	r.eventually(60*time.Second, func() error {
+		if n, err := r.ledger.Untold(r.t.Context(), "prod"); err != nil || n > 0 {
+			return fmt.Errorf("%d changes untold, %v", n, err)
+		}
+		for _, step := range steps {
+			if err := channel.Expect(r.slack, slackemu.ChannelOps, step, r.names[step]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// eventually polls until check passes.
+func (r *rig) eventually(within time.Duration, check func() error) {
+	r.t.Helper()
+	deadline := time.Now().Add(within)
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			r.t.Fatal(err)
+		}
+		select {
+		case <-r.t.Context().Done():
+			r.t.Fatal(err)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+func (r *rig) waves(kind string) []channel.Wave {
+	var out []channel.Wave
+	for _, w := range channel.Waves(r.slack, slackemu.ChannelOps) {
+		if kind == "" || w.Kind == kind {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+func TestSingleNodeFromJoinToRemoval(t *testing.T) {
+	r := newRig(t, slackemu.Config{})
+	r.start()
+	r.join(1, 2)
+	r.settle("joined")
+	r.setReady(1, fleet.Ready, "KubeletReady")
+	r.settle("joined", "ready")
+	r.setReady(1, fleet.ReadyUnknown, "NodeStatusUnknown")
+	r.settle("not_ready")
+	r.setReady(1, fleet.Ready, "KubeletReady")
+	r.settle("recovered")
+	r.remove(1)
+	r.settle("joined", "ready", "not_ready", "recovered", "removed")
+	if n := len(r.slack.Messages(slackemu.ChannelOps)); n != 3 {
+		t.Errorf("%d messages, want 3: joined, not ready, removed", n)
+	}
+	if w := r.waves("joined")[0]; !strings.Contains(w.Text, "ready after") || w.Edits != 1 {
+		t.Errorf("the joining reads %q after %d edits", w.Text, w.Edits)
+	}
+}
+
+func TestBurstUnderRateLimits(t *testing.T) {
+	r := newRig(t, slackemu.Config{})
+	r.start()
+	begin := time.Now()
+	r.join(0, 300)
+	last := time.Now()
+	r.eventually(30*time.Second, func() error {
+		if w := r.waves("joined"); len(w) != 1 || w[0].Nodes != 300 {
+			return fmt.Errorf("waves %+v", w)
+		}
+		return nil
+	})
+	t.Logf("300 nodes in %v, right %v after the last", last.Sub(begin), time.Since(last))
+	r.settle("joined")
+	counts := r.slack.Counts()
+	calls := counts["chat.postMessage"].Calls + counts["chat.update"].Calls
+	if limited := counts["chat.postMessage"].RateLimited + counts["chat.update"].RateLimited; limited > 0 || calls > 15 {
+		t.Errorf("%d calls, %d of them over the limit", calls, limited)
+	}
+	for n := range 300 {
+		r.setReady(n, fleet.Ready, "KubeletReady")
+	}
+	r.eventually(30*time.Second, func() error {
+		if w := r.waves("joined"); !strings.Contains(w[0].Text, "300 nodes joined, all ready") {
+			return fmt.Errorf("the wave reads %q", w[0].Text)
+		}
+		return nil
+	})
+	r.settle("joined")
+}
+
+func TestFaults(t *testing.T) {
+	for name, fault := range map[string]slackemu.Fault{
+		"429":                          slackemu.RateLimited(1),
+		"429 without Retry-After":      slackemu.RateLimitedNoHeader(),
+		"429 although it was posted":   after(slackemu.RateLimited(1)),
+		"500":                          slackemu.ServerError(),
+		"500 although it was posted":   after(slackemu.ServerError()),
+		"502 page":                     slackemu.BadGateway(),
+		"cut":                          slackemu.CutConnection(),
+		"cut after it was posted":      after(slackemu.CutConnection()),
+		"internal_error":               slackemu.Refuse("internal_error"),
+		"internal_error, but posted":   after(slackemu.Refuse("internal_error")),
+		"channel not found for a time": slackemu.Refuse("channel_not_found"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, slackemu.Config{})
+			r.pace = fast
+			r.slack.Fail("chat.postMessage", 2, fault)
+			r.slack.Fail("chat.update", 2, fault)
+			r.start()
+			r.join(0, 8)
+			r.remove(3)
+			r.settle("joined", "removed")
+			for n := range 3 {
+				r.setReady(n, fleet.Ready, "KubeletReady")
+			}
+			r.settle("joined", "removed")
+			if len(r.waves("")) != 2 {
+				t.Errorf("%d messages, want 2", len(r.waves("")))
+			}
+		})
+	}
+}
+
+func after(f slackemu.Fault) slackemu.Fault { f.After = true; return f }
+
+// A process that dies between posting and recording finds its message again; one that may not
+// look posts again, once.
+func TestLostAnswer(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		scopes []string
+		want   int
+	}{{"with history", slackemu.DefaultScopes(), 1}, {"without", []string{"chat:write", "commands"}, 2}} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, slackemu.Config{})
+			r.pace = fast
+			r.slack.SetScopes(slackemu.DefaultBotToken, tc.scopes...)
+			r.slack.Fail("chat.postMessage", 1, after(slackemu.HangUp()))
+			r.start()
+			r.join(1, 2)
+			r.eventually(10*time.Second, func() error {
+				if len(r.waves("")) != 1 {
+					return fmt.Errorf("nothing posted")
+				}
+				return nil
+			})
+			r.halt() // within the grace of the hanging call
+			r.start()
+			r.eventually(20*time.Second, func() error {
+				if n, _ := r.ledger.Untold(t.Context(), "prod"); n > 0 || len(r.waves("")) != tc.want {
+					return fmt.Errorf("%d untold, %d messages, want %d", n, len(r.waves("")), tc.want)
+				}
+				return nil
+			})
+		})
+	}
+}
+
+func TestOutageEndsInOneCatchUp(t *testing.T) {
+	r := newRig(t, slackemu.Config{})
+	r.pace = fast
+	r.alert.CatchUpAfter = 300 * time.Millisecond
+	r.alert.WaveGap = 100 * time.Millisecond
+	r.start()
+	r.join(0, 3)
+	r.settle("joined")
+	r.eventually(5*time.Second, func() error {
+		waves, err := r.ledger.LiveWaves(t.Context(), "prod")
+		if err != nil || waves[0].ClosedAt.IsZero() {
+			return fmt.Errorf("the first wave is open, %v", err)
+		}
+		return nil
+	})
+	r.slack.SetOutage(slackemu.Outage503)
+	r.join(3, 9)
+	r.eventually(5*time.Second, func() error { // longer than CatchUpAfter
+		// The second attempt looks for the message first.
+		if c := r.slack.Counts(); c["chat.postMessage"].Statuses[503] < 1 || c["conversations.history"].Statuses[503] < 1 {
+			return fmt.Errorf("calls %+v", c)
+		}
+		return nil
+	})
+	r.remove(0)
+	r.setReady(1, fleet.Ready, "KubeletReady")
+	r.setReady(1, fleet.ReadyUnknown, "NodeStatusUnknown")
+	r.halt() // and a restart in the middle of it
+	r.start()
+	r.remove(2)
+	r.slack.SetOutage(slackemu.OutageOff)
+	r.settle("joined", "removed", "not_ready")
+	if w := r.waves(""); len(w) != 2 || w[1].Kind != "catch_up" || !strings.Contains(w[1].Text, "+6 −2, 1 went not ready") {
+		t.Errorf("waves after the outage: %+v", w)
+	}
+}
+
+func TestAwayIsOneMessage(t *testing.T) {
+	r := newRig(t, slackemu.Config{})
+	r.pace = fast
+	r.start()
+	r.join(0, 2)
+	r.settle("joined")
+	r.halt()
+	gone := r.known["uid-0"]
+	left := fleet.Gone(gone.Node, gone.Known, r.now.Add(20*time.Minute))
+	left.Changes[0].Proof, left.Changes[0].NotBefore = fleet.ProofNone, r.now
+	ready := r.node(5)
+	ready.Ready = fleet.Condition{Status: fleet.Ready, Since: r.now.Add(time.Minute)}
+	r.record(&fleet.Gap{Cluster: "prod", From: r.now, Until: r.now.Add(20 * time.Minute), Cause: "restart", Missed: true, EventsFrom: r.now},
+		left, fleet.First(ready, r.now.Add(time.Minute)), fleet.First(r.node(6), r.now))
+	r.start()
+	r.settle("joined", "removed")
+	away := r.waves("away")
+	if len(away) != 1 || len(r.waves("")) != 2 || !strings.Contains(away[0].Text, "+2 −1") {
+		t.Errorf("waves = %+v", r.waves(""))
+	}
+}
+
+func TestStuckNodeIsCalledOut(t *testing.T) {
+	r := newRig(t, slackemu.Config{})
+	r.pace = fast
+	r.alert.ReadyDeadline = 2 * time.Second
+	r.start()
+	r.join(0, 2)
+	r.setReady(0, fleet.Ready, "KubeletReady")
+	r.eventually(20*time.Second, func() error {
+		if w := r.waves("joined"); len(w) != 1 || len(w[0].Replies) != 1 || !strings.Contains(w[0].Replies[0].Text, "not ready 2 s after joining: ip-10-0-0-1") {
+			return fmt.Errorf("waves %+v", w)
+		}
+		return nil
+	})
+	r.setReady(1, fleet.Ready, "KubeletReady")
+	r.settle("joined", "ready")
+}
+
+func TestDeletedMessage(t *testing.T) {
+	r := newRig(t, slackemu.Config{})
+	r.pace = fast
+	r.start()
+	r.join(0, 1)
+	r.settle("joined")
+	r.slack.Fail("chat.update", 1, slackemu.Refuse("message_not_found"))
+	r.join(1, 2)
+	r.settle("joined")
+	if n := len(r.waves("joined")); n != 2 {
+		t.Errorf("%d messages, want the first and one for what it could not tell", n)
+	}
+}
+
+func TestTableNotRolledOut(t *testing.T) {
+	r := newRig(t, slackemu.Config{NotRolledOut: []string{"table"}})
+	r.pace = fast
+	r.start()
+	r.join(0, 7)
+	r.settle("joined")
+}
+
+func TestBaseline(t *testing.T) {
+	r := newRig(t, slackemu.Config{})
+	r.pace = fast
+	ctx := t.Context()
+	var obs []fleet.Observation
+	for n := range 42 {
+		obs = append(obs, fleet.First(r.node(n), time.Now()))
+	}
+	if err := r.ledger.RecordBaseline(ctx, "prod", obs); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.ledger.FinishBaseline(ctx, fleet.Batch{Cluster: "prod", At: time.Now()}, func(string) bool { return true }); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 { // restarts
+		r.start()
+		r.eventually(5*time.Second, func() error {
+			if w := r.waves(""); len(w) != 1 || w[0].Kind != "baseline" || w[0].Nodes != 42 {
+				return fmt.Errorf("waves %+v", w)
+			}
+			return nil
+		})
+		r.halt()
+	}
+}
+
+func TestFatal(t *testing.T) {
+	r := newRig(t, slackemu.Config{})
+	r.slack.RevokeToken(slackemu.DefaultBotToken)
+	r.start()
+	r.join(0, 1)
+	r.eventually(5*time.Second, func() error {
+		if r.err == nil {
+			return fmt.Errorf("still running")
+		}
+		return nil
+	})
+	if s := r.err.Error(); !strings.Contains(s, "token_revoked") || strings.Contains(s, "xoxb") {
+		t.Errorf("error %q", s)
+	}
+	if n, _ := r.ledger.Untold(t.Context(), "prod"); n != 1 {
+		t.Errorf("%d changes untold, want 1", n)
+	}
+}
+
+// Killing the teller again and again in a burst loses nothing and tells nothing twice. A kill
+// here is a stop without grace: the ledger is closed under it.
+func TestRestartsInABurst(t *testing.T) {
+	r := newRig(t, slackemu.Config{})
+	r.pace = fast
+	var stopped atomic.Bool
+	go func() {
+		for n := range 120 {
+			if stopped.Load() {
+				return
+			}
+			r.slack.Fail("chat.postMessage", 1, slackemu.Slow(time.Duration(n%7)*10*time.Millisecond))
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	defer stopped.Store(true)
+	for n := range 120 {
+		r.join(n, n+1)
+		if n%10 == 0 {
+			r.start()
+		}
+	}
+	r.settle("joined")
+}

@@ -1,0 +1,215 @@
+// Package channel reads a Slack channel as a person would who checks Rollcall's promise: which
+// node was told to have done what, in which message, and how often.
+package channel
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"rollcall/internal/slackemu"
+)
+
+// Telling is one statement of the channel: this node did that.
+type Telling struct {
+	Node string
+	Step string // joined, ready, not_ready, recovered, removed
+	TS   string // the message that says so
+	Kind string // of its wave
+}
+
+// Wave is one wave's message as it stands now.
+type Wave struct {
+	TS      string
+	Key     string
+	Kind    string
+	Nodes   int
+	Text    string
+	Edits   int
+	Replies []slackemu.Message
+}
+
+type payload struct {
+	Key     string `json:"key"`
+	Cluster string `json:"cluster"`
+	Kind    string `json:"kind"`
+	Nodes   int    `json:"nodes"`
+}
+
+// Waves returns the waves of a channel, oldest first.
+func Waves(s *slackemu.Server, channel string) []Wave {
+	var waves []Wave
+	for _, m := range s.Messages(channel) {
+		p, ok := meta(m)
+		if !ok {
+			continue
+		}
+		w := Wave{TS: m.TS, Key: p.Key, Kind: p.Kind, Nodes: p.Nodes, Text: m.Text, Edits: len(m.Versions) - 1}
+		for _, r := range s.Thread(channel, m.TS) {
+			if r.TS != m.TS {
+				w.Replies = append(w.Replies, r)
+			}
+		}
+		waves = append(waves, w)
+	}
+	return waves
+}
+
+func meta(m slackemu.Message) (payload, bool) {
+	var p payload
+	if m.Metadata == nil || m.Metadata.EventType != "rollcall_wave" || m.ThreadTS != "" && m.ThreadTS != m.TS {
+		return p, false
+	}
+	return p, json.Unmarshal(m.Metadata.EventPayload, &p) == nil
+}
+
+// Tellings returns everything that the channel says of nodes.
+func Tellings(s *slackemu.Server, channel string) []Telling {
+	var out []Telling
+	for _, w := range Waves(s, channel) {
+		m, _ := s.Message(channel, w.TS)
+		for _, r := range append([]slackemu.Message{m}, w.Replies...) {
+			if p, ok := reply(r); ok && p.Kind == "stuck" {
+				continue // about nodes told before
+			}
+			for node, steps := range statements(r.Blocks, w.Kind) {
+				for _, step := range steps {
+					out = append(out, Telling{Node: node, Step: step, TS: r.TS, Kind: w.Kind})
+				}
+			}
+		}
+	}
+	return out
+}
+
+func reply(m slackemu.Message) (payload, bool) {
+	var p payload
+	if m.Metadata == nil {
+		return p, false
+	}
+	return p, json.Unmarshal(m.Metadata.EventPayload, &p) == nil
+}
+
+type element struct {
+	Type     string    `json:"type"`
+	Text     any       `json:"text"`
+	Elements []element `json:"elements"`
+}
+
+func (e element) plain() string {
+	var b strings.Builder
+	if s, ok := e.Text.(string); ok {
+		b.WriteString(s)
+	}
+	for _, c := range e.Elements {
+		b.WriteString(c.plain())
+	}
+	return b.String()
+}
+
+// statements reads cards (quotes) and lists (preformatted text): what each node did.
+func statements(blocks json.RawMessage, kind string) map[string][]string {
+	var bs []element
+	if err := json.Unmarshal(blocks, &bs); err != nil {
+		return nil
+	}
+	said := map[string][]string{}
+	for _, b := range bs {
+		for _, e := range b.Elements {
+			switch e.Type {
+			case "rich_text_quote":
+				lines := strings.Split(e.plain(), "\n")
+				said[lines[0]] = append(said[lines[0]], card(lines[1:])...)
+			case "rich_text_preformatted":
+				for line := range strings.SplitSeq(e.plain(), "\n") {
+					name, steps, many := strings.Cut(line, "  ")
+					if !many {
+						steps = kind
+					}
+					for step := range strings.SplitSeq(steps, ", ") {
+						said[name] = append(said[name], map[string]string{"left": "removed", "not ready": "not_ready"}[step])
+						if last := said[name]; last[len(last)-1] == "" {
+							last[len(last)-1] = step
+						}
+					}
+				}
+			}
+		}
+	}
+	return said
+}
+
+// card reads the lines of a card.
+func card(lines []string) (steps []string) {
+	for _, l := range lines {
+		switch {
+		case strings.HasPrefix(l, "joined "):
+			steps = append(steps, "joined")
+			if strings.Contains(l, ", ready after ") {
+				steps = append(steps, "ready")
+			}
+		case strings.HasPrefix(l, "ready since "):
+			steps = append(steps, "ready")
+		case strings.HasPrefix(l, "left "):
+			steps = append(steps, "removed")
+		case strings.HasPrefix(l, "not ready "), strings.HasPrefix(l, "went not ready "):
+			steps = append(steps, "not_ready")
+			if strings.Contains(l, ", recovered ") {
+				steps = append(steps, "recovered")
+			}
+		case strings.HasPrefix(l, "ready again "):
+			steps = append(steps, "recovered")
+		}
+	}
+	return steps
+}
+
+// Expect compares what the channel tells of a step with the nodes that took it: the error
+// names those lost, told twice, and made up.
+func Expect(s *slackemu.Server, channel, step string, nodes []string) error {
+	count := map[string]int{}
+	for _, t := range Tellings(s, channel) {
+		if t.Step == step {
+			count[t.Node]++
+		}
+	}
+	var lost, twice, invented []string
+	for _, n := range nodes {
+		switch count[n] {
+		case 0:
+			lost = append(lost, n)
+		case 1:
+		default:
+			twice = append(twice, n)
+		}
+	}
+	for n := range count {
+		if !slices.Contains(nodes, n) {
+			invented = append(invented, n)
+		}
+	}
+	if len(lost)+len(twice)+len(invented) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s of %d nodes: %d lost, %d told twice, %d made up; for example %v", step, len(nodes), len(lost), len(twice), len(invented), example(lost, twice, invented))
+}
+
+func example(lists ...[]string) []string {
+	var out []string
+	for _, l := range lists {
+		slices.Sort(l)
+		out = append(out, l[:min(2, len(l))]...)
+	}
+	return out
+}
+
+// Dump writes the channel to the test's log.
+func Dump(tb testing.TB, s *slackemu.Server, channel string) {
+	tb.Helper()
+	for _, w := range Waves(s, channel) {
+		m, _ := s.Message(channel, w.TS)
+		tb.Logf("%s %s (%d nodes, %d edits, %d replies)\n%s", w.TS, w.Kind, w.Nodes, w.Edits, len(w.Replies), slackemu.PlainText(m))
+	}
+}
