@@ -208,8 +208,6 @@ func metadata(key, cluster string, m alert.Message) slack.SlackMetadata {
 // options are what every post and edit of a message has in common.
 func (c content) options(meta slack.SlackMetadata) []slack.MsgOption {
 	opts := []slack.MsgOption{slack.MsgOptionText(c.text, false), slack.MsgOptionMetadata(meta), slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl()}
-	if len(c.blocks) > 0 {
-		opts = append(opts, slack.MsgOptionBlocks(c.blocks...))
-	}
-	return opts
+	// Also when there are none: an edit that names no blocks keeps the old ones.
+	return append(opts, slack.MsgOptionBlocks(c.blocks...))
 }

@@ -28,7 +28,7 @@ import (
 // Limits of Socket Mode. Sources: docs.slack.dev, Using Socket Mode; the size of an ack as
 // reported by slack-go's maintainers.
 const (
-	ackLimit     = 20 * 1024        // bytes: Slack drops larger answers in silence
+	ackLimit     = 20_000           // bytes: Slack drops answers of 20 KB in silence
 	ackWithin    = 3 * time.Second  // after that the person sees operation_timeout
 	silence      = 35 * time.Second // Slack pings more often than every 30 s; a connection silent for longer is dead
 	writeTimeout = 5 * time.Second

@@ -213,7 +213,9 @@ func TestHandlerThatPanicsOrTalksTooMuch(t *testing.T) {
 	waitFor(t, s, 5*time.Second, "ready", session.Ready)
 	for _, text := range []string{"panic", "much"} {
 		c := s.SlashCommand(slackemu.UserAda, slackemu.ChannelOps, "/nodes", text)
-		waitFor(t, s, 5*time.Second, "acknowledged", func() bool { return len(c.Attempts()) > 0 && fmt.Sprint(c.AckPayload()) != "" && s.SocketStats().Acks > 0 })
+		waitFor(t, s, 5*time.Second, "acknowledged", func() bool {
+			return len(c.Attempts()) > 0 && fmt.Sprint(c.AckPayload()) != "" && s.SocketStats().Acks > 0
+		})
 	}
 	if m, err := s.SlashCommand(slackemu.UserAda, slackemu.ChannelOps, "/nodes", "").Answer(t.Context()); err != nil || m.Text != "fine" {
 		t.Errorf("afterwards: %q, %v", m.Text, err)
