@@ -66,9 +66,10 @@ func TestSessionAnswers(t *testing.T) {
 	}
 }
 
-// A refresh of one connection after the other loses nothing: at every moment one listens.
+// Slack refreshes connections by their age, and ours are a second apart: at every moment one
+// listens, and nothing is lost. With a warning ahead both may go at once.
 func TestRefreshLosesNothing(t *testing.T) {
-	s := slackemu.Start(t, slackemu.Config{})
+	s := slackemu.Start(t, slackemu.Config{WarningLead: 3 * time.Second})
 	session, _ := connect(t, s, echo)
 	waitFor(t, s, 5*time.Second, "two connections", func() bool { return s.Connected() == 2 })
 	var wg sync.WaitGroup
@@ -90,9 +91,14 @@ func TestRefreshLosesNothing(t *testing.T) {
 			cancel()
 		}
 	})
-	for range 2 {
-		s.Disconnect(slackemu.ReasonRefresh)
+	for _, reason := range []string{slackemu.ReasonRefresh, slackemu.ReasonRefresh, slackemu.ReasonWarning} {
 		opened := s.SocketStats().Opened
+		for _, socket := range s.Sockets() {
+			socket.Disconnect(reason)
+			if reason == slackemu.ReasonRefresh {
+				time.Sleep(time.Second)
+			}
+		}
 		waitFor(t, s, 15*time.Second, "connected again", func() bool { return s.SocketStats().Opened >= opened+2 && s.Connected() >= 2 })
 		if !session.Ready() {
 			t.Error("not ready after a refresh")
