@@ -269,12 +269,12 @@ func story(m fleet.Member, kind fleet.WaveKind) []Line {
 	}
 	if hasDown {
 		l := line("not ready since ", down.At)
-		if down.Proof == fleet.ProofNone {
+		if vague(down) {
 			l = line("went not ready between ", down.NotBefore, " and ", down.At)
 		}
 		back, isBack := recovery(m)
 		switch {
-		case isBack && down.Proof == fleet.ProofNone:
+		case isBack && vague(down):
 			l = append(l, line(", recovered ", back.At)...)
 		case isBack:
 			l = line("not ready from ", down.At, ", recovered after "+Duration(back.At.Sub(down.At)))
@@ -315,12 +315,17 @@ func reason(m fleet.Member, down fleet.Change) string {
 	return Clip(strings.TrimPrefix(s, ": "), maxReason)
 }
 
+// vague reports whether the time of a change is unknown by more than people care about.
+func vague(c fleet.Change) bool {
+	return c.Proof == fleet.ProofNone && c.At.Sub(c.NotBefore) >= time.Minute
+}
+
 func lifetime(m fleet.Member, left fleet.Change) Line {
 	born := m.Node.CreatedAt
 	if j, ok := m.Step(fleet.Joined); ok && born.IsZero() {
 		born = j.At
 	}
-	if left.Proof == fleet.ProofNone {
+	if vague(left) {
 		l := line("left between ", left.NotBefore, " and ", left.At)
 		if !born.IsZero() {
 			l = append(l, line(fmt.Sprintf(", lived %s to %s", Duration(max(0, left.NotBefore.Sub(born))), Duration(left.At.Sub(born))))...)
@@ -365,7 +370,7 @@ func oneLine(m fleet.Member, kind fleet.WaveKind) string {
 		}
 	}
 	if left, ok := m.Step(fleet.Removed); ok {
-		if left.Proof != fleet.ProofNone && !n.CreatedAt.IsZero() {
+		if !vague(left) && !n.CreatedAt.IsZero() {
 			s += ", lived " + Duration(left.At.Sub(n.CreatedAt))
 		}
 		if why := Cause(m.Evidence, n.UID); why != "" {
@@ -386,7 +391,7 @@ func statistics(w fleet.Wave) []Line {
 			toReady = append(toReady, ready.At.Sub(joined.At))
 		}
 		if d, ok := m.Step(fleet.WentUnready); ok {
-			if up, ok := recovery(m); ok && d.Proof != fleet.ProofNone {
+			if up, ok := recovery(m); ok && !vague(d) {
 				down = append(down, up.At.Sub(d.At))
 			} else if !ok {
 				notReady++
@@ -396,7 +401,7 @@ func statistics(w fleet.Wave) []Line {
 			}
 		}
 		if left, ok := m.Step(fleet.Removed); ok {
-			if left.Proof == fleet.ProofNone {
+			if vague(left) {
 				unproven++
 			} else if !m.Node.CreatedAt.IsZero() {
 				lived = append(lived, left.At.Sub(m.Node.CreatedAt))

@@ -40,12 +40,21 @@ const pruneEvery = 10 * time.Minute
 
 // Run runs Rollcall until ctx ends, and returns nil then. Any other end is an error that a
 // person can act on.
-func Run(ctx context.Context, c config.Config, o Options, log *slog.Logger) (err error) {
-	restConfig, contextName, err := k8s.Load(c.Kubeconfig, c.KubeContext)
+func Run(ctx context.Context, c config.Config, o Options, log *slog.Logger) error {
+	restConfig, cluster, err := findCluster(c)
 	if err != nil {
 		return err
 	}
-	return RunCluster(ctx, c, restConfig, cmp.Or(c.ClusterName, contextName, "kubernetes"), o, log)
+	return RunCluster(ctx, c, restConfig, cluster, o, log)
+}
+
+// findCluster returns how to reach the cluster, and its name in messages. Nothing is contacted.
+func findCluster(c config.Config) (*rest.Config, string, error) {
+	restConfig, contextName, err := k8s.Load(c.Kubeconfig, c.KubeContext)
+	if err != nil {
+		return nil, "", err
+	}
+	return restConfig, cmp.Or(c.ClusterName, contextName, "kubernetes"), nil
 }
 
 // RunCluster is Run for a cluster that the caller has found.
@@ -56,7 +65,10 @@ func RunCluster(ctx context.Context, c config.Config, restConfig *rest.Config, c
 		return err
 	}
 	store, err := ledger.Open(ctx, c.LedgerPath, ledger.Options{})
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil // told to stop while it waited for another process to let go of the ledger
+	case err != nil:
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
@@ -80,7 +92,7 @@ func RunCluster(ctx context.Context, c config.Config, restConfig *rest.Config, c
 		return fmt.Errorf("serving health: %w; set HTTP_ADDR to a free address", err)
 	}
 
-	log.Info("starting", "version", o.Version, "ledger", c.LedgerPath, "channel", c.SlackChannel, "api", c.SlackAPIURL)
+	log.Info("starting", "version", o.Version, "ledger", c.LedgerPath, "channel", c.SlackChannel, "api", c.SlackAPIURL, "http", listener.Addr().String())
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return health.serve(ctx, listener) })
 	g.Go(func() error { return watcher.Run(ctx) })

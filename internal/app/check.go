@@ -1,10 +1,15 @@
 package app
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"rollcall/internal/config"
@@ -43,11 +48,10 @@ func Check(ctx context.Context, environ map[string]string, version string, out i
 	l := &checklist{out: out}
 	c, err := config.Load(environ)
 	wrong := map[string]bool{}
-	if ms, ok := err.(config.Mistakes); ok {
-		for _, m := range ms {
-			wrong[m.Variable] = true
-			l.line(false, m.Variable, m.Problem)
-		}
+	mistakes, _ := errors.AsType[config.Mistakes](err)
+	for _, m := range mistakes {
+		wrong[m.Variable] = true
+		l.line(false, m.Variable, m.Problem)
 	}
 	if len(wrong) == 0 {
 		l.line(true, "configuration", "every variable can be read")
@@ -55,14 +59,13 @@ func Check(ctx context.Context, environ map[string]string, version string, out i
 	checkSlack(ctx, l, c, wrong)
 	checkCluster(ctx, l, c, version)
 	checkLedger(ctx, l, c, wrong)
-	if wrong["DIGEST_SCHEDULE"] || wrong["DIGEST_TIMEZONE"] {
-		l.skip("digest", "its schedule or time zone is wrong")
-	} else {
-		next := c.Digest.Next(time.Now())
-		l.line(!next.IsZero(), "digest", fmt.Sprintf("%s in %s runs next at %s", c.DigestSchedule, c.DigestTimezone, next.Format("Mon 2 Jan 2006 15:04 MST")))
-	}
-	if l.failed > 0 {
-		fmt.Fprintf(out, "\n%d of the checks failed.\n", l.failed)
+	checkDigest(l, c, time.Now())
+	switch {
+	case l.failed == 1:
+		fmt.Fprintln(out, "\n1 check failed.")
+		return false
+	case l.failed > 1:
+		fmt.Fprintf(out, "\n%d checks failed.\n", l.failed)
 		return false
 	}
 	fmt.Fprintln(out, "\nEverything is in place.")
@@ -71,18 +74,21 @@ func Check(ctx context.Context, environ map[string]string, version string, out i
 
 func checkSlack(ctx context.Context, l *checklist, c config.Config, wrong map[string]bool) {
 	if wrong["SLACK_API_URL"] || wrong["SLACK_BOT_TOKEN"] {
-		l.skip("Slack bot token", "it or SLACK_API_URL is wrong")
+		l.skip("Slack bot token and channels", "because of the mistakes above")
 	} else {
-		channels := []string{c.SlackChannel}
-		if c.DigestChannel != c.SlackChannel {
-			channels = append(channels, c.DigestChannel)
+		var channels []string
+		for _, ch := range []struct{ variable, id string }{{"SLACK_CHANNEL", c.SlackChannel}, {"DIGEST_CHANNEL", c.DigestChannel}} {
+			if !wrong[ch.variable] && ch.id != "" && !slices.Contains(channels, ch.id) {
+				channels = append(channels, ch.id)
+			}
 		}
 		for _, f := range slackapp.CheckBot(ctx, slackAPI(c), channels) {
 			l.line(f.OK, f.What, f.Detail)
 		}
 	}
-	if wrong["SLACK_API_URL"] || wrong["SLACK_APP_TOKEN"] || wrong["SLACK_BOT_TOKEN"] {
-		l.skip("Slack Socket Mode", "a token or SLACK_API_URL is wrong")
+	// Swapped tokens are a mistake of the bot token alone.
+	if wrong["SLACK_API_URL"] || wrong["SLACK_APP_TOKEN"] || !strings.HasPrefix(c.SlackAppToken.Reveal(), "xapp-") {
+		l.skip("Slack Socket Mode", "because of the mistakes above")
 		return
 	}
 	f := slackapp.CheckSocket(ctx, slackAPI(c))
@@ -90,32 +96,62 @@ func checkSlack(ctx context.Context, l *checklist, c config.Config, wrong map[st
 }
 
 func checkCluster(ctx context.Context, l *checklist, c config.Config, version string) {
-	restConfig, name, err := k8s.Load(c.Kubeconfig, c.KubeContext)
+	restConfig, name, err := findCluster(c)
 	if err != nil {
 		l.line(false, "kubeconfig", err.Error())
 		return
 	}
-	l.line(true, "kubeconfig", "cluster "+cmp.Or(c.ClusterName, name, "kubernetes"))
 	client, err := k8s.NewClient(restConfig, version)
 	if err != nil {
 		l.line(false, "kubeconfig", err.Error())
 		return
 	}
+	l.line(true, "kubeconfig", "cluster "+name)
 	for _, f := range client.Check(ctx) {
 		l.line(f.OK, f.What, f.Detail)
 	}
 }
 
+// checkLedger opens the ledger and lets go of it again. Where there is none it tries a new one
+// in a folder of its own beside, which it takes away again: a check leaves nothing behind.
 func checkLedger(ctx context.Context, l *checklist, c config.Config, wrong map[string]bool) {
 	if wrong["DATABASE_URL"] {
-		l.skip("ledger", "DATABASE_URL is wrong")
+		l.skip("ledger", "because of the mistake above")
 		return
 	}
-	store, err := ledger.Open(ctx, c.LedgerPath, ledger.Options{LockWait: 100 * time.Millisecond})
+	path, found := c.LedgerPath, "can be written"
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && nothingLeft(path) {
+		dir, err := os.MkdirTemp(filepath.Dir(path), ".rollcall-check-")
+		if err != nil {
+			l.line(false, "ledger", fmt.Sprintf("creating %s: %v; create its folder, or mount a volume there that the user Rollcall runs as may write (fsGroup in a pod)", path, err))
+			return
+		}
+		defer os.RemoveAll(dir)
+		path, found = filepath.Join(dir, filepath.Base(path)), "is not there yet and can be created"
+	}
+	store, err := ledger.Open(ctx, path, ledger.Options{LockWait: 100 * time.Millisecond})
 	if err != nil {
 		l.line(false, "ledger", err.Error())
 		return
 	}
-	defer store.Close()
-	l.line(true, "ledger", c.LedgerPath+" can be written")
+	if err := store.Close(); err != nil {
+		l.line(false, "ledger", err.Error())
+		return
+	}
+	l.line(true, "ledger", c.LedgerPath+" "+found)
+}
+
+// nothingLeft reports whether no write-ahead log of a lost ledger is beside path: Open explains
+// what to do about that one, and touches nothing.
+func nothingLeft(path string) bool {
+	_, err := os.Stat(path + "-wal")
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+func checkDigest(l *checklist, c config.Config, now time.Time) {
+	if c.Digest == nil {
+		l.skip("digest", "because of the mistake above")
+		return
+	}
+	l.line(true, "digest", fmt.Sprintf("%s runs next at %s", c.DigestSchedule, c.Digest.Next(now).In(c.Zone).Format("Mon 2 Jan 2006 15:04 MST")))
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -35,10 +36,15 @@ func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer)
 	switch strings.Join(args, " ") {
 	case "":
 		c, err := config.Load(env)
+		mistakes, _ := errors.AsType[config.Mistakes](err)
+		restConfig, cluster, err := findCluster(c)
 		if err != nil {
-			return ExitMistake, err
+			mistakes = append(mistakes, config.Mistake{Variable: "KUBECONFIG", Problem: err.Error()})
 		}
-		if err := Run(ctx, c, Options{Version: Version()}, NewLogger(c, stderr)); err != nil {
+		if len(mistakes) > 0 {
+			return ExitMistake, mistakes
+		}
+		if err := RunCluster(ctx, c, restConfig, cluster, Options{Version: Version()}, NewLogger(c, stderr)); err != nil {
 			return ExitFailed, err
 		}
 		return ExitOK, nil

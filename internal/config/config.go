@@ -7,13 +7,17 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/url"
+	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	_ "time/tzdata" // an image from scratch has no time zones; they cost 450 kB
 
 	"github.com/caarlos0/env/v11"
 	"github.com/robfig/cron/v3"
@@ -22,13 +26,16 @@ import (
 	"rollcall/internal/ledger"
 )
 
-// Secret is a token. It prints as [redacted] wherever it is printed; Reveal returns it.
+// Secret is a token. It prints as [redacted] with every verb of package fmt, in slog, as text
+// and as JSON; Reveal returns it. Only reflection sees through it: never keep one in an
+// unexported field of something that is printed, nor as the key of a map.
 type Secret string
 
 const redacted = "[redacted]"
 
 func (Secret) String() string               { return redacted }
 func (Secret) GoString() string             { return redacted }
+func (Secret) Format(f fmt.State, _ rune)   { io.WriteString(f, redacted) }
 func (Secret) LogValue() slog.Value         { return slog.StringValue(redacted) }
 func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
@@ -65,7 +72,8 @@ type Config struct {
 
 	LedgerPath string          // the file DatabaseURL names
 	Selector   labels.Selector // of AlertNodeSelector
-	Digest     cron.Schedule   // of DigestSchedule in DigestTimezone
+	Digest     cron.Schedule   // of DigestSchedule in Zone
+	Zone       *time.Location  // of the digest: DigestTimezone, or what CRON_TZ= in DigestSchedule says
 	Level      slog.Level
 }
 
@@ -92,55 +100,85 @@ func (ms Mistakes) Error() string {
 // as complete as it can be even then, so that a check can go on with what is right.
 func Load(environ map[string]string) (Config, error) {
 	var c Config
-	var ms Mistakes
-	wrong := func(variable, format string, args ...any) {
-		ms = append(ms, Mistake{variable, fmt.Sprintf(format, args...)})
-	}
 	// Blanks around a value come from YAML and from copying; they are never meant.
 	trimmed := map[string]string{}
 	for k, v := range environ {
 		trimmed[k] = strings.TrimSpace(v)
 	}
+	l := &loader{environ: trimmed}
 	if err := env.ParseWithOptions(&c, env.Options{Environment: trimmed}); err != nil {
 		for _, err := range aggregated(err) {
-			if pe, ok := errors.AsType[env.ParseError](err); ok {
-				name := variable(pe.Name)
-				wrong(name, "%q is not a %s; write for example %s", trimmed[name], what(pe.Type.String()), example(pe.Type.String()))
+			pe, ok := errors.AsType[env.ParseError](err)
+			if !ok {
+				l.wrong("environment", "%v", err)
+				continue
+			}
+			name := variable(pe.Name)
+			if pe.Type == reflect.TypeFor[time.Duration]() {
+				l.wrong(name, "%q is not a duration; write %s", trimmed[name], nearestDuration(trimmed[name]))
 			} else {
-				wrong("environment", "%v", err)
+				l.wrong(name, "%q is not a number; write for example 15", trimmed[name])
 			}
 		}
 	}
-	c.checkSlack(wrong)
+	for _, list := range []*[]string{&c.SlackAllowedUsers, &c.SlackAllowedChannels, &c.AlertLabels} {
+		*list = words(*list)
+	}
+	l.checkSlack(&c)
 	var err error
 	if c.LedgerPath, err = ledger.Path(c.DatabaseURL); err != nil {
-		wrong("DATABASE_URL", "%v", err)
+		l.wrong("DATABASE_URL", "%v", err)
 	}
-	positive(wrong, "ALERT_WAVE_GAP", c.AlertWaveGap, time.Second)
-	positive(wrong, "ALERT_WAVE_MAX", c.AlertWaveMax, c.AlertWaveGap)
-	positive(wrong, "SCALING_RETENTION", c.ScalingRetention, time.Hour)
-	positive(wrong, "EVENT_RETENTION", c.EventRetention, time.Minute)
+	l.atLeast("ALERT_WAVE_GAP", c.AlertWaveGap, time.Second, "")
+	l.atLeast("ALERT_WAVE_MAX", c.AlertWaveMax, max(c.AlertWaveGap, time.Second), " (ALERT_WAVE_GAP)")
+	l.atLeast("SCALING_RETENTION", c.ScalingRetention, time.Hour, "")
+	l.atLeast("EVENT_RETENTION", c.EventRetention, time.Minute, "")
 	if c.Selector, err = labels.Parse(c.AlertNodeSelector); err != nil {
-		wrong("ALERT_NODE_SELECTOR", "%v; write it as for kubectl get nodes -l, for example karpenter.sh/nodepool=general", err)
+		l.wrong("ALERT_NODE_SELECTOR", "%q: %v; write it as for kubectl get nodes -l, for example karpenter.sh/nodepool=general", c.AlertNodeSelector, err)
 		c.Selector = labels.Everything()
 	}
-	c.checkDigest(wrong)
-	if c.PriceDiscount < 0 || c.PriceDiscount > 100 {
-		wrong("PRICE_DISCOUNT", "%v is not a percentage; write a number from 0 to 100", c.PriceDiscount)
+	l.checkDigest(&c)
+	if !(c.PriceDiscount >= 0 && c.PriceDiscount <= 100) { // NaN too
+		l.wrong("PRICE_DISCOUNT", "%v is not a percentage; write a number from 0 to 100", c.PriceDiscount)
 	}
-	if _, _, err := net.SplitHostPort(c.HTTPAddr); err != nil {
-		wrong("HTTP_ADDR", "%q is not an address; write :8080 or 127.0.0.1:8080", c.HTTPAddr)
-	}
+	l.checkAddr(c.HTTPAddr)
 	if err := c.Level.UnmarshalText([]byte(c.LogLevel)); err != nil {
-		wrong("LOG_LEVEL", "%q is not a level; write debug, info, warn or error", c.LogLevel)
+		l.wrong("LOG_LEVEL", "%q is not a level; write %s", c.LogLevel,
+			cmp.Or(nearest(c.LogLevel, "debug", "info", "warn", "error"), "debug, info, warn or error"))
 	}
 	if !slices.Contains([]string{"", "text", "json"}, c.LogFormat) {
-		wrong("LOG_FORMAT", "%q is not a format; write text or json, or leave it empty", c.LogFormat)
+		l.wrong("LOG_FORMAT", "%q is not a format; write %s, or leave it empty", c.LogFormat,
+			cmp.Or(nearest(c.LogFormat, "text", "json"), "text or json"))
 	}
-	if len(ms) > 0 {
-		return c, ms
+	if len(l.mistakes) > 0 {
+		return c, l.mistakes
 	}
 	return c, nil
+}
+
+// loader collects the mistakes of one environment.
+type loader struct {
+	environ  map[string]string
+	mistakes Mistakes
+}
+
+// tokenLike is a token of Slack wherever it stands: people paste them into the wrong variable.
+var tokenLike = regexp.MustCompile(`xox[a-z][-.][A-Za-z0-9.%-]+|xapp-[A-Za-z0-9.%-]+`)
+
+// wrong notes a mistake, without any token that its text would show.
+func (l *loader) wrong(variable, format string, args ...any) {
+	problem := fmt.Sprintf(format, args...)
+	for _, name := range []string{"SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"} {
+		if value := l.environ[name]; len(value) >= 12 {
+			problem = strings.ReplaceAll(problem, value, redacted)
+		}
+	}
+	l.mistakes = append(l.mistakes, Mistake{variable, tokenLike.ReplaceAllString(problem, redacted)})
+}
+
+// found reports whether a mistake of the variable was noted.
+func (l *loader) found(variable string) bool {
+	return slices.ContainsFunc(l.mistakes, func(m Mistake) bool { return m.Variable == variable })
 }
 
 var (
@@ -148,83 +186,172 @@ var (
 	userID    = regexp.MustCompile(`^[UW][A-Z0-9]{6,}$`)
 )
 
-func (c *Config) checkSlack(wrong func(variable, format string, args ...any)) {
+func (l *loader) checkSlack(c *Config) {
 	bot, app := c.SlackBotToken.Reveal(), c.SlackAppToken.Reveal()
-	switch {
-	case strings.HasPrefix(bot, "xapp-") && strings.HasPrefix(app, "xoxb-"):
-		wrong("SLACK_BOT_TOKEN", "it and SLACK_APP_TOKEN are swapped: the bot token begins with xoxb-, the app-level token with xapp-")
-	default:
-		token(wrong, "SLACK_BOT_TOKEN", bot, "xoxb-", "OAuth & Permissions")
-		token(wrong, "SLACK_APP_TOKEN", app, "xapp-", "Basic Information > App-Level Tokens")
+	if strings.HasPrefix(bot, "xapp-") && strings.HasPrefix(app, "xoxb-") {
+		l.wrong("SLACK_BOT_TOKEN", "it and SLACK_APP_TOKEN are swapped: the bot token begins with xoxb-, the app-level token with xapp-")
+	} else {
+		l.token("SLACK_BOT_TOKEN", bot, "xoxb-", "OAuth & Permissions")
+		l.token("SLACK_APP_TOKEN", app, "xapp-", "Basic Information > App-Level Tokens")
 	}
-	channel(wrong, "SLACK_CHANNEL", c.SlackChannel)
 	if c.SlackChannel == "" {
-		wrong("SLACK_CHANNEL", "it is missing; set it to the ID of the channel for alerts (C…, shown at the end of the channel's details)")
+		l.wrong("SLACK_CHANNEL", "it is missing%s; set it to the ID of the channel for alerts (C…, shown at the end of the channel's details)", l.misspelt("SLACK_CHANNEL"))
+	} else {
+		l.id("SLACK_CHANNEL", "channel", c.SlackChannel)
 	}
 	if c.DigestChannel == "" {
 		c.DigestChannel = c.SlackChannel
 	} else {
-		channel(wrong, "DIGEST_CHANNEL", c.DigestChannel)
+		l.id("DIGEST_CHANNEL", "channel", c.DigestChannel)
 	}
 	for _, id := range c.SlackAllowedChannels {
-		channel(wrong, "SLACK_ALLOWED_CHANNELS", strings.TrimSpace(id))
+		l.id("SLACK_ALLOWED_CHANNELS", "channel", id)
 	}
-	for i, id := range c.SlackAllowedUsers {
-		c.SlackAllowedUsers[i] = strings.TrimSpace(id)
-		if !userID.MatchString(strings.TrimSpace(id)) {
-			wrong("SLACK_ALLOWED_USERS", "%q is not a user ID; write IDs (U…, in a person's profile under ⋮ > Copy member ID), separated by commas", id)
-		}
-	}
-	for i := range c.SlackAllowedChannels {
-		c.SlackAllowedChannels[i] = strings.TrimSpace(c.SlackAllowedChannels[i])
+	for _, id := range c.SlackAllowedUsers {
+		l.id("SLACK_ALLOWED_USERS", "user", id)
 	}
 	u, err := url.Parse(c.SlackAPIURL)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		wrong("SLACK_API_URL", "%q is not a URL; write for example https://slack.com/api/", c.SlackAPIURL)
-	} else if !strings.HasSuffix(c.SlackAPIURL, "/") {
+	switch {
+	case err != nil:
+		l.wrong("SLACK_API_URL", "it is not a URL; write for example https://slack.com/api/")
+	case u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+		l.wrong("SLACK_API_URL", "%q is not a URL; write for example https://slack.com/api/", u.Redacted())
+	case u.User != nil, u.RawQuery != "", u.Fragment != "":
+		l.wrong("SLACK_API_URL", "it holds more than a host and a path; write for example https://slack.com/api/ (a proxy's password goes into HTTPS_PROXY)")
+	case !strings.HasSuffix(c.SlackAPIURL, "/"):
 		c.SlackAPIURL += "/"
 	}
 }
 
-func token(wrong func(variable, format string, args ...any), name, value, prefix, where string) {
+func (l *loader) token(name, value, prefix, where string) {
 	switch {
 	case value == "":
-		wrong(name, "it is missing; copy the token that begins with %s from the app's settings under %s", prefix, where)
-	case !strings.HasPrefix(value, prefix):
-		wrong(name, "it does not begin with %s; copy the token from the app's settings under %s", prefix, where)
+		l.wrong(name, "it is missing%s; copy the token that begins with %s from the app's settings under %s", l.misspelt(name), prefix, where)
 	case strings.ContainsAny(value, " \t\r\n\"'"):
-		wrong(name, "it holds blanks or quotes; copy the token alone")
+		l.wrong(name, "it holds blanks or quotes; copy the token alone")
+	case !strings.HasPrefix(value, prefix):
+		l.wrong(name, "it does not begin with %s; copy the token from the app's settings under %s", prefix, where)
 	}
 }
 
-func channel(wrong func(variable, format string, args ...any), name, value string) {
-	if value != "" && !channelID.MatchString(value) {
-		wrong(name, "%q is not a channel ID; names do not work: write the ID (C…, shown at the end of the channel's details)", value)
+// misspelt names a variable that is set and was perhaps meant to be the missing one.
+func (l *loader) misspelt(name string) string {
+	var set []string
+	for k, v := range l.environ {
+		if v != "" && !slices.ContainsFunc(Variables(), func(v Variable) bool { return v.Name == k }) {
+			set = append(set, k)
+		}
+	}
+	slices.Sort(set)
+	if like := nearest(name, set...); like != "" {
+		return fmt.Sprintf(" (is %s meant to be it?)", like)
+	}
+	return ""
+}
+
+// id checks an ID of Slack's. What people write instead is a name, a mention or a link, and the
+// last two hold the ID.
+func (l *loader) id(name, what, value string) {
+	right, where := channelID, "names do not work: write the ID (C…, shown at the end of the channel's details)"
+	if what == "user" {
+		right, where = userID, "write the ID (U…, in a person's profile under ⋮ > Copy member ID)"
+	}
+	if right.MatchString(value) {
+		return
+	}
+	parts := strings.FieldsFunc(value, func(r rune) bool { return !('A' <= r && r <= 'Z' || 'a' <= r && r <= 'z' || '0' <= r && r <= '9') })
+	for _, part := range parts {
+		// A lower-case word is an ID only if it has a digit: otherwise it is a name.
+		if upper := strings.ToUpper(part); right.MatchString(upper) && (part == upper || strings.ContainsAny(part, "0123456789")) {
+			l.wrong(name, "%q is not a %s ID; write %s", value, what, upper)
+			return
+		}
+	}
+	l.wrong(name, "%q is not a %s ID; %s", value, what, where)
+}
+
+// atLeast checks a duration, unless it could not be read at all. why says where the least comes
+// from.
+func (l *loader) atLeast(name string, d, least time.Duration, why string) {
+	if d < least && !l.found(name) {
+		l.wrong(name, "%v is too short; it must be at least %v%s", d, least, why)
 	}
 }
 
-func positive(wrong func(variable, format string, args ...any), name string, d, least time.Duration) {
-	if d != 0 && d < least || d == 0 {
-		wrong(name, "%v is too short; it must be at least %v", d, least)
+func (l *loader) checkAddr(addr string) {
+	_, port, err := net.SplitHostPort(addr)
+	if n, perr := strconv.ParseUint(port, 10, 16); err == nil && perr == nil && port == strconv.FormatUint(n, 10) {
+		return
 	}
+	right := ":8080 or 127.0.0.1:8080"
+	if n, err := strconv.ParseUint(addr, 10, 16); err == nil {
+		right = fmt.Sprintf(":%d", n)
+	}
+	l.wrong("HTTP_ADDR", "%q is not an address with a port number; write %s", addr, right)
 }
 
 // cronFields are what people know from crontab: five fields, or @daily and the like.
 const cronFields = cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor
 
-func (c *Config) checkDigest(wrong func(variable, format string, args ...any)) {
-	zone, err := time.LoadLocation(c.DigestTimezone)
-	if err != nil || c.DigestTimezone == "Local" {
-		wrong("DIGEST_TIMEZONE", "%q is not a time zone; write an IANA name, for example Europe/Berlin", c.DigestTimezone)
-		zone = time.UTC
+func (l *loader) checkDigest(c *Config) {
+	var err error
+	if c.Zone, err = zone(c.DigestTimezone); err != nil {
+		l.wrong("DIGEST_TIMEZONE", "%q is not a time zone; write an IANA name, for example Europe/Berlin", c.DigestTimezone)
+		c.Zone = time.UTC
 	}
-	spec := c.DigestSchedule
-	if !strings.HasPrefix(spec, "CRON_TZ=") && !strings.HasPrefix(spec, "TZ=") {
-		spec = "CRON_TZ=" + zone.String() + " " + spec
+	fields := c.DigestSchedule
+	for _, prefix := range []string{"CRON_TZ=", "TZ="} {
+		rest, ok := strings.CutPrefix(fields, prefix)
+		if !ok {
+			continue
+		}
+		// cron's parser panics where nothing follows the zone.
+		name, after, _ := strings.Cut(rest, " ")
+		if c.Zone, err = zone(name); err != nil {
+			l.wrong("DIGEST_SCHEDULE", "%q: %q is not a time zone; write an IANA name, for example %sEurope/Berlin 0 9 * * 1-5", c.DigestSchedule, name, prefix)
+			c.Zone = time.UTC
+			return
+		}
+		fields = strings.TrimSpace(after)
+		break
 	}
-	if c.Digest, err = cron.NewParser(cronFields).Parse(spec); err != nil {
-		wrong("DIGEST_SCHEDULE", "%q: %v; write five fields (minute hour day month weekday), for example 0 9 * * 1-5, or @daily", c.DigestSchedule, err)
+	c.Digest, err = cron.NewParser(cronFields).Parse("CRON_TZ=" + c.Zone.String() + " " + fields)
+	switch {
+	case err != nil:
+		c.Digest = nil
+		l.wrong("DIGEST_SCHEDULE", "%q: %v; write five fields (minute hour day month weekday), for example 0 9 * * 1-5, or @daily", c.DigestSchedule, err)
+	case tooOften(c.Digest):
+		c.Digest = nil
+		l.wrong("DIGEST_SCHEDULE", "%q is too often for a digest; write at least @every 1m, or better @daily", c.DigestSchedule)
+	case never(c.Digest):
+		c.Digest = nil
+		l.wrong("DIGEST_SCHEDULE", "%q never comes: there is no such day; write for example 0 9 1 * * for the first of each month", c.DigestSchedule)
 	}
+}
+
+func tooOften(s cron.Schedule) bool {
+	every, ok := s.(cron.ConstantDelaySchedule)
+	return ok && every.Delay < time.Minute
+}
+
+// never reports whether a schedule has no moment at all. cron takes a field of commas for a list
+// of nothing, and would search its five years minute by minute.
+func never(s cron.Schedule) bool {
+	if spec, ok := s.(*cron.SpecSchedule); ok && (spec.Minute == 0 || spec.Hour == 0 || spec.Dom == 0 || spec.Month == 0 || spec.Dow == 0) {
+		return true
+	}
+	return s.Next(leapYear).IsZero()
+}
+
+// leapYear is a moment within whose next years every date comes that ever comes.
+var leapYear = time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// zone finds an IANA time zone. The machine's own is refused: nobody knows which it is in a pod.
+func zone(name string) (*time.Location, error) {
+	if name == "" || name == "Local" {
+		return nil, errors.New("no name of a time zone")
+	}
+	return time.LoadLocation(name)
 }
 
 // aggregated returns the single errors of env's error.
@@ -235,10 +362,77 @@ func aggregated(err error) []error {
 	return []error{err}
 }
 
-func what(typ string) string {
-	return cmp.Or(map[string]string{"time.Duration": "duration", "float64": "number"}[typ], typ)
+// words trims the words of a list and leaves empty ones out: a comma at the end is no word.
+func words(list []string) []string {
+	var out []string
+	for _, w := range list {
+		if w = strings.TrimSpace(w); w != "" {
+			out = append(out, w)
+		}
+	}
+	return out
 }
 
-func example(typ string) string {
-	return cmp.Or(map[string]string{"time.Duration": "30s, 10m or 24h", "float64": "15"}[typ], "another value")
+var (
+	someDuration = regexp.MustCompile(`^(\d{1,6})\s*([a-z]*)$`)
+	unitsOfTime  = map[string]string{"s": "s", "m": "m", "h": "h", "d": "d", "w": "w", "": "s",
+		"sec": "s", "second": "s", "min": "m", "minute": "m", "hr": "h", "hour": "h", "day": "d", "week": "w"}
+)
+
+// nearestDuration is the duration that a person meant, as Go writes it, or examples.
+func nearestDuration(s string) string {
+	m := someDuration.FindStringSubmatch(strings.ToLower(s))
+	if m == nil {
+		return "for example 30s, 10m or 24h"
+	}
+	unit, ok := unitsOfTime[m[2]]
+	if !ok {
+		unit = unitsOfTime[strings.TrimSuffix(m[2], "s")]
+	}
+	n, _ := strconv.Atoi(m[1])
+	switch unit {
+	case "":
+		return "for example 30s, 10m or 24h"
+	case "d":
+		return fmt.Sprintf("%dh", 24*n)
+	case "w":
+		return fmt.Sprintf("%dh", 7*24*n)
+	}
+	return m[1] + unit
+}
+
+// nearest is the word that s was probably meant to be, "" if none is near. One that begins like
+// s counts as near: warning is warn.
+func nearest(s string, among ...string) string {
+	best, least := "", len(s)/4+2
+	for _, w := range among {
+		d := distance(strings.ToLower(s), strings.ToLower(w))
+		if strings.HasPrefix(strings.ToLower(s), strings.ToLower(w)) {
+			d = min(d, 1)
+		}
+		if d < least {
+			best, least = w, d
+		}
+	}
+	return best
+}
+
+// distance is the number of single-byte edits between a and b.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
 }

@@ -24,7 +24,7 @@ type timing struct {
 	grace     time.Duration // how long after the asked length a watch may still last
 	backoff   time.Duration // first pause after a failure that followed another
 	maxPause  time.Duration // longest such pause
-	forbidden time.Duration // pause after a refused permission
+	forbidden time.Duration // longest pause after a refused permission
 	mark      time.Duration // between two liveness marks, and between writes of a resource version alone
 	batch     time.Duration // how long events are collected
 	gap       time.Duration // shortest span without a watch that is recorded
@@ -206,15 +206,17 @@ func (p *pacer) pause(err error, worked bool) time.Duration {
 	if worked {
 		p.failures = 0
 	}
-	if re, ok := errors.AsType[*requestError](err); ok && re.forbidden() {
-		p.failures = 0
-		return p.timing.forbidden
-	}
 	p.failures++
+	d := p.timing.maxPause
+	if re, ok := errors.AsType[*requestError](err); ok && re.forbidden() {
+		// An API server that has just started refuses everything until it has read its roles:
+		// only a refusal that lasts is one that a person must mend.
+		d = p.timing.forbidden
+		p.failures = max(p.failures, 2)
+	}
 	if p.failures == 1 {
 		return 0
 	}
-	d := p.timing.maxPause
 	if shift := p.failures - 2; shift < 16 {
 		d = min(d, p.timing.backoff<<shift)
 	}

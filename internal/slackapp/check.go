@@ -2,6 +2,7 @@ package slackapp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -100,7 +101,15 @@ func CheckSocket(ctx context.Context, api *slack.Client) Finding {
 	f := Finding{What: "Slack Socket Mode"}
 	ctx, cancel := context.WithTimeout(ctx, 3*callTimeout)
 	defer cancel()
-	s := NewSession(api, func(context.Context, Envelope) any { return nil }, slog.New(slog.DiscardHandler))
+	// While the connection is open, Slack may send a command to it rather than to the Rollcall
+	// that runs. The person who typed it must not be left without an answer.
+	busy := func(_ context.Context, e Envelope) any {
+		if e.Type != "slash_commands" {
+			return nil
+		}
+		return map[string]any{"response_type": "ephemeral", "text": "A check of Rollcall's connection was running just then. Please type the command again."}
+	}
+	s := NewSession(api, busy, slog.New(slog.DiscardHandler))
 	c, err := s.connect(ctx)
 	if err != nil {
 		f.Detail = failure(err, "")
@@ -128,6 +137,9 @@ func CheckSocket(ctx context.Context, api *slack.Client) Finding {
 
 // failure shows an error with its hint.
 func failure(err error, channel string) string {
+	if fatal, ok := errors.AsType[*FatalError](err); ok {
+		return fatal.Code + "; " + Hint(fatal.Code, channel)
+	}
 	code := errorCode(err)
 	if code == "" {
 		return fmt.Sprintf("%v; check the network, a proxy, and SLACK_API_URL", err)

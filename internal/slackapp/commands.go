@@ -41,6 +41,10 @@ type Commands struct {
 // NewCommands returns Commands. Handle answers an envelope.
 func NewCommands(c CommandsConfig) *Commands { return &Commands{c: c} }
 
+// answerWithin is how long an answer may take: what could not be found out by then is said in
+// the time that is left to acknowledge.
+const answerWithin = ackWithin - 500*time.Millisecond
+
 // Handle answers a slash command with the acknowledgement itself. Everything else is
 // acknowledged and left alone.
 func (c *Commands) Handle(ctx context.Context, e Envelope) any {
@@ -52,6 +56,8 @@ func (c *Commands) Handle(ctx context.Context, e Envelope) any {
 		c.c.Log.Warn("Slack sent a slash command that cannot be read", "err", err)
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
 	if why := c.refuse(ctx, cmd); why != "" {
 		c.c.Log.Warn("a slash command was refused", "command", cmd.Command, "user", cmd.UserID, "team", cmd.TeamID, "channel", cmd.ChannelID, "why", why)
 		return ephemeral(alert.Message{Icon: "🚫", Headline: "You may not use " + cmd.Command + " here", Lines: []alert.Line{{{Text: why}}}})
@@ -86,7 +92,9 @@ func (c *Commands) refuse(ctx context.Context, cmd slack.SlashCommand) string {
 		us = auth
 		c.own.Store(us)
 	}
-	own := cmd.TeamID != "" && cmd.TeamID == us.TeamID || us.EnterpriseID != "" && cmd.EnterpriseID == us.EnterpriseID
+	// An app that is installed in a whole organisation has the organisation as its team.
+	own := cmd.TeamID != "" && cmd.TeamID == us.TeamID ||
+		us.EnterpriseID != "" && us.TeamID == us.EnterpriseID && cmd.EnterpriseID == us.EnterpriseID
 	switch {
 	case !own:
 		return "Only people of the workspace that Rollcall is installed in may use it."
@@ -98,11 +106,51 @@ func (c *Commands) refuse(ctx context.Context, cmd slack.SlashCommand) string {
 	return ""
 }
 
-// ephemeral is an answer that only the person who asked sees.
+// answerLimit is how large an answer may be, in bytes: what is left of an acknowledgement
+// beside its envelope ID.
+const answerLimit = ackLimit - 500
+
+// ephemeral is an answer that only the person who asked sees. Characters of names and notes may
+// cost six bytes each: what does not fit is shortened, evenly, until it does.
 func ephemeral(m alert.Message) any {
 	m.Text = m.Headline
-	c := render(m)
-	return map[string]any{"response_type": "ephemeral", "text": c.text, "blocks": c.blocks}
+	for most := 300; ; most /= 2 {
+		c := render(m)
+		answer := map[string]any{"response_type": "ephemeral", "text": c.text, "blocks": c.blocks}
+		if b, err := json.Marshal(answer); err == nil && len(b) <= answerLimit || most == 0 {
+			return answer
+		}
+		m = shorten(m, most)
+	}
+}
+
+// shorten cuts every text of an answer to at most that many characters.
+func shorten(m alert.Message, most int) alert.Message {
+	m.Headline = alert.Clip(m.Headline, most)
+	m.Text = m.Headline
+	if m.Table != nil {
+		t := *m.Table
+		t.Rows = nil
+		for _, r := range m.Table.Rows {
+			var row []string
+			for _, cell := range r {
+				row = append(row, alert.Clip(cell, most))
+			}
+			t.Rows = append(t.Rows, row)
+		}
+		m.Table = &t
+	}
+	var lines []alert.Line
+	for _, l := range m.Lines {
+		var short alert.Line
+		for _, s := range l {
+			s.Text = alert.Clip(s.Text, most)
+			short = append(short, s)
+		}
+		lines = append(lines, short)
+	}
+	m.Lines = lines
+	return m
 }
 
 // freshness says how far the answer can be trusted.

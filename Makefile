@@ -1,0 +1,50 @@
+# Everything a person or a CI job does with this repository. `make` lists the targets.
+#
+# The environment of the go command (GOPROXY, GOFLAGS, GOCACHE, …) is left as it is.
+
+# How long one package's tests may take. The end-to-end tests run a control plane and kill the
+# program many times.
+TEST_TIMEOUT ?= 20m
+
+STATICCHECK = go tool -modfile=tools/go.mod staticcheck
+
+.DEFAULT_GOAL := help
+.PHONY: help test short lint controlplane build clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+test: controlplane ## run every test with the race detector, end to end against a real control plane
+	@race=-race; \
+	if [ "$$(go env CGO_ENABLED)" != 1 ]; then \
+		race=; \
+		echo "make test: the race detector needs a C compiler, and there is none: install gcc" >&2; \
+		if [ -n "$${CI:-}" ]; then exit 1; fi; \
+		echo "make test: going on without it" >&2; \
+	fi; \
+	set -x; go test $$race -count=1 -timeout $(TEST_TIMEOUT) ./...
+
+short: ## run the tests that need no control plane
+	go test -short ./...
+
+lint: ## gofmt, go vet, staticcheck, go mod tidy and go fix: all must have nothing to say
+	@unformatted=$$(gofmt -l .); \
+	if [ -n "$$unformatted" ]; then echo "gofmt -w is needed for:" >&2; echo "$$unformatted" >&2; exit 1; fi
+	go vet ./...
+	$(STATICCHECK) ./...
+	go mod tidy -diff
+	go fix -diff ./...
+	go -C tools mod tidy -diff
+	go -C test/controlplane vet ./...
+	cd test/controlplane && go tool -modfile=../../tools/go.mod staticcheck ./...
+	go -C test/controlplane mod tidy -diff
+	go -C test/controlplane fix -diff ./...
+
+controlplane: ## build the tests' control plane where it is missing: ten minutes on two cores, once
+	@echo "the tests' control plane: $$(go run -C test/controlplane .)"
+
+build: ## build the static program bin/rollcall
+	CGO_ENABLED=0 go build -trimpath -o bin/rollcall ./cmd/bot
+
+clean: ## remove bin/ (the control plane stays in its cache, see test/controlplane/README.md)
+	rm -rf bin

@@ -1,0 +1,395 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	rbacv1 "k8s.io/api/rbac/v1"
+
+	"rollcall/internal/config"
+	"rollcall/internal/ledger"
+	"rollcall/internal/slackemu"
+	"rollcall/test/cluster"
+)
+
+// checked runs `bot check` and returns its lines, and whether all is well. No line may hold a
+// token.
+func checked(t *testing.T, env map[string]string) (lines []string, ok bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	defer cancel()
+	var out strings.Builder
+	ok = Check(ctx, env, "test", &out)
+	for _, secret := range []string{slackemu.DefaultBotToken, slackemu.DefaultAppToken} {
+		if strings.Contains(out.String(), secret) {
+			t.Errorf("the check shows a token:\n%s", out.String())
+		}
+	}
+	return strings.Split(strings.TrimSpace(out.String()), "\n"), ok
+}
+
+// failures returns the lines that failed.
+func failures(lines []string) []string {
+	return slices.DeleteFunc(slices.Clone(lines), func(l string) bool { return !strings.HasPrefix(l, "FAIL") })
+}
+
+func TestCheckAllRight(t *testing.T) {
+	c := cluster.Shared(t)
+	_, kubeconfig := reader(t, c)
+	s := slackemu.Start(t, slackemu.Config{})
+	env := settings(t, s, kubeconfig, "DIGEST_SCHEDULE", "0 9 29 2 *", "DIGEST_TIMEZONE", "Europe/Berlin", "CLUSTER_NAME", "prod")
+	lines, ok := checked(t, env)
+	if !ok {
+		t.Error("not all right")
+	}
+	text := strings.ReplaceAll(strings.Join(lines, "\n"), strings.TrimPrefix(env["DATABASE_URL"], "sqlite:"), "LEDGER")
+	text = regexp.MustCompile(`Kubernetes v1\.\S+`).ReplaceAllString(text, "Kubernetes VERSION")
+	text = regexp.MustCompile(`\w{3} 29 Feb 20\d\d`).ReplaceAllString(text, "DAY")
+	want := `ok    configuration: every variable can be read
+ok    Slack bot token: rollcall in workspace Rollcall Test
+ok    Slack scope chat:write
+ok    Slack scope commands
+ok    Slack channel C0ROLLCALL: #ops-nodes
+ok    Slack Socket Mode: Slack said hello
+ok    kubeconfig: cluster prod
+ok    reach the API server: Kubernetes VERSION
+ok    get nodes: permitted
+ok    list nodes: permitted
+ok    watch nodes: permitted
+ok    get events.events.k8s.io: permitted
+ok    list events.events.k8s.io: permitted
+ok    watch events.events.k8s.io: permitted
+ok    ledger: LEDGER is not there yet and can be created
+ok    digest: 0 9 29 2 * runs next at DAY 09:00 CET
+
+Everything is in place.`
+	if diff := cmp.Diff(want, text); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	// It has posted nothing, and it has let go of its connection.
+	if posts := s.CallsOf("chat.postMessage"); len(posts) > 0 {
+		t.Errorf("the check posted: %+v", posts)
+	}
+	if err := s.WaitFor(t.Context(), func() bool { return s.Connected() == 0 }); err != nil {
+		t.Error(err)
+	}
+}
+
+// Each thing that a new installation gets wrong is one failed line with a hint, and the rest is
+// looked at all the same.
+func TestCheckSlack(t *testing.T) {
+	kubeconfig := filepath.Join(t.TempDir(), "none")
+	tests := []struct {
+		name  string
+		env   []string
+		wrong func(*slackemu.Server)
+		fails []string // regular expressions of the failed lines, apart from the kubeconfig's
+	}{
+		{name: "all right"},
+		{name: "swapped tokens", env: []string{"SLACK_BOT_TOKEN", slackemu.DefaultAppToken, "SLACK_APP_TOKEN", slackemu.DefaultBotToken},
+			fails: []string{`SLACK_BOT_TOKEN: it and SLACK_APP_TOKEN are swapped`}},
+		{name: "bot token unknown", env: []string{"SLACK_BOT_TOKEN", "xoxb-1-2-3"}, fails: []string{`Slack bot token: invalid_auth; .*copy it again`}},
+		{name: "bot token missing, socket all the same", env: []string{"SLACK_BOT_TOKEN", ""}, fails: []string{`SLACK_BOT_TOKEN: it is missing`}},
+		{name: "app token unknown", env: []string{"SLACK_APP_TOKEN", "xapp-1-2-3"}, fails: []string{`Slack Socket Mode: invalid_auth; .*copy it again`}},
+		{name: "bot token revoked", wrong: func(s *slackemu.Server) { s.RevokeToken(slackemu.DefaultBotToken) },
+			fails: []string{`Slack bot token: token_revoked; .*install the app again`}},
+		{name: "app uninstalled", wrong: func(s *slackemu.Server) { s.DeactivateToken(slackemu.DefaultBotToken) },
+			fails: []string{`Slack bot token: account_inactive; .*install the app again`}},
+		{name: "app token revoked", wrong: func(s *slackemu.Server) { s.RevokeToken(slackemu.DefaultAppToken) },
+			fails: []string{`Slack Socket Mode: token_revoked; .*copy the new token`}},
+		{name: "scopes missing", wrong: func(s *slackemu.Server) { s.SetScopes(slackemu.DefaultBotToken, "channels:read") },
+			fails: []string{`Slack scope chat:write: missing; add it under OAuth & Permissions`, `Slack scope commands: missing; add it`}},
+		{name: "scope of the app token missing", wrong: func(s *slackemu.Server) { s.RemoveScope(slackemu.DefaultAppToken, "connections:write") },
+			fails: []string{`Slack Socket Mode: missing_scope; .*connections:write`}},
+		{name: "Socket Mode off", wrong: func(s *slackemu.Server) { s.SetSocketMode(false) },
+			fails: []string{`Slack Socket Mode: .*; Socket Mode is switched off: switch it on under Settings > Socket Mode`}},
+		{name: "sockets refused", wrong: func(s *slackemu.Server) { s.RefuseSockets(true) },
+			fails: []string{`Slack Socket Mode: opening a Slack connection: .*503.*; check the network`}},
+		{name: "not in the channel", env: []string{"SLACK_CHANNEL", slackemu.ChannelOther}, wrong: func(s *slackemu.Server) { s.RemoveScope(slackemu.DefaultBotToken, "chat:write.public") },
+			fails: []string{`Slack channel C0OTHER: not_in_channel; type /invite @Rollcall in C0OTHER`}},
+		{name: "not in the channel, seen by its history", env: []string{"SLACK_CHANNEL", slackemu.ChannelOther},
+			wrong: func(s *slackemu.Server) {
+				s.SetScopes(slackemu.DefaultBotToken, "chat:write", "commands", "channels:history", "files:write")
+			},
+			fails: []string{`Slack channel C0OTHER: not_in_channel; type /invite`}},
+		{name: "channel unknown", env: []string{"SLACK_CHANNEL", "C0NOWHERE"}, fails: []string{`Slack channel C0NOWHERE: channel_not_found; .*use the channel's ID`}},
+		{name: "private channel without the app", env: []string{"SLACK_CHANNEL", slackemu.ChannelSecret}, fails: []string{`Slack channel C0SECRET: channel_not_found; .*invite the app if it is private`}},
+		{name: "channel archived", env: []string{"SLACK_CHANNEL", slackemu.ChannelArchived}, fails: []string{`Slack channel C0ARCHIVED: is_archived; .*unarchive it`}},
+		{name: "channel name", env: []string{"SLACK_CHANNEL", "#ops-nodes"}, fails: []string{`SLACK_CHANNEL: "#ops-nodes" is not a channel ID`}},
+		{name: "digest channel", env: []string{"DIGEST_CHANNEL", slackemu.ChannelArchived}, fails: []string{`Slack channel C0ARCHIVED: is_archived`}},
+		{name: "Slack down", wrong: func(s *slackemu.Server) { s.SetOutage(slackemu.Outage503) },
+			fails: []string{`Slack bot token: .*503.*; check the network, a proxy, and SLACK_API_URL`, `Slack Socket Mode: .*503.*; check the network`}},
+		{name: "connections cut", wrong: func(s *slackemu.Server) { s.SetOutage(slackemu.OutageClosed) },
+			fails: []string{`Slack bot token: .*; check the network`, `Slack Socket Mode: .*; check the network`}},
+		{name: "digest", env: []string{"DIGEST_SCHEDULE", "0 9 * *"}, fails: []string{`DIGEST_SCHEDULE: .*five fields`}},
+		{name: "digest's zone", env: []string{"DIGEST_TIMEZONE", "Berlin"}, fails: []string{`DIGEST_TIMEZONE: .*IANA`}},
+		{name: "several", env: []string{"DATABASE_URL", "postgres://me:dbsecret@x/", "LOG_LEVEL", "loud", "SLACK_CHANNEL", "C0NOWHERE"},
+			fails: []string{`DATABASE_URL: .*write sqlite:FILE`, `LOG_LEVEL: `, `Slack channel C0NOWHERE: channel_not_found`}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := slackemu.Start(t, slackemu.Config{})
+			if test.wrong != nil {
+				test.wrong(s)
+			}
+			lines, ok := checked(t, settings(t, s, kubeconfig, test.env...))
+			if ok {
+				t.Error("all is well, it says")
+			}
+			fails := failures(lines)
+			want := append(slices.Clone(test.fails), `kubeconfig: .*no such file: .*none: correct KUBECONFIG`)
+			for i, re := range want {
+				if i >= len(fails) || !regexp.MustCompile(`^FAIL  `+re).MatchString(fails[i]) {
+					t.Fatalf("failure %d is not %q:\n%s", i+1, re, strings.Join(lines, "\n"))
+				}
+			}
+			last := lines[len(lines)-1]
+			if len(fails) != len(want) || !strings.Contains(last, "failed.") || strings.Contains(strings.Join(lines, ""), "dbsecret") {
+				t.Errorf("other lines than wanted:\n%s", strings.Join(lines, "\n"))
+			}
+		})
+	}
+}
+
+// A check beside a running Rollcall must not take the commands that people type meanwhile
+// without a word.
+func TestCheckAnswersCommands(t *testing.T) {
+	s := slackemu.Start(t, slackemu.Config{})
+	env := settings(t, s, "/nonexistent")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 5 {
+			Check(t.Context(), env, "test", new(strings.Builder))
+		}
+	}()
+	answered := 0
+	for {
+		if s.Connected() > 0 {
+			if m, err := s.SlashCommand(slackemu.UserAda, slackemu.ChannelOps, "/nodes", "").Answer(t.Context()); err == nil {
+				answered++
+				if !strings.Contains(m.Text, "type the command again") {
+					t.Errorf("answered %q", m.Text)
+				}
+			}
+		}
+		select {
+		case <-done:
+			t.Logf("%d commands came while a check ran", answered)
+			return
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+func TestCheckCluster(t *testing.T) {
+	c := cluster.Shared(t)
+	s := slackemu.Start(t, slackemu.Config{NoRateLimits: true})
+	t.Run("unreachable", func(t *testing.T) {
+		lines, ok := checked(t, settings(t, s, c.KubeconfigVia(t, cluster.UserAdmin, "https://"+closedPort(t))))
+		if f := failures(lines); ok || len(f) != 1 || !strings.HasPrefix(f[0], "FAIL  reach the API server: ") || !strings.Contains(f[0], "nothing listens there") {
+			t.Errorf("ok %v:\n%s", ok, strings.Join(lines, "\n"))
+		}
+	})
+	t.Run("context", func(t *testing.T) {
+		lines, ok := checked(t, settings(t, s, c.Kubeconfig(t, cluster.UserAdmin), "KUBE_CONTEXT", "tset"))
+		if f := failures(lines); ok || len(f) != 1 || !strings.Contains(f[0], "did you mean KUBE_CONTEXT=test?") {
+			t.Errorf("ok %v:\n%s", ok, strings.Join(lines, "\n"))
+		}
+	})
+	all := map[string]bool{}
+	for _, verb := range []string{"get", "list", "watch"} {
+		all[verb+" nodes"], all[verb+" events.events.k8s.io"] = true, true
+	}
+	for missing := range maps.Keys(all) {
+		t.Run("without "+missing, func(t *testing.T) {
+			user := c.NewUser(t)
+			var rules []rbacv1.PolicyRule
+			for p := range all {
+				verb, resource, _ := strings.Cut(p, " ")
+				name, group, _ := strings.Cut(resource, ".")
+				if p != missing {
+					rules = append(rules, rbacv1.PolicyRule{Verbs: []string{verb}, Resources: []string{name}, APIGroups: []string{group}})
+				}
+			}
+			c.Grant(t, user, rules...)
+			lines, ok := checked(t, settings(t, s, c.Kubeconfig(t, user)))
+			f := failures(lines)
+			if ok || len(f) != 1 || !strings.HasPrefix(f[0], "FAIL  "+missing+": not permitted: apply the ClusterRole") {
+				t.Errorf("ok %v:\n%s", ok, strings.Join(lines, "\n"))
+			}
+		})
+	}
+}
+
+func TestCheckLedger(t *testing.T) {
+	s := slackemu.Start(t, slackemu.Config{NoRateLimits: true})
+	// look returns the ledger's line.
+	look := func(t *testing.T, path string) string {
+		t.Helper()
+		lines, _ := checked(t, settings(t, s, "/nonexistent", "DATABASE_URL", "sqlite:"+path))
+		for _, l := range lines {
+			if strings.HasPrefix(l[4:], "  ledger: ") {
+				return l
+			}
+		}
+		t.Fatalf("no line about the ledger:\n%s", strings.Join(lines, "\n"))
+		return ""
+	}
+	files := func(t *testing.T, dir string) (names []string) {
+		t.Helper()
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+		return names
+	}
+	open := func(t *testing.T, path string) *ledger.Ledger {
+		t.Helper()
+		l, err := ledger.Open(t.Context(), path, ledger.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+
+	t.Run("leaves nothing behind", func(t *testing.T) {
+		dir := t.TempDir()
+		if l := look(t, filepath.Join(dir, "rollcall.db")); !strings.HasPrefix(l, "ok") || !strings.HasSuffix(l, "is not there yet and can be created") {
+			t.Error(l)
+		}
+		if names := files(t, dir); len(names) > 0 {
+			t.Errorf("it left %v behind", names)
+		}
+	})
+	t.Run("one that is there", func(t *testing.T) {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "rollcall.db")
+		store := open(t, path)
+		instance := store.Instance()
+		store.Close()
+		before := files(t, dir)
+		if l := look(t, path); !strings.HasPrefix(l, "ok") || !strings.HasSuffix(l, "can be written") {
+			t.Error(l)
+		}
+		if diff := cmp.Diff(before, files(t, dir)); diff != "" {
+			t.Error(diff)
+		}
+		store = open(t, path)
+		defer store.Close()
+		if store.Instance() != instance {
+			t.Error("it is another ledger now")
+		}
+	})
+	t.Run("open in another Rollcall", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "rollcall.db")
+		store := open(t, path)
+		defer store.Close()
+		if l := look(t, path); !strings.HasPrefix(l, "FAIL") || !strings.Contains(l, "only one Rollcall may write a ledger") {
+			t.Error(l)
+		}
+		if err := store.RecordEvents(t.Context(), "prod", nil, "7"); err != nil {
+			t.Errorf("the check disturbed the running one: %v", err)
+		}
+	})
+	for name, test := range map[string]struct {
+		make func(t *testing.T, dir string) (path string)
+		says string
+	}{
+		"no folder":                {func(_ *testing.T, dir string) string { return filepath.Join(dir, "data", "rollcall.db") }, "create its folder, or mount a volume there"},
+		"a folder":                 {func(_ *testing.T, dir string) string { return dir }, "it is a folder"},
+		"empty":                    {func(t *testing.T, dir string) string { return write(t, dir, "") }, "the file is empty"},
+		"no database":              {func(t *testing.T, dir string) string { return write(t, dir, strings.Repeat("text ", 100)) }, "not a SQLite database"},
+		"lost, with its log there": {func(t *testing.T, dir string) string { write(t, dir, "-wal"); return filepath.Join(dir, "lost.db") }, "write-ahead log"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := test.make(t, dir)
+			if name == "lost, with its log there" {
+				if err := os.Rename(filepath.Join(dir, "rollcall.db"), path+"-wal"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			before := files(t, dir)
+			if l := look(t, path); !strings.HasPrefix(l, "FAIL") || !strings.Contains(l, test.says) {
+				t.Error(l)
+			}
+			if diff := cmp.Diff(before, files(t, dir)); diff != "" {
+				t.Errorf("it changed the folder:\n%s", diff)
+			}
+		})
+	}
+	t.Run("folder read-only", func(t *testing.T) {
+		dir := t.TempDir()
+		if err := os.Chmod(dir, 0o500); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { os.Chmod(dir, 0o700) })
+		if f, err := os.Create(filepath.Join(dir, "x")); err == nil {
+			f.Close()
+			t.Skip("this user may write everywhere")
+		} else if !errors.Is(err, fs.ErrPermission) {
+			t.Fatal(err)
+		}
+		if l := look(t, filepath.Join(dir, "rollcall.db")); !strings.HasPrefix(l, "FAIL") || !strings.Contains(l, "may write (fsGroup in a pod)") {
+			t.Error(l)
+		}
+	})
+}
+
+func write(t *testing.T, dir, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, "rollcall.db")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// The next run is shown in the digest's own time zone, not in the machine's.
+func TestCheckDigest(t *testing.T) {
+	now := time.Date(2026, 3, 23, 12, 0, 0, 0, time.FixedZone("machine", 5*3600))
+	for _, test := range []struct{ schedule, zone, line string }{
+		{"0 9 * * *", "", "ok    digest: 0 9 * * * runs next at Mon 23 Mar 2026 09:00 UTC\n"},
+		{"0 9 * * *", "Europe/Berlin", "ok    digest: 0 9 * * * runs next at Mon 23 Mar 2026 09:00 CET\n"},
+		{"CRON_TZ=Asia/Tokyo @weekly", "Europe/Berlin", "ok    digest: CRON_TZ=Asia/Tokyo @weekly runs next at Sun 29 Mar 2026 00:00 JST\n"},
+		{"daily", "", "-     digest: not checked, because of the mistake above\n"},
+	} {
+		c, _ := config.Load(map[string]string{"DIGEST_SCHEDULE": test.schedule, "DIGEST_TIMEZONE": test.zone})
+		var out strings.Builder
+		checkDigest(&checklist{out: &out}, c, now)
+		if out.String() != test.line {
+			t.Errorf("got %swant %s", out.String(), test.line)
+		}
+	}
+}
+
+// Slack that never answers ends the check all the same.
+func TestCheckEnds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for a time-out")
+	}
+	t.Parallel()
+	s := slackemu.Start(t, slackemu.Config{})
+	s.Fail("auth.test", 0, slackemu.HangUp())
+	s.Fail("apps.connections.open", 0, slackemu.Fault{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"30"}}})
+	lines, ok := checked(t, settings(t, s, "/nonexistent"))
+	if f := failures(lines); ok || len(f) != 3 || !strings.Contains(f[0], "check the network") || !strings.HasPrefix(f[1], "FAIL  Slack Socket Mode: ") {
+		t.Errorf("%s", strings.Join(lines, "\n"))
+	}
+}
