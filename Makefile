@@ -41,7 +41,7 @@ lint: ## gofmt, go vet, staticcheck, go mod tidy and go fix: all must have nothi
 	go -C test/controlplane fix -diff ./...
 
 controlplane: ## build the tests' control plane where it is missing: ten minutes on two cores, once
-	@echo "the tests' control plane: $$(go run -C test/controlplane .)"
+	@folder=$$(go run -C test/controlplane .) && echo "the tests' control plane: $$folder"
 
 build: ## build the static program bin/rollcall
 	CGO_ENABLED=0 go build -trimpath -o bin/rollcall ./cmd/bot

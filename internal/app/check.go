@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -77,10 +76,11 @@ func checkSlack(ctx context.Context, l *checklist, c config.Config, wrong map[st
 		l.skip("Slack bot token and channels", "because of the mistakes above")
 	} else {
 		var channels []string
-		for _, ch := range []struct{ variable, id string }{{"SLACK_CHANNEL", c.SlackChannel}, {"DIGEST_CHANNEL", c.DigestChannel}} {
-			if !wrong[ch.variable] && ch.id != "" && !slices.Contains(channels, ch.id) {
-				channels = append(channels, ch.id)
-			}
+		if !wrong["SLACK_CHANNEL"] {
+			channels = append(channels, c.SlackChannel)
+		}
+		if !wrong["DIGEST_CHANNEL"] && c.DigestChannel != c.SlackChannel {
+			channels = append(channels, c.DigestChannel)
 		}
 		for _, f := range slackapp.CheckBot(ctx, slackAPI(c), channels) {
 			l.line(f.OK, f.What, f.Detail)

@@ -3,7 +3,7 @@ package slackapp
 import (
 	"strings"
 	"time"
-	"unicode/utf8"
+	"unicode/utf16"
 
 	"github.com/slack-go/slack"
 
@@ -32,8 +32,8 @@ func render(m alert.Message) content {
 	c := content{text: escape(strings.TrimSpace(m.Icon+" "+m.Text), maxNotification)}
 	budget := maxBlockText
 	take := func(s string, most int) string {
-		s = clean(alert.Clip(s, max(1, min(most, budget))))
-		budget -= utf8.RuneCountInString(s)
+		s = clip(clean(s), max(1, min(most, budget)))
+		budget -= units(s)
 		return s
 	}
 	var main []slack.RichTextElement
@@ -53,6 +53,9 @@ func render(m alert.Message) content {
 		names := m.Table.Names != nil
 		if names {
 			for i, row := range m.Table.Rows {
+				if budget < 100 {
+					break
+				}
 				main = append(main, section(bold(take(strings.Join(row, " · "), 300))), preformatted(take(strings.Join(m.Table.Names[i], "\n"), budget)))
 			}
 		}
@@ -96,6 +99,7 @@ func spans(l alert.Line, take func(string, int) string) []slack.RichTextSectionE
 			elements = append(elements, text(take(s.Text, 600)))
 			continue
 		}
+		take(s.String(), maxName) // what it shows counts too
 		elements = append(elements, date(s.At, s.Day || time.Since(s.At) > 12*time.Hour, s.String()))
 	}
 	return elements
@@ -152,6 +156,28 @@ func date(at time.Time, day bool, fallback string) slack.RichTextSectionElement 
 	return slack.NewRichTextSectionDateElement(at.Unix(), format, nil, &fallback)
 }
 
+// units is the length of a string as Slack counts it at worst: in UTF-16 code units.
+func units(s string) (n int) {
+	for _, r := range s {
+		n += utf16.RuneLen(r)
+	}
+	return n
+}
+
+// clip cuts valid UTF-8 to at most n units, ending in … if it cut.
+func clip(s string, n int) string {
+	if units(s) <= n {
+		return s
+	}
+	n-- // for the …
+	for i, r := range s {
+		if n -= utf16.RuneLen(r); n < 0 {
+			return s[:i] + "…"
+		}
+	}
+	return s
+}
+
 // clean makes a string one that a block takes: never empty, no control characters but the line
 // break, nothing that is not UTF-8.
 func clean(s string) string {
@@ -183,7 +209,7 @@ func escape(s string, limit int) string {
 		case '>':
 			out = "&gt;"
 		}
-		if n += utf8.RuneCountInString(out); n >= limit {
+		if n += units(out); n >= limit {
 			b.WriteString("…")
 			break
 		}

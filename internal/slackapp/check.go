@@ -111,7 +111,15 @@ func CheckSocket(ctx context.Context, api *slack.Client) Finding {
 	}
 	s := NewSession(api, busy, slog.New(slog.DiscardHandler))
 	c, err := s.connect(ctx)
-	if err != nil {
+	switch code := errorCode(err); {
+	case code == "missing_scope":
+		f.Detail = code + "; make another app-level token with the scope connections:write under Basic Information > App-Level Tokens"
+		return f
+	case code != "" && Hint(code, "") == "":
+		// Slack documents no code for this; it takes the token, but gives no connection.
+		f.Detail = code + "; " + Hint("link_disabled", "")
+		return f
+	case err != nil:
 		f.Detail = failure(err, "")
 		return f
 	}

@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"github.com/slack-go/slack"
 	"golang.org/x/time/rate"
@@ -393,11 +392,15 @@ func (t *Teller) addList(ctx context.Context, w fleet.Wave, now time.Time) error
 		if m.Part != "" {
 			continue
 		}
-		// A line of its own, and its group's line if it is the first of it.
-		size += utf8.RuneCountInString(m.Node.Name) + 48
+		// A line of its own, with its steps where they differ, and its group's line if it is
+		// the first of it.
+		size += units(m.Node.Name) + 1
+		if w.Kind == fleet.WaveAway || w.Kind == fleet.WaveCatchUp {
+			size += len("  joined, ready, not ready, recovered, left")
+		}
 		if group := m.Node.InstanceType + m.Node.CapacityType + m.Node.Zone + m.Node.Pool + m.Node.Arch; !groups[group] {
 			groups[group] = true
-			size += min(utf8.RuneCountInString(group), 300) + 40
+			size += min(units(group), 300) + 40
 		}
 		if size > room && len(uids) > 0 {
 			break

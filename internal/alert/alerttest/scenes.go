@@ -1,0 +1,94 @@
+// Package alerttest holds waves as people see them, for the golden files of package alert and
+// of the Slack adapter. Only tests import it.
+package alerttest
+
+import (
+	"fmt"
+	"time"
+
+	"rollcall/internal/fleet"
+)
+
+// T0 is when the scenes begin.
+var T0 = time.Date(2026, 11, 22, 9, 12, 0, 0, time.UTC)
+
+// aNode is the nth of a fleet of alike nodes.
+func aNode(n int) fleet.Node {
+	return fleet.Node{
+		Cluster: "prod", UID: fmt.Sprintf("uid-%d", n), Name: fmt.Sprintf("ip-10-0-%d-%d.ec2.internal", n/250, n%250),
+		Provider: "aws", InstanceType: "m5.large", CapacityType: "spot", Zone: "us-east-1" + string(rune('a'+n%2)), Pool: "general", Arch: "amd64",
+		Labels: map[string]string{"team": "shop"}, CreatedAt: T0,
+		Ready: fleet.Condition{Status: fleet.Ready, Reason: "KubeletReady"},
+	}
+}
+
+func step(n fleet.Node, id int64, kind fleet.ChangeKind, at time.Duration) fleet.Change {
+	return fleet.Change{ID: id, Cluster: n.Cluster, NodeUID: n.UID, NodeName: n.Name, Kind: kind, Occurrence: 1, At: T0.Add(at), Proof: fleet.ProofWatch}
+}
+
+func joined(n int, readyAfter time.Duration) fleet.Member {
+	node := aNode(n)
+	m := fleet.Member{Node: node, Steps: []fleet.Change{step(node, 1, fleet.Joined, 0)}}
+	if readyAfter > 0 {
+		m.Steps = append(m.Steps, step(node, 2, fleet.BecameReady, readyAfter))
+	}
+	return m
+}
+
+func removed(n int, after time.Duration, reason, note string) fleet.Member {
+	node := aNode(n)
+	m := fleet.Member{Node: node, RemovedAt: T0.Add(after), Steps: []fleet.Change{step(node, 9, fleet.Removed, after)}}
+	if reason != "" {
+		m.Evidence = []fleet.Event{{Reason: reason, Note: note, Regarding: fleet.ObjectRef{Kind: "Node", Name: node.Name, UID: node.UID}}}
+	}
+	return m
+}
+
+func many(count int, f func(n int) fleet.Member) []fleet.Member {
+	var ms []fleet.Member
+	for n := range count {
+		ms = append(ms, f(n))
+	}
+	return ms
+}
+
+// Scenes returns one wave of each kind that people see, by name. Their cluster is to be set.
+func Scenes() map[string]fleet.Wave {
+	down := aNode(1)
+	down.Ready = fleet.Condition{Status: fleet.ReadyUnknown, Reason: "NodeStatusUnknown", Message: "Kubelet stopped posting node status."}
+	wentDown := step(down, 3, fleet.WentUnready, time.Hour)
+	wentDown.Reason = "NodeStatusUnknown"
+	unproven := removed(3, 20*time.Minute, "", "")
+	unproven.Steps[0].Proof, unproven.Steps[0].NotBefore = fleet.ProofNone, T0.Add(time.Minute)
+	bare := fleet.Member{Node: fleet.Node{Cluster: "prod", UID: "x", Name: "minikube", CreatedAt: T0}}
+	bare.Steps = []fleet.Change{step(bare.Node, 1, fleet.Joined, 0)}
+	gap := &fleet.Gap{ID: 1, From: T0, Until: T0.Add(19 * time.Minute), Cause: "restart", Missed: true, EventsFrom: T0}
+	oldGap := &fleet.Gap{ID: 1, From: T0.Add(-5 * time.Hour), Until: T0.Add(19 * time.Minute), Cause: "restart", Missed: true, EventsFrom: T0.Add(-41 * time.Minute)}
+	blind := &fleet.Gap{ID: 1, From: T0, Until: T0.Add(19 * time.Minute), Cause: "watch expired", Missed: true}
+	return map[string]fleet.Wave{
+		"baseline":         {Kind: fleet.WaveBaseline},
+		"joined-one":       {Kind: fleet.WaveJoined, Members: []fleet.Member{joined(1, 0)}},
+		"joined-one-ready": {Kind: fleet.WaveJoined, Members: []fleet.Member{joined(1, 41*time.Second)}},
+		"joined-unknown":   {Kind: fleet.WaveJoined, Members: []fleet.Member{bare}},
+		"joined-three":     {Kind: fleet.WaveJoined, Members: []fleet.Member{joined(1, 41*time.Second), joined(2, 65*time.Second), joined(3, 0)}},
+		"joined-fifty":     {Kind: fleet.WaveJoined, Members: many(50, func(n int) fleet.Member { return joined(n, time.Duration(n%45)*time.Second) })},
+		"removed-one":      {Kind: fleet.WaveRemoved, Members: []fleet.Member{removed(1, 192*time.Minute, "DisruptionTerminating", "Disrupting Node: Underutilized")}},
+		"removed-twelve": {Kind: fleet.WaveRemoved, Members: many(12, func(n int) fleet.Member {
+			if n < 3 {
+				return removed(n, time.Duration(n+1)*time.Hour, "SpotInterrupted", "Spot interruption warning was triggered")
+			}
+			return removed(n, time.Duration(n+1)*time.Hour, "DisruptionTerminating", "Disrupting Node: Empty")
+		})},
+		"not-ready":           {Kind: fleet.WaveNotReady, Members: []fleet.Member{{Node: down, Steps: []fleet.Change{wentDown}}}},
+		"not-ready-recovered": {Kind: fleet.WaveNotReady, Members: []fleet.Member{{Node: aNode(1), Steps: []fleet.Change{wentDown, step(down, 4, fleet.Recovered, time.Hour+190*time.Second)}}}},
+		"not-ready-then-left": {Kind: fleet.WaveNotReady, Members: []fleet.Member{{Node: down, RemovedAt: T0.Add(2 * time.Hour), Steps: []fleet.Change{wentDown}}}},
+		"away":                {Kind: fleet.WaveAway, Gap: gap, Members: []fleet.Member{joined(1, 41*time.Second), joined(2, 0), unproven}},
+		"away-came-and-went": {Kind: fleet.WaveAway, Gap: oldGap, Members: []fleet.Member{{Node: fleet.Node{Cluster: "prod", UID: "z", Name: "ip-10-0-9-9"},
+			RemovedAt: T0.Add(9 * time.Minute), Steps: []fleet.Change{step(aNode(1), 1, fleet.Joined, time.Minute), step(aNode(1), 2, fleet.Removed, 9*time.Minute)}}}},
+		"away-blind": {Kind: fleet.WaveAway, Gap: blind, Members: many(8, func(n int) fleet.Member { return unproven })},
+		"catch-up": {Kind: fleet.WaveCatchUp, OpenedAt: T0, LastAt: T0.Add(150 * time.Minute), Members: append(many(5, func(n int) fleet.Member { return joined(n, time.Minute) }),
+			removed(8, time.Hour, "", ""), fleet.Member{Node: down, Steps: []fleet.Change{wentDown}})},
+		"surge": {Kind: fleet.WaveSurge, Growth: &fleet.Growth{From: 40, To: 140, Over: 10 * time.Minute, Usual: 12}},
+		"creep": {Kind: fleet.WaveCreep, Growth: &fleet.Growth{From: 40, To: 60, Over: 30 * time.Hour}},
+	}
+}

@@ -1,0 +1,140 @@
+package slackapp
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/slack-go/slack"
+
+	"rollcall/internal/alert"
+	"rollcall/internal/alert/alerttest"
+	"rollcall/internal/fleet"
+	"rollcall/internal/slackemu"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// messages are all messages that the scenes cause, main ones and replies.
+func messages() map[string]alert.Message {
+	groups := []fleet.Group{{InstanceType: "m5.large", CapacityType: "spot", Nodes: 30}, {InstanceType: "c5.xlarge", CapacityType: "on-demand", Nodes: 12}}
+	cfg := alert.Config{Labels: []string{"team"}}.WithDefaults()
+	out := map[string]alert.Message{}
+	for name, w := range alerttest.Scenes() {
+		w.Cluster = "prod"
+		out[name] = alert.Render(w, fleet.Totals{Nodes: 45, Ready: 43}, groups, alerttest.T0, cfg)
+		if len(w.Members) > 5 {
+			out[name+"-list"] = alert.List(w, w.Members, 1)
+		}
+		if m, ok := alert.Stuck(w, cfg); ok {
+			out[name+"-stuck"] = m
+		}
+	}
+	return out
+}
+
+func TestBlocksGolden(t *testing.T) {
+	for name, m := range messages() {
+		c := render(m)
+		valid(t, name, c)
+		blocks, err := json.MarshalIndent(map[string]any{"text": c.text, "blocks": c.blocks, "metadata": metadata("ab12cd34-7", "prod", m)}, "", "  ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join("testdata", name+".json")
+		if *update {
+			if err := os.MkdirAll("testdata", 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, append(blocks, '\n'), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatalf("%v (run go test -update to write it)", err)
+		}
+		if diff := cmp.Diff(string(want), string(blocks)+"\n"); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// valid fails the test unless Slack would take the content, and nobody would be rung by it.
+func valid(t testing.TB, name string, c content) {
+	t.Helper()
+	blocks, err := json.Marshal(c.blocks)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	if len(c.blocks) > 0 {
+		if err := slackemu.ValidateBlocks(slackemu.SurfaceMessage, blocks); err != nil {
+			t.Fatalf("%s: Slack refuses the blocks: %v\n%.500s", name, err, blocks)
+		}
+	}
+	if n := len([]rune(c.text)); n == 0 || n > maxText {
+		t.Errorf("%s: the text has %d characters", name, n)
+	}
+	m := slackemu.Message{Text: c.text, Blocks: blocks}
+	if live := slackemu.LiveMentions(m); len(live) > 0 {
+		t.Fatalf("%s rings: %+v", name, live)
+	}
+	if links := slackemu.LiveLinks(m); len(links) > 0 {
+		for _, l := range links {
+			if !l.Auto {
+				t.Errorf("%s links to %s", name, l.URL)
+			}
+		}
+	}
+}
+
+// Whatever names, labels, reasons and notes contain: no live mention, no broken block, nothing
+// beyond a limit.
+func FuzzUntrustedText(f *testing.F) {
+	for _, s := range []string{"", "<!channel>", "<@U0ADA>", "<#C0ROLLCALL|x>", "<https://evil.example|click>", "&lt;!here&gt;", "*bold* _it_ `code` ```", ":smile:",
+		"\x00\x01\n\r\t", "\xff\xfe", strings.Repeat("<", 5000), strings.Repeat("ä😀", 3000), "@channel @here", "a|b", "<!date^1^{date}|x>", "‮txet", " ", strings.Repeat("\n", 400)} {
+		f.Add(s, uint16(3))
+		f.Add(s, uint16(300))
+	}
+	f.Fuzz(func(t *testing.T, s string, many uint16) {
+		n := int(many%400) + 1
+		w := fleet.Wave{Cluster: s, Kind: fleet.WaveAway, Gap: &fleet.Gap{From: alerttest.T0, Until: alerttest.T0.Add(time.Hour), Missed: true, Cause: s}}
+		for i := range n {
+			node := fleet.Node{Cluster: s, UID: fmt.Sprint(i), Name: fmt.Sprint(s, i), InstanceType: s, CapacityType: s, Zone: fmt.Sprint(s, i%30), Pool: s, Arch: s,
+				Labels: map[string]string{"team": s}, CreatedAt: alerttest.T0, Ready: fleet.Condition{Status: fleet.NotReady, Reason: s, Message: s}}
+			w.Members = append(w.Members, fleet.Member{Node: node, RemovedAt: alerttest.T0, Steps: []fleet.Change{
+				{Kind: fleet.Joined, At: alerttest.T0, NodeName: node.Name}, {Kind: fleet.WentUnready, At: alerttest.T0, Reason: s}, {Kind: fleet.Removed, At: alerttest.T0, Reason: s}},
+				Evidence: []fleet.Event{{Reason: "DisruptionTerminating", Note: "Disrupting Node: " + s, Regarding: fleet.ObjectRef{UID: node.UID}}}})
+		}
+		cfg := alert.Config{Labels: []string{"team"}}.WithDefaults()
+		for _, kind := range []fleet.WaveKind{fleet.WaveJoined, fleet.WaveNotReady, fleet.WaveRemoved, fleet.WaveAway, fleet.WaveBaseline, fleet.WaveCatchUp} {
+			w.Kind = kind
+			m := alert.Render(w, fleet.Totals{Nodes: n}, alert.Groups(w.Members), alerttest.T0, cfg)
+			valid(t, string(kind), render(m))
+			valid(t, string(kind), plain(m))
+		}
+		for i := range w.Members {
+			w.Members[i].RemovedAt = time.Time{}
+		}
+		valid(t, "list", render(alert.List(w, w.Members[:min(n, 20)], 1)))
+		if m, ok := alert.Stuck(w, cfg); ok {
+			valid(t, "stuck", render(m))
+		}
+	})
+}
+
+// The form that a message of each class of errors takes is decided by Slack's code alone.
+func TestClassify(t *testing.T) {
+	for code, want := range map[string]outcome{"invalid_auth": fatal, "message_not_found": gone, "invalid_blocks": refused, "channel_not_found": notAllowed,
+		"ratelimited": limited, "internal_error": uncertain, "service_unavailable": uncertain} {
+		if got, _ := classify(fmt.Errorf("posting: %w", slack.SlackErrorResponse{Err: code})); got != want {
+			t.Errorf("%s is %d, want %d", code, got, want)
+		}
+	}
+}

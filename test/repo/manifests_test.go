@@ -1,0 +1,105 @@
+package repo_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/slack-go/slack"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"rollcall/test/cluster"
+)
+
+// documents decodes the YAML documents of a file, strictly, each into the next of into.
+func documents(t *testing.T, name string, into ...any) {
+	t.Helper()
+	reader := yaml.NewYAMLReader(bufio.NewReader(strings.NewReader(read(t, name))))
+	for i := 0; ; i++ {
+		doc, err := reader.Read()
+		if errors.Is(err, io.EOF) && i == len(into) {
+			return
+		}
+		if err != nil {
+			t.Fatalf("%s, document %d: %v", name, i+1, err)
+		}
+		if i == len(into) {
+			t.Fatalf("%s has more than %d documents", name, len(into))
+		}
+		data, err := yaml.ToJSON(doc)
+		if err != nil {
+			t.Fatalf("%s, document %d: %v", name, i+1, err)
+		}
+		dec := json.NewDecoder(bytes.NewReader(data))
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(into[i]); err != nil {
+			t.Fatalf("%s, document %d: %v", name, i+1, err)
+		}
+	}
+}
+
+func TestClusterRole(t *testing.T) {
+	var role rbacv1.ClusterRole
+	var binding rbacv1.ClusterRoleBinding
+	documents(t, "manifests/base/clusterrole.yaml", &role, &binding)
+	if role.Kind != "ClusterRole" || role.Name != "rollcall" || binding.Kind != "ClusterRoleBinding" {
+		t.Errorf("found %s %s and %s", role.Kind, role.Name, binding.Kind)
+	}
+	// The end-to-end tests run the program with just these rights.
+	if diff := cmp.Diff(cluster.ReadNodesAndEvents(), role.Rules); diff != "" {
+		t.Errorf("the rules differ from those that the end-to-end tests grant, -tests +manifest:\n%s", diff)
+	}
+	if want := (rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name}); binding.RoleRef != want {
+		t.Errorf("the binding refers to %v", binding.RoleRef)
+	}
+	if diff := cmp.Diff([]rbacv1.Subject{{Kind: "ServiceAccount", Name: "rollcall", Namespace: "rollcall"}}, binding.Subjects); diff != "" {
+		t.Errorf("subjects, -want +got:\n%s", diff)
+	}
+}
+
+// Limits of app manifests. Source: docs.slack.dev, App manifest reference.
+func TestSlackApp(t *testing.T) {
+	const name = "manifests/slack-app.yaml"
+	var m slack.Manifest
+	documents(t, name, &m)
+	if n := len(m.Display.Name); n == 0 || n > 35 {
+		t.Errorf("the name has %d characters, at most 35 are allowed", n)
+	}
+	if n := len(m.Display.Description); n == 0 || n > 140 {
+		t.Errorf("the description has %d characters, at most 140 are allowed", n)
+	}
+	var commands []string
+	for _, c := range m.Features.SlashCommands {
+		commands = append(commands, c.Command)
+		if c.Description == "" || c.UsageHint == "" {
+			t.Errorf("%s lacks a description or a usage hint", c.Command)
+		}
+	}
+	if diff := cmp.Diff([]string{"/nodes", "/events"}, commands); diff != "" {
+		t.Errorf("slash commands, -want +got:\n%s", diff)
+	}
+	for _, scope := range []string{"commands", "chat:write"} {
+		if !slices.Contains(m.OAuthConfig.Scopes.Bot, scope) {
+			t.Errorf("the scope %s is missing", scope)
+		}
+	}
+	readme := read(t, "README.md")
+	for _, scope := range m.OAuthConfig.Scopes.Bot {
+		if !strings.Contains(readme, "`"+scope+"`") {
+			t.Errorf("README.md does not explain the scope %s", scope)
+		}
+	}
+	if !m.Settings.SocketModeEnabled || m.Settings.Interactivity == nil || !m.Settings.Interactivity.IsEnabled {
+		t.Error("Socket Mode or interactivity is not on")
+	}
+	if text := read(t, name); strings.Contains(text, "url:") {
+		t.Error("with Socket Mode there are no URLs")
+	}
+}
