@@ -6,10 +6,11 @@
 # program many times.
 TEST_TIMEOUT ?= 20m
 
-STATICCHECK = go tool -modfile=tools/go.mod staticcheck
+# ST1005 takes the name Slack at the beginning of an error for a capitalised word.
+STATICCHECK = go tool -modfile="$(CURDIR)/tools/go.mod" staticcheck -checks inherit,-ST1005
 
 .DEFAULT_GOAL := help
-.PHONY: help test short lint controlplane build clean
+.PHONY: help test short bench lint controlplane build clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +28,9 @@ test: controlplane ## run every test with the race detector, end to end against 
 short: ## run the tests that need no control plane
 	go test -short ./...
 
+bench: controlplane ## measure latency, bursts, memory and events beside a bare watch
+	go test ./test/bench -run '^$$' -bench . -benchtime 1x -timeout 60m
+
 lint: ## gofmt, go vet, staticcheck, go mod tidy and go fix: all must have nothing to say
 	@unformatted=$$(gofmt -l .); \
 	if [ -n "$$unformatted" ]; then echo "gofmt -w is needed for:" >&2; echo "$$unformatted" >&2; exit 1; fi
@@ -36,7 +40,7 @@ lint: ## gofmt, go vet, staticcheck, go mod tidy and go fix: all must have nothi
 	go fix -diff ./...
 	go -C tools mod tidy -diff
 	go -C test/controlplane vet ./...
-	cd test/controlplane && go tool -modfile=../../tools/go.mod staticcheck ./...
+	cd test/controlplane && $(STATICCHECK) ./...
 	go -C test/controlplane mod tidy -diff
 	go -C test/controlplane fix -diff ./...
 

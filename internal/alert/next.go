@@ -22,6 +22,11 @@ const (
 	Finish                   // nothing more will change
 )
 
+// String names the action for the log.
+func (a Action) String() string {
+	return [...]string{"wait", "post", "post reply", "edit", "list nodes", "call out", "close", "finish"}[a]
+}
+
 // Step is what a wave needs next, when, and why.
 type Step struct {
 	Action Action

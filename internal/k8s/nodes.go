@@ -96,7 +96,7 @@ func report(logger *slog.Logger, s *state, err error, wait time.Duration) {
 		return
 	}
 	s.failed(err)
-	logger.Warn("watch interrupted", "error", err, "retry_in", wait.Round(time.Millisecond))
+	logger.Warn("watch interrupted", "error", err, "retry_in", wait.Round(time.Millisecond).String())
 }
 
 // list brings the ledger up to the cluster's state: the first one of a cluster records what is

@@ -146,7 +146,7 @@ func TestBaselineForgetsWhatItsFirstTrySaw(t *testing.T) {
 	if len(todo) != 0 || !baseline {
 		t.Errorf("%d to-dos, baseline %v: want none but the baseline", len(todo), baseline)
 	}
-	check(t, l.Apply(t.Context(), "prod", "C1", fleet.Plan{Baseline: true}, t0))
+	check(t, l.Apply(t.Context(), "prod", "C1", fleet.Plan{Baseline: true}, false, t0))
 	if _, baseline, _ = l.Todo(t.Context(), "prod", 10); baseline {
 		t.Error("the baseline is to be told twice")
 	}
@@ -161,7 +161,7 @@ func TestWaveLife(t *testing.T) {
 	record(t, l, "1", first(1), first(2))
 	todo, _, err := l.Todo(ctx, "prod", 10)
 	check(t, err)
-	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveJoined, Changes: []int64{todo[0].Change.ID, todo[1].Change.ID}}}}, t0))
+	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveJoined, Changes: []int64{todo[0].Change.ID, todo[1].Change.ID}}}}, false, t0))
 	if ids := todoIDs(t, l); len(ids) != 0 {
 		t.Errorf("still to do: %v", ids)
 	}
@@ -184,7 +184,7 @@ func TestWaveLife(t *testing.T) {
 	if len(todo) != 1 || todo[0].StepWave != w.ID {
 		t.Fatalf("the step does not follow its wave: %+v", todo)
 	}
-	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{Add: map[int64][]int64{w.ID: {todo[0].Change.ID}}}, t0))
+	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{Add: map[int64][]int64{w.ID: {todo[0].Change.ID}}}, false, t0))
 	rec := w.Main
 	rec.TS, rec.Hash = "100.1", 1<<63+5
 	check(t, l.Accepted(ctx, rec, w.Counts.LastChange, t0))
@@ -209,7 +209,7 @@ func TestWaveLife(t *testing.T) {
 	}
 	todo, _, err = l.Todo(ctx, "prod", 10)
 	check(t, err)
-	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveRemoved, Changes: []int64{todo[0].Change.ID}}}}, t0))
+	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveRemoved, Changes: []int64{todo[0].Change.ID}}}}, false, t0))
 	w = must[fleet.Wave](t)(l.Wave(ctx, w.ID))
 	if w.Counts.Pending != 0 || w.Members[1].RemovedAt.IsZero() {
 		t.Errorf("a removed node is waited for: %+v", w.Counts)
@@ -224,7 +224,7 @@ func TestReleaseGivesBackWhatWasNotTold(t *testing.T) {
 	l, ctx := fresh(t), t.Context()
 	record(t, l, "1", first(1), first(2))
 	todo, _, _ := l.Todo(ctx, "prod", 10)
-	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveJoined, Changes: []int64{1, 2}}}}, t0))
+	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveJoined, Changes: []int64{1, 2}}}}, false, t0))
 	w := must[[]fleet.Wave](t)(l.LiveWaves(ctx, "prod"))[0]
 	w.Main.TS = "1.1"
 	check(t, l.Accepted(ctx, w.Main, todo[0].Change.ID, t0))
@@ -238,8 +238,8 @@ func TestMerge(t *testing.T) {
 	l, ctx := fresh(t), t.Context()
 	record(t, l, "1", first(1), fleet.Gone(node(2), first(2).Known, t0))
 	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{New: []fleet.NewWave{
-		{Kind: fleet.WaveJoined, Changes: []int64{1}}, {Kind: fleet.WaveRemoved, Changes: []int64{2}, Closed: true}}}, t0))
-	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{Merge: &fleet.Merge{Into: 1, From: []int64{2}}}, t0.Add(time.Hour)))
+		{Kind: fleet.WaveJoined, Changes: []int64{1}}, {Kind: fleet.WaveRemoved, Changes: []int64{2}, Closed: true}}}, false, t0))
+	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{Merge: &fleet.Merge{Into: 1, From: []int64{2}}}, false, t0.Add(time.Hour)))
 	waves := must[[]fleet.Wave](t)(l.LiveWaves(ctx, "prod"))
 	if len(waves) != 1 || waves[0].Kind != fleet.WaveCatchUp || waves[0].Counts.Members != 2 || !waves[0].OpenedAt.Equal(t0) {
 		t.Errorf("waves = %+v", waves)
@@ -263,7 +263,7 @@ func TestGapMarksItsChanges(t *testing.T) {
 	if todo[0].Change.GapID != gap.ID {
 		t.Errorf("change in gap %d, want %d", todo[0].Change.GapID, gap.ID)
 	}
-	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveAway, GapID: gap.ID, Changes: []int64{todo[0].Change.ID}}}}, t0))
+	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveAway, GapID: gap.ID, Changes: []int64{todo[0].Change.ID}}}}, false, t0))
 	if w := must[[]fleet.Wave](t)(l.LiveWaves(ctx, "prod"))[0]; w.Gap == nil || !w.Gap.From.Equal(t0) {
 		t.Errorf("wave's gap = %+v", w.Gap)
 	}
@@ -304,7 +304,7 @@ func TestPrune(t *testing.T) {
 			t.Errorf("after %v: %d rows, %v; want %d (what is untold stays)", tc.after, n, err, tc.want)
 		}
 	}
-	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveJoined, Changes: []int64{1, 2, 3}}}}, t0))
+	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveJoined, Changes: []int64{1, 2, 3}}}}, false, t0))
 	w := must[[]fleet.Wave](t)(l.LiveWaves(ctx, "prod"))[0]
 	check(t, l.Accepted(ctx, w.Main, 3, t0))
 	if n, err := l.Prune(ctx, r, t0.Add(91*24*time.Hour)); err != nil || n != 0 {

@@ -39,8 +39,9 @@ type Ledger struct {
 	path     string
 	instance string
 	lock     *flock.Flock
-	w        *sql.DB // one connection: writers queue here
-	r        *sql.DB // readers, never blocked by the writer (WAL)
+	w        *sql.DB              // one connection: writers queue here
+	hot      map[string]*sql.Stmt // of w, see hot
+	r        *reader              // never blocked by the writer (WAL)
 
 	mu   sync.Mutex
 	subs map[chan struct{}]struct{} // guarded by mu
@@ -195,12 +196,16 @@ func (l *Ledger) open(ctx context.Context) error {
 	if err := l.migrate(ctx); err != nil {
 		return err
 	}
-	var err error
-	l.r, err = sql.Open("sqlite", dsn(l.path, "busy_timeout(5000)", "query_only(ON)", "cache_size(-1000)"))
+	if err := l.prepareHot(ctx); err != nil {
+		return err
+	}
+	db, err := sql.Open("sqlite", dsn(l.path, "busy_timeout(5000)", "query_only(ON)", "cache_size(-1000)"))
 	if err != nil {
 		return err
 	}
-	l.r.SetMaxOpenConns(4)
+	db.SetMaxOpenConns(4)
+	db.SetMaxIdleConns(4)
+	l.r = &reader{DB: db, stmts: map[string]*sql.Stmt{}}
 	return l.r.QueryRowContext(ctx, `SELECT value FROM meta WHERE name = 'instance'`).Scan(&l.instance)
 }
 
@@ -228,7 +233,7 @@ func (l *Ledger) migrate(ctx context.Context) error {
 		}
 	}
 	for version < len(migrations) {
-		err := l.tx(ctx, func(tx *sql.Tx) error {
+		err := l.tx(ctx, func(tx tx) error {
 			if _, err := tx.ExecContext(ctx, migrations[version]); err != nil {
 				return fmt.Errorf("migrating to schema %d: %w", version+1, err)
 			}
@@ -277,10 +282,11 @@ func explain(err error) error {
 // Close lets go of the database. What was committed is on disk.
 func (l *Ledger) Close() error {
 	var errs []error
-	for _, db := range []*sql.DB{l.r, l.w} {
-		if db != nil {
-			errs = append(errs, db.Close())
-		}
+	if l.r != nil {
+		errs = append(errs, l.r.Close())
+	}
+	if l.w != nil {
+		errs = append(errs, l.w.Close())
 	}
 	errs = append(errs, l.lock.Unlock())
 	return errors.Join(errs...)
@@ -319,17 +325,4 @@ func (l *Ledger) notify() {
 		default:
 		}
 	}
-}
-
-// tx runs f in a write transaction: all of it or nothing.
-func (l *Ledger) tx(ctx context.Context, f func(*sql.Tx) error) error {
-	tx, err := l.w.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	if err := f(tx); err != nil {
-		tx.Rollback()
-		return err
-	}
-	return tx.Commit()
 }

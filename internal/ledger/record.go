@@ -123,7 +123,7 @@ func (l *Ledger) Node(ctx context.Context, cluster, uid string) (fleet.Node, boo
 // RecordBaseline records one page of the very first list of a cluster: the nodes, and nothing
 // to tell. It may be called again with the same nodes.
 func (l *Ledger) RecordBaseline(ctx context.Context, cluster string, nodes []fleet.Observation) error {
-	err := l.tx(ctx, func(tx *sql.Tx) error {
+	err := l.tx(ctx, func(tx tx) error {
 		for i := range nodes {
 			if err := upsertNode(ctx, tx, &nodes[i]); err != nil {
 				return err
@@ -144,7 +144,7 @@ func (l *Ledger) FinishBaseline(ctx context.Context, b fleet.Batch, keep func(ui
 	if err != nil {
 		return err
 	}
-	err = l.tx(ctx, func(tx *sql.Tx) error {
+	err = l.tx(ctx, func(tx tx) error {
 		for uid := range known {
 			if keep(uid) {
 				continue
@@ -168,7 +168,7 @@ func (l *Ledger) FinishBaseline(ctx context.Context, b fleet.Batch, keep func(ui
 // RecordNodes records a batch in one transaction: the nodes as they are, their changes as
 // to-dos, the gap and the resource version.
 func (l *Ledger) RecordNodes(ctx context.Context, b fleet.Batch) error {
-	err := l.tx(ctx, func(tx *sql.Tx) error {
+	err := l.tx(ctx, func(tx tx) error {
 		var gap int64
 		if g := b.Gap; g != nil {
 			err := tx.QueryRowContext(ctx, `INSERT INTO gaps (cluster, from_at, until_at, cause, missed, events_from) VALUES (?, ?, ?, ?, ?, ?) RETURNING id`,
@@ -205,22 +205,33 @@ func (l *Ledger) RecordNodes(ctx context.Context, b fleet.Batch) error {
 // Watched records that the node watch was alive until the moment given, and where it may
 // resume.
 func (l *Ledger) Watched(ctx context.Context, cluster string, until time.Time, nodesVersion string) error {
-	err := l.tx(ctx, func(tx *sql.Tx) error { return mark(ctx, tx, cluster, until, nodesVersion) })
+	err := l.tx(ctx, func(tx tx) error { return mark(ctx, tx, cluster, until, nodesVersion) })
 	if err != nil {
 		return fmt.Errorf("recording the watch of %s: %w", cluster, explain(err))
 	}
 	return nil
 }
 
-func mark(ctx context.Context, tx *sql.Tx, cluster string, until time.Time, nodesVersion string) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO clusters (cluster, watched_until, nodes_version) VALUES (?, ?, ?)
-		ON CONFLICT (cluster) DO UPDATE SET watched_until = max(excluded.watched_until, coalesce(clusters.watched_until, 0)),
-			nodes_version = CASE excluded.nodes_version WHEN '' THEN clusters.nodes_version ELSE excluded.nodes_version END`,
-		cluster, until.UnixMilli(), nodesVersion)
+func mark(ctx context.Context, tx tx, cluster string, until time.Time, nodesVersion string) error {
+	_, err := tx.ExecContext(ctx, markSQL, cluster, until.UnixMilli(), nodesVersion)
 	return err
 }
 
-func upsertNode(ctx context.Context, tx *sql.Tx, o *fleet.Observation) error {
+const markSQL = `INSERT INTO clusters (cluster, watched_until, nodes_version) VALUES (?, ?, ?)
+	ON CONFLICT (cluster) DO UPDATE SET watched_until = max(excluded.watched_until, coalesce(clusters.watched_until, 0)),
+		nodes_version = CASE excluded.nodes_version WHEN '' THEN clusters.nodes_version ELSE excluded.nodes_version END`
+
+const upsertNodeSQL = `INSERT INTO nodes (cluster, uid, name, provider, instance_type, capacity_type, zone, region, pool, arch, os,
+		detail, status, ready_reason, ready_since, cordoned, ever_ready, unready, cordons, fingerprint, created_at, ready_at, removed_at, removed_after)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	ON CONFLICT (cluster, uid) DO UPDATE SET name = excluded.name, provider = excluded.provider, instance_type = excluded.instance_type,
+		capacity_type = excluded.capacity_type, zone = excluded.zone, region = excluded.region, pool = excluded.pool, arch = excluded.arch, os = excluded.os,
+		detail = excluded.detail, status = excluded.status, ready_reason = excluded.ready_reason, ready_since = excluded.ready_since,
+		cordoned = excluded.cordoned, ever_ready = excluded.ever_ready, unready = excluded.unready, cordons = excluded.cordons,
+		fingerprint = excluded.fingerprint, ready_at = coalesce(nodes.ready_at, excluded.ready_at),
+		removed_at = coalesce(nodes.removed_at, excluded.removed_at), removed_after = coalesce(nodes.removed_after, excluded.removed_after)`
+
+func upsertNode(ctx context.Context, tx tx, o *fleet.Observation) error {
 	n, k := &o.Node, &o.Known
 	detail, err := json.Marshal(nodeDetail{ProviderID: n.ProviderID, Kubelet: n.KubeletVersion, Labels: n.Labels, Taints: n.Taints,
 		Capacity: n.Capacity, Allocatable: n.Allocatable, Message: n.Ready.Message})
@@ -236,24 +247,18 @@ func upsertNode(ctx context.Context, tx *sql.Tx, o *fleet.Observation) error {
 			removedAt, removedAfter = ms(c.At), ms(c.NotBefore)
 		}
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO nodes (cluster, uid, name, provider, instance_type, capacity_type, zone, region, pool, arch, os,
-			detail, status, ready_reason, ready_since, cordoned, ever_ready, unready, cordons, fingerprint, created_at, ready_at, removed_at, removed_after)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (cluster, uid) DO UPDATE SET name = excluded.name, provider = excluded.provider, instance_type = excluded.instance_type,
-			capacity_type = excluded.capacity_type, zone = excluded.zone, region = excluded.region, pool = excluded.pool, arch = excluded.arch, os = excluded.os,
-			detail = excluded.detail, status = excluded.status, ready_reason = excluded.ready_reason, ready_since = excluded.ready_since,
-			cordoned = excluded.cordoned, ever_ready = excluded.ever_ready, unready = excluded.unready, cordons = excluded.cordons,
-			fingerprint = excluded.fingerprint, ready_at = coalesce(nodes.ready_at, excluded.ready_at),
-			removed_at = coalesce(nodes.removed_at, excluded.removed_at), removed_after = coalesce(nodes.removed_after, excluded.removed_after)`,
+	_, err = tx.ExecContext(ctx, upsertNodeSQL,
 		n.Cluster, n.UID, n.Name, n.Provider, n.InstanceType, n.CapacityType, n.Zone, n.Region, n.Pool, n.Arch, n.OS,
 		string(detail), string(n.Ready.Status), n.Ready.Reason, ms(n.Ready.Since), n.Cordoned, k.EverReady, k.Unready, k.Cordons, int64(k.Fingerprint),
 		n.CreatedAt.UnixMilli(), readyAt, removedAt, removedAfter)
 	return err
 }
 
-func insertChange(ctx context.Context, tx *sql.Tx, c fleet.Change, gap int64) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO changes (cluster, node_uid, kind, occurrence, at, not_before, proof, reason, gap_id, tell)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0), ?) ON CONFLICT (cluster, node_uid, kind, occurrence) DO NOTHING`,
+const insertChangeSQL = `INSERT INTO changes (cluster, node_uid, kind, occurrence, at, not_before, proof, reason, gap_id, tell)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0), ?) ON CONFLICT (cluster, node_uid, kind, occurrence) DO NOTHING`
+
+func insertChange(ctx context.Context, tx tx, c fleet.Change, gap int64) error {
+	_, err := tx.ExecContext(ctx, insertChangeSQL,
 		c.Cluster, c.NodeUID, string(c.Kind), c.Occurrence, c.At.UnixMilli(), ms(c.NotBefore), string(c.Proof), c.Reason, gap, c.Kind.Told())
 	return err
 }
@@ -262,7 +267,7 @@ func insertChange(ctx context.Context, tx *sql.Tx, c fleet.Change, gap int64) er
 // later time wins, and the same again changes nothing. The events watch may resume at
 // resourceVersion afterwards; "" leaves it where it was.
 func (l *Ledger) RecordEvents(ctx context.Context, cluster string, events []fleet.Event, resourceVersion string) error {
-	err := l.tx(ctx, func(tx *sql.Tx) error {
+	err := l.tx(ctx, func(tx tx) error {
 		if len(events) > 0 {
 			stmt, err := tx.PrepareContext(ctx, `INSERT INTO events (cluster, uid, kind, namespace, name, regarding_uid, reason, type, note, controller,
 					count, first_at, last_at, scaling, size)

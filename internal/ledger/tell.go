@@ -251,12 +251,28 @@ func (l *Ledger) evidence(ctx context.Context, m fleet.Member) ([]fleet.Event, e
 	return events, rows.Err()
 }
 
+const (
+	extendWaveSQL = `UPDATE waves SET last_at = ? WHERE id = ?`
+	insertWaveSQL = `INSERT INTO waves (key, cluster, kind, gap_id, growth, opened_at, last_at, closed_at)
+		VALUES ('', ?, ?, nullif(?, 0), ?, ?, ?, ?) RETURNING id`
+	keyWaveSQL       = `UPDATE waves SET key = ? WHERE id = ?`
+	insertMessageSQL = `INSERT INTO messages (key, wave_id, part, channel, created_at, tried_at) VALUES (?, ?, ?, ?, ?, ?)`
+	assignSQL        = `UPDATE changes SET wave_id = ? WHERE id = ? AND wave_id IS NULL`
+	acceptMessageSQL = `UPDATE messages SET ts = ?, hash = ?, edited_at = ? WHERE key = ?`
+	tellChangesSQL   = `UPDATE changes SET told_at = ? WHERE wave_id = ? AND id <= ? AND told_at IS NULL`
+)
+
 // Apply carries out a plan in one transaction: waves and the intents of their messages,
-// changes assigned to waves, waves merged.
-func (l *Ledger) Apply(ctx context.Context, cluster, channel string, p fleet.Plan, now time.Time) error {
-	err := l.tx(ctx, func(tx *sql.Tx) error {
+// changes assigned to waves, waves merged. With trying, the caller posts the new waves'
+// messages at once, and what Trying would record is recorded here.
+func (l *Ledger) Apply(ctx context.Context, cluster, channel string, p fleet.Plan, trying bool, now time.Time) error {
+	var tried any
+	if trying {
+		tried = now.UnixMilli()
+	}
+	err := l.tx(ctx, func(tx tx) error {
 		if p.Baseline {
-			id, err := l.openWave(ctx, tx, cluster, channel, fleet.NewWave{Kind: fleet.WaveBaseline, Closed: true}, now)
+			id, err := l.openWave(ctx, tx, cluster, channel, fleet.NewWave{Kind: fleet.WaveBaseline, Closed: true}, tried, now)
 			if err != nil {
 				return err
 			}
@@ -265,7 +281,7 @@ func (l *Ledger) Apply(ctx context.Context, cluster, channel string, p fleet.Pla
 			}
 		}
 		for _, n := range p.New {
-			id, err := l.openWave(ctx, tx, cluster, channel, n, now)
+			id, err := l.openWave(ctx, tx, cluster, channel, n, tried, now)
 			if err != nil {
 				return err
 			}
@@ -278,7 +294,7 @@ func (l *Ledger) Apply(ctx context.Context, cluster, channel string, p fleet.Pla
 				return err
 			}
 			if p.Extend[id] {
-				if _, err := tx.ExecContext(ctx, `UPDATE waves SET last_at = ? WHERE id = ?`, now.UnixMilli(), id); err != nil {
+				if _, err := tx.ExecContext(ctx, extendWaveSQL, now.UnixMilli(), id); err != nil {
 					return err
 				}
 			}
@@ -314,7 +330,7 @@ func (l *Ledger) Apply(ctx context.Context, cluster, channel string, p fleet.Pla
 	return nil
 }
 
-func (l *Ledger) openWave(ctx context.Context, tx *sql.Tx, cluster, channel string, n fleet.NewWave, now time.Time) (id int64, err error) {
+func (l *Ledger) openWave(ctx context.Context, tx tx, cluster, channel string, n fleet.NewWave, tried any, now time.Time) (id int64, err error) {
 	var growth, closed any
 	if n.Growth != nil {
 		b, err := json.Marshal(n.Growth)
@@ -328,23 +344,22 @@ func (l *Ledger) openWave(ctx context.Context, tx *sql.Tx, cluster, channel stri
 	}
 	// AUTOINCREMENT never gives a number twice, so the key is unique for this ledger, and the
 	// instance makes it unique among ledgers.
-	err = tx.QueryRowContext(ctx, `INSERT INTO waves (key, cluster, kind, gap_id, growth, opened_at, last_at, closed_at)
-		VALUES ('', ?, ?, nullif(?, 0), ?, ?, ?, ?) RETURNING id`, cluster, string(n.Kind), n.GapID, growth, now.UnixMilli(), now.UnixMilli(), closed).Scan(&id)
+	err = tx.QueryRowContext(ctx, insertWaveSQL, cluster, string(n.Kind), n.GapID, growth, now.UnixMilli(), now.UnixMilli(), closed).Scan(&id)
 	if err != nil {
 		return 0, err
 	}
 	key := fmt.Sprintf("%s-%d", l.instance, id)
-	if _, err := tx.ExecContext(ctx, `UPDATE waves SET key = ? WHERE id = ?`, key, id); err != nil {
+	if _, err := tx.ExecContext(ctx, keyWaveSQL, key, id); err != nil {
 		return 0, err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO messages (key, wave_id, part, channel, created_at) VALUES (?, ?, ?, ?, ?)`, key, id, PartMain, channel, now.UnixMilli())
+	_, err = tx.ExecContext(ctx, insertMessageSQL, key, id, PartMain, channel, now.UnixMilli(), tried)
 	return id, err
 }
 
 // assign gives to-dos to a wave. A change that has a wave keeps it: nothing is told twice.
-func assign(ctx context.Context, tx *sql.Tx, wave int64, changes []int64) error {
+func assign(ctx context.Context, tx tx, wave int64, changes []int64) error {
 	for _, id := range changes {
-		if _, err := tx.ExecContext(ctx, `UPDATE changes SET wave_id = ? WHERE id = ? AND wave_id IS NULL`, wave, id); err != nil {
+		if _, err := tx.ExecContext(ctx, assignSQL, wave, id); err != nil {
 			return err
 		}
 	}
@@ -355,13 +370,13 @@ func assign(ctx context.Context, tx *sql.Tx, wave int64, changes []int64) error 
 // key is the wave's with a running number.
 func (l *Ledger) AddPart(ctx context.Context, w fleet.Wave, part string, uids []string, now time.Time) (fleet.Message, error) {
 	m := fleet.Message{WaveID: w.ID, Part: part, Channel: w.Main.Channel, Created: now}
-	err := l.tx(ctx, func(tx *sql.Tx) error {
+	err := l.tx(ctx, func(tx tx) error {
 		var n int
 		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM messages WHERE wave_id = ?`, w.ID).Scan(&n); err != nil {
 			return err
 		}
 		m.Key = fmt.Sprintf("%s.%d", w.Key, n)
-		if _, err := tx.ExecContext(ctx, `INSERT INTO messages (key, wave_id, part, channel, created_at) VALUES (?, ?, ?, ?, ?)`, m.Key, w.ID, part, m.Channel, now.UnixMilli()); err != nil {
+		if _, err := tx.ExecContext(ctx, insertMessageSQL, m.Key, w.ID, part, m.Channel, now.UnixMilli(), nil); err != nil {
 			return err
 		}
 		for _, uid := range uids {
@@ -388,11 +403,11 @@ func (l *Ledger) Trying(ctx context.Context, key string, now time.Time) error {
 // Accepted records that Slack accepted a message or an edit of it: where it is, what it says,
 // and that it tells the changes of its wave up to the ID given (0 for a thread reply).
 func (l *Ledger) Accepted(ctx context.Context, m fleet.Message, told int64, now time.Time) error {
-	err := l.tx(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `UPDATE messages SET ts = ?, hash = ?, edited_at = ? WHERE key = ?`, m.TS, int64(m.Hash), now.UnixMilli(), m.Key); err != nil {
+	err := l.tx(ctx, func(tx tx) error {
+		if _, err := tx.ExecContext(ctx, acceptMessageSQL, m.TS, int64(m.Hash), now.UnixMilli(), m.Key); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `UPDATE changes SET told_at = ? WHERE wave_id = ? AND id <= ? AND told_at IS NULL`, now.UnixMilli(), m.WaveID, told)
+		_, err := tx.ExecContext(ctx, tellChangesSQL, now.UnixMilli(), m.WaveID, told)
 		return err
 	})
 	if err != nil {
@@ -424,7 +439,7 @@ func (l *Ledger) stampWave(ctx context.Context, stmt string, id int64, now time.
 // ReleaseWave gives up a wave whose message is gone from Slack: what it had not told becomes
 // a to-do again.
 func (l *Ledger) ReleaseWave(ctx context.Context, id int64, now time.Time) error {
-	err := l.tx(ctx, func(tx *sql.Tx) error {
+	err := l.tx(ctx, func(tx tx) error {
 		if _, err := tx.ExecContext(ctx, `UPDATE changes SET wave_id = NULL, part = NULL WHERE wave_id = ? AND told_at IS NULL`, id); err != nil {
 			return err
 		}

@@ -107,7 +107,7 @@ func Hint(code, channel string) string {
 	case "not_in_channel":
 		return fmt.Sprintf("type /invite @Rollcall in %s, or give the app the scope chat:write.public", channel)
 	case "is_archived":
-		return fmt.Sprintf("%s is archived: unarchive it or set SLACK_CHANNEL to another channel", channel)
+		return fmt.Sprintf("%s is archived: unarchive it, or name another channel", channel)
 	case "missing_scope":
 		return "add the missing scope under OAuth & Permissions and install the app again"
 	case "invalid_auth", "not_authed":
@@ -116,7 +116,7 @@ func Hint(code, channel string) string {
 		return "the token was revoked or the app uninstalled: install the app again and copy the new token"
 	case "not_allowed_token_type":
 		return "SLACK_BOT_TOKEN takes the bot token (xoxb-…), SLACK_APP_TOKEN the app-level token (xapp-…): they are swapped or of another kind"
-	case "link_disabled", "not_allowed":
+	case "link_disabled", "not_allowed", "socket_mode_not_enabled":
 		return "Socket Mode is switched off: switch it on under Settings > Socket Mode of the app"
 	case "restricted_action", "restricted_action_read_only_channel":
 		return fmt.Sprintf("posting in %s is restricted: allow the app under the channel's posting permissions", channel)

@@ -1,6 +1,7 @@
 package slackapp
 
 import (
+	"fmt"
 	"strings"
 	"time"
 	"unicode/utf16"
@@ -76,6 +77,11 @@ func render(m alert.Message) content {
 // plain is the same message without blocks, for a workspace that refuses them.
 func plain(m alert.Message) content {
 	return content{text: escape(m.String(), maxText)}
+}
+
+// bare is what remains to be said when Slack refuses everything that came from the cluster.
+func bare(m alert.Message) content {
+	return content{text: fmt.Sprintf("Rollcall: %s, %d nodes. Slack refuses the details; type /nodes for them.", m.Kind, m.Nodes)}
 }
 
 func lines(ls []alert.Line, take func(string, int) string) []slack.RichTextElement {

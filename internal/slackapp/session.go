@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -93,9 +94,9 @@ func (s *Session) Run(ctx context.Context) error {
 	return nil
 }
 
-// errReplace ends the wait for a connection that Slack is about to close, while it goes on
-// listening.
-var errReplace = errors.New("Slack asked for a new connection")
+// switchedOff are the answers to opening a connection that no retry changes. What Slack says
+// when Socket Mode is off is not documented; these are the codes seen and likely.
+var switchedOff = []string{"missing_scope", "not_allowed", "link_disabled", "socket_mode_not_enabled"}
 
 // keep keeps one connection: as soon as Slack announces its end, the next is opened while the
 // old one still listens.
@@ -128,12 +129,12 @@ func (s *Session) keep(ctx context.Context) error {
 			return fatal
 		}
 		what, wait := classify(err)
-		if what == fatal || errorCode(err) == "missing_scope" || errorCode(err) == "not_allowed" || errorCode(err) == "link_disabled" {
+		if what == fatal || slices.Contains(switchedOff, errorCode(err)) {
 			return &FatalError{Code: errorCode(err), Err: err}
 		}
 		backoff = min(max(2*backoff, time.Second), 30*time.Second)
 		pause := max(wait, backoff/2+rand.N(backoff/2))
-		s.log.Warn("Slack connection lost; connecting again", "err", err, "in", pause.Round(time.Millisecond))
+		s.log.Warn("Slack connection lost; connecting again", "err", err, "in", pause.Round(time.Millisecond).String())
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause):

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -135,7 +136,7 @@ func (t *Teller) turn(ctx context.Context) (time.Time, error) {
 	for {
 		now := time.Now()
 		var err error
-		if live, err = t.c.Ledger.LiveWaves(ctx, t.c.Cluster); err != nil {
+		if live, err = t.liveWaves(ctx); err != nil {
 			return now, err
 		}
 		todo, baseline, err := t.c.Ledger.Todo(ctx, t.c.Cluster, todoLimit)
@@ -146,11 +147,30 @@ func (t *Teller) turn(ctx context.Context) (time.Time, error) {
 		if plan.Empty() {
 			break
 		}
-		if err := t.c.Ledger.Apply(ctx, t.c.Cluster, t.c.Channel, plan, now); err != nil {
+		// A first message that may go out at once saves a write: its intent is recorded with
+		// its wave.
+		trying := len(plan.New) == 1 && !t.permitted(alert.Post, now).After(now) &&
+			!slices.ContainsFunc(live, func(w fleet.Wave) bool { return w.Main.TS == "" })
+		if err := t.c.Ledger.Apply(ctx, t.c.Cluster, t.c.Channel, plan, trying, now); err != nil {
 			return now, err
 		}
 		for id := range plan.Add {
 			t.added[id] = now
+		}
+		if len(todo) < todoLimit {
+			known := int64(0)
+			if len(live) > 0 {
+				known = live[len(live)-1].ID
+			}
+			if live, err = t.liveWaves(ctx); err != nil {
+				return now, err
+			}
+			for i := range live {
+				if w := &live[i]; w.ID > known && trying {
+					t.settled[w.Main.Key], w.Main.Tried = true, false
+				}
+			}
+			break
 		}
 	}
 	now := time.Now()
@@ -166,8 +186,19 @@ func (t *Teller) turn(ctx context.Context) (time.Time, error) {
 	grace, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(stopGrace, cancel) })()
-	t.c.Log.Debug("wave step", "wave", wave.ID, "kind", wave.Kind, "action", step.Action, "why", step.Why)
+	t.c.Log.Debug("wave step", "wave", wave.ID, "kind", wave.Kind, "action", step.Action.String(), "why", step.Why)
 	return now, t.take(grace, *wave, step)
+}
+
+// liveWaves returns the waves that may need something. Of a message that surely is not in Slack
+// it does not matter that it was tried.
+func (t *Teller) liveWaves(ctx context.Context) ([]fleet.Wave, error) {
+	live, err := t.c.Ledger.LiveWaves(ctx, t.c.Cluster)
+	for i := range live {
+		m := &live[i].Main
+		m.Tried = m.Tried && !t.settled[m.Key]
+	}
+	return live, err
 }
 
 // choose returns the step to take next and when: the earliest, and of those due the most
@@ -321,12 +352,14 @@ func (t *Teller) post(ctx context.Context, w fleet.Wave, rec fleet.Message, m al
 			return t.c.Ledger.Accepted(ctx, rec, 0, time.Now())
 		}
 	}
-	if err := t.c.Ledger.Trying(ctx, rec.Key, time.Now()); err != nil {
-		return err
+	if !rec.Tried {
+		if err := t.c.Ledger.Trying(ctx, rec.Key, time.Now()); err != nil {
+			return err
+		}
 	}
 	delete(t.settled, rec.Key)
 	t.posts.AllowN(time.Now(), 1)
-	for _, c := range []content{render(m), plain(m)} {
+	for _, c := range []content{render(m), plain(m), bare(m)} {
 		opts := c.options(metadata(rec.Key, w.Cluster, m))
 		if thread != "" {
 			opts = append(opts, slack.MsgOptionTS(thread))

@@ -190,7 +190,7 @@ func TestBurstUnderRateLimits(t *testing.T) {
 	last := time.Now()
 	r.eventually(30*time.Second, func() error {
 		if w := r.waves("joined"); len(w) != 1 || w[0].Nodes != 300 {
-			return fmt.Errorf("waves %+v", w)
+			return fmt.Errorf("%d waves, not what they should be", len(w))
 		}
 		return nil
 	})
@@ -312,12 +312,12 @@ func TestOutageEndsInOneCatchUp(t *testing.T) {
 	r.setReady(1, fleet.Ready, "KubeletReady")
 	r.setReady(1, fleet.ReadyUnknown, "NodeStatusUnknown")
 	r.halt() // and a restart in the middle of it
-	r.start()
 	r.remove(2)
+	r.start()
 	r.slack.SetOutage(slackemu.OutageOff)
 	r.settle("joined", "removed", "not_ready")
 	if w := r.waves(""); len(w) != 2 || w[1].Kind != "catch_up" || !strings.Contains(w[1].Text, "+6 −2, 1 went not ready") {
-		t.Errorf("waves after the outage: %+v", w)
+		t.Errorf("%d waves after the outage", len(w))
 	}
 }
 
@@ -339,7 +339,7 @@ func TestAwayIsOneMessage(t *testing.T) {
 	r.settle("joined", "removed")
 	away := r.waves("away")
 	if len(away) != 1 || len(r.waves("")) != 2 || !strings.Contains(away[0].Text, "+2 −1") {
-		t.Errorf("waves = %+v", r.waves(""))
+		t.Errorf("%d waves", len(r.waves("")))
 	}
 }
 
@@ -352,7 +352,7 @@ func TestStuckNodeIsCalledOut(t *testing.T) {
 	r.setReady(0, fleet.Ready, "KubeletReady")
 	r.eventually(20*time.Second, func() error {
 		if w := r.waves("joined"); len(w) != 1 || len(w[0].Replies) != 1 || !strings.Contains(w[0].Replies[0].Text, "not ready 2 s after joining: ip-10-0-0-1") {
-			return fmt.Errorf("waves %+v", w)
+			return fmt.Errorf("%d waves, not what they should be", len(w))
 		}
 		return nil
 	})
@@ -400,7 +400,7 @@ func TestBaseline(t *testing.T) {
 		r.start()
 		r.eventually(5*time.Second, func() error {
 			if w := r.waves(""); len(w) != 1 || w[0].Kind != "baseline" || w[0].Nodes != 42 {
-				return fmt.Errorf("waves %+v", w)
+				return fmt.Errorf("%d waves, not what they should be", len(w))
 			}
 			return nil
 		})

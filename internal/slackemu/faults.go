@@ -2,6 +2,7 @@ package slackemu
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -192,9 +193,7 @@ func (f Fault) answer(s *Server, w http.ResponseWriter, r *http.Request) {
 	case f.Cut:
 		cut(w)
 	case f.Status != 0:
-		for k, vals := range f.Header {
-			w.Header()[k] = vals
-		}
+		maps.Copy(w.Header(), f.Header)
 		w.WriteHeader(f.Status)
 		_, _ = w.Write([]byte(f.Body))
 	default:

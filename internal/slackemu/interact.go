@@ -372,7 +372,7 @@ func (s *Server) CloseView(user, viewID string) *Interaction {
 func (s *Server) BlockSuggestion(user, channel, ts, actionID, value string) *Interaction {
 	const kind = "interactive"
 	s.mu.Lock()
-	u := s.users[user]
+	var u *User
 	payload := map[string]any{}
 	var blocks []map[string]any
 	var err error

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -479,9 +480,7 @@ func TestInputs(t *testing.T) {
 	must(t, json.Unmarshal(i.Payload, &cb))
 	state := map[string]slack.BlockAction{}
 	for _, block := range cb.View.State.Values {
-		for action, val := range block {
-			state[action] = val
-		}
+		maps.Copy(state, block)
 	}
 	for action, ok := range map[string]bool{
 		"text": state["text"].Value == "why", "mail": state["mail"].Value == "a@example.com", "url": state["url"].Value == "https://example.com", "num": state["num"].Value == "7",

@@ -54,7 +54,6 @@ type stage struct {
 	process *exec.Cmd
 	exited  chan struct{}
 	log     lockedBuffer
-	ready   string // URL of /readyz
 
 	mu    sync.Mutex
 	truth map[string][]string // step → names of the nodes that took it; guarded by mu
@@ -332,7 +331,7 @@ func TestBurst(t *testing.T) {
 	last := time.Now()
 	s.eventually(20*time.Second, func() error {
 		if w := s.waves("joined"); len(w) != 1 || w[0].Nodes != 300 {
-			return fmt.Errorf("waves %+v", w)
+			return fmt.Errorf("%d waves, not what they should be", len(w))
 		}
 		return nil
 	})
@@ -383,7 +382,7 @@ func TestChangesWhileAway(t *testing.T) {
 	s.settle(30*time.Second, "joined", "removed")
 	away := s.waves("away")
 	if len(away) != 1 || !strings.Contains(away[0].Text, "while I was away") || !strings.Contains(away[0].Text, "+3 −2") {
-		t.Errorf("away: %+v", away)
+		t.Errorf("%d away messages, not what they should be", len(away))
 	}
 	s.counts(6, 2)
 	// Another restart without a change says nothing.
