@@ -49,7 +49,7 @@ type Span struct {
 	Day  bool // show the date of At too
 }
 
-// line builds a Line of strings and moments (time.Time, or day for one with its date).
+// line builds a Line of strings and moments.
 func line(parts ...any) Line {
 	var l Line
 	for _, p := range parts {
@@ -60,8 +60,6 @@ func line(parts ...any) Line {
 			}
 		case time.Time:
 			l = append(l, Span{At: p})
-		case day:
-			l = append(l, Span{At: time.Time(p), Day: true})
 		case Line:
 			l = append(l, p...)
 		default:
@@ -70,8 +68,6 @@ func line(parts ...any) Line {
 	}
 	return l
 }
-
-type day time.Time
 
 // String shows a line as text, moments in UTC.
 func (l Line) String() string {

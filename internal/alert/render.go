@@ -15,7 +15,7 @@ const maxRows = 12
 
 // Render says what a wave's main message reads. baseline groups are the live nodes, used by
 // WaveBaseline only.
-func Render(w fleet.Wave, totals fleet.Totals, baseline []fleet.Group, now time.Time, cfg Config) Message {
+func Render(w fleet.Wave, totals fleet.Totals, baseline []fleet.Group, cfg Config) Message {
 	m := Message{Kind: w.Kind, Nodes: len(w.Members), Footer: footer(w, totals)}
 	switch w.Kind {
 	case fleet.WaveBaseline:
@@ -49,6 +49,10 @@ func Render(w fleet.Wave, totals fleet.Totals, baseline []fleet.Group, now time.
 		}
 	}
 	m.Lines = append(m.Lines, unknowable(w)...)
+	dateOld(m.Lines, w.OpenedAt)
+	for _, c := range m.Cards {
+		dateOld(c.Lines, w.OpenedAt)
+	}
 	m.Text = m.Headline
 	switch {
 	case w.Gap != nil || w.Kind == fleet.WaveCatchUp || len(w.Members) == 0:
@@ -61,6 +65,15 @@ func Render(w fleet.Wave, totals fleet.Totals, baseline []fleet.Group, now time.
 }
 
 func footer(w fleet.Wave, t fleet.Totals) Line { return line(Count(w.Cluster, t)) }
+
+// dateOld shows the date of moments that are not of the message's own day.
+func dateOld(lines []Line, opened time.Time) {
+	for _, l := range lines {
+		for i := range l {
+			l[i].Day = l[i].Day || !l[i].At.IsZero() && !opened.IsZero() && l[i].At.Sub(opened).Abs() > 12*time.Hour
+		}
+	}
+}
 
 // Count says how many nodes a cluster has: "prod: 45 nodes, 43 ready".
 func Count(cluster string, t fleet.Totals) string {

@@ -86,10 +86,8 @@ func (l *Ledger) Wave(ctx context.Context, id int64) (fleet.Wave, error) {
 		return fleet.Wave{}, fmt.Errorf("wave %d is not in the ledger", id)
 	}
 	w := waves[0]
-	if w.Members, err = l.members(ctx, id); err != nil {
-		return w, fmt.Errorf("reading members of wave %d: %w", id, explain(err))
-	}
-	return w, nil
+	w.Members, err = l.Members(ctx, id)
+	return w, err
 }
 
 // unfinished counts the nodes of a wave w that are still to take the step after the one that
@@ -177,6 +175,15 @@ func (l *Ledger) messages(ctx context.Context, where string, arg any, yield func
 		yield(m)
 	}
 	return rows.Err()
+}
+
+// Members returns the nodes of a wave, in the order in which they were added.
+func (l *Ledger) Members(ctx context.Context, wave int64) ([]fleet.Member, error) {
+	members, err := l.members(ctx, wave)
+	if err != nil {
+		return nil, fmt.Errorf("reading members of wave %d: %w", wave, explain(err))
+	}
+	return members, nil
 }
 
 func (l *Ledger) members(ctx context.Context, wave int64) ([]fleet.Member, error) {

@@ -106,7 +106,7 @@ func spans(l alert.Line, take func(string, int) string) []slack.RichTextSectionE
 			continue
 		}
 		take(s.String(), maxName) // what it shows counts too
-		elements = append(elements, date(s.At, s.Day || time.Since(s.At) > 12*time.Hour, s.String()))
+		elements = append(elements, date(s.At, s.Day, s.String()))
 	}
 	return elements
 }

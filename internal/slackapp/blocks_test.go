@@ -28,7 +28,10 @@ func messages() map[string]alert.Message {
 	out := map[string]alert.Message{}
 	for name, w := range alerttest.Scenes() {
 		w.Cluster = "prod"
-		out[name] = alert.Render(w, fleet.Totals{Nodes: 45, Ready: 43}, groups, alerttest.T0, cfg)
+		if w.OpenedAt.IsZero() {
+			w.OpenedAt = alerttest.T0
+		}
+		out[name] = alert.Render(w, fleet.Totals{Nodes: 45, Ready: 43}, groups, cfg)
 		if len(w.Members) > 5 {
 			out[name+"-list"] = alert.List(w, w.Members, 1)
 		}
@@ -115,7 +118,7 @@ func FuzzUntrustedText(f *testing.F) {
 		cfg := alert.Config{Labels: []string{"team"}}.WithDefaults()
 		for _, kind := range []fleet.WaveKind{fleet.WaveJoined, fleet.WaveNotReady, fleet.WaveRemoved, fleet.WaveAway, fleet.WaveBaseline, fleet.WaveCatchUp} {
 			w.Kind = kind
-			m := alert.Render(w, fleet.Totals{Nodes: n}, alert.Groups(w.Members), alerttest.T0, cfg)
+			m := alert.Render(w, fleet.Totals{Nodes: n}, alert.Groups(w.Members), cfg)
 			valid(t, string(kind), render(m))
 			valid(t, string(kind), plain(m))
 		}

@@ -163,7 +163,7 @@ func (c *Commands) freshness(ctx context.Context) (alert.Line, error) {
 		if cp.WatchedUntil.IsZero() {
 			return alert.Line{{Text: "Nothing was seen yet: " + why}}, nil
 		}
-		return alert.Line{{Text: "As of "}, {At: cp.WatchedUntil}, {Text: ", not live: " + why}}, nil
+		return alert.Line{{Text: "As of "}, {At: cp.WatchedUntil, Day: time.Since(cp.WatchedUntil) > 12*time.Hour}, {Text: ", not live: " + why}}, nil
 	}
 	return alert.Line{{Text: "Live."}}, nil
 }

@@ -56,6 +56,7 @@ type Teller struct {
 	edits  *rate.Limiter
 	logged map[string]bool // problems already logged since the last success
 
+	live    []fleet.Wave        // as read last; nil after a change
 	added   map[int64]time.Time // when this process last added a change to a wave
 	settled map[string]bool     // tried messages that Slack has surely not
 	notPost time.Time           // no post before this, because Slack said so
@@ -136,8 +137,12 @@ func (t *Teller) turn(ctx context.Context) (time.Time, error) {
 	for {
 		now := time.Now()
 		var err error
-		if live, err = t.liveWaves(ctx); err != nil {
-			return now, err
+		// Only this goroutine changes waves, so the ones read last are still right. What the
+		// watch adds to a wave comes as a to-do.
+		if live = t.live; live == nil {
+			if live, err = t.liveWaves(ctx); err != nil {
+				return now, err
+			}
 		}
 		todo, baseline, err := t.c.Ledger.Todo(ctx, t.c.Cluster, todoLimit)
 		if err != nil {
@@ -149,6 +154,7 @@ func (t *Teller) turn(ctx context.Context) (time.Time, error) {
 		}
 		// A first message that may go out at once saves a write: its intent is recorded with
 		// its wave.
+		t.live = nil
 		trying := len(plan.New) == 1 && !t.permitted(alert.Post, now).After(now) &&
 			!slices.ContainsFunc(live, func(w fleet.Wave) bool { return w.Main.TS == "" })
 		if err := t.c.Ledger.Apply(ctx, t.c.Cluster, t.c.Channel, plan, trying, now); err != nil {
@@ -173,6 +179,7 @@ func (t *Teller) turn(ctx context.Context) (time.Time, error) {
 			break
 		}
 	}
+	t.live = live
 	now := time.Now()
 	wave, step, at := t.choose(live, now)
 	if wave == nil {
@@ -187,6 +194,7 @@ func (t *Teller) turn(ctx context.Context) (time.Time, error) {
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(stopGrace, cancel) })()
 	t.c.Log.Debug("wave step", "wave", wave.ID, "kind", wave.Kind, "action", step.Action.String(), "why", step.Why)
+	t.live = nil
 	return now, t.take(grace, *wave, step)
 }
 
@@ -248,19 +256,18 @@ func latest(a, b time.Time) time.Time {
 }
 
 // take carries out one step.
-func (t *Teller) take(ctx context.Context, header fleet.Wave, step alert.Step) error {
-	w, err := t.c.Ledger.Wave(ctx, header.ID)
-	if err != nil {
+func (t *Teller) take(ctx context.Context, w fleet.Wave, step alert.Step) (err error) {
+	if w.Members, err = t.c.Ledger.Members(ctx, w.ID); err != nil {
 		return err
 	}
 	now := time.Now()
 	switch step.Action {
 	case alert.Post:
-		m, err := t.main(ctx, w, now)
+		m, err := t.main(ctx, w)
 		if err != nil {
 			return err
 		}
-		return t.post(ctx, w, w.Main, m, "", w.Counts.LastChange)
+		return t.post(ctx, w, w.Main, m, "", lastChange(w))
 	case alert.PostPart:
 		return t.postPart(ctx, w, w.Parts[step.Part])
 	case alert.Edit:
@@ -287,8 +294,16 @@ func (t *Teller) take(ctx context.Context, header fleet.Wave, step alert.Step) e
 	return nil
 }
 
+// lastChange is the highest change that a message rendered from w tells.
+func lastChange(w fleet.Wave) (id int64) {
+	for _, m := range w.Members {
+		id = max(id, m.Steps[len(m.Steps)-1].ID)
+	}
+	return id
+}
+
 // main renders a wave's main message.
-func (t *Teller) main(ctx context.Context, w fleet.Wave, now time.Time) (alert.Message, error) {
+func (t *Teller) main(ctx context.Context, w fleet.Wave) (alert.Message, error) {
 	totals, err := t.c.Ledger.Totals(ctx, w.Cluster)
 	if err != nil {
 		return alert.Message{}, err
@@ -299,18 +314,18 @@ func (t *Teller) main(ctx context.Context, w fleet.Wave, now time.Time) (alert.M
 			return alert.Message{}, err
 		}
 	}
-	return alert.Render(w, totals, groups, now, t.c.Alert), nil
+	return alert.Render(w, totals, groups, t.c.Alert), nil
 }
 
 // edit brings a wave's main message up to date and reports whether it is.
 func (t *Teller) edit(ctx context.Context, w fleet.Wave, now time.Time) (bool, error) {
-	m, err := t.main(ctx, w, now)
+	m, err := t.main(ctx, w)
 	if err != nil {
 		return false, err
 	}
 	rec := w.Main
 	if m.Hash() == rec.Hash || w.Kind == fleet.WaveBaseline && rec.Hash != 0 {
-		return true, t.c.Ledger.Accepted(ctx, rec, w.Counts.LastChange, now)
+		return true, t.c.Ledger.Accepted(ctx, rec, lastChange(w), now)
 	}
 	t.edits.AllowN(now, 1)
 	for _, c := range []content{render(m), plain(m)} {
@@ -319,7 +334,7 @@ func (t *Teller) edit(ctx context.Context, w fleet.Wave, now time.Time) (bool, e
 		case accepted:
 			t.succeeded()
 			rec.Hash = m.Hash()
-			return true, t.c.Ledger.Accepted(ctx, rec, w.Counts.LastChange, time.Now())
+			return true, t.c.Ledger.Accepted(ctx, rec, lastChange(w), time.Now())
 		case refused:
 			t.problem("Slack refused the blocks of a message; sending it as plain text", err)
 			continue
@@ -334,7 +349,7 @@ func (t *Teller) edit(ctx context.Context, w fleet.Wave, now time.Time) (bool, e
 	// trying for ever would hold up everything after them.
 	t.c.Log.Error("Slack refuses a message in every form; its last edit is lost", "wave", w.ID, "kind", w.Kind)
 	rec.Hash = m.Hash()
-	return true, t.c.Ledger.Accepted(ctx, rec, w.Counts.LastChange, time.Now())
+	return true, t.c.Ledger.Accepted(ctx, rec, lastChange(w), time.Now())
 }
 
 // post posts a message whose intent is recorded: it first looks for it if Slack may have it
