@@ -242,7 +242,7 @@ func TestReadiness(t *testing.T) {
 		_, kubeconfig := reader(t, c)
 		p := run(t, settings(t, s, kubeconfig))
 		p.isNotReady(20*time.Second, "telling", "is_archived")
-		p.says(5*time.Second, "is archived: unarchive it or set SLACK_CHANNEL to another channel")
+		p.says(5*time.Second, "is archived: unarchive it, or name another channel")
 	})
 	t.Run("no permission", func(t *testing.T) {
 		t.Parallel()

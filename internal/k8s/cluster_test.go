@@ -362,9 +362,9 @@ func TestHalfOpen(t *testing.T) {
 				}
 			})
 			w.waitSynced(t)
+			accepted := proxy.Accepted()
 			proxy.Stall()
 			must(c.CreateNode(ctx, cluster.NewNode("lost")))
-			accepted := proxy.Accepted()
 			cluster.Eventually(t, 20*time.Second, func(context.Context) error {
 				if proxy.Accepted() == accepted {
 					return errors.New("no new connection")

@@ -29,7 +29,7 @@ type rig struct {
 	known  map[string]fleet.Observation
 	names  map[string][]string // step → nodes that took it
 	stop   func()
-	err    error
+	ended  chan error // what Run returned
 }
 
 var fast = slackapp.Pace{Posts: 1000, PostBurst: 1000, Edits: 1000, EditBurst: 1000, MaxPause: 2 * time.Second}
@@ -56,14 +56,19 @@ func (r *rig) start() {
 	r.t.Helper()
 	r.halt()
 	ctx, cancel := context.WithCancel(r.t.Context())
-	done := make(chan struct{})
+	ended := make(chan error, 1)
+	r.ended = ended
 	teller := slackapp.NewTeller(slackapp.TellerConfig{Cluster: "prod", Channel: slackemu.ChannelOps, Ledger: r.ledger, Alert: r.alert, Pace: r.pace,
 		API: slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, r.slack.APIURL()), Log: slog.New(slog.NewTextHandler(r.t.Output(), nil))})
 	go func() {
-		defer close(done)
-		r.err = teller.Run(ctx)
+		defer close(ended)
+		ended <- teller.Run(ctx)
 	}()
-	r.stop = func() { cancel(); <-done }
+	r.stop = func() {
+		cancel()
+		for range ended { // until it is closed
+		}
+	}
 }
 
 func (r *rig) halt() {
@@ -413,13 +418,7 @@ func TestFatal(t *testing.T) {
 	r.slack.RevokeToken(slackemu.DefaultBotToken)
 	r.start()
 	r.join(0, 1)
-	r.eventually(5*time.Second, func() error {
-		if r.err == nil {
-			return fmt.Errorf("still running")
-		}
-		return nil
-	})
-	if s := r.err.Error(); !strings.Contains(s, "token_revoked") || strings.Contains(s, "xoxb") {
+	if s := (<-r.ended).Error(); !strings.Contains(s, "token_revoked") || strings.Contains(s, "xoxb") {
 		t.Errorf("error %q", s)
 	}
 	if n, _ := r.ledger.Untold(t.Context(), "prod"); n != 1 {
