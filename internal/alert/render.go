@@ -214,8 +214,8 @@ func renderGrowth(m *Message, w fleet.Wave, t fleet.Totals) {
 		m.Lines = append(m.Lines, line(fmt.Sprintf("Usual growth in such a span, over the last day: %d at most.", g.Usual)))
 		return
 	}
-	m.Icon, m.Headline = "📈", fmt.Sprintf("%s: creep, %d nodes, up from %d in %s", w.Cluster, g.To, g.From, Duration(g.Over))
-	m.Lines = append(m.Lines, line("The cluster grows slowly and does not shrink again. The next step of this size is told too."))
+	m.Icon, m.Headline = "📈", fmt.Sprintf("%s: creep, never below %d nodes in the last day, %d more than %s ago", w.Cluster, g.To, g.To-g.From, Duration(g.Over))
+	m.Lines = append(m.Lines, line("The cluster grows slowly and does not shrink back. The next step is told too."))
 }
 
 // card shows one node of a small wave.

@@ -48,9 +48,10 @@ type WaveCounts struct {
 	LastChange int64 // highest change ID
 }
 
-// Growth is the observation behind a surge or a creep.
+// Growth is the observation behind a surge (live nodes before and now) or a creep (the least of
+// a past day and the least of the last one).
 type Growth struct {
-	From  int           `json:"from"` // live nodes at the start of Over
+	From  int           `json:"from"`
 	To    int           `json:"to"`
 	Over  time.Duration `json:"over"`
 	Usual int           `json:"usual"` // net growth usual in such a span; surge only

@@ -98,7 +98,7 @@ const unfinished = `SELECT count(*) FROM changes c JOIN nodes n ON n.cluster = c
 		AND r.kind = CASE c.kind WHEN 'joined' THEN 'ready' ELSE 'recovered' END)`
 
 // waves returns the waves that a condition on waves w selects, oldest first.
-func (l *Ledger) waves(ctx context.Context, where string, arg any) (waves []fleet.Wave, err error) {
+func (l *Ledger) waves(ctx context.Context, where string, args ...any) (waves []fleet.Wave, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("reading waves: %w", explain(err))
@@ -111,7 +111,7 @@ func (l *Ledger) waves(ctx context.Context, where string, arg any) (waves []flee
 			(SELECT count(*) FROM (SELECT 1 FROM changes c WHERE c.wave_id = w.id GROUP BY c.node_uid HAVING max(c.part) IS NULL)),
 			(`+unfinished+` AND c.kind = 'not_ready'), (`+unfinished+` AND c.kind = 'joined'),
 			(SELECT coalesce(max(id), 0) FROM changes c WHERE c.wave_id = w.id)
-		FROM waves w LEFT JOIN gaps g ON g.id = w.gap_id WHERE `+where+` ORDER BY w.id`, arg)
+		FROM waves w LEFT JOIN gaps g ON g.id = w.gap_id WHERE `+where+` ORDER BY w.id`, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +143,7 @@ func (l *Ledger) waves(ctx context.Context, where string, arg any) (waves []flee
 	if err := rows.Err(); err != nil {
 		return nil, err
 	}
-	return waves, l.messages(ctx, where, arg, func(m fleet.Message) {
+	return waves, l.messages(ctx, where, args, func(m fleet.Message) {
 		i, ok := index[m.WaveID]
 		switch {
 		case !ok: // opened between the two queries
@@ -156,9 +156,9 @@ func (l *Ledger) waves(ctx context.Context, where string, arg any) (waves []flee
 }
 
 // messages calls yield for each message of the waves selected, oldest first.
-func (l *Ledger) messages(ctx context.Context, where string, arg any, yield func(fleet.Message)) error {
+func (l *Ledger) messages(ctx context.Context, where string, args []any, yield func(fleet.Message)) error {
 	rows, err := l.r.QueryContext(ctx, `SELECT m.key, m.wave_id, m.part, m.channel, m.ts, m.hash, m.created_at, m.tried_at, m.edited_at
-		FROM waves w JOIN messages m ON m.wave_id = w.id WHERE `+where+` ORDER BY m.created_at, m.key`, arg)
+		FROM waves w JOIN messages m ON m.wave_id = w.id WHERE `+where+` ORDER BY m.created_at, m.key`, args...)
 	if err != nil {
 		return err
 	}
@@ -495,6 +495,30 @@ func (l *Ledger) Groups(ctx context.Context, cluster string) ([]fleet.Group, err
 		groups = append(groups, g)
 	}
 	return groups, rows.Err()
+}
+
+// Lives calls yield with the span of each node of a cluster that lived at some moment since
+// the one given; the end is zero for those that still do.
+func (l *Ledger) Lives(ctx context.Context, cluster string, since time.Time, yield func(joined, removed time.Time)) error {
+	rows, err := l.r.QueryContext(ctx, `SELECT created_at, removed_at FROM nodes WHERE cluster = ?1 AND removed_at IS NULL
+		UNION ALL SELECT created_at, removed_at FROM nodes WHERE cluster = ?1 AND removed_at >= ?2`, cluster, since.UnixMilli())
+	if err != nil {
+		return fmt.Errorf("reading lives in %s: %w", cluster, explain(err))
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var joined, removed sql.NullInt64
+		if err := rows.Scan(&joined, &removed); err != nil {
+			return err
+		}
+		yield(fromMS(joined), fromMS(removed))
+	}
+	return rows.Err()
+}
+
+// GrowthWaves returns the surges and creeps opened since a moment, oldest first.
+func (l *Ledger) GrowthWaves(ctx context.Context, cluster string, since time.Time) ([]fleet.Wave, error) {
+	return l.waves(ctx, `w.kind IN ('surge', 'creep') AND w.cluster = ? AND w.opened_at >= ?`, cluster, since.UnixMilli())
 }
 
 // ChangeCounts counts the changes of a cluster since a moment, by kind.

@@ -56,13 +56,14 @@ type Teller struct {
 	edits  *rate.Limiter
 	logged map[string]bool // problems already logged since the last success
 
-	live    []fleet.Wave        // as read last; nil after a change
-	added   map[int64]time.Time // when this process last added a change to a wave
-	settled map[string]bool     // tried messages that Slack has surely not
-	notPost time.Time           // no post before this, because Slack said so
-	notEdit time.Time
-	backoff time.Duration // current, after failures without an answer
-	failing atomic.Pointer[string]
+	live     []fleet.Wave        // as read last; nil after a change
+	added    map[int64]time.Time // when this process last added a change to a wave
+	settled  map[string]bool     // tried messages that Slack has surely not
+	notPost  time.Time           // no post before this, because Slack said so
+	notEdit  time.Time
+	growthAt time.Time     // when growth is looked at next
+	backoff  time.Duration // current, after failures without an answer
+	failing  atomic.Pointer[string]
 }
 
 // NewTeller returns a Teller. Run starts it.
@@ -149,6 +150,11 @@ func (t *Teller) turn(ctx context.Context) (time.Time, error) {
 			return now, err
 		}
 		plan := alert.Plan(todo, baseline, live, now, t.c.Alert)
+		if len(todo) == 0 && !now.Before(t.growthAt) {
+			if err := t.growth(ctx, &plan, now); err != nil {
+				return now, err
+			}
+		}
 		if plan.Empty() {
 			break
 		}
@@ -182,10 +188,10 @@ func (t *Teller) turn(ctx context.Context) (time.Time, error) {
 	t.live = live
 	now := time.Now()
 	wave, step, at := t.choose(live, now)
-	if wave == nil {
-		return now.Add(time.Hour), nil
-	}
-	if at.After(now) {
+	switch {
+	case wave == nil || at.After(now) && at.After(t.growthAt):
+		return t.growthAt, nil
+	case at.After(now):
 		return at, nil
 	}
 	// A call once begun is finished, and its outcome recorded, also when the program is told to
@@ -196,6 +202,33 @@ func (t *Teller) turn(ctx context.Context) (time.Time, error) {
 	t.c.Log.Debug("wave step", "wave", wave.ID, "kind", wave.Kind, "action", step.Action.String(), "why", step.Why)
 	t.live = nil
 	return now, t.take(grace, *wave, step)
+}
+
+// growthEvery is how often growth is looked at.
+const growthEvery = time.Minute
+
+// growth adds a surge or a creep to a plan, if there is one to tell.
+func (t *Teller) growth(ctx context.Context, plan *fleet.Plan, now time.Time) error {
+	t.growthAt = now.Add(growthEvery)
+	cp, err := t.c.Ledger.Checkpoint(ctx, t.c.Cluster)
+	if err != nil || cp.BaselineAt.IsZero() {
+		return err
+	}
+	var lives []alert.Life
+	err = t.c.Ledger.Lives(ctx, t.c.Cluster, now.Add(-alert.Lookback), func(joined, removed time.Time) {
+		lives = append(lives, alert.Life{Joined: joined, Removed: removed})
+	})
+	if err != nil {
+		return err
+	}
+	told, err := t.c.Ledger.GrowthWaves(ctx, t.c.Cluster, now.Add(-alert.Lookback))
+	if err != nil {
+		return err
+	}
+	if w, ok := alert.Grew(lives, told, cp.BaselineAt, now); ok {
+		plan.New = append(plan.New, w)
+	}
+	return nil
 }
 
 // liveWaves returns the waves that may need something. Of a message that surely is not in Slack

@@ -185,3 +185,32 @@ func TestBusyDay(t *testing.T) {
 		}
 	})
 }
+
+// Growth that is unusual is said once, in a message of its own beside the wave.
+func TestSurge(t *testing.T) {
+	bubble(t, func(r *rig) {
+		if err := r.ledger.FinishBaseline(r.t.Context(), fleet.Batch{Cluster: "prod", At: time.Now()}, func(string) bool { return true }); err != nil {
+			r.t.Fatal(err)
+		}
+		time.Sleep(2 * time.Hour)
+		r.now = time.Now()
+		r.join(0, 15)
+		time.Sleep(time.Hour)
+		if n := len(r.waves("surge")); n != 0 {
+			r.t.Errorf("%d surges for 15 nodes", n)
+		}
+		r.now = time.Now()
+		r.join(15, 75)
+		time.Sleep(2 * time.Minute)
+		if w := r.waves("surge"); len(w) != 1 || !strings.Contains(w[0].Text, "60 more nodes in 10 m (15 → 75)") {
+			r.t.Errorf("%d surges for 60 nodes at once", len(w))
+		}
+		time.Sleep(3 * time.Hour)
+		if n := len(r.waves("surge")); n != 1 {
+			r.t.Errorf("%d surges in the end", n)
+		}
+		if err := channel.Expect(r.slack, slackemu.ChannelOps, "joined", r.names["joined"]); err != nil {
+			r.t.Error(err)
+		}
+	})
+}

@@ -21,7 +21,6 @@ import (
 
 	"github.com/slack-go/slack"
 	corev1 "k8s.io/api/core/v1"
-	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
@@ -357,7 +356,7 @@ func BenchmarkEvents(b *testing.B) {
 	done := make(chan time.Time, 1)
 	created := 0
 	go func() {
-		created, _ = s.cluster.EmitEvents(b.Context(), total, perSecond, 8, func(i int) *eventsv1.Event { return nil })
+		created, _ = s.cluster.EmitEvents(b.Context(), total, perSecond, 8, nil)
 		done <- time.Now()
 	}()
 	var last time.Time

@@ -89,6 +89,6 @@ func Scenes() map[string]fleet.Wave {
 		"catch-up": {Kind: fleet.WaveCatchUp, OpenedAt: T0, LastAt: T0.Add(150 * time.Minute), Members: append(many(5, func(n int) fleet.Member { return joined(n, time.Minute) }),
 			removed(8, time.Hour, "", ""), fleet.Member{Node: down, Steps: []fleet.Change{wentDown}})},
 		"surge": {Kind: fleet.WaveSurge, Growth: &fleet.Growth{From: 40, To: 140, Over: 10 * time.Minute, Usual: 12}},
-		"creep": {Kind: fleet.WaveCreep, Growth: &fleet.Growth{From: 40, To: 60, Over: 30 * time.Hour}},
+		"creep": {Kind: fleet.WaveCreep, Growth: &fleet.Growth{From: 40, To: 60, Over: 48 * time.Hour}},
 	}
 }

@@ -1,0 +1,101 @@
+package alert
+
+import (
+	"slices"
+	"time"
+
+	"rollcall/internal/fleet"
+)
+
+// What is unusual is loud. A surge is growth that is fast beside the last day's. A creep is
+// growth that stays: the least that the cluster had in the last day has risen, which no daily
+// rise and fall does. Both say so in a message of their own; ordinary scaling stays in its
+// waves.
+const (
+	surgeOver   = 10 * time.Minute // the span in which a surge happens
+	surgeLeast  = 20               // nodes: smaller growth is never a surge
+	surgeFactor = 3                // times the usual growth, the largest of the day before
+	day         = 24 * time.Hour
+	creepDays   = 7  // how far back the lowest day is looked for
+	creepLeast  = 10 // nodes: smaller steps are never a creep
+	creepShare  = 4  // and a step is at least a quarter of what the lowest day had
+
+	// Lookback is how far into the past Grew must be told of nodes' lives and of what was told.
+	Lookback = (creepDays + 1) * day
+)
+
+// Life is the span in which a node was in the cluster; Removed is zero while it is.
+type Life struct{ Joined, Removed time.Time }
+
+// Grew decides whether growth is to be told now, and of which kind. lives are all that reach
+// into the last Lookback, told are the surges and creeps told before, oldest first. watched is
+// when the cluster was first watched: of the time before, nothing is known to be usual.
+func Grew(lives []Life, told []fleet.Wave, watched, now time.Time) (fleet.NewWave, bool) {
+	if g, ok := surge(lives, watched, now); ok && !toldSince(told, fleet.WaveSurge, now.Add(-surgeOver)) {
+		return fleet.NewWave{Kind: fleet.WaveSurge, Growth: &g, Closed: true}, true
+	}
+	if g, ok := creep(lives, told, watched, now); ok {
+		return fleet.NewWave{Kind: fleet.WaveCreep, Growth: &g, Closed: true}, true
+	}
+	return fleet.NewWave{}, false
+}
+
+func surge(lives []Life, watched, now time.Time) (fleet.Growth, bool) {
+	g := fleet.Growth{From: count(lives, now.Add(-surgeOver)), To: count(lives, now), Over: surgeOver}
+	if now.Sub(watched) < surgeOver || g.To-g.From < surgeLeast {
+		return g, false
+	}
+	// Of the time before, the day is looked at in steps of half a span, so that no rise falls
+	// between two.
+	for at := now.Add(-surgeOver); at.Sub(watched) >= surgeOver && now.Sub(at) <= day; at = at.Add(-surgeOver / 2) {
+		g.Usual = max(g.Usual, count(lives, at)-count(lives, at.Add(-surgeOver)))
+	}
+	return g, g.To-g.From >= surgeFactor*g.Usual
+}
+
+// creep compares the least of the last day with the least of the days before. Each step further
+// than the last one told is told again.
+func creep(lives []Life, told []fleet.Wave, watched, now time.Time) (fleet.Growth, bool) {
+	g := fleet.Growth{From: -1, To: least(lives, now)}
+	for d := 1; d <= creepDays; d++ {
+		until := now.Add(-time.Duration(d) * day)
+		if until.Add(-day).Before(watched) {
+			break
+		}
+		if n := least(lives, until); g.From < 0 || n < g.From {
+			g.From, g.Over = n, now.Sub(until)
+		}
+	}
+	if g.From < 0 {
+		return g, false
+	}
+	from := g.From
+	for _, w := range told {
+		if w.Kind == fleet.WaveCreep && w.Growth != nil {
+			from = max(from, w.Growth.To)
+		}
+	}
+	return g, g.To-from >= max(creepLeast, g.From/creepShare)
+}
+
+// least is the smallest hourly count in the day that ends at until.
+func least(lives []Life, until time.Time) int {
+	n := count(lives, until)
+	for h := 1; h < 24; h++ {
+		n = min(n, count(lives, until.Add(-time.Duration(h)*time.Hour)))
+	}
+	return n
+}
+
+func toldSince(told []fleet.Wave, kind fleet.WaveKind, since time.Time) bool {
+	return slices.ContainsFunc(told, func(w fleet.Wave) bool { return w.Kind == kind && w.OpenedAt.After(since) })
+}
+
+func count(lives []Life, at time.Time) (n int) {
+	for _, l := range lives {
+		if !l.Joined.After(at) && (l.Removed.IsZero() || l.Removed.After(at)) {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,77 @@
+package alert
+
+import (
+	"testing"
+	"time"
+
+	"rollcall/internal/fleet"
+)
+
+// crowd is n nodes that joined at one moment and left at another, if that is not zero.
+func crowd(n int, joined, removed time.Duration) []Life {
+	l := Life{Joined: t0.Add(joined)}
+	if removed != 0 {
+		l.Removed = t0.Add(removed)
+	}
+	lives := make([]Life, n)
+	for i := range lives {
+		lives[i] = l
+	}
+	return lives
+}
+
+// daily is a cluster of base nodes that rises by peak every morning and falls every evening,
+// for ten days until t0.
+func daily(base, peak int) []Life {
+	lives := crowd(base, -20*day, 0)
+	for d := range 10 {
+		morning := -time.Duration(d)*day - 3*time.Hour
+		evening := morning + 10*time.Hour
+		if evening > 0 {
+			evening = 0 // it is still there
+		}
+		for i := range peak { // over two hours
+			lives = append(lives, crowd(1, morning+time.Duration(i)*2*time.Hour/time.Duration(peak), evening)...)
+		}
+	}
+	return lives
+}
+
+func TestGrew(t *testing.T) {
+	leak := daily(40, 30)
+	for d := range 8 { // three nodes a day stay
+		leak = append(leak, crowd(3, -time.Duration(d)*day-5*time.Hour, 0)...)
+	}
+	usual := crowd(40, -20*day, 0)
+	for h := 2; h < 20; h += 3 { // 30 nodes come at once, and go again, all day
+		usual = append(usual, crowd(30, -time.Duration(h)*time.Hour, -time.Duration(h)*time.Hour+30*time.Minute)...)
+	}
+	surged := fleet.Wave{Kind: fleet.WaveSurge, OpenedAt: t0.Add(-5 * time.Minute), Growth: &fleet.Growth{To: 140}}
+	crept := fleet.Wave{Kind: fleet.WaveCreep, OpenedAt: t0.Add(-2 * day), Growth: &fleet.Growth{To: 58}}
+	for _, tc := range []struct {
+		name    string
+		lives   []Life
+		told    []fleet.Wave
+		watched time.Duration
+		want    fleet.WaveKind
+	}{
+		{"nothing happens", crowd(40, -20*day, 0), nil, -20 * day, ""},
+		{"a hundred nodes in five minutes", append(crowd(40, -20*day, 0), crowd(100, -5*time.Minute, 0)...), nil, -20 * day, fleet.WaveSurge},
+		{"told already", append(crowd(40, -20*day, 0), crowd(100, -5*time.Minute, 0)...), []fleet.Wave{surged}, -20 * day, ""},
+		{"a few nodes", append(crowd(40, -20*day, 0), crowd(19, -5*time.Minute, 0)...), nil, -20 * day, ""},
+		{"as many as come all day", append(usual, crowd(40, -5*time.Minute, 0)...), nil, -20 * day, ""},
+		{"many more than come all day", append(usual, crowd(100, -5*time.Minute, 0)...), nil, -20 * day, fleet.WaveSurge},
+		{"just installed", crowd(100, -5*time.Minute, 0), nil, -6 * time.Minute, ""},
+		{"a morning's rise", daily(40, 30), nil, -20 * day, ""},
+		{"a slow leak", leak, nil, -20 * day, fleet.WaveCreep},
+		{"a slow leak, told two days ago", leak, []fleet.Wave{crept}, -20 * day, ""},
+		{"a slow leak, but watched for a day only", leak, nil, -day, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w, ok := Grew(tc.lives, tc.told, t0.Add(tc.watched), t0)
+			if w.Kind != tc.want || ok != (tc.want != "") {
+				t.Errorf("Grew = %q %+v, want %q", w.Kind, w.Growth, tc.want)
+			}
+		})
+	}
+}
