@@ -26,10 +26,9 @@ func daily(base, peak int) []Life {
 	lives := crowd(base, -20*day, 0)
 	for d := range 10 {
 		morning := -time.Duration(d)*day - 3*time.Hour
-		evening := morning + 10*time.Hour
-		if evening > 0 {
-			evening = 0 // it is still there
-		}
+		evening := min(morning+10*time.Hour,
+			// it is still there
+			0)
 		for i := range peak { // over two hours
 			lives = append(lives, crowd(1, morning+time.Duration(i)*2*time.Hour/time.Duration(peak), evening)...)
 		}

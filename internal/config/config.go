@@ -24,6 +24,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"rollcall/internal/ledger"
+	"rollcall/internal/nearest"
 )
 
 // Secret is a token. It prints as [redacted] with every verb of package fmt, in slog, as text
@@ -144,11 +145,11 @@ func Load(environ map[string]string) (Config, error) {
 	l.checkAddr(c.HTTPAddr)
 	if err := c.Level.UnmarshalText([]byte(c.LogLevel)); err != nil {
 		l.wrong("LOG_LEVEL", "%q is not a level; write %s", c.LogLevel,
-			cmp.Or(nearest(c.LogLevel, "debug", "info", "warn", "error"), "debug, info, warn or error"))
+			cmp.Or(nearest.Word(c.LogLevel, "debug", "info", "warn", "error"), "debug, info, warn or error"))
 	}
 	if !slices.Contains([]string{"", "text", "json"}, c.LogFormat) {
 		l.wrong("LOG_FORMAT", "%q is not a format; write %s, or leave it empty", c.LogFormat,
-			cmp.Or(nearest(c.LogFormat, "text", "json"), "text or json"))
+			cmp.Or(nearest.Word(c.LogFormat, "text", "json"), "text or json"))
 	}
 	if len(l.mistakes) > 0 {
 		return c, l.mistakes
@@ -243,7 +244,7 @@ func (l *loader) misspelt(name string) string {
 		}
 	}
 	slices.Sort(set)
-	if like := nearest(name, set...); like != "" {
+	if like := nearest.Word(name, set...); like != "" {
 		return fmt.Sprintf(" (is %s meant to be it?)", like)
 	}
 	return ""
@@ -399,40 +400,4 @@ func nearestDuration(s string) string {
 		return fmt.Sprintf("%dh", 7*24*n)
 	}
 	return m[1] + unit
-}
-
-// nearest is the word that s was probably meant to be, "" if none is near. One that begins like
-// s counts as near: warning is warn.
-func nearest(s string, among ...string) string {
-	best, least := "", len(s)/4+2
-	for _, w := range among {
-		d := distance(strings.ToLower(s), strings.ToLower(w))
-		if strings.HasPrefix(strings.ToLower(s), strings.ToLower(w)) {
-			d = min(d, 1)
-		}
-		if d < least {
-			best, least = w, d
-		}
-	}
-	return best
-}
-
-// distance is the number of single-byte edits between a and b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }

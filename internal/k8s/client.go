@@ -19,6 +19,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"rollcall/internal/nearest"
 )
 
 // Load finds the cluster to watch and returns how to reach it, with the name of the kubeconfig
@@ -90,9 +92,8 @@ func unknownContext(name string, raw *clientcmdapi.Config) error {
 	if name == "" {
 		return fmt.Errorf("reading the kubeconfig: it has no current context: set KUBE_CONTEXT to one of %s", list(names))
 	}
-	nearest := slices.MinFunc(names, func(a, b string) int { return distance(name, a) - distance(name, b) })
-	if distance(name, nearest) <= max(2, len(name)/3) {
-		return fmt.Errorf("reading the kubeconfig: it has no context %q: did you mean KUBE_CONTEXT=%s? There are: %s", name, nearest, list(names))
+	if like := nearest.Word(name, names...); like != "" {
+		return fmt.Errorf("reading the kubeconfig: it has no context %q: did you mean KUBE_CONTEXT=%s? There are: %s", name, like, list(names))
 	}
 	return fmt.Errorf("reading the kubeconfig: it has no context %q: set KUBE_CONTEXT to one of %s", name, list(names))
 }
@@ -103,26 +104,6 @@ func list(names []string) string {
 		return fmt.Sprintf("%s and %d more", strings.Join(names[:10], ", "), more)
 	}
 	return strings.Join(names, ", ")
-}
-
-// distance is the number of single-byte edits between a and b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }
 
 // Client speaks to one API server. It holds no state but its connections, and is safe for

@@ -136,6 +136,7 @@ var only = []struct {
 // and the packages given.
 var pure = map[string][]string{
 	"internal/fleet":           {},
+	"internal/nearest":         {},
 	"internal/alert":           {"rollcall/internal/fleet"},
 	"internal/alert/alerttest": {"rollcall/internal/fleet"},
 	"internal/pricing":         {"rollcall/internal/fleet"},
@@ -143,7 +144,7 @@ var pure = map[string][]string{
 
 // apart lists which packages of our own a package may import outside of tests.
 var apart = map[string][]string{
-	"internal/k8s":      {"rollcall/internal/fleet"},
+	"internal/k8s":      {"rollcall/internal/fleet", "rollcall/internal/nearest"},
 	"internal/ledger":   {"rollcall/internal/fleet"},
 	"internal/slackemu": {},
 }
