@@ -12,8 +12,7 @@ type Action int
 
 // The actions, from the most urgent to the least.
 const (
-	Wait       Action = iota // nothing until the step's time
-	Post                     // post the main message
+	Post       Action = iota // post the main message
 	PostPart                 // post a thread reply whose intent is recorded
 	Edit                     // edit the main message: there is more to tell
 	AddList                  // record the next thread reply that lists nodes
@@ -24,7 +23,7 @@ const (
 
 // String names the action for the log.
 func (a Action) String() string {
-	return [...]string{"wait", "post", "post reply", "edit", "list nodes", "call out", "close", "finish"}[a]
+	return [...]string{"post", "post reply", "edit", "list nodes", "call out", "close", "finish"}[a]
 }
 
 // Step is what a wave needs next, when, and why.

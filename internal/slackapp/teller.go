@@ -58,7 +58,7 @@ type Teller struct {
 
 	live     []fleet.Wave        // as read last; nil after a change
 	added    map[int64]time.Time // when this process last added a change to a wave
-	settled  map[string]bool     // tried messages that Slack has surely not
+	settled  map[string]bool     // messages recorded as tried that Slack surely has not
 	notPost  time.Time           // no post before this, because Slack said so
 	notEdit  time.Time
 	growthAt time.Time     // when growth is looked at next
@@ -400,7 +400,7 @@ func (t *Teller) post(ctx context.Context, w fleet.Wave, rec fleet.Message, m al
 			return t.c.Ledger.Accepted(ctx, rec, 0, time.Now())
 		}
 	}
-	if !rec.Tried {
+	if !rec.Tried && !t.settled[rec.Key] {
 		if err := t.c.Ledger.Trying(ctx, rec.Key, time.Now()); err != nil {
 			return err
 		}
