@@ -42,7 +42,11 @@ func Render(w fleet.Wave, totals fleet.Totals, baseline []fleet.Group, cfg Confi
 	if len(w.Members) > maxInline {
 		m.Table = GroupTable(Groups(w.Members))
 		m.Lines = append(m.Lines, statistics(w)...)
-		m.Lines = append(m.Lines, line("All names are in the thread."))
+		if w.ClosedAt.IsZero() {
+			m.Lines = append(m.Lines, line("The names follow in the thread."))
+		} else {
+			m.Lines = append(m.Lines, line("All names are in the thread."))
+		}
 	} else {
 		for _, member := range w.Members {
 			m.Cards = append(m.Cards, card(member, w.Kind, cfg))

@@ -73,7 +73,7 @@ func Scenes() map[string]fleet.Wave {
 		"joined-three":     {Kind: fleet.WaveJoined, Members: []fleet.Member{joined(1, 41*time.Second), joined(2, 65*time.Second), joined(3, 0)}},
 		"joined-fifty":     {Kind: fleet.WaveJoined, Members: many(50, func(n int) fleet.Member { return joined(n, time.Duration(n%45)*time.Second) })},
 		"removed-one":      {Kind: fleet.WaveRemoved, Members: []fleet.Member{removed(1, 192*time.Minute, "DisruptionTerminating", "Disrupting Node: Underutilized")}},
-		"removed-twelve": {Kind: fleet.WaveRemoved, Members: many(12, func(n int) fleet.Member {
+		"removed-twelve": {Kind: fleet.WaveRemoved, ClosedAt: T0.Add(13 * time.Hour), Members: many(12, func(n int) fleet.Member {
 			if n < 3 {
 				return removed(n, time.Duration(n+1)*time.Hour, "SpotInterrupted", "Spot interruption warning was triggered")
 			}
@@ -85,7 +85,7 @@ func Scenes() map[string]fleet.Wave {
 		"away":                {Kind: fleet.WaveAway, Gap: gap, Members: []fleet.Member{joined(1, 41*time.Second), joined(2, 0), unproven}},
 		"away-came-and-went": {Kind: fleet.WaveAway, Gap: oldGap, Members: []fleet.Member{{Node: fleet.Node{Cluster: "prod", UID: "z", Name: "ip-10-0-9-9"},
 			RemovedAt: T0.Add(9 * time.Minute), Steps: []fleet.Change{step(aNode(1), 1, fleet.Joined, time.Minute), step(aNode(1), 2, fleet.Removed, 9*time.Minute)}}}},
-		"away-blind": {Kind: fleet.WaveAway, Gap: blind, Members: many(8, func(n int) fleet.Member { return unproven })},
+		"away-blind": {Kind: fleet.WaveAway, ClosedAt: T0.Add(20 * time.Minute), Gap: blind, Members: many(8, func(n int) fleet.Member { return unproven })},
 		"catch-up": {Kind: fleet.WaveCatchUp, OpenedAt: T0, LastAt: T0.Add(150 * time.Minute), Members: append(many(5, func(n int) fleet.Member { return joined(n, time.Minute) }),
 			removed(8, time.Hour, "", ""), fleet.Member{Node: down, Steps: []fleet.Change{wentDown}})},
 		"surge": {Kind: fleet.WaveSurge, Growth: &fleet.Growth{From: 40, To: 140, Over: 10 * time.Minute, Usual: 12}},
