@@ -426,8 +426,8 @@ func TestFatal(t *testing.T) {
 	}
 }
 
-// Killing the teller again and again in a burst loses nothing and tells nothing twice. A kill
-// here is a stop without grace: the ledger is closed under it.
+// Stopping and starting the teller again and again in a burst, with Slack slow to answer, loses
+// nothing and tells nothing twice. Real kills are test/e2e's.
 func TestRestartsInABurst(t *testing.T) {
 	r := newRig(t, slackemu.Config{})
 	r.pace = fast

@@ -229,7 +229,7 @@ func (s *stage) counts(nodes, ready int) {
 				latest, at = f[1]+" nodes, "+f[2]+" ready", m.Versions[len(m.Versions)-1].At
 			}
 		}
-		if strings.Replace(latest, "1 nodes", "1 nodes", 1) != want {
+		if latest != want {
 			return fmt.Errorf("the newest totals read %q, want %q", latest, want)
 		}
 		return nil
