@@ -25,9 +25,9 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"rollcall/internal/channel"
 	_ "rollcall/internal/ledger" // registers the SQL driver
 	"rollcall/internal/slackemu"
-	"rollcall/test/channel"
 	"rollcall/test/cluster"
 )
 

@@ -21,8 +21,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"rollcall/internal/channel"
 	"rollcall/internal/slackemu"
-	"rollcall/test/channel"
 	"rollcall/test/cluster"
 )
 

@@ -126,8 +126,10 @@ var only = []struct {
 	{"modernc.org/sqlite", []string{"internal/ledger"}, "SQL ends in internal/ledger"},
 	{"github.com/jackc/pgx", []string{"internal/ledger"}, "SQL ends in internal/ledger"},
 	{"database/sql", []string{"internal/ledger"}, "SQL ends in internal/ledger"},
-	{"rollcall/internal/slackemu", []string{"cmd/demo", "test"}, "the program does not carry the emulator"},
-	{"rollcall/internal/clustersim", []string{"cmd/demo", "test"}, "the program does not carry the simulation"},
+	{"rollcall/internal/slackemu", []string{"cmd/demo", "internal/demo", "internal/channel", "internal/slackemu", "test"}, "the program does not carry the emulator"},
+	{"rollcall/internal/channel", []string{"internal/demo", "test"}, "the program does not read its own channel"},
+	{"rollcall/internal/demo", []string{"cmd/demo"}, "the program does not carry the demo"},
+	{"rollcall/internal/clustersim", []string{"internal/demo", "test"}, "the program does not carry the simulation"},
 	{"rollcall/internal/alert/alerttest", []string{"test"}, "it is for tests"},
 	{"rollcall/test", []string{"test"}, "it is for tests"},
 }

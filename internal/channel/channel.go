@@ -1,5 +1,7 @@
-// Package channel reads a Slack channel as a person would who checks Rollcall's promise: which
-// node was told to have done what, in which message, and how often.
+// Package channel reads a channel of the Slack emulator as a person would who checks Rollcall's
+// promise: which node was told to have done what, in which message, and how often. The
+// end-to-end tests judge by it, and the demo counts with it. It knows only what the channel
+// shows, never the ledger, and it changes nothing.
 package channel
 
 import (
@@ -7,7 +9,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"testing"
 
 	"rollcall/internal/slackemu"
 )
@@ -57,9 +58,17 @@ func Waves(s *slackemu.Server, channel string) []Wave {
 	return waves
 }
 
+// meta reads the metadata of a wave's own message.
 func meta(m slackemu.Message) (payload, bool) {
+	if m.ThreadTS != "" && m.ThreadTS != m.TS {
+		return payload{}, false
+	}
+	return read(m)
+}
+
+func read(m slackemu.Message) (payload, bool) {
 	var p payload
-	if m.Metadata == nil || m.Metadata.EventType != "rollcall_wave" || m.ThreadTS != "" && m.ThreadTS != m.TS {
+	if m.Metadata == nil || m.Metadata.EventType != "rollcall_wave" {
 		return p, false
 	}
 	return p, json.Unmarshal(m.Metadata.EventPayload, &p) == nil
@@ -70,26 +79,42 @@ func Tellings(s *slackemu.Server, channel string) []Telling {
 	var out []Telling
 	for _, w := range Waves(s, channel) {
 		m, _ := s.Message(channel, w.TS)
-		for _, r := range append([]slackemu.Message{m}, w.Replies...) {
-			if p, ok := reply(r); ok && p.Kind == "stuck" {
-				continue // about nodes told before
-			}
-			for node, steps := range statements(r.Blocks, w.Kind) {
-				for _, step := range steps {
-					out = append(out, Telling{Node: node, Step: step, TS: r.TS, Kind: w.Kind})
-				}
-			}
+		out = append(out, Of(m, nil)...)
+		for _, r := range w.Replies {
+			out = append(out, Of(r, &m)...)
 		}
 	}
 	return out
 }
 
-func reply(m slackemu.Message) (payload, bool) {
-	var p payload
-	if m.Metadata == nil {
-		return p, false
+// Of returns what one message says of nodes. parent is the message whose thread it is in, nil
+// if it is in none: a list in a thread names the nodes, and what they did is said above it.
+func Of(m slackemu.Message, parent *slackemu.Message) []Telling {
+	about := m
+	if parent != nil {
+		if p, ok := read(m); ok && p.Kind == "stuck" {
+			return nil // about nodes told before
+		}
+		about = *parent
 	}
-	return p, json.Unmarshal(m.Metadata.EventPayload, &p) == nil
+	p, ok := meta(about)
+	if !ok {
+		return nil
+	}
+	var out []Telling
+	for node, steps := range statements(m.Blocks, p.Kind) {
+		for _, step := range steps {
+			out = append(out, Telling{Node: node, Step: step, TS: m.TS, Kind: p.Kind})
+		}
+	}
+	return out
+}
+
+// Baseline returns how many nodes a message says were there at the first start, and whether it
+// is the message that says so.
+func Baseline(m slackemu.Message) (int, bool) {
+	p, ok := meta(m)
+	return p.Nodes, ok && p.Kind == "baseline"
 }
 
 type element struct {
@@ -205,8 +230,14 @@ func example(lists ...[]string) []string {
 	return out
 }
 
-// Dump writes the channel to the test's log.
-func Dump(tb testing.TB, s *slackemu.Server, channel string) {
+// Log is the part of testing.TB that Dump needs.
+type Log interface {
+	Helper()
+	Logf(format string, args ...any)
+}
+
+// Dump writes the channel to a test's log.
+func Dump(tb Log, s *slackemu.Server, channel string) {
 	tb.Helper()
 	for _, w := range Waves(s, channel) {
 		m, _ := s.Message(channel, w.TS)
