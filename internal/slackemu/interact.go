@@ -168,7 +168,8 @@ type Action struct {
 	// Value is what is chosen or entered: an option's value, a user's or channel's id, a date, a time, a Unix time, a
 	// text. For buttons it may be empty; if not, it picks the button with this value.
 	Value string
-	// Values are several choices, for checkboxes and multi-selects.
+	// Values are several choices, for checkboxes and multi-selects. Empty but not nil, they clear what was chosen or
+	// entered before.
 	Values []string
 }
 
@@ -251,6 +252,26 @@ func (s *Server) ViewAction(user, viewID string, a Action) *Interaction {
 	s.mu.Unlock()
 	s.start(i.Delivery, false, nil, nil)
 	return i
+}
+
+// Enter makes a person choose or enter something in an open view of hers without telling the app yet, as what stands in an
+// input until it is submitted.
+func (s *Server) Enter(user, viewID string, a Action) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, v, err := s.viewer(user, viewID)
+	var action map[string]any
+	if err == nil {
+		action, err = act(v.blockList(), a)
+	}
+	if err != nil {
+		return fmt.Errorf("using %s of view %s: %w", a.ActionID, viewID, err)
+	}
+	if v.values == nil {
+		v.values = map[string]map[string]any{}
+	}
+	setValue(v.values, action)
+	return nil
 }
 
 func (s *Server) unsent() *Interaction {
@@ -611,6 +632,10 @@ func choose(out, element map[string]any, kind string, values []string) error {
 		"users_select": "selected_user", "channels_select": "selected_channel", "conversations_select": "selected_conversation",
 		"datepicker": "selected_date", "timepicker": "selected_time",
 	}
+	if key, ok := emptyKeys[kind]; ok && values != nil && len(values) == 0 {
+		out[key] = nil
+		return nil
+	}
 	switch kind {
 	case "overflow", "static_select", "radio_buttons":
 		value, err := one()
@@ -662,6 +687,14 @@ func choose(out, element map[string]any, kind string, values []string) error {
 			}
 		}
 		out["value"] = value
+	case "rich_text_input":
+		value, err := one()
+		if err != nil {
+			return err
+		}
+		text := map[string]any{"type": "text", "text": value}
+		section := map[string]any{"type": "rich_text_section", "elements": []any{text}}
+		out["rich_text_value"] = map[string]any{"type": "rich_text", "elements": []any{section}}
 	default:
 		if key, ok := single[kind]; ok {
 			value, err := one()
@@ -735,6 +768,7 @@ var emptyKeys = map[string]string{
 	"users_select": "selected_user", "channels_select": "selected_channel", "conversations_select": "selected_conversation",
 	"datepicker": "selected_date", "timepicker": "selected_time", "datetimepicker": "selected_date_time",
 	"plain_text_input": "value", "email_text_input": "value", "url_text_input": "value", "number_input": "value",
+	"rich_text_input": "rich_text_value",
 }
 
 var emptyLists = map[string]string{
@@ -761,6 +795,9 @@ func stateValues(blocks any, entered map[string]map[string]any) map[string]map[s
 				val[key] = []any{}
 			}
 			for from, to := range initialKeys {
+				if kind == "rich_text_input" {
+					to = emptyKeys[kind]
+				}
 				if x, ok := e[from]; ok {
 					val[to] = x
 				}

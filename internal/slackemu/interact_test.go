@@ -496,6 +496,59 @@ func TestInputs(t *testing.T) {
 	}
 }
 
+// TestEnter types into a modal what the app hears of with the submission only, and takes it back.
+func TestEnter(t *testing.T) {
+	s := Start(t, Config{TriggerLife: time.Hour})
+	w := dial(t, s)
+	cmd := s.SlashCommand(UserAda, ChannelOps, "/nodes", "")
+	w.ack(w.next()["envelope_id"], "")
+	must(t, cmd.Wait(t.Context()))
+	block := func(id, element string, rest string) string {
+		return `{"type":"input","block_id":"` + id + `","label":` + plain("l") + `,"element":` + element + rest + `}`
+	}
+	got, _ := form(t, s, "views.open", DefaultBotToken, "trigger_id", cmd.TriggerID, "view",
+		`{"type":"modal","title":`+plain("t")+`,"submit":`+plain("s")+`,"blocks":[`+
+			block("b1", `{"type":"plain_text_input","action_id":"x"}`, `,"dispatch_action":true`)+`,`+
+			block("b2", `{"type":"static_select","action_id":"x","options":[`+option(1)+`],"initial_option":`+option(1)+`}`, `,"optional":true`)+`,`+
+			block("b3", `{"type":"rich_text_input","action_id":"y"}`, "")+`]}`)
+	if got["ok"] != true {
+		t.Fatal(got)
+	}
+	id := s.Modals(UserAda)[0].ID
+	sent := s.SocketStats().Sent
+	must(t, s.Enter(UserAda, id, Action{ActionID: "x", BlockID: "b1", Values: []string{"why"}}))
+	must(t, s.Enter(UserAda, id, Action{ActionID: "x", BlockID: "b2", Values: []string{}}))
+	if s.Enter(UserAda, id, Action{ActionID: "x", Value: "1"}) == nil || s.Enter(UserGrace, id, Action{ActionID: "y", Value: "1"}) == nil {
+		t.Error("an ambiguous input, or another person's, was taken")
+	}
+	if i := s.SubmitView(UserAda, id, nil); i.Err() == nil {
+		t.Error("submitted without the required rich text")
+	}
+	must(t, s.Enter(UserAda, id, Action{ActionID: "y", Value: "because"}))
+	if n := s.SocketStats().Sent; n != sent {
+		t.Errorf("the app heard of it %d times", n-sent)
+	}
+	i := s.SubmitView(UserAda, id, nil)
+	must(t, i.Err())
+	w.ack(w.next()["envelope_id"], "")
+	must(t, i.Wait(t.Context()))
+	var p struct {
+		View struct {
+			State struct {
+				Values map[string]map[string]map[string]any `json:"values"`
+			} `json:"state"`
+		} `json:"view"`
+	}
+	must(t, json.Unmarshal(i.Payload, &p))
+	values := p.View.State.Values
+	if values["b1"]["x"]["value"] != "why" || values["b2"]["x"]["selected_option"] != nil {
+		t.Errorf("state %v", values)
+	}
+	if rich := fmt.Sprint(values["b3"]["y"]["rich_text_value"]); !strings.Contains(rich, "text:because") {
+		t.Errorf("rich text %s", rich)
+	}
+}
+
 func TestCloseUnheard(t *testing.T) {
 	s := Start(t, Config{TriggerLife: time.Hour})
 	w := dial(t, s)
