@@ -47,6 +47,7 @@ type Span struct {
 	Text string
 	At   time.Time
 	Day  bool // show the date of At too
+	Ago  bool // show how long ago At was, instead
 }
 
 // line builds a Line of strings and moments.

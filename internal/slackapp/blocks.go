@@ -3,7 +3,6 @@ package slackapp
 import (
 	"fmt"
 	"strings"
-	"time"
 	"unicode/utf16"
 
 	"github.com/slack-go/slack"
@@ -106,7 +105,8 @@ func spans(l alert.Line, take func(string, int) string) []slack.RichTextSectionE
 			continue
 		}
 		take(s.String(), maxName) // what it shows counts too
-		elements = append(elements, date(s.At, s.Day, s.String()))
+		fallback := s.String()
+		elements = append(elements, slack.NewRichTextSectionDateElement(s.At.Unix(), dateFormat(s), nil, &fallback))
 	}
 	return elements
 }
@@ -153,13 +153,15 @@ func code(s string) slack.RichTextSectionElement {
 	return slack.NewRichTextSectionTextElement(s, &slack.RichTextSectionTextStyle{Code: true})
 }
 
-// date shows a moment in each reader's own time zone.
-func date(at time.Time, day bool, fallback string) slack.RichTextSectionElement {
-	format := "{time}"
-	if day {
-		format = "{date_short_pretty} {time}"
+// dateFormat is how Slack shows a moment in each reader's own time zone.
+func dateFormat(s alert.Span) string {
+	switch {
+	case s.Ago:
+		return "{ago}"
+	case s.Day:
+		return "{date_short_pretty} {time}"
 	}
-	return slack.NewRichTextSectionDateElement(at.Unix(), format, nil, &fallback)
+	return "{time}"
 }
 
 // units is the length of a string as Slack counts it at worst: in UTF-16 code units.

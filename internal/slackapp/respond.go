@@ -1,0 +1,79 @@
+package slackapp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/slack-go/slack"
+)
+
+// delivery says where an answer goes.
+type delivery struct {
+	responseURL string // a secret: whoever has it can write here
+	channel     string
+	user        string
+	replace     bool // in place of the message that was used
+	toAll       bool // shown to the channel
+}
+
+// respondTries is how often an answer is sent when Slack does not take it.
+const respondTries = 3
+
+// respond sends an answer that did not go out with an acknowledgement. A response_url works
+// wherever the person is, also where Rollcall is no member; when it does not take the answer
+// (used up, expired), the person gets it as a new message.
+func (c *Commands) respond(ctx context.Context, to delivery, what content) error {
+	err := errors.New("no response_url")
+	pause := 300 * time.Millisecond
+	for try := 0; try < respondTries && to.responseURL != ""; try++ {
+		if try > 0 {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(pause):
+			}
+			pause *= 3
+		}
+		msg := &slack.WebhookMessage{Text: what.text, Blocks: &slack.Blocks{BlockSet: what.blocks}, ReplaceOriginal: to.replace, ResponseType: slack.ResponseTypeEphemeral}
+		if to.toAll {
+			msg.ResponseType = slack.ResponseTypeInChannel
+		}
+		if err = withoutURL(slack.PostWebhookCustomHTTPContext(ctx, to.responseURL, c.http, msg)); err == nil {
+			return nil
+		}
+		if limit, ok := errors.AsType[*slack.RateLimitedError](err); ok {
+			pause = max(pause, limit.RetryAfter)
+			continue
+		}
+		status, ok := errors.AsType[slack.StatusCodeError](err)
+		switch {
+		case !ok && to.toAll:
+			// Slack may have it: a repeat would be seen by the whole channel.
+			return fmt.Errorf("answering through the response_url: %w", err)
+		case ok && (status.Code == http.StatusNotFound || status.Code == http.StatusGone):
+			try = respondTries // used up or expired
+		case ok && status.Code < 500 && status.Code != http.StatusTooManyRequests:
+			return fmt.Errorf("answering through the response_url: %w", err)
+		}
+	}
+	if to.channel == "" || to.toAll {
+		return fmt.Errorf("answering through the response_url: %w", err)
+	}
+	opts := []slack.MsgOption{slack.MsgOptionText(what.text, false), slack.MsgOptionBlocks(what.blocks...), slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl()}
+	if _, fallback := c.c.API.PostEphemeralContext(ctx, to.channel, to.user, opts...); fallback != nil {
+		return errors.Join(fmt.Errorf("answering through the response_url: %w", err), fmt.Errorf("answering with a new message: %w", fallback))
+	}
+	return nil
+}
+
+// withoutURL takes the response_url out of an error.
+func withoutURL(err error) error {
+	if ue, ok := errors.AsType[*url.Error](err); ok {
+		return ue.Err
+	}
+	return err
+}
