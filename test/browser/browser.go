@@ -22,6 +22,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
@@ -328,10 +329,21 @@ func (t *Tab) Click(selector string) {
 	t.Run(chromedp.MouseClickXY(at.X, at.Y))
 }
 
-// Type presses keys where the focus is; see package kb for the special ones.
+// Type presses keys where the focus is; see package kb for the special ones. A character comes with its key, as from a
+// keyboard, so that a page which takes the key does not get the character too (chromedp.KeyEvent sends both).
 func (t *Tab) Type(keys string) {
 	t.tb.Helper()
-	t.Run(chromedp.KeyEvent(keys))
+	for _, r := range keys {
+		events := kb.Encode(r)
+		down, up := events[0], events[len(events)-1]
+		if len(events) == 3 && r != '\t' {
+			down.Text, down.UnmodifiedText = events[1].Text, events[1].UnmodifiedText
+		} else {
+			down.Type = input.DispatchKeyEventTypeRawKeyDown
+		}
+		command(t, input.DispatchKeyEvent, *down)
+		command(t, input.DispatchKeyEvent, *up)
+	}
 }
 
 // Keys that tests press.
