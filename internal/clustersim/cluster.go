@@ -107,7 +107,7 @@ func New(config Config) *Cluster {
 	}
 	c.nodeResource = endpoint{name: "nodes", table: c.store.nodes, fields: nodeFields, bookmarks: true}
 	c.eventResource = endpoint{name: "events", group: eventsv1.GroupName, table: c.store.events, fields: eventFields}
-	c.recorder = newRecorder(func(e *eventsv1.Event, now time.Time) { c.store.put(e, now) }, c.uid)
+	c.recorder = newRecorder(func(e *eventsv1.Event, now time.Time) { c.store.put(e, now) }, c.uid, c.real)
 	c.newWorkloads()
 	c.populate(now)
 	return c

@@ -7,26 +7,26 @@ import (
 	"time"
 )
 
-// What the day brings.
-type event int
+// happening is what a day can bring.
+type happening string
 
 const (
-	toLevel   event = iota // the steady nodes become count
-	gpus                   // count nodes with GPUs join
-	burst                  // count nodes join within seconds
-	burstEnds              // and leave
-	interrupt              // EC2 takes count spot nodes back
-	fails                  // a node goes not ready, and recovers
-	neverReady
-	cordoned   // a person cordons a node for a while
-	leaks      // a Job gets a node that it does not give back
-	leaksClear // until the morning
+	toLevel    happening = "level"       // the steady nodes become count
+	gpus       happening = "gpus"        // count nodes with GPUs join
+	burst      happening = "burst"       // count nodes join within seconds
+	burstEnds  happening = "burst ends"  // and leave
+	interrupt  happening = "interrupt"   // EC2 takes count spot nodes back
+	fails      happening = "fails"       // a node goes not ready, and recovers
+	neverReady happening = "never ready" // a node joins, and leaves without having been ready
+	cordoned   happening = "cordoned"    // a person cordons a node for a while
+	leaks      happening = "leaks"       // a Job gets a node that it does not give back
+	leaksClear happening = "leaks clear" // until the morning
 )
 
 // scene is something that the day brings.
 type scene struct {
 	at    time.Duration // after 06:00, in the time of the simulated day
-	what  event
+	what  happening
 	count int
 	phase string // which part of the day begins; "" is none
 }
@@ -46,7 +46,7 @@ const (
 	phaseClear         = "clearing the night's leak"
 )
 
-// levelSteps is in how many steps the cluster grows in the morning and shrinks in the evening.
+// In how many steps the cluster grows in the morning and shrinks in the evening.
 const (
 	morningSteps = 8
 	eveningSteps = 6
@@ -56,7 +56,7 @@ const (
 // the start, whose morning does not wait: a newcomer should see something at once.
 func plan(night, day, burstNodes int, first bool, r *rand.Rand) []scene {
 	var scenes []scene
-	add := func(hour, minute, spread int, what event, count int, phase string) {
+	add := func(hour, minute, spread int, what happening, count int, phase string) {
 		at := time.Duration(hour)*time.Hour + time.Duration(minute)*time.Minute - dawn
 		if at < 0 {
 			at += 24 * time.Hour
@@ -129,7 +129,7 @@ func (c *Cluster) play(s scene) {
 	if s.phase != "" {
 		c.phase = s.phase
 	}
-	c.log.Debug("scene", "clock", c.clockAt(l.here()), "what", int(s.what), "count", s.count, "phase", c.phase)
+	c.log.Debug("scene", "clock", c.clockAt(l.here()), "what", s.what, "count", s.count, "phase", c.phase)
 	switch s.what {
 	case toLevel:
 		c.toLevel(s.count)

@@ -71,12 +71,15 @@ func (c *Cluster) join(n *node) {
 			o.Labels = withLabel(o.Labels, "karpenter.sh/registered", "true")
 		})
 		c.transition(n, "Registered")
-		c.event(cloud, n.kubeletRef(), normal, "Synced", "Node synced successfully")
+		c.event(cloud, n.ref(), normal, "Synced", "Node synced successfully")
 	})
-	// The node controller tells in its own time, also of nodes that are gone by then.
+	// The node controller tells in its own time.
 	l.registered = max(l.here()+l.between(300*time.Millisecond, 1500*time.Millisecond), l.registered+registerEvery)
 	ref := n.ref()
 	l.at(l.registered, func() {
+		if n.stage == gone {
+			return
+		}
 		c.event(controller, ref, normal, "RegisteredNode", fmt.Sprintf("Node %s event: Registered Node %s in Controller", ref.name, ref.name))
 	})
 	c.beat(n)
@@ -103,6 +106,16 @@ func (c *Cluster) becomeReady(n *node) {
 		c.transition(n, "Initialized")
 		c.transition(n, "Ready")
 	})
+	if l.rand.IntN(4) == 0 {
+		c.later(n, l.between(10*time.Second, 30*time.Second), func() {
+			why := "Can't replace with a cheaper node"
+			if n.spot == "spot" {
+				why = "SpotToSpotConsolidation is disabled, can't replace a spot node with a spot node"
+			}
+			c.event(karpenter, n.ref(), normal, "Unconsolidatable", why)
+			c.event(karpenter, n.claim, normal, "Unconsolidatable", why)
+		})
+	}
 }
 
 // status writes a kubelet's event on its node; a note of "" is the usual one.

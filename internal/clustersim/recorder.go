@@ -14,10 +14,11 @@ import (
 // (k8s.io/client-go/tools/record/events_cache.go), which almost every controller still uses.
 const (
 	similarEvents = 10               // from this many different notes on, they become one event
-	similarFor    = 10 * time.Minute // unless none came for so long
+	similarFor    = 10 * time.Minute // unless none came for so long, in simulated time
 	spamBurst     = 25               // events of one component on one object
-	spamRefill    = 5 * time.Minute  // and one more per
+	spamRefill    = 5 * time.Minute  // and one more per, in simulated time
 	seriesFor     = 6 * time.Minute  // the newer recorder's: later, a repeat is a new event
+	idleFor       = 10 * time.Minute // what was of no use for so long is forgotten
 )
 
 // author is a component that writes events.
@@ -45,8 +46,12 @@ func kubelet(n *node) author { return author{"kubelet", n.obj.Name} }
 // recorder writes events as the recorders of a real cluster's components do: it counts repeats,
 // combines similar events, and drops what one component says too often of one object.
 type recorder struct {
-	put     func(*eventsv1.Event, time.Time)
-	uid     func() types.UID
+	put func(*eventsv1.Event, time.Time)
+	uid func() types.UID
+	// similarFor and spamRefill in real time: in a day of five minutes, almost everything would
+	// be similar or spam by the measure of a real one.
+	similarFor, spamRefill time.Duration
+
 	repeats map[repeat]*eventsv1.Event // the last event of each kind, as stored
 	similar map[similarity]*similarNotes
 	spam    map[topic]*bucket
@@ -79,8 +84,12 @@ type bucket struct {
 	last   time.Time
 }
 
-func newRecorder(put func(*eventsv1.Event, time.Time), uid func() types.UID) *recorder {
-	return &recorder{put: put, uid: uid, repeats: map[repeat]*eventsv1.Event{}, similar: map[similarity]*similarNotes{}, spam: map[topic]*bucket{}}
+// newRecorder returns a recorder that stores with put. real turns simulated time into real time.
+func newRecorder(put func(*eventsv1.Event, time.Time), uid func() types.UID, real func(time.Duration) time.Duration) *recorder {
+	return &recorder{
+		put: put, uid: uid, similarFor: real(similarFor), spamRefill: real(spamRefill),
+		repeats: map[repeat]*eventsv1.Event{}, similar: map[similarity]*similarNotes{}, spam: map[topic]*bucket{},
+	}
 }
 
 // event writes what a component says of an object, with the older recorder.
@@ -158,7 +167,7 @@ func (r *recorder) blank(on reference, kind, reason, note string, now time.Time)
 // combines notes a note and reports whether its event becomes part of a combined one.
 func (r *recorder) combines(sim similarity, note string, now time.Time) bool {
 	s := r.similar[sim]
-	if s == nil || now.Sub(s.last) > similarFor {
+	if s == nil || now.Sub(s.last) > r.similarFor {
 		s = &similarNotes{notes: map[string]bool{}}
 		r.similar[sim] = s
 	}
@@ -177,7 +186,7 @@ func (r *recorder) allow(tp topic, now time.Time) bool {
 		b = &bucket{spamBurst, now}
 		r.spam[tp] = b
 	}
-	b.tokens = min(spamBurst, b.tokens+float64(now.Sub(b.last))/float64(spamRefill))
+	b.tokens = min(spamBurst, b.tokens+float64(now.Sub(b.last))/float64(r.spamRefill))
 	b.last = now
 	if b.tokens < 1 {
 		return false
@@ -188,7 +197,7 @@ func (r *recorder) allow(tp topic, now time.Time) bool {
 
 // sweep forgets what no event was like for long. A component's own cache forgets too.
 func (r *recorder) sweep(now time.Time) {
-	idle := now.Add(-similarFor)
+	idle := now.Add(-idleFor)
 	for k, e := range r.repeats {
 		if lastOf(e).Before(idle) {
 			delete(r.repeats, k)

@@ -55,7 +55,7 @@ func (c *Cluster) giveUp(n *node) {
 	for _, d := range []time.Duration{10 * time.Second, 25 * time.Second} {
 		c.later(n, d, func() { c.pending(n.work, n.pods) })
 	}
-	c.later(n, l.between(40*time.Second, 60*time.Second), func() {
+	c.later(n, l.between(36*time.Second, 54*time.Second), func() {
 		n.work.replicas = max(0, n.work.replicas-len(n.pods))
 		n.pods = nil // they never started
 		c.terminate(n, forced)

@@ -209,6 +209,7 @@ func (c *Cluster) rehome(l *line, w *workload) {
 	n := room[l.rand.IntN(len(room))]
 	pods := c.create(l, w, 1)
 	n.pods = append(n.pods, pods...)
+	c.event(karpenter, pods[0].ref, normal, "Nominated", "Pod should schedule on: nodeclaim/"+n.claim.name+", node/"+n.name())
 	c.run(n, pods)
 }
 
