@@ -71,7 +71,6 @@ func TestDemoInBrowser(t *testing.T) {
 	tab.Click(`[data-control="kill"]`)
 	tab.See(`[data-counter="kills"]`, "1")
 	tab.See(`[data-counter="bot"]`, "connected to Slack")
-	picture(tab, "demo-burst")
 	d.until("the burst is told", func() error {
 		if n := nodesIn(t, tab.Text(message)); n < 150 {
 			return fmt.Errorf("the message has %d nodes", n)
