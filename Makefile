@@ -10,12 +10,16 @@ TEST_TIMEOUT ?= 20m
 STATICCHECK = go tool -modfile="$(CURDIR)/tools/go.mod" staticcheck -checks inherit,-ST1005
 
 .DEFAULT_GOAL := help
-.PHONY: help test short bench lint controlplane build clean
+.PHONY: help demo test short bench lint screenshots controlplane browser build clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-test: controlplane ## run every test with the race detector, end to end against a real control plane
+demo: ## show Rollcall at work in a browser: no Slack account, no cluster
+	@go build -o bin/demo ./cmd/demo
+	@exec bin/demo
+
+test: controlplane browser ## run every test with the race detector, end to end against a real control plane
 	@race=-race; \
 	if [ "$$(go env CGO_ENABLED)" != 1 ]; then \
 		race=; \
@@ -44,8 +48,14 @@ lint: ## gofmt, go vet, staticcheck, go mod tidy and go fix: all must have nothi
 	go -C test/controlplane mod tidy -diff
 	go -C test/controlplane fix -diff ./...
 
+screenshots: browser ## take the README's pictures of the demo again
+	go test ./internal/demo -count=1 -run TestDemoInBrowser -screenshots "$(CURDIR)/docs"
+
 controlplane: ## build the tests' control plane where it is missing: ten minutes on two cores, once
 	@folder=$$(go run -C test/controlplane .) && echo "the tests' control plane: $$folder"
+
+browser: ## find Chromium for the browser tests, or install it from Debian's packages
+	@sh tools/browser.sh
 
 build: ## build the static program bin/rollcall
 	CGO_ENABLED=0 go build -trimpath -o bin/rollcall ./cmd/bot

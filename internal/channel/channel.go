@@ -110,11 +110,11 @@ func Of(m slackemu.Message, parent *slackemu.Message) []Telling {
 	return out
 }
 
-// Baseline returns how many nodes a message says were there at the first start, and whether it
-// is the message that says so.
-func Baseline(m slackemu.Message) (int, bool) {
+// About returns what kind of wave a message tells, and of how many nodes, as its metadata says;
+// false for a reply in a thread and for what is no wave.
+func About(m slackemu.Message) (kind string, nodes int, ok bool) {
 	p, ok := meta(m)
-	return p.Nodes, ok && p.Kind == "baseline"
+	return p.Kind, p.Nodes, ok
 }
 
 type element struct {

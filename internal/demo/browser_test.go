@@ -1,0 +1,107 @@
+package demo
+
+import (
+	"flag"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"rollcall/internal/channel"
+	"rollcall/internal/slackemu"
+	"rollcall/test/browser"
+)
+
+var screenshots = flag.String("screenshots", "", "write pictures of the demo into this folder")
+
+// picture takes a screenshot if they are wanted.
+func picture(tab *browser.Tab, name string) {
+	if *screenshots != "" {
+		tab.Eval(`new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))`, nil)
+		tab.Screenshot(filepath.Join(*screenshots, name+".png"))
+	}
+}
+
+// TestDemoInBrowser does what a newcomer does: opens the page, waits for a wave, types /nodes,
+// causes a burst and sees one message grow, kills the bot and sees nothing doubled, and looks
+// at all of it on a phone, in the dark.
+func TestDemoInBrowser(t *testing.T) {
+	d := show(t, Config{Seed: 1})
+	tab := browser.Start(t)
+	tab.ColorScheme("light")
+	tab.Viewport(1440, 900)
+	tab.Open(d.url)
+	tab.See("#log", "Rollcall is watching demo")
+	tab.See("#log", "joined")
+	d.until("a wave with nodes", func() error {
+		if d.counter("joined").Value == "0" {
+			return fmt.Errorf("none yet")
+		}
+		return nil
+	})
+
+	tab.Fill(".composer textarea", "/nodes")
+	tab.Type(browser.Enter)
+	tab.See("#log", "Only visible to you")
+	tab.See("#log", "Last 24 hours")
+	picture(tab, "demo")
+
+	tab.Click(`[data-control="burst"]`)
+	var burst channel.Wave
+	d.until("the burst's message grows", func() error {
+		waves := channel.Waves(d.slack, slackemu.ChannelOps)
+		i := slices.IndexFunc(waves, func(w channel.Wave) bool { return w.Kind == "joined" && w.Nodes >= 60 })
+		if i < 0 {
+			return fmt.Errorf("%d waves", len(waves))
+		}
+		burst = waves[i]
+		return nil
+	})
+	message := fmt.Sprintf(`#log [data-ts="%s"]`, burst.TS)
+	tab.See(message, "(edited)")
+	first := nodesIn(t, tab.Text(message))
+	d.until("it grows on", func() error {
+		if n := nodesIn(t, tab.Text(message)); n <= first {
+			return fmt.Errorf("%d nodes, then %d", first, n)
+		}
+		return nil
+	})
+	tab.Click(`[data-control="kill"]`)
+	tab.See(`[data-counter="kills"]`, "1")
+	tab.See(`[data-counter="bot"]`, "connected to Slack")
+	d.until("the burst is told", func() error {
+		if n := nodesIn(t, tab.Text(message)); n < 150 {
+			return fmt.Errorf("the message has %d nodes", n)
+		}
+		return nil
+	})
+	d.press("pause", "on")
+	d.settled()
+	tab.See(`[data-counter="twice"]`, "nothing is told twice")
+	tab.See(`[data-counter="untold"]`, "nothing is lost")
+	keys := map[string]int{}
+	for _, w := range channel.Waves(d.slack, slackemu.ChannelOps) {
+		if keys[w.Key]++; keys[w.Key] > 1 {
+			t.Errorf("wave %s is in the channel %d times", w.Key, keys[w.Key])
+		}
+	}
+
+	tab.ColorScheme("dark")
+	tab.Viewport(390, 844)
+	tab.See("#log", "joined")
+	picture(tab, "demo-phone")
+}
+
+// nodesIn is the number in a message's headline: "demo: 87 nodes joined, 12 ready".
+func nodesIn(t *testing.T, text string) int {
+	t.Helper()
+	_, rest, _ := strings.Cut(text, "demo: ")
+	number, _, _ := strings.Cut(rest, " ")
+	n, err := strconv.Atoi(number)
+	if err != nil {
+		t.Fatalf("no number of nodes in %q", text)
+	}
+	return n
+}

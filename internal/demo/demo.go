@@ -1,0 +1,294 @@
+package demo
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"rollcall/internal/clustersim"
+	"rollcall/internal/slackemu"
+	"rollcall/internal/slackemu/page"
+)
+
+// Config says what to show and where. The zero value is what `make demo` runs.
+type Config struct {
+	// Addr is where the page is served, such as 127.0.0.1:8080; empty: that, or a free port if
+	// it is taken.
+	Addr string
+	// RealCluster watches the cluster that the environment names, as the bot itself would,
+	// instead of the simulated one.
+	RealCluster bool
+	// Environ is the environment: the bot gets it, but for Slack's variables.
+	Environ []string
+	// Bot is the command that runs the bot with an environment; empty: this executable with
+	// the argument "bot".
+	Bot []string
+	// Seed and DayLength of the simulated cluster; zero: the clock's, and five minutes.
+	Seed      uint64
+	DayLength time.Duration
+	// Night, Day and Burst are its numbers of nodes; zero: the simulation's defaults.
+	Night, Day, Burst int
+	// Started is called once the page can be opened.
+	Started func(url string, s *slackemu.Server)
+}
+
+// defaultAddr is where people look for a local page.
+const defaultAddr = "127.0.0.1:8080"
+
+// Run shows the demo until ctx ends, and returns nil then. It writes one line to out that says
+// where the page is.
+func Run(ctx context.Context, c Config, out io.Writer) error {
+	env := environment(c.Environ)
+	ln, err := listen(cmp.Or(c.Addr, env["DEMO_ADDR"]))
+	if err != nil {
+		return err
+	}
+	defer ln.Close()
+	dir, err := os.MkdirTemp("", "rollcall-demo-")
+	if err != nil {
+		return fmt.Errorf("making a folder for the demo: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	d, err := newDemo(c, env, dir, ln.Addr())
+	if err != nil {
+		return err
+	}
+	defer d.slack.Close()
+	defer d.log.Close()
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	// The bot and the simulation end first, and what they talk to after them.
+	parts, partsCtx := errgroup.WithContext(ctx)
+	serving, stopServing := context.WithCancel(context.Background())
+	defer stopServing()
+	server := &http.Server{Handler: d, ReadHeaderTimeout: 5 * time.Second, BaseContext: func(net.Listener) context.Context { return serving },
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
+	served := make(chan error, 1)
+	go func() {
+		err := server.Serve(ln)
+		if !errors.Is(err, http.ErrServerClosed) {
+			cancel(fmt.Errorf("serving the page: %w", err))
+		}
+		served <- err
+	}()
+	if d.sim != nil {
+		parts.Go(func() error { return d.sim.Run(partsCtx) })
+		parts.Go(func() error { return d.follow(partsCtx) })
+	}
+	parts.Go(func() error { return d.tally.run(partsCtx) })
+	parts.Go(func() error { return d.faults.run(partsCtx) })
+	parts.Go(func() error { return d.bot.run(partsCtx) })
+	url := "http://" + display(ln.Addr())
+	fmt.Fprintf(out, "Rollcall's demo is at %s (Ctrl-C ends it)\n", url)
+	if c.Started != nil {
+		c.Started(url, d.slack)
+	}
+	err = parts.Wait()
+	stopServing()
+	server.Close()
+	<-served
+	if err == nil {
+		if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+			err = cause
+		}
+	}
+	return err
+}
+
+// listen opens the page's address: the one that is asked for, or the usual one, or any.
+func listen(addr string) (net.Listener, error) {
+	if addr != "" {
+		ln, err := net.Listen("tcp", addr)
+		if err != nil {
+			return nil, fmt.Errorf("serving the page: %w; set DEMO_ADDR to a free address, for example 127.0.0.1:8081", err)
+		}
+		return ln, nil
+	}
+	ln, err := net.Listen("tcp", defaultAddr)
+	if err != nil {
+		ln, err = net.Listen("tcp", "127.0.0.1:0")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("serving the page: %w", err)
+	}
+	return ln, nil
+}
+
+// display is an address that a browser on this machine can open.
+func display(a net.Addr) string {
+	host, port, err := net.SplitHostPort(a.String())
+	if ip := net.ParseIP(host); err == nil && (ip == nil || ip.IsUnspecified()) {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return a.String()
+}
+
+func environment(environ []string) map[string]string {
+	env := map[string]string{}
+	for _, kv := range environ {
+		k, v, _ := strings.Cut(kv, "=")
+		env[k] = v
+	}
+	return env
+}
+
+// demo is everything that runs.
+type demo struct {
+	slack  *slackemu.Server
+	sim    *clustersim.Cluster // nil for a real cluster
+	bot    *bot
+	tally  *tally
+	faults *faults
+	page   *page.Page
+	log    *os.File
+	notify *notifier
+	late   late
+}
+
+// The demo's day is short, so the bot is told to wait less: these are the variables and options
+// for which a real day has time.
+var hasty = map[string]string{"ALERT_WAVE_GAP": "8s", "ALERT_WAVE_MAX": "1m"}
+
+const (
+	hastyReadyDeadline = 25 * time.Second
+	hastyCatchUpAfter  = 20 * time.Second
+)
+
+func newDemo(c Config, env map[string]string, dir string, addr net.Addr) (*demo, error) {
+	base := "http://" + display(addr)
+	d := &demo{slack: slackemu.New(workspace(base)), notify: &notifier{subs: map[chan struct{}]bool{}}}
+	own := map[string]string{
+		"SLACK_BOT_TOKEN": slackemu.DefaultBotToken, "SLACK_APP_TOKEN": slackemu.DefaultAppToken, "SLACK_CHANNEL": slackemu.ChannelOps,
+		"SLACK_API_URL": d.slack.APIURL(), "HTTP_ADDR": "127.0.0.1:0",
+		// They name channels and people of a real workspace.
+		"DIGEST_CHANNEL": "", "SLACK_ALLOWED_USERS": "", "SLACK_ALLOWED_CHANNELS": "",
+	}
+	if env["DATABASE_URL"] == "" {
+		own["DATABASE_URL"] = "sqlite:" + filepath.Join(dir, "rollcall.db")
+	}
+	args := []string{"bot"}
+	if !c.RealCluster {
+		d.sim = clustersim.New(clustersim.Config{Name: "demo", Token: simToken, Seed: cmp.Or(c.Seed, uint64(time.Now().UnixNano())),
+			DayLength: c.DayLength, Night: c.Night, Day: c.Day, Burst: c.Burst})
+		own["KUBECONFIG"] = filepath.Join(dir, "kubeconfig")
+		own["KUBE_CONTEXT"] = ""
+		if err := os.WriteFile(own["KUBECONFIG"], d.sim.Kubeconfig(base+clusterPath), 0o600); err != nil {
+			return nil, err
+		}
+		for k, v := range hasty {
+			if env[k] == "" {
+				own[k] = v
+			}
+		}
+		args = append(args, "--ready-deadline="+hastyReadyDeadline.String(), "--catch-up-after="+hastyCatchUpAfter.String())
+	}
+	command := c.Bot
+	if len(command) == 0 {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, fmt.Errorf("finding this program's file: %w", err)
+		}
+		command = []string{self}
+	}
+	log, err := os.Create(filepath.Join(dir, "bot.log"))
+	if err != nil {
+		return nil, err
+	}
+	d.log = log
+	d.bot = &bot{executable: command[0], args: append(command[1:], args...), log: log, restart: restartAfter, changed: d.notify.all}
+	for k, v := range env {
+		if _, ours := own[k]; !ours {
+			d.bot.environ = append(d.bot.environ, k+"="+v)
+		}
+	}
+	for k, v := range own {
+		if v != "" {
+			d.bot.environ = append(d.bot.environ, k+"="+v)
+		}
+	}
+	d.tally = newTally(d.slack, slackemu.ChannelOps, d.notify.all)
+	d.faults = newFaults(d)
+	panel := &page.Panel{State: d.panel, Changed: d.notify.subscribe, Do: d.do}
+	host, _, _ := net.SplitHostPort(addr.String())
+	d.page = page.New(page.Config{Slack: d.slack, Panel: panel, Commands: hints, Hosts: []string{host}})
+	return d, nil
+}
+
+// restartAfter is how long the bot is gone after a kill: long enough for a change to be missed.
+const restartAfter = 3 * time.Second
+
+// simToken is what the simulated API server wants.
+const simToken = "demo"
+
+// workspace is the emulator's workspace as the demo shows it.
+func workspace(base string) slackemu.Config {
+	people := []string{slackemu.DefaultBotUserID, slackemu.UserAda, slackemu.UserGrace}
+	return slackemu.Config{
+		TeamName: "Demo workspace", BotName: "Rollcall", BaseURL: base,
+		Channels: []slackemu.Channel{
+			{ID: slackemu.ChannelOps, Name: "cluster-nodes", Members: append(people, slackemu.UserEve), IsShared: true, Topic: "Rollcall tells here what the nodes do"},
+			{ID: slackemu.ChannelPrivate, Name: "platform-team", Members: people, IsPrivate: true, Topic: "Commands work here too"},
+			{ID: slackemu.ChannelOther, Name: "random", Members: people[1:], Topic: "Rollcall is not in this channel"},
+		},
+	}
+}
+
+// hints are what the composer says of the commands.
+var hints = []page.CommandHint{
+	{Command: "/nodes", Hint: "how many nodes there are, of which kinds, and what changed"},
+	{Command: "/events", Hint: "the latest scaling events"},
+}
+
+// clusterPath is where the simulated API server answers, beside the page.
+const clusterPath = "/cluster"
+
+// ServeHTTP answers the page, Slack and the simulated API server.
+func (d *demo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path := r.URL.Path
+	switch {
+	case d.sim != nil && strings.HasPrefix(path, clusterPath+"/"):
+		// client-go sends no token over plain HTTP, and there is nothing here to guard.
+		r.Header.Set("Authorization", "Bearer "+simToken)
+		http.StripPrefix(clusterPath, d.sim).ServeHTTP(w, r)
+	case slackPath(path):
+		d.slack.ServeHTTP(w, r)
+	default:
+		d.page.ServeHTTP(w, r)
+	}
+}
+
+// slackPath reports whether the emulator answers a path.
+func slackPath(path string) bool {
+	for _, p := range []string{"/api/", "/link/", "/upload/", "/commands/", "/files-pri/"} {
+		if strings.HasPrefix(path, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// follow hands the simulation's changes on to the panel.
+func (d *demo) follow(ctx context.Context) error {
+	changes, stop := d.sim.Changed()
+	defer stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changes:
+			d.notify.all()
+		}
+	}
+}

@@ -1,0 +1,160 @@
+package demo
+
+import (
+	"context"
+	"sync"
+
+	"rollcall/internal/channel"
+	"rollcall/internal/slackemu"
+)
+
+// tally counts what the channel tells, message by message, as a person would who keeps a list.
+type tally struct {
+	slack   *slackemu.Server
+	channel string
+	changed func()
+
+	mu       sync.Mutex
+	said     map[string]statement      // by the message's ts
+	names    map[string]map[string]int // step → node → how often it is named
+	counts   map[string]int            // step → how many nodes, as the headlines say
+	baseline int                       // nodes that were there at the first start
+	based    bool                      // whether a message says so
+	edits    int                       // of all messages
+	messages int                       // of Rollcall's, replies included
+}
+
+// statement is what one message says.
+type statement struct {
+	names  []channel.Telling
+	counts map[string]int
+}
+
+func newTally(s *slackemu.Server, ch string, changed func()) *tally {
+	return &tally{slack: s, channel: ch, changed: changed, said: map[string]statement{}, names: map[string]map[string]int{}, counts: map[string]int{}}
+}
+
+// run follows the channel until ctx ends.
+func (t *tally) run(ctx context.Context) error {
+	sub := t.slack.Subscribe()
+	defer sub.Close()
+	for {
+		changes, err := sub.Next(ctx)
+		if err != nil {
+			return nil // the end of ctx or of the workspace
+		}
+		any := false
+		for _, c := range changes {
+			switch {
+			case c.Channel != t.channel:
+			case c.Kind == slackemu.ChangePosted, c.Kind == slackemu.ChangeUpdated, c.Kind == slackemu.ChangeDeleted:
+				t.read(c)
+				any = true
+			}
+		}
+		if any {
+			t.changed()
+		}
+	}
+}
+
+// read looks at one message again.
+func (t *tally) read(c slackemu.Change) {
+	m, ok := t.slack.Message(c.Channel, c.TS)
+	ours := ok && m.BotID != ""
+	var now statement
+	if ours && !m.Deleted {
+		now = t.statement(m)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if ours {
+		switch c.Kind {
+		case slackemu.ChangePosted:
+			t.messages++
+		case slackemu.ChangeUpdated:
+			t.edits++
+		}
+		if kind, n, ok := channel.About(m); ok && kind == "baseline" {
+			t.baseline, t.based = n, true
+		}
+	}
+	t.add(t.said[c.TS], -1)
+	t.add(now, 1)
+	t.said[c.TS] = now
+}
+
+// statement reads a message. While a wave goes on its headline counts its nodes and its thread
+// names them later, so a headline's number counts where it is of one step; names tell whether
+// anything is told twice.
+func (t *tally) statement(m slackemu.Message) statement {
+	about := m
+	var parent *slackemu.Message
+	if m.ThreadTS != "" && m.ThreadTS != m.TS {
+		p, ok := t.slack.Message(m.Channel, m.ThreadTS)
+		if !ok {
+			return statement{}
+		}
+		about, parent = p, &p
+	}
+	s := statement{names: channel.Of(m, parent), counts: map[string]int{}}
+	kind, nodes, _ := channel.About(about)
+	switch {
+	case kind != "joined" && kind != "removed":
+		for _, n := range s.names {
+			s.counts[n.Step]++
+		}
+	case parent == nil:
+		s.counts[kind] = nodes
+	}
+	return s
+}
+
+// add adds what a message says, or takes it away. Callers hold mu.
+func (t *tally) add(s statement, sign int) {
+	for step, n := range s.counts {
+		t.counts[step] += sign * n
+	}
+	for _, n := range s.names {
+		if t.names[n.Step] == nil {
+			t.names[n.Step] = map[string]int{}
+		}
+		if t.names[n.Step][n.Node] += sign; t.names[n.Step][n.Node] == 0 {
+			delete(t.names[n.Step], n.Node)
+		}
+	}
+}
+
+// told is what the channel says in all.
+type told struct {
+	Based           bool // whether the channel has a first start in it
+	Baseline        int
+	Joined, Removed int
+	Alive           int
+	Twice           int // tellings of a joining or leaving beyond what the cluster knows of that name
+	Messages, Edits int
+}
+
+// sum counts. lives tells how many nodes of a name there have been, nil if nobody knows.
+func (t *tally) sum(lives map[string]int) told {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := told{Based: t.based, Baseline: t.baseline, Joined: t.counts["joined"], Removed: t.counts["removed"], Messages: t.messages, Edits: t.edits}
+	s.Alive = s.Baseline + s.Joined - s.Removed
+	if !t.based {
+		// Of a ledger that is older than the channel, nodes leave that the channel never had.
+		for node, n := range t.names["removed"] {
+			if t.names["joined"][node] == 0 {
+				s.Alive += n
+			}
+		}
+	}
+	for _, step := range []string{"joined", "removed"} {
+		for node, n := range t.names[step] {
+			if have, ok := lives[node]; ok {
+				s.Twice += max(0, n-have)
+			}
+		}
+	}
+	return s
+}
