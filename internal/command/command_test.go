@@ -220,6 +220,7 @@ var right = []struct{ text, want string }{
 	{"/events - x", "/events '-' x"},
 	{"/events --since 2026-11-23 '09:00'", "="},
 	{"/events --scaling 'no'", "="},
+	{"/events ago --since 2h", "/events --since 2h 'ago'"},
 	{"/events --for node 'web'", "/events --for node/* web"},
 	{"/events --reason A ',B'", "="},
 	{"/events <@U123|ada> <@U9> <#C1|ops> <#C1|> <!subteam^S1|@team> <!here> <!channel|channel>", "/events '@ada' '@U9' '#ops' '#C1' '@team' '@here' '@channel'"},
@@ -477,10 +478,11 @@ func TestNearest(t *testing.T) {
 	for whole, want := range map[string]string{
 		"/nodes lst": "/nodes list", "/nodes hlep": "/nodes help", "/nodes spot": "/nodes --spot", "/nodes notready": "/nodes --not-ready", "/nodes on-demand": "/nodes --on-demand",
 		"/nodes zones": "/nodes --by zone", "/nodes by-zone": "/nodes --by zone", "/nodes m5.large": "/nodes --type m5.large", "/nodes eu-west-1a": "/nodes --zone eu-west-1a",
-		"/nodes us-central1-a": "/nodes --zone us-central1-a", "/nodes arm64": "/nodes --arch arm64", "/nodes all": "/nodes list", "/nodes summary": "/nodes",
+		"/nodes us-central1-a": "/nodes --zone us-central1-a", "/nodes arm64": "/nodes --arch arm64", "/nodes list spot": "/nodes list --spot", "/nodes list eu-west-1b --zone eu-west-1a": "/nodes list --zone eu-west-1a --zone eu-west-1b",
+		"/nodes list web": "", "/nodes all": "/nodes list", "/nodes summary": "/nodes",
 		"/nodes ip-10-0-0-1.ec2.internal": "", "/nodes web": "", "/nodes gke-prod-pool-1a2b": "", "/nodes": "", "/nodes list": "",
 		"/nodes --by zoen --spot": "/nodes --spot --by zone", "/nodes --by team": "", "/nodes --by zone": "",
-		"/events warnings": "/events --types Warning", "/events scaling -n a": "/events -n a --scaling", "/events pods/x": "/events --for pod/x", "/events list": "/events",
+		"/events warnings": "/events --types Warning", "/events scaling -n a": "/events -n a --scaling", "/events pods/x": "/events --for pod/x", "/events node/x -n a": "/events --for node/x", "/events list": "/events",
 		"/events hlep": "/events help", "/events --for Podd/x": "/events --for pod/x", "/events --for Widget/x": "", "/events OOMKilled": "", "/events a b": "", "/events": "",
 	} {
 		command, text, _ := strings.Cut(whole, " ")
@@ -610,6 +612,8 @@ var wrongTexts = strings.Split(strings.TrimSpace(`
 /nodes -l 'a=b)'
 /nodes -l 'a IN (b)'
 /nodes web db
+/nodes not ready
+/nodes --not ready
 /nodes show web
 /nodes lst --spot
 /nodes lst web
@@ -676,6 +680,7 @@ var wrongTexts = strings.Split(strings.TrimSpace(`
 /events --since 1h --until 1h
 /events --since 2027-01-01
 /events --since 2 hours
+/events --since 2h ago
 /events --scaling no
 /events --before x
 /events --before 1.a --after 2.b

@@ -193,6 +193,9 @@ func (e Events) Nearest() string {
 	if _, known := knownKind(e.For.Kind); e.For.Kind != "" && !known {
 		if k, ok := knownKind(nearest.Word(e.For.Kind, kindNames()...)); ok {
 			e.For.Kind = k.kind
+			if k.clustered {
+				e.Namespaces = nil
+			}
 			return "/events " + e.String()
 		}
 	}
@@ -218,6 +221,9 @@ func (e Events) Nearest() string {
 	}
 	if o, err := ParseObject(word); err == nil && e.For.IsZero() {
 		e.For = o
+		if k, _ := knownKind(o.Kind); k.clustered {
+			e.Namespaces = nil
+		}
 		return "/events " + e.String()
 	}
 	if len(word) > 2 && nearVerb(word) == "help" {

@@ -104,7 +104,7 @@ func toggle[T any](f Flag, get func(T) bool, set func(*T, bool)) option[T] {
 	return option[T]{
 		Flag: f,
 		apart: func(_, next string) (string, string) {
-			if !yesNo(next) {
+			if !yesNo(next) || next == "ago" {
 				return "", ""
 			}
 			return f.form(), f.form() + " takes no value; leave " + shown(next) + " out"
@@ -164,6 +164,9 @@ func timeApart(value, next string) (string, string) {
 				return near, "a blank stands between " + shown(value) + " and its unit " + shown(undot(next))
 			}
 		}
+	}
+	if strings.EqualFold(undot(next), "ago") {
+		return value, shown("ago") + " is not needed"
 	}
 	if isoDate.MatchString(value) {
 		if near := looseTime(value+" "+next, time.Time{}); near != "" && clock.MatchString(next) {
@@ -431,6 +434,9 @@ func (g *grammar[T]) unknown(in *input, w word, name string, rest []word) *Mista
 		value = rest[0].text
 	}
 	bare := strings.ToLower(undot(name))
+	if f := g.find(bare + "-" + value); f != nil && f.Value == "" { // --not ready
+		return in.mistake(w.at, rest0(rest, w).end, shown(dashes+name+" "+value)+" is one word", f.form(), "")
+	}
 	if why, near := g.foreign(bare, dashes+name, value); why != "" {
 		if value != "" && strings.Contains(near, " ") && strings.HasSuffix(near, value) && near[0] != '/' {
 			end = max(w.end, rest0(rest, w).end) // near stands for flag and value
@@ -515,8 +521,6 @@ func (g *grammar[T]) place(in *input, f *option[T], w, value word, m *Mistake) *
 	}
 	out := wrong(in.text, at, end, m.Problem, "", "")
 	switch {
-	case strings.HasPrefix(m.Nearest, "/"):
-		out.Nearest = m.Nearest
 	case m.Nearest != "":
 		right := m.Nearest
 		if !m.raw {

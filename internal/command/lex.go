@@ -317,10 +317,11 @@ func quoteText(s string, verb func(string) bool) string {
 	return s
 }
 
-// yesNo reports whether a word is one that people write after a flag that takes no value.
+// yesNo reports whether a word is one that people write after a flag that takes no value, or the
+// one that they write after a span of time.
 func yesNo(s string) bool {
 	switch strings.ToLower(s) {
-	case "true", "false", "yes", "no", "on", "off":
+	case "true", "false", "yes", "no", "on", "off", "ago":
 		return true
 	}
 	return false

@@ -87,7 +87,7 @@ func (m *Mistake) mend(right func(wholeCommand string) (string, bool)) {
 	if m.replace != "" {
 		try = m.Command + " " + escape(m.Text[:m.cut]+m.replace+m.Text[m.cutEnd:])
 	}
-	if !strings.HasPrefix(try, "/") {
+	if !strings.HasPrefix(try, "/nodes") && !strings.HasPrefix(try, "/events") {
 		return
 	}
 	if fixed, ok := right(try); ok {

@@ -200,6 +200,9 @@ func (n *Nodes) tooMany(in *input, words []word) *Mistake {
 	tail := strings.Join(rest, " ")
 	flags := strings.Join(nodeGrammar.print(*n), " ")
 	near := "list " + quoteText(words[0].text, nodesVerb) + " " + tail
+	if f := nodeGrammar.find(words[0].text + "-" + words[1].text); f != nil && f.Value == "" && len(words) == 2 {
+		near = "--" + f.Name // not ready
+	}
 	switch nearVerb(words[0].text) {
 	case "list":
 		near = "list " + tail
@@ -320,6 +323,18 @@ func (n Nodes) Validate(now time.Time) error {
 // Nearest is the whole command that was perhaps meant, for the answer that there is no such node
 // or label; "" if none suggests itself.
 func (n Nodes) Nearest() string {
+	if n.View == List && len(n.Names) == 1 && n.By == "" {
+		near := Nodes{View: One, Name: n.Names[0]}.Nearest()
+		if flag, ok := strings.CutPrefix(near, "/nodes --"); ok {
+			n.Names = nil
+			near = n.String() + " --" + flag
+			// Only what goes together; what a fixed time has to do with now does not matter here.
+			if _, m := parseNodes(near, n.Since.At); m == nil {
+				return "/nodes " + near
+			}
+		}
+		return ""
+	}
 	if n.View != One {
 		if n.By == "" || slices.Contains(dimensions, string(n.By)) {
 			return ""
