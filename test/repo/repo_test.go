@@ -120,7 +120,7 @@ var only = []struct {
 	in   []string // folders, also those below
 	why  string
 }{
-	{"k8s.io/apimachinery/pkg/labels", []string{"internal/config", "internal/k8s", "internal/app", "internal/clustersim", "test"}, "it parses ALERT_NODE_SELECTOR"},
+	{"k8s.io/apimachinery/pkg/labels", []string{"internal/config", "internal/command", "internal/k8s", "internal/app", "internal/clustersim", "test"}, "it parses ALERT_NODE_SELECTOR and -l"},
 	{"k8s.io", []string{"internal/k8s", "internal/app", "internal/clustersim", "test"}, "client-go types end in internal/k8s"},
 	{"github.com/slack-go/slack", []string{"internal/slackapp", "internal/slackemu", "internal/app", "test"}, "slack-go types end in internal/slackapp"},
 	{"modernc.org/sqlite", []string{"internal/ledger"}, "SQL ends in internal/ledger"},
@@ -142,6 +142,7 @@ var pure = map[string][]string{
 	"internal/alert":           {"rollcall/internal/fleet"},
 	"internal/alert/alerttest": {"rollcall/internal/fleet"},
 	"internal/pricing":         {"rollcall/internal/fleet"},
+	"internal/command":         {"rollcall/internal/fleet", "rollcall/internal/nearest", "k8s.io/apimachinery/pkg/labels"},
 }
 
 // apart lists which packages of our own a package may import outside of tests.
