@@ -11,8 +11,10 @@ import (
 // their statements compiled: readers any that they have used, the writer those below, which are
 // compiled when the ledger is opened because its only connection is busy later.
 
-// hot are the writer's statements between a change in the cluster and its message in Slack.
-var hot = []string{upsertNodeSQL, insertChangeSQL, markSQL, insertWaveSQL, keyWaveSQL, insertMessageSQL, assignSQL, extendWaveSQL, acceptMessageSQL, tellChangesSQL}
+// hot are the writer's statements between a change in the cluster and its message in Slack, and
+// those of events, which are the most.
+var hot = []string{upsertNodeSQL, insertChangeSQL, markSQL, insertWaveSQL, keyWaveSQL, insertMessageSQL, assignSQL, extendWaveSQL, acceptMessageSQL, tellChangesSQL,
+	findLabelsSQL, insertLabelsSQL, insertEventSQL, oldEventSQL, mergeEventSQL, addTotalsSQL, eventsVersionSQL}
 
 // tx is a write transaction.
 type tx struct {
