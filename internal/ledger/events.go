@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -54,12 +55,16 @@ type hit struct {
 // eventSearch is one call of Events.
 type eventSearch struct {
 	l        *Ledger
+	conn     *sql.Conn
+	stmts    map[string]*sql.Stmt // of conn: what a filter needs is compiled once for all steps
 	f        fleet.EventFilter
+	uids     map[string]bool // of f
+	names    map[string]bool // of f
 	newer    bool
 	limit    int // how many hits end the search
 	bound    string
 	bounds   []any // the last moment wanted
-	residual query // what the sources do not say, on events e
+	residual query // what the sources do not say, on events e; + keeps it from choosing an index
 	sources  []*eventSource
 	hits     []hit
 	searched int
@@ -79,7 +84,7 @@ func (l *Ledger) Events(ctx context.Context, cluster string, f fleet.EventFilter
 		}
 	}()
 	limit = max(1, limit)
-	s := &eventSearch{l: l, f: f, newer: at.Newer, limit: limit + 1}
+	s := &eventSearch{l: l, stmts: map[string]*sql.Stmt{}, f: f, uids: set(f.UIDs), names: set(f.Names), newer: at.Newer, limit: limit + 1}
 	start := moment{math.MaxInt64, math.MaxInt64}
 	if !at.IsZero() {
 		start = moment{at.Time.UnixMilli(), at.ID}
@@ -105,11 +110,42 @@ func (l *Ledger) Events(ctx context.Context, cluster string, f fleet.EventFilter
 	if err := s.choose(ctx, cluster, start); err != nil {
 		return p, err
 	}
+	if s.conn, err = l.r.Conn(ctx); err != nil {
+		return p, err
+	}
 	horizon, err := s.run(ctx)
-	if err != nil {
+	if err := errors.Join(err, s.close()); err != nil {
 		return p, err
 	}
 	return s.page(at, horizon, limit), nil
+}
+
+func set(list []string) map[string]bool {
+	m := make(map[string]bool, len(list))
+	for _, v := range list {
+		m[v] = true
+	}
+	return m
+}
+
+func (s *eventSearch) stmt(ctx context.Context, query string, args []any) (*sql.Stmt, error) {
+	s.l.r.observed(query, args)
+	if st, ok := s.stmts[query]; ok {
+		return st, nil
+	}
+	st, err := s.conn.PrepareContext(ctx, query)
+	if err == nil {
+		s.stmts[query] = st
+	}
+	return st, err
+}
+
+func (s *eventSearch) close() error {
+	var errs []error
+	for _, st := range s.stmts {
+		errs = append(errs, st.Close())
+	}
+	return errors.Join(append(errs, s.conn.Close())...)
 }
 
 // choose finds the sources that a filter needs, the most selective ones, and what is left to
@@ -167,7 +203,7 @@ func (s *eventSearch) choose(ctx context.Context, cluster string, start moment) 
 	if !literal && f.Name != "" {
 		s.residual.globs(`lower(e.name)`, []string{f.Name})
 	} else if literal && (len(f.UIDs) > 0 || len(f.Names) > 0) {
-		s.residual.add(` AND e.name IN (?, ?)`, f.Name, strings.ToLower(f.Name))
+		s.residual.add(` AND +e.name IN (?, ?)`, f.Name, strings.ToLower(f.Name))
 	}
 	if f.Kind != "" {
 		s.residual.add(` AND e.kind = ?`, f.Kind)
@@ -177,7 +213,7 @@ func (s *eventSearch) choose(ctx context.Context, cluster string, start moment) 
 		s.residual.globs(`lower(e.reason)`, f.Reasons)
 	}
 	if f.Scaling && !strings.HasSuffix(s.sources[0].where, `e.scaling = ?`) {
-		s.residual.add(` AND e.scaling = 1`)
+		s.residual.add(` AND +e.scaling = 1`)
 	}
 	if err := s.residual.in(`e.type`, f.Types); err != nil {
 		return err
@@ -287,6 +323,7 @@ func (s *eventSearch) advance(ctx context.Context, src *eventSource) error {
 	args := append(slices.Clone(src.args), src.at.at, src.at.at, src.at.id)
 	args = append(args, s.bounds...)
 
+	var bounded []any
 	end := moment{}
 	last := true // this step reaches the source's end
 	plain := s.residual.Len() == 0
@@ -295,8 +332,12 @@ func (s *eventSearch) advance(ctx context.Context, src *eventSource) error {
 		if src.step == 0 {
 			src.step = 256
 		}
-		err := s.l.r.QueryRowContext(ctx, `SELECT e.last_at, e.id FROM events e WHERE `+where+` ORDER BY `+order+` LIMIT 1 OFFSET ?`,
-			append(args[:len(args):len(args)], src.step-1)...).Scan(&end.at, &end.id)
+		args := append(args[:len(args):len(args)], src.step-1)
+		st, err := s.stmt(ctx, `SELECT e.last_at, e.id FROM events e WHERE `+where+` ORDER BY `+order+` LIMIT 1 OFFSET ?`, args)
+		if err != nil {
+			return err
+		}
+		err = st.QueryRowContext(ctx, args...).Scan(&end.at, &end.id)
 		switch {
 		case err == nil:
 			last = false
@@ -305,20 +346,20 @@ func (s *eventSearch) advance(ctx context.Context, src *eventSource) error {
 			} else {
 				where += ` AND e.last_at >= ? AND (e.last_at > ? OR e.id >= ?)`
 			}
-			args = append(args, end.at, end.at, end.id)
+			bounded = []any{end.at, end.at, end.id}
 		case err != sql.ErrNoRows:
 			return err
 		}
 		s.searched += src.step
 		src.step = min(src.step*4, maxSearched/4)
 	}
-	// Only statements that do not depend on what a person typed are kept compiled.
-	query := s.l.r.QueryContext
-	if !plain {
-		query = s.l.r.DB.QueryContext
+	args = append(append(append(args, bounded...), s.residual.args...), s.limit)
+	st, err := s.stmt(ctx, `SELECT e.id, e.uid, e.kind, e.namespace, e.name, e.regarding_uid, e.reason, e.type, e.note, e.controller, e.count, e.first_at, e.last_at
+		FROM events e WHERE `+where+s.residual.String()+` ORDER BY `+order+` LIMIT ?`, args)
+	if err != nil {
+		return err
 	}
-	rows, err := query(ctx, `SELECT e.id, e.uid, e.kind, e.namespace, e.name, e.regarding_uid, e.reason, e.type, e.note, e.controller, e.count, e.first_at, e.last_at
-		FROM events e WHERE `+where+s.residual.String()+` ORDER BY `+order+` LIMIT ?`, append(append(args, s.residual.args...), s.limit)...)
+	rows, err := st.QueryContext(ctx, args...)
 	if err != nil {
 		return err
 	}
@@ -355,7 +396,7 @@ func (s *eventSearch) advance(ctx context.Context, src *eventSource) error {
 // matches decides what SQL cannot.
 func (s *eventSearch) matches(e *fleet.Event) bool {
 	f := &s.f
-	if len(f.UIDs)+len(f.Names) > 0 && !slices.Contains(f.UIDs, e.Regarding.UID) && !slices.Contains(f.Names, e.Regarding.Name) {
+	if len(f.UIDs)+len(f.Names) > 0 && !s.uids[e.Regarding.UID] && !s.names[e.Regarding.Name] {
 		return false
 	}
 	for _, word := range f.Text {
@@ -421,12 +462,12 @@ func (s *eventSearch) page(at fleet.EventCursor, horizon *moment, limit int) fle
 // cluster has too many to look at all.
 func (l *Ledger) reasons(ctx context.Context, cluster string, patterns []string) (reasons []string, few bool, err error) {
 	var q query
-	q.add(`WITH RECURSIVE r (reason) AS (SELECT min(reason) FROM events WHERE cluster = ?
-		UNION ALL SELECT (SELECT min(e.reason) FROM events e WHERE e.cluster = ? AND e.reason > r.reason) FROM r WHERE r.reason IS NOT NULL LIMIT ?)
-		SELECT r.reason, CASE WHEN 1 = 1`, cluster, cluster, maxReasons)
-	q.globs(`lower(r.reason)`, patterns)
-	q.add(` THEN 1 ELSE 0 END FROM r WHERE r.reason IS NOT NULL`)
-	rows, err := l.r.DB.QueryContext(ctx, q.String(), q.args...)
+	q.add(`WITH RECURSIVE known (reason) AS (SELECT min(reason) FROM events WHERE cluster = ?
+		UNION ALL SELECT (SELECT min(e.reason) FROM events e WHERE e.cluster = ? AND e.reason > known.reason) FROM known WHERE known.reason IS NOT NULL LIMIT ?)
+		SELECT known.reason, CASE WHEN 1 = 1`, cluster, cluster, maxReasons)
+	q.globs(`lower(known.reason)`, patterns)
+	q.add(` THEN 1 ELSE 0 END FROM known WHERE known.reason IS NOT NULL`)
+	rows, err := l.r.once(ctx, q.String(), q.args...)
 	if err != nil {
 		return nil, false, err
 	}

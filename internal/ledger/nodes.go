@@ -153,7 +153,7 @@ func (l *Ledger) scope(ctx context.Context, cluster string, f fleet.NodeFilter) 
 // matchingSets returns the label sets of the nodes in reach that meet the requirements, and
 // whether all of them do.
 func (l *Ledger) matchingSets(ctx context.Context, reach string, args []any, rs []fleet.LabelRequirement) (sets []int64, all bool, err error) {
-	rows, err := l.r.DB.QueryContext(ctx, `SELECT id, labels FROM label_sets WHERE id IN (SELECT n.label_set FROM nodes n WHERE `+reach+`)`, args...)
+	rows, err := l.r.once(ctx, `SELECT id, labels FROM label_sets WHERE id IN (SELECT n.label_set FROM nodes n WHERE `+reach+`)`, args...)
 	if err != nil {
 		return nil, false, err
 	}
@@ -254,7 +254,7 @@ func (l *Ledger) ListNodes(ctx context.Context, cluster string, f fleet.NodeFilt
 	if s.none {
 		return p, nil
 	}
-	if err := l.r.DB.QueryRowContext(ctx, `SELECT count(*) FROM nodes n WHERE `+s.where, s.args...).Scan(&p.Total); err != nil {
+	if err := l.r.onceRow(ctx, `SELECT count(*) FROM nodes n WHERE `+s.where, s.args...).Scan(&p.Total); err != nil {
 		return p, err
 	}
 	p.Nodes, err = l.nodeRecords(ctx, s, nodeOrder(f.Removed, sort), offset, limit)
@@ -274,7 +274,7 @@ func nodeOrder(removed bool, sort fleet.NodeSort) string {
 
 // nodeRecords reads whole nodes, after it has found out which from the index alone.
 func (l *Ledger) nodeRecords(ctx context.Context, s scope, order string, offset, limit int) ([]fleet.NodeRecord, error) {
-	rows, err := l.r.DB.QueryContext(ctx, `SELECT `+nodeColumns+` FROM (SELECT n.cluster, n.uid FROM nodes n WHERE `+s.where+` ORDER BY `+order+` LIMIT ? OFFSET ?) p
+	rows, err := l.r.once(ctx, `SELECT `+nodeColumns+` FROM (SELECT n.cluster, n.uid FROM nodes n WHERE `+s.where+` ORDER BY `+order+` LIMIT ? OFFSET ?) p
 		JOIN nodes n ON n.cluster = p.cluster AND n.uid = p.uid`+nodeSets+` ORDER BY `+order, append(s.args[:len(s.args):len(s.args)], max(0, limit), max(0, offset))...)
 	if err != nil {
 		return nil, err
@@ -300,7 +300,7 @@ func (l *Ledger) CountNodes(ctx context.Context, cluster string, f fleet.NodeFil
 	s, err := l.scope(ctx, cluster, f)
 	t.Capped = s.capped
 	if err == nil && !s.none {
-		err = l.r.DB.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(CASE WHEN n.status = 'True' THEN 1 ELSE 0 END), 0), coalesce(sum(n.cordoned), 0)
+		err = l.r.onceRow(ctx, `SELECT count(*), coalesce(sum(CASE WHEN n.status = 'True' THEN 1 ELSE 0 END), 0), coalesce(sum(n.cordoned), 0)
 			FROM nodes n WHERE `+s.where, s.args...).Scan(&t.Nodes, &t.Ready, &t.Cordoned)
 	}
 	if err != nil {
@@ -340,7 +340,7 @@ func (l *Ledger) GroupNodes(ctx context.Context, cluster string, f fleet.NodeFil
 	default:
 		column = `n.label_set`
 	}
-	rows, err := l.r.DB.QueryContext(ctx, `SELECT `+column+`, count(*), sum(CASE WHEN n.status = 'True' THEN 1 ELSE 0 END), sum(n.cordoned),
+	rows, err := l.r.once(ctx, `SELECT `+column+`, count(*), sum(CASE WHEN n.status = 'True' THEN 1 ELSE 0 END), sum(n.cordoned),
 		sum(CASE WHEN n.capacity_type = 'spot' THEN 1 ELSE 0 END) FROM nodes n WHERE `+s.where+` GROUP BY 1`, append(args, s.args...)...)
 	if err != nil {
 		return g, err

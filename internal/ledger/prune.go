@@ -73,15 +73,18 @@ func (l *Ledger) Prune(ctx context.Context, r Retention, now time.Time) (int64, 
 		if err != nil {
 			return total, err
 		}
-		for _, stmt := range []string{
-			`DELETE FROM changes WHERE id IN (SELECT c.id FROM changes c WHERE c.cluster = ? AND c.at < ? AND (c.tell = 0 OR c.told_at IS NOT NULL)
-				AND NOT EXISTS (SELECT 1 FROM waves w WHERE w.id = c.wave_id AND w.done_at IS NULL) LIMIT ?)`,
-			`DELETE FROM nodes WHERE (cluster, uid) IN (SELECT n.cluster, n.uid FROM nodes n WHERE n.cluster = ? AND n.removed_at < ?
-				AND NOT EXISTS (SELECT 1 FROM changes c WHERE c.cluster = n.cluster AND c.node_uid = n.uid) LIMIT ?)`,
-			`DELETE FROM mutes WHERE id IN (SELECT m.id FROM mutes m WHERE m.cluster = ? AND m.until_at < ? AND m.told_end = 1
-				AND NOT EXISTS (SELECT 1 FROM changes c WHERE c.cluster = m.cluster AND c.mute_id = m.id) LIMIT ?)`,
+		for _, p := range []struct {
+			stmt string
+			args []any
+		}{
+			{`DELETE FROM changes WHERE id IN (SELECT c.id FROM changes c WHERE c.cluster = ? AND c.kind IN (SELECT value FROM json_each(?)) AND c.at < ?
+				AND (c.tell = 0 OR c.told_at IS NOT NULL) AND NOT EXISTS (SELECT 1 FROM waves w WHERE w.id = c.wave_id AND w.done_at IS NULL) LIMIT ?)`, []any{c.Cluster, changeKinds, old}},
+			{`DELETE FROM nodes WHERE (cluster, uid) IN (SELECT n.cluster, n.uid FROM nodes n WHERE n.cluster = ? AND n.removed_at < ?
+				AND NOT EXISTS (SELECT 1 FROM changes c WHERE c.cluster = n.cluster AND c.node_uid = n.uid) LIMIT ?)`, []any{c.Cluster, old}},
+			{`DELETE FROM mutes WHERE id IN (SELECT m.id FROM mutes m WHERE m.cluster = ? AND m.until_at < ? AND m.told_end = 1
+				AND NOT EXISTS (SELECT 1 FROM changes c WHERE c.cluster = m.cluster AND c.mute_id = m.id) LIMIT ?)`, []any{c.Cluster, old}},
 		} {
-			n, err := l.deleteStepwise(ctx, stmt, c.Cluster, old)
+			n, err := l.deleteStepwise(ctx, p.stmt, p.args...)
 			total += n
 			if err != nil {
 				return total, err

@@ -163,7 +163,7 @@ CREATE TABLE mutes (
 CREATE INDEX mutes_at ON mutes (cluster, until_at);
 ALTER TABLE changes ADD COLUMN mute_id INTEGER;           -- the mute that kept it quiet
 DROP INDEX changes_at;
-CREATE INDEX changes_when ON changes (cluster, at, kind);
+CREATE INDEX changes_when ON changes (cluster, kind, at);
 CREATE INDEX changes_muted ON changes (cluster, at, kind, mute_id) WHERE mute_id IS NOT NULL;
 -- Events in the order in which they came, so that those of one hour lie together, and with
 -- short keys in their indices.
@@ -215,13 +215,20 @@ var moves = map[int]func(context.Context, *Ledger) error{2: moveRows}
 
 // moveRows fills the tables of migration 2 from those of migration 1.
 func moveRows(ctx context.Context, l *Ledger) error {
+	// The inner pages of the old table, in which events are looked up one by one, want to stay in
+	// memory.
+	if _, err := l.w.ExecContext(ctx, `PRAGMA cache_size = -32768`); err != nil {
+		return err
+	}
+	defer l.w.ExecContext(ctx, `PRAGMA cache_size = -4000`)
 	// Indices of millions of events are sorted on disk. The ledger's own folder is the one
 	// that is certain to be writable and large enough.
 	if _, err := l.w.ExecContext(ctx, `PRAGMA temp_store_directory = '`+strings.ReplaceAll(filepath.Dir(l.path), "'", "''")+`'`); err != nil {
 		return err
 	}
+	var last nodeKey
 	for more := true; more; {
-		if err := l.tx(ctx, func(tx tx) (err error) { more, err = moveLabels(ctx, tx); return err }); err != nil {
+		if err := l.tx(ctx, func(tx tx) (err error) { last, more, err = moveLabels(ctx, tx, last); return err }); err != nil {
 			return fmt.Errorf("moving labels: %w", err)
 		}
 	}
@@ -236,24 +243,33 @@ func moveRows(ctx context.Context, l *Ledger) error {
 // moveStep is how many rows one transaction of a move holds.
 const moveStep = 10000
 
-// moveLabels gives nodes that have no label set theirs, and reports whether there are more.
-func moveLabels(ctx context.Context, tx tx) (more bool, err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT cluster, uid, detail FROM nodes WHERE label_set IS NULL LIMIT ?`, moveStep/10)
+// nodeKey is the key of a row of nodes.
+type nodeKey struct{ cluster, uid string }
+
+// moveLabels gives the next nodes after the last one their label sets, unless they have them,
+// and returns the last one it looked at and whether there may be more.
+func moveLabels(ctx context.Context, tx tx, last nodeKey) (next nodeKey, more bool, err error) {
+	rows, err := tx.QueryContext(ctx, `SELECT cluster, uid, detail FROM nodes WHERE (cluster, uid) > (?, ?) AND label_set IS NULL ORDER BY cluster, uid LIMIT ?`,
+		last.cluster, last.uid, moveStep/10)
 	if err != nil {
-		return false, err
+		return last, false, err
 	}
 	defer rows.Close()
-	type node struct{ cluster, uid, detail string }
+	type node struct {
+		nodeKey
+		detail string
+	}
 	var nodes []node
 	for rows.Next() {
 		var n node
 		if err := rows.Scan(&n.cluster, &n.uid, &n.detail); err != nil {
-			return false, err
+			return last, false, err
 		}
 		nodes = append(nodes, n)
+		next = n.nodeKey
 	}
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return false, err
+		return last, false, err
 	}
 	for _, n := range nodes {
 		var d struct {
@@ -261,21 +277,21 @@ func moveLabels(ctx context.Context, tx tx) (more bool, err error) {
 			Labels map[string]string `json:"labels"`
 		}
 		if err := json.Unmarshal([]byte(n.detail), &d); err != nil {
-			return false, fmt.Errorf("reading node %s: %w", n.uid, err)
+			return last, false, fmt.Errorf("reading node %s: %w", n.uid, err)
 		}
 		detail, err := json.Marshal(d.nodeDetail)
 		if err != nil {
-			return false, err
+			return last, false, err
 		}
 		set, own, err := storeLabels(ctx, tx, d.Labels)
 		if err != nil {
-			return false, err
+			return last, false, err
 		}
 		if _, err := tx.ExecContext(ctx, `UPDATE nodes SET detail = ?, label_set = ?, own_labels = ? WHERE cluster = ? AND uid = ?`, string(detail), set, own, n.cluster, n.uid); err != nil {
-			return false, err
+			return last, false, err
 		}
 	}
-	return len(nodes) > 0, nil
+	return next, len(nodes) > 0, nil
 }
 
 // moveEvents copies the next events in the order of events_1's index, in which the last one
