@@ -106,13 +106,14 @@ type Plan struct {
 	Add      map[int64][]int64 // changes for waves that exist, by wave ID
 	Extend   map[int64]bool    // waves whose LastAt moves, because a change of their own kind came
 	Silence  []int64           // changes that nobody is to be told, as ALERT_NODE_SELECTOR wants
+	Mute     map[int64]int64   // changes that a mute keeps quiet: change ID → mute ID
 	Baseline bool              // open the baseline wave
 	Merge    *Merge
 }
 
 // Empty reports whether the plan changes nothing.
 func (p Plan) Empty() bool {
-	return len(p.New) == 0 && len(p.Add) == 0 && len(p.Silence) == 0 && !p.Baseline && p.Merge == nil
+	return len(p.New) == 0 && len(p.Add) == 0 && len(p.Silence) == 0 && len(p.Mute) == 0 && !p.Baseline && p.Merge == nil
 }
 
 // NewWave is a wave to open.
@@ -130,12 +131,16 @@ type Merge struct {
 	From []int64
 }
 
-// Totals counts a cluster's live nodes.
+// Totals counts nodes: a cluster's live ones, or those that a filter selects.
 type Totals struct {
 	Nodes    int
 	Ready    int
 	Cordoned int
+	Capped   bool // of nodes that left only the last ones were counted; see NodePage
 }
+
+// NotReady is how many nodes are not ready.
+func (t Totals) NotReady() int { return t.Nodes - t.Ready }
 
 // Group is a set of nodes that are alike, and how many there are.
 type Group struct {

@@ -199,7 +199,7 @@ func (l *Ledger) open(ctx context.Context) error {
 	if err := l.prepareHot(ctx); err != nil {
 		return err
 	}
-	db, err := sql.Open("sqlite", dsn(l.path, "busy_timeout(5000)", "query_only(ON)", "cache_size(-1000)"))
+	db, err := sql.Open("sqlite", dsn(l.path, "busy_timeout(5000)", "query_only(ON)", "cache_size(-1000)", "temp_store(MEMORY)"))
 	if err != nil {
 		return err
 	}
@@ -232,7 +232,13 @@ func (l *Ledger) migrate(ctx context.Context) error {
 			return fmt.Errorf("it is damaged (%s); it was left untouched: restore a backup, or move it away to begin anew", check)
 		}
 	}
+	before := version
 	for version < len(migrations) {
+		if move := moves[version]; move != nil && tables > 0 {
+			if err := move(ctx, l); err != nil {
+				return fmt.Errorf("migrating to schema %d: %w; it goes on where it stopped at the next start", version+1, err)
+			}
+		}
 		err := l.tx(ctx, func(tx tx) error {
 			if _, err := tx.ExecContext(ctx, migrations[version]); err != nil {
 				return fmt.Errorf("migrating to schema %d: %w", version+1, err)
@@ -254,6 +260,12 @@ func (l *Ledger) migrate(ctx context.Context) error {
 			return err
 		}
 		version++
+	}
+	if before > 0 && before < version {
+		// A migration may have left a log as large as the database.
+		if _, err := l.w.ExecContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
+			return err
+		}
 	}
 	// A write that changes nothing proves that the file can be written, before it matters.
 	_, err := l.w.ExecContext(ctx, `UPDATE meta SET value = value WHERE name = 'instance'`)

@@ -11,15 +11,14 @@ import (
 	"rollcall/internal/fleet"
 )
 
-// nodeDetail is the part of a node that no query filters by in SQL.
+// nodeDetail is the part of a node that no query filters by.
 type nodeDetail struct {
-	ProviderID  string            `json:"provider_id,omitempty"`
-	Kubelet     string            `json:"kubelet,omitempty"`
-	Labels      map[string]string `json:"labels,omitempty"`
-	Taints      []fleet.Taint     `json:"taints,omitempty"`
-	Capacity    fleet.Resources   `json:"capacity"`
-	Allocatable fleet.Resources   `json:"allocatable"`
-	Message     string            `json:"ready_message,omitempty"`
+	ProviderID  string          `json:"provider_id,omitempty"`
+	Kubelet     string          `json:"kubelet,omitempty"`
+	Taints      []fleet.Taint   `json:"taints,omitempty"`
+	Capacity    fleet.Resources `json:"capacity"`
+	Allocatable fleet.Resources `json:"allocatable"`
+	Message     string          `json:"ready_message,omitempty"`
 }
 
 // ms is a time for the database: nil for the zero time, so that it becomes NULL.
@@ -77,46 +76,74 @@ func (l *Ledger) KnownNodes(ctx context.Context, cluster string) (map[string]fle
 }
 
 const nodeColumns = `n.cluster, n.uid, n.name, n.provider, n.instance_type, n.capacity_type, n.zone, n.region, n.pool, n.arch, n.os,
-	n.detail, n.status, n.ready_reason, n.ready_since, n.cordoned, n.created_at, n.removed_at`
+	n.status, n.ready_reason, n.ready_since, n.cordoned, n.created_at, n.ready_at, n.removed_at, n.removed_after, n.detail, n.own_labels, s.labels`
 
-// nodeRow receives nodeColumns.
+// nodeSets joins what nodeColumns needs to nodes n.
+const nodeSets = ` JOIN label_sets s ON s.id = n.label_set`
+
+// nodeRow receives nodeColumns, or lightColumns.
 type nodeRow struct {
-	n                       fleet.Node
-	detail                  string
-	since, created, removed sql.NullInt64
+	n                                     fleet.Node
+	detail, own, labels                   string
+	since, created, ready, removed, after sql.NullInt64
 }
 
-func (r *nodeRow) dest() []any {
+// lightColumns are nodeColumns without what takes long to read.
+const lightColumns = `n.cluster, n.uid, n.name, n.provider, n.instance_type, n.capacity_type, n.zone, n.region, n.pool, n.arch, n.os,
+	n.status, n.ready_reason, n.ready_since, n.cordoned, n.created_at, n.ready_at, n.removed_at, n.removed_after`
+
+func (r *nodeRow) light() []any {
 	n := &r.n
 	return []any{&n.Cluster, &n.UID, &n.Name, &n.Provider, &n.InstanceType, &n.CapacityType, &n.Zone, &n.Region, &n.Pool, &n.Arch, &n.OS,
-		&r.detail, &n.Ready.Status, &n.Ready.Reason, &r.since, &n.Cordoned, &r.created, &r.removed}
+		&n.Ready.Status, &n.Ready.Reason, &r.since, &n.Cordoned, &r.created, &r.ready, &r.removed, &r.after}
+}
+
+func (r *nodeRow) dest() []any { return append(r.light(), &r.detail, &r.own, &r.labels) }
+
+// record returns the scanned node.
+func (r *nodeRow) record() (fleet.NodeRecord, error) {
+	n := r.n
+	n.Ready.Since, n.CreatedAt = fromMS(r.since), fromMS(r.created)
+	rec := fleet.NodeRecord{Node: n, FirstReady: fromMS(r.ready), RemovedAt: fromMS(r.removed), RemovedAfter: fromMS(r.after)}
+	if r.detail == "" {
+		return rec, nil
+	}
+	var d nodeDetail
+	err := json.Unmarshal([]byte(r.detail), &d)
+	if err == nil {
+		rec.Labels, err = joinLabels(r.labels, r.own)
+	}
+	if err != nil {
+		return fleet.NodeRecord{}, fmt.Errorf("reading node %s: %w", r.n.UID, err)
+	}
+	rec.ProviderID, rec.KubeletVersion, rec.Taints = d.ProviderID, d.Kubelet, d.Taints
+	rec.Capacity, rec.Allocatable, rec.Ready.Message = d.Capacity, d.Allocatable, d.Message
+	return rec, nil
 }
 
 // node returns the scanned node and when it left, if it did.
 func (r *nodeRow) node() (fleet.Node, time.Time, error) {
-	var d nodeDetail
-	if err := json.Unmarshal([]byte(r.detail), &d); err != nil {
-		return fleet.Node{}, time.Time{}, fmt.Errorf("reading node %s: %w", r.n.UID, err)
-	}
-	n := r.n
-	n.ProviderID, n.KubeletVersion, n.Labels, n.Taints = d.ProviderID, d.Kubelet, d.Labels, d.Taints
-	n.Capacity, n.Allocatable, n.Ready.Message = d.Capacity, d.Allocatable, d.Message
-	n.Ready.Since = fromMS(r.since)
-	n.CreatedAt = fromMS(r.created)
-	return n, fromMS(r.removed), nil
+	rec, err := r.record()
+	return rec.Node, rec.RemovedAt, err
 }
 
 // Node returns a node, living or gone, as it was last recorded.
 func (l *Ledger) Node(ctx context.Context, cluster, uid string) (fleet.Node, bool, error) {
+	r, ok, err := l.NodeByUID(ctx, cluster, uid)
+	return r.Node, ok, err
+}
+
+// NodeByUID returns a node's life, whether it goes on or not, as it was last recorded.
+func (l *Ledger) NodeByUID(ctx context.Context, cluster, uid string) (fleet.NodeRecord, bool, error) {
 	var r nodeRow
-	err := l.r.QueryRowContext(ctx, `SELECT `+nodeColumns+` FROM nodes n WHERE n.cluster = ? AND n.uid = ?`, cluster, uid).Scan(r.dest()...)
+	err := l.r.QueryRowContext(ctx, `SELECT `+nodeColumns+` FROM nodes n`+nodeSets+` WHERE n.cluster = ? AND n.uid = ?`, cluster, uid).Scan(r.dest()...)
 	if errors.Is(err, sql.ErrNoRows) {
-		return fleet.Node{}, false, nil
+		return fleet.NodeRecord{}, false, nil
 	}
 	if err != nil {
-		return fleet.Node{}, false, fmt.Errorf("reading node %s: %w", uid, explain(err))
+		return fleet.NodeRecord{}, false, fmt.Errorf("reading node %s: %w", uid, explain(err))
 	}
-	n, _, err := r.node()
+	n, err := r.record()
 	return n, err == nil, err
 }
 
@@ -222,19 +249,25 @@ const markSQL = `INSERT INTO clusters (cluster, watched_until, nodes_version) VA
 		nodes_version = CASE excluded.nodes_version WHEN '' THEN clusters.nodes_version ELSE excluded.nodes_version END`
 
 const upsertNodeSQL = `INSERT INTO nodes (cluster, uid, name, provider, instance_type, capacity_type, zone, region, pool, arch, os,
-		detail, status, ready_reason, ready_since, cordoned, ever_ready, unready, cordons, fingerprint, created_at, ready_at, removed_at, removed_after)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		detail, status, ready_reason, ready_since, cordoned, ever_ready, unready, cordons, fingerprint, created_at, ready_at, removed_at, removed_after,
+		label_set, own_labels)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 	ON CONFLICT (cluster, uid) DO UPDATE SET name = excluded.name, provider = excluded.provider, instance_type = excluded.instance_type,
 		capacity_type = excluded.capacity_type, zone = excluded.zone, region = excluded.region, pool = excluded.pool, arch = excluded.arch, os = excluded.os,
 		detail = excluded.detail, status = excluded.status, ready_reason = excluded.ready_reason, ready_since = excluded.ready_since,
 		cordoned = excluded.cordoned, ever_ready = excluded.ever_ready, unready = excluded.unready, cordons = excluded.cordons,
 		fingerprint = excluded.fingerprint, ready_at = coalesce(nodes.ready_at, excluded.ready_at),
-		removed_at = coalesce(nodes.removed_at, excluded.removed_at), removed_after = coalesce(nodes.removed_after, excluded.removed_after)`
+		removed_at = coalesce(nodes.removed_at, excluded.removed_at), removed_after = coalesce(nodes.removed_after, excluded.removed_after),
+		label_set = excluded.label_set, own_labels = excluded.own_labels`
 
 func upsertNode(ctx context.Context, tx tx, o *fleet.Observation) error {
 	n, k := &o.Node, &o.Known
-	detail, err := json.Marshal(nodeDetail{ProviderID: n.ProviderID, Kubelet: n.KubeletVersion, Labels: n.Labels, Taints: n.Taints,
+	detail, err := json.Marshal(nodeDetail{ProviderID: n.ProviderID, Kubelet: n.KubeletVersion, Taints: n.Taints,
 		Capacity: n.Capacity, Allocatable: n.Allocatable, Message: n.Ready.Message})
+	if err != nil {
+		return err
+	}
+	set, own, err := storeLabels(ctx, tx, n.Labels)
 	if err != nil {
 		return err
 	}
@@ -250,7 +283,7 @@ func upsertNode(ctx context.Context, tx tx, o *fleet.Observation) error {
 	_, err = tx.ExecContext(ctx, upsertNodeSQL,
 		n.Cluster, n.UID, n.Name, n.Provider, n.InstanceType, n.CapacityType, n.Zone, n.Region, n.Pool, n.Arch, n.OS,
 		string(detail), string(n.Ready.Status), n.Ready.Reason, ms(n.Ready.Since), n.Cordoned, k.EverReady, k.Unready, k.Cordons, int64(k.Fingerprint),
-		n.CreatedAt.UnixMilli(), readyAt, removedAt, removedAfter)
+		n.CreatedAt.UnixMilli(), readyAt, removedAt, removedAfter, set, own)
 	return err
 }
 
@@ -263,39 +296,81 @@ func insertChange(ctx context.Context, tx tx, c fleet.Change, gap int64) error {
 	return err
 }
 
+const (
+	insertEventSQL = `INSERT INTO events (cluster, uid, kind, namespace, name, regarding_uid, reason, type, note, controller,
+			count, first_at, last_at, scaling, size)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (cluster, uid) DO NOTHING`
+	oldEventSQL   = `SELECT id, count, last_at, scaling, size FROM events WHERE cluster = ? AND uid = ?`
+	mergeEventSQL = `UPDATE events SET note = ?, size = ?, count = max(count, ?), first_at = min(first_at, ?), last_at = max(last_at, ?) WHERE id = ?`
+	addTotalsSQL  = `INSERT INTO event_totals (cluster, scaling, events, bytes) VALUES (?, ?, ?, ?)
+		ON CONFLICT (cluster, scaling) DO UPDATE SET events = event_totals.events + excluded.events, bytes = event_totals.bytes + excluded.bytes`
+	eventsVersionSQL = `INSERT INTO clusters (cluster, events_version) VALUES (?, ?)
+		ON CONFLICT (cluster) DO UPDATE SET events_version = excluded.events_version`
+)
+
 // RecordEvents merges events by (cluster, UID) in one transaction: the greater count or the
 // later time wins, and the same again changes nothing. The events watch may resume at
 // resourceVersion afterwards; "" leaves it where it was.
 func (l *Ledger) RecordEvents(ctx context.Context, cluster string, events []fleet.Event, resourceVersion string) error {
 	err := l.tx(ctx, func(tx tx) error {
-		if len(events) > 0 {
-			stmt, err := tx.PrepareContext(ctx, `INSERT INTO events (cluster, uid, kind, namespace, name, regarding_uid, reason, type, note, controller,
-					count, first_at, last_at, scaling, size)
-				VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-				ON CONFLICT (cluster, uid) DO UPDATE SET note = excluded.note, size = excluded.size, count = max(events.count, excluded.count),
-					first_at = min(events.first_at, excluded.first_at), last_at = max(events.last_at, excluded.last_at)
-				WHERE excluded.count > events.count OR excluded.last_at > events.last_at`)
-			if err != nil {
+		var totals eventTotals
+		for i := range events {
+			if err := recordEvent(ctx, tx, cluster, &events[i], &totals); err != nil {
 				return err
 			}
-			defer stmt.Close()
-			for i := range events {
-				e := &events[i]
-				if _, err := stmt.ExecContext(ctx, cluster, e.UID, e.Regarding.Kind, e.Regarding.Namespace, e.Regarding.Name, e.Regarding.UID, e.Reason,
-					e.Type, e.Note, e.Controller, e.Count, e.First.UnixMilli(), e.Last.UnixMilli(), e.Scaling(), e.Size()); err != nil {
-					return err
-				}
-			}
 		}
-		if resourceVersion == "" {
-			return nil
+		if err := totals.add(ctx, tx, cluster); err != nil || resourceVersion == "" {
+			return err
 		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO clusters (cluster, events_version) VALUES (?, ?)
-			ON CONFLICT (cluster) DO UPDATE SET events_version = excluded.events_version`, cluster, resourceVersion)
+		_, err := tx.ExecContext(ctx, eventsVersionSQL, cluster, resourceVersion)
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("recording events of %s: %w", cluster, explain(err))
 	}
 	return nil
+}
+
+// eventTotals is by how much a transaction changes the totals of a cluster's events: [0] of
+// others, [1] of scaling events.
+type eventTotals [2]struct{ events, bytes int64 }
+
+func (t *eventTotals) add(ctx context.Context, tx tx, cluster string) error {
+	for scaling, by := range t {
+		if by.events == 0 && by.bytes == 0 {
+			continue
+		}
+		if _, err := tx.ExecContext(ctx, addTotalsSQL, cluster, scaling, by.events, by.bytes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func recordEvent(ctx context.Context, tx tx, cluster string, e *fleet.Event, totals *eventTotals) error {
+	class, size := 0, int64(e.Size())
+	if e.Scaling() {
+		class = 1
+	}
+	res, err := tx.ExecContext(ctx, insertEventSQL, cluster, e.UID, e.Regarding.Kind, e.Regarding.Namespace, e.Regarding.Name, e.Regarding.UID, e.Reason,
+		e.Type, e.Note, e.Controller, e.Count, e.First.UnixMilli(), e.Last.UnixMilli(), class, size)
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n > 0 {
+		totals[class].events++
+		totals[class].bytes += size
+		return err
+	}
+	var id, lastAt, oldSize int64
+	var count int
+	if err := tx.QueryRowContext(ctx, oldEventSQL, cluster, e.UID).Scan(&id, &count, &lastAt, &class, &oldSize); err != nil {
+		return err
+	}
+	if e.Count <= count && e.Last.UnixMilli() <= lastAt {
+		return nil
+	}
+	totals[class].bytes += size - oldSize
+	_, err = tx.ExecContext(ctx, mergeEventSQL, e.Note, size, e.Count, e.First.UnixMilli(), e.Last.UnixMilli(), id)
+	return err
 }

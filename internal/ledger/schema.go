@@ -1,7 +1,18 @@
 package ledger
 
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+)
+
 // migrations are applied in order, each in a transaction of its own; the number applied is
-// the database's user_version. Never edit one that was released: add another.
+// the database's user_version. Never edit one that was released: add another. What SQL alone
+// cannot do is in between, see moves.
 //
 // All times are Unix milliseconds. Every table of facts has a cluster column, so that one
 // ledger can serve several watchers. Statements keep to the common subset of SQLite and
@@ -124,4 +135,191 @@ CREATE TABLE messages (
 	edited_at  INTEGER
 );
 CREATE INDEX messages_wave ON messages (wave_id);
+`, `
+-- Nodes of one pool and type share all labels but a few: the shared ones are kept once.
+CREATE TABLE label_sets (
+	id     INTEGER PRIMARY KEY,
+	hash   INTEGER NOT NULL,                    -- of labels
+	labels TEXT NOT NULL                        -- JSON, sorted by key
+);
+CREATE INDEX label_sets_hash ON label_sets (hash);
+ALTER TABLE nodes ADD COLUMN label_set INTEGER;           -- not NULL once the next migration is applied
+ALTER TABLE nodes ADD COLUMN own_labels TEXT NOT NULL DEFAULT '{}'; -- JSON: see ownLabels
+CREATE TABLE mutes (
+	id         INTEGER PRIMARY KEY AUTOINCREMENT,
+	request    TEXT NOT NULL UNIQUE,            -- idempotency key
+	cluster    TEXT NOT NULL,
+	scope      TEXT NOT NULL,
+	value      TEXT NOT NULL,
+	by_id      TEXT NOT NULL,                   -- Slack user ID
+	by_name    TEXT NOT NULL,
+	channel    TEXT NOT NULL,
+	at         INTEGER NOT NULL,
+	until_at   INTEGER NOT NULL,
+	ended_at   INTEGER,                         -- early, by a person
+	ended_by   TEXT NOT NULL DEFAULT '',
+	told_end   INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX mutes_at ON mutes (cluster, until_at);
+ALTER TABLE changes ADD COLUMN mute_id INTEGER;           -- the mute that kept it quiet
+DROP INDEX changes_at;
+CREATE INDEX changes_when ON changes (cluster, kind, at);
+CREATE INDEX changes_muted ON changes (cluster, at, kind, mute_id) WHERE mute_id IS NOT NULL;
+-- Events in the order in which they came, so that those of one hour lie together, and with
+-- short keys in their indices.
+DROP INDEX events_for;
+ALTER TABLE events RENAME TO events_1;
+CREATE TABLE events (
+	id            INTEGER PRIMARY KEY,
+	cluster       TEXT NOT NULL,
+	uid           TEXT NOT NULL,
+	kind          TEXT NOT NULL,
+	namespace     TEXT NOT NULL,
+	name          TEXT NOT NULL,
+	regarding_uid TEXT NOT NULL,
+	reason        TEXT NOT NULL,
+	type          TEXT NOT NULL,
+	note          TEXT NOT NULL,
+	controller    TEXT NOT NULL,
+	count         INTEGER NOT NULL,
+	first_at      INTEGER NOT NULL,
+	last_at       INTEGER NOT NULL,
+	scaling       INTEGER NOT NULL,
+	size          INTEGER NOT NULL
+);
+CREATE TABLE event_totals (                     -- of what is in events, kept with every write
+	cluster TEXT NOT NULL,
+	scaling INTEGER NOT NULL,
+	events  INTEGER NOT NULL,
+	bytes   INTEGER NOT NULL,                   -- sum of size
+	PRIMARY KEY (cluster, scaling)
+);
+`,
+	// Each index in a migration of its own: of millions of events it is a large transaction.
+	`CREATE UNIQUE INDEX events_uid ON events (cluster, uid)`,
+	`CREATE INDEX events_time ON events (cluster, scaling, last_at)`,
+	`CREATE INDEX events_name ON events (cluster, name, last_at)`,
+	`CREATE INDEX events_reason ON events (cluster, reason, last_at)`,
+	`
+DROP TABLE events_1;
+DROP INDEX nodes_live;
+DROP INDEX nodes_removed;
+-- All that lists and counts of nodes read; removed_at is NULL of those that live.
+CREATE INDEX nodes_list ON nodes (cluster, removed_at, created_at DESC, name, status, cordoned, instance_type, capacity_type, zone, pool, arch, label_set);
+CREATE INDEX nodes_labels ON nodes (label_set);
 `}
+
+// moves are run before the migration with their number, in steps of their own that can be
+// interrupted and done again: they move what a single transaction would be too large for.
+var moves = map[int]func(context.Context, *Ledger) error{2: moveRows}
+
+// moveRows fills the tables of migration 2 from those of migration 1.
+func moveRows(ctx context.Context, l *Ledger) error {
+	// The inner pages of the old table, in which events are looked up one by one, want to stay in
+	// memory.
+	if _, err := l.w.ExecContext(ctx, `PRAGMA cache_size = -32768`); err != nil {
+		return err
+	}
+	defer l.w.ExecContext(ctx, `PRAGMA cache_size = -4000`)
+	// Indices of millions of events are sorted on disk. The ledger's own folder is the one
+	// that is certain to be writable and large enough.
+	if _, err := l.w.ExecContext(ctx, `PRAGMA temp_store_directory = '`+strings.ReplaceAll(filepath.Dir(l.path), "'", "''")+`'`); err != nil {
+		return err
+	}
+	var last nodeKey
+	for more := true; more; {
+		if err := l.tx(ctx, func(tx tx) (err error) { last, more, err = moveLabels(ctx, tx, last); return err }); err != nil {
+			return fmt.Errorf("moving labels: %w", err)
+		}
+	}
+	for more := true; more; {
+		if err := l.tx(ctx, func(tx tx) (err error) { more, err = moveEvents(ctx, tx); return err }); err != nil {
+			return fmt.Errorf("moving events: %w", err)
+		}
+	}
+	return nil
+}
+
+// moveStep is how many rows one transaction of a move holds.
+const moveStep = 10000
+
+// nodeKey is the key of a row of nodes.
+type nodeKey struct{ cluster, uid string }
+
+// moveLabels gives the next nodes after the last one their label sets, unless they have them,
+// and returns the last one it looked at and whether there may be more.
+func moveLabels(ctx context.Context, tx tx, last nodeKey) (next nodeKey, more bool, err error) {
+	rows, err := tx.QueryContext(ctx, `SELECT cluster, uid, detail FROM nodes WHERE (cluster, uid) > (?, ?) AND label_set IS NULL ORDER BY cluster, uid LIMIT ?`,
+		last.cluster, last.uid, moveStep/10)
+	if err != nil {
+		return last, false, err
+	}
+	defer rows.Close()
+	type node struct {
+		nodeKey
+		detail string
+	}
+	var nodes []node
+	for rows.Next() {
+		var n node
+		if err := rows.Scan(&n.cluster, &n.uid, &n.detail); err != nil {
+			return last, false, err
+		}
+		nodes = append(nodes, n)
+		next = n.nodeKey
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return last, false, err
+	}
+	for _, n := range nodes {
+		var d struct {
+			nodeDetail
+			Labels map[string]string `json:"labels"`
+		}
+		if err := json.Unmarshal([]byte(n.detail), &d); err != nil {
+			return last, false, fmt.Errorf("reading node %s: %w", n.uid, err)
+		}
+		detail, err := json.Marshal(d.nodeDetail)
+		if err != nil {
+			return last, false, err
+		}
+		set, own, err := storeLabels(ctx, tx, d.Labels)
+		if err != nil {
+			return last, false, err
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE nodes SET detail = ?, label_set = ?, own_labels = ? WHERE cluster = ? AND uid = ?`, string(detail), set, own, n.cluster, n.uid); err != nil {
+			return last, false, err
+		}
+	}
+	return next, len(nodes) > 0, nil
+}
+
+// moveEvents copies the next events in the order of events_1's index, in which the last one
+// copied says how far it is.
+func moveEvents(ctx context.Context, tx tx) (more bool, err error) {
+	var last struct {
+		id, scaling, at, size int64
+		cluster, uid          string
+	}
+	last.scaling = -1
+	err = tx.QueryRowContext(ctx, `SELECT id, scaling, last_at, size, cluster, uid FROM events ORDER BY id DESC LIMIT 1`).
+		Scan(&last.id, &last.scaling, &last.at, &last.size, &last.cluster, &last.uid)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return false, err
+	}
+	res, err := tx.ExecContext(ctx, `INSERT INTO events (cluster, uid, kind, namespace, name, regarding_uid, reason, type, note, controller, count, first_at, last_at, scaling, size)
+		SELECT cluster, uid, kind, namespace, name, regarding_uid, reason, type, note, controller, count, first_at, last_at, scaling, size
+		FROM events_1 WHERE (scaling, last_at, size, cluster, uid) > (?, ?, ?, ?, ?) ORDER BY scaling, last_at, size, cluster, uid LIMIT ?`,
+		last.scaling, last.at, last.size, last.cluster, last.uid, moveStep)
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	if err != nil || n == 0 {
+		return false, err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO event_totals (cluster, scaling, events, bytes)
+		SELECT cluster, scaling, count(*), sum(size) FROM events WHERE id > ? GROUP BY cluster, scaling
+		ON CONFLICT (cluster, scaling) DO UPDATE SET events = event_totals.events + excluded.events, bytes = event_totals.bytes + excluded.bytes`, last.id)
+	return true, err
+}

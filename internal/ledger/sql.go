@@ -11,8 +11,10 @@ import (
 // their statements compiled: readers any that they have used, the writer those below, which are
 // compiled when the ledger is opened because its only connection is busy later.
 
-// hot are the writer's statements between a change in the cluster and its message in Slack.
-var hot = []string{upsertNodeSQL, insertChangeSQL, markSQL, insertWaveSQL, keyWaveSQL, insertMessageSQL, assignSQL, extendWaveSQL, acceptMessageSQL, tellChangesSQL}
+// hot are the writer's statements between a change in the cluster and its message in Slack, and
+// those of events, which are the most.
+var hot = []string{upsertNodeSQL, insertChangeSQL, markSQL, insertWaveSQL, keyWaveSQL, insertMessageSQL, assignSQL, extendWaveSQL, acceptMessageSQL, tellChangesSQL,
+	findLabelsSQL, insertLabelsSQL, insertEventSQL, oldEventSQL, mergeEventSQL, addTotalsSQL, eventsVersionSQL}
 
 // tx is a write transaction.
 type tx struct {
@@ -63,12 +65,14 @@ func (l *Ledger) prepareHot(ctx context.Context) error {
 // reader is the readers' side of the database.
 type reader struct {
 	*sql.DB
-	mu    sync.Mutex
-	stmts map[string]*sql.Stmt // by query, all of which are constants; guarded by mu
+	mu      sync.Mutex
+	stmts   map[string]*sql.Stmt           // by query, all of which are constants; guarded by mu
+	observe func(query string, args []any) // tests see here what is run; else nil
 }
 
 // QueryContext is sql.DB's, with the statement compiled once.
 func (r *reader) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	r.observed(query, args)
 	s, err := r.stmt(ctx, query)
 	if err != nil {
 		return nil, err
@@ -78,11 +82,30 @@ func (r *reader) QueryContext(ctx context.Context, query string, args ...any) (*
 
 // QueryRowContext is sql.DB's, with the statement compiled once.
 func (r *reader) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	r.observed(query, args)
 	s, err := r.stmt(ctx, query)
 	if err != nil {
 		return r.DB.QueryRowContext(ctx, query, args...) // which reports the error
 	}
 	return s.QueryRowContext(ctx, args...)
+}
+
+// once is QueryContext for a statement that depends on what a person asked for: it is not kept.
+func (r *reader) once(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	r.observed(query, args)
+	return r.DB.QueryContext(ctx, query, args...)
+}
+
+// onceRow is QueryRowContext for such a statement.
+func (r *reader) onceRow(ctx context.Context, query string, args ...any) *sql.Row {
+	r.observed(query, args)
+	return r.DB.QueryRowContext(ctx, query, args...)
+}
+
+func (r *reader) observed(query string, args []any) {
+	if r.observe != nil {
+		r.observe(query, args)
+	}
 }
 
 func (r *reader) stmt(ctx context.Context, query string) (*sql.Stmt, error) {

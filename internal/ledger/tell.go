@@ -25,12 +25,12 @@ func (l *Ledger) Todo(ctx context.Context, cluster string, limit int) (todo []fl
 	if err != nil {
 		return nil, false, err
 	}
-	rows, err := l.r.QueryContext(ctx, `SELECT c.id, c.kind, c.occurrence, c.at, c.not_before, c.proof, c.reason, coalesce(c.gap_id, 0), `+nodeColumns+`,
+	rows, err := l.r.QueryContext(ctx, `SELECT `+changeColumns+`, `+nodeColumns+`,
 			coalesce((SELECT p.wave_id FROM changes p JOIN waves w ON w.id = p.wave_id
 				WHERE p.cluster = c.cluster AND p.node_uid = c.node_uid AND w.done_at IS NULL
 				AND p.kind = CASE c.kind WHEN 'ready' THEN 'joined' WHEN 'recovered' THEN 'not_ready' END
 				AND p.occurrence = c.occurrence), 0)
-		FROM changes c JOIN nodes n ON n.cluster = c.cluster AND n.uid = c.node_uid
+		FROM changes c JOIN nodes n ON n.cluster = c.cluster AND n.uid = c.node_uid`+nodeSets+`
 		WHERE c.cluster = ? AND c.wave_id IS NULL AND c.tell = 1 ORDER BY c.id LIMIT ?`, cluster, limit)
 	if err != nil {
 		return nil, false, err
@@ -52,7 +52,7 @@ func (l *Ledger) Todo(ctx context.Context, cluster string, limit int) (todo []fl
 	return todo, baseline, rows.Err()
 }
 
-// changeRow receives id, kind, occurrence, at, not_before, proof, reason, gap_id.
+// changeRow receives changeColumns.
 type changeRow struct {
 	c             fleet.Change
 	at, notBefore sql.NullInt64
@@ -187,8 +187,8 @@ func (l *Ledger) Members(ctx context.Context, wave int64) ([]fleet.Member, error
 }
 
 func (l *Ledger) members(ctx context.Context, wave int64) ([]fleet.Member, error) {
-	rows, err := l.r.QueryContext(ctx, `SELECT c.id, c.kind, c.occurrence, c.at, c.not_before, c.proof, c.reason, coalesce(c.gap_id, 0), coalesce(c.part, ''), c.told_at IS NOT NULL, `+nodeColumns+`
-		FROM changes c JOIN nodes n ON n.cluster = c.cluster AND n.uid = c.node_uid WHERE c.wave_id = ? ORDER BY c.id`, wave)
+	rows, err := l.r.QueryContext(ctx, `SELECT `+changeColumns+`, coalesce(c.part, ''), c.told_at IS NOT NULL, `+nodeColumns+`
+		FROM changes c JOIN nodes n ON n.cluster = c.cluster AND n.uid = c.node_uid`+nodeSets+` WHERE c.wave_id = ? ORDER BY c.id`, wave)
 	if err != nil {
 		return nil, err
 	}
@@ -238,8 +238,9 @@ func (l *Ledger) members(ctx context.Context, wave int64) ([]fleet.Member, error
 // evidence returns the scaling events on a node that left, from the quarter of an hour
 // before until shortly after.
 func (l *Ledger) evidence(ctx context.Context, m fleet.Member) ([]fleet.Event, error) {
+	// The + keeps the class from choosing the index on time, which holds all objects' events.
 	rows, err := l.r.QueryContext(ctx, `SELECT uid, regarding_uid, reason, type, note, controller, count, first_at, last_at FROM events
-		WHERE cluster = ? AND kind = 'Node' AND name = ? AND last_at BETWEEN ? AND ? AND scaling = 1 ORDER BY last_at, uid LIMIT 20`,
+		WHERE cluster = ? AND kind = 'Node' AND name = ? AND last_at BETWEEN ? AND ? AND +scaling = 1 ORDER BY last_at, uid LIMIT 20`,
 		m.Node.Cluster, m.Node.Name, m.RemovedAt.Add(-15*time.Minute).UnixMilli(), m.RemovedAt.Add(time.Minute).UnixMilli())
 	if err != nil {
 		return nil, err
@@ -308,6 +309,12 @@ func (l *Ledger) Apply(ctx context.Context, cluster, channel string, p fleet.Pla
 		}
 		for _, id := range p.Silence {
 			if _, err := tx.ExecContext(ctx, `UPDATE changes SET tell = 0 WHERE id = ?`, id); err != nil {
+				return err
+			}
+		}
+		for id, mute := range p.Mute {
+			// What a wave has taken is told, and the first mute stays the one that hid it.
+			if _, err := tx.ExecContext(ctx, `UPDATE changes SET tell = 0, mute_id = ? WHERE id = ? AND wave_id IS NULL AND mute_id IS NULL`, mute, id); err != nil {
 				return err
 			}
 		}
@@ -523,7 +530,8 @@ func (l *Ledger) GrowthWaves(ctx context.Context, cluster string, since time.Tim
 
 // ChangeCounts counts the changes of a cluster since a moment, by kind.
 func (l *Ledger) ChangeCounts(ctx context.Context, cluster string, since time.Time) (map[fleet.ChangeKind]int, error) {
-	rows, err := l.r.QueryContext(ctx, `SELECT kind, count(*) FROM changes WHERE cluster = ? AND at >= ? GROUP BY kind`, cluster, since.UnixMilli())
+	rows, err := l.r.QueryContext(ctx, `SELECT k.value, (SELECT count(*) FROM changes c WHERE c.cluster = ? AND c.kind = k.value AND c.at >= ?) FROM json_each(?) k`,
+		cluster, since.UnixMilli(), changeKinds)
 	if err != nil {
 		return nil, fmt.Errorf("counting changes of %s: %w", cluster, explain(err))
 	}
@@ -535,7 +543,9 @@ func (l *Ledger) ChangeCounts(ctx context.Context, cluster string, since time.Ti
 		if err := rows.Scan(&kind, &n); err != nil {
 			return nil, err
 		}
-		counts[kind] = n
+		if n > 0 {
+			counts[kind] = n
+		}
 	}
 	return counts, rows.Err()
 }
@@ -543,7 +553,7 @@ func (l *Ledger) ChangeCounts(ctx context.Context, cluster string, since time.Ti
 // RecentEvents returns the latest scaling events of a cluster, newest first.
 func (l *Ledger) RecentEvents(ctx context.Context, cluster string, since time.Time, limit int) ([]fleet.Event, error) {
 	rows, err := l.r.QueryContext(ctx, `SELECT uid, kind, namespace, name, regarding_uid, reason, type, note, controller, count, first_at, last_at FROM events
-		WHERE cluster = ? AND scaling = 1 AND last_at >= ? ORDER BY last_at DESC, uid LIMIT ?`, cluster, since.UnixMilli(), limit)
+		WHERE cluster = ? AND scaling = 1 AND last_at >= ? ORDER BY last_at DESC, id DESC LIMIT ?`, cluster, since.UnixMilli(), limit)
 	if err != nil {
 		return nil, fmt.Errorf("reading events of %s: %w", cluster, explain(err))
 	}
@@ -563,10 +573,11 @@ func (l *Ledger) RecentEvents(ctx context.Context, cluster string, since time.Ti
 }
 
 // EventCounts returns how many scaling events and how many others of a cluster are kept that
-// were seen since the moment given.
+// were seen since the moment given. It counts no further than CountLimit + 1 of each.
 func (l *Ledger) EventCounts(ctx context.Context, cluster string, since time.Time) (scaling, other int, err error) {
-	err = l.r.QueryRowContext(ctx, `SELECT coalesce(sum(scaling), 0), coalesce(sum(1 - scaling), 0) FROM events WHERE cluster = ? AND last_at >= ?`,
-		cluster, since.UnixMilli()).Scan(&scaling, &other)
+	err = l.r.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM (SELECT 1 FROM events WHERE cluster = ?1 AND scaling = 1 AND last_at >= ?2 LIMIT ?3)),
+		(SELECT count(*) FROM (SELECT 1 FROM events WHERE cluster = ?1 AND scaling = 0 AND last_at >= ?2 LIMIT ?3))`,
+		cluster, since.UnixMilli(), CountLimit+1).Scan(&scaling, &other)
 	if err != nil {
 		return 0, 0, fmt.Errorf("counting events of %s: %w", cluster, explain(err))
 	}

@@ -1,0 +1,69 @@
+package fleet
+
+import "time"
+
+// MuteScope says which nodes a mute is about.
+type MuteScope string
+
+// The scopes of mutes, from all nodes of a cluster to those of one instance type.
+const (
+	MuteCluster MuteScope = "cluster"
+	MutePool    MuteScope = "pool"
+	MuteType    MuteScope = "type"
+)
+
+// Mute hides the alerts of some nodes for a while. It never hides history: the ledger keeps
+// the changes and says which mute kept them quiet.
+type Mute struct {
+	ID      int64  // ledger's number; 0 before that
+	Request string // identifies the click that asked for it: asking again makes no second mute
+	Cluster string
+	Scope   MuteScope
+	Value   string // the pool or instance type, "" for a whole cluster; untrusted
+	By      string // Slack user ID
+	ByName  string
+	Channel string // where it was asked for, and where its end is told
+	At      time.Time
+	Until   time.Time
+	EndedAt time.Time // when somebody ended it early; else zero
+	EndedBy string    // Slack user ID
+	ToldEnd bool      // its end was told
+}
+
+// Matches reports whether the mute is about the node, at whatever time. Pool and type must be
+// equal to the node's: a mute hides what it names and nothing like it.
+func (m Mute) Matches(n Node) bool {
+	if n.Cluster != m.Cluster {
+		return false
+	}
+	switch m.Scope {
+	case MuteCluster:
+		return true
+	case MutePool:
+		return n.Pool == m.Value
+	case MuteType:
+		return n.InstanceType == m.Value
+	}
+	return false
+}
+
+// Active reports whether the mute hides what happens now: it has begun, and neither run out
+// nor been ended.
+func (m Mute) Active(now time.Time) bool {
+	return !now.Before(m.At) && now.Before(m.End())
+}
+
+// End is when the mute ends, or ended.
+func (m Mute) End() time.Time {
+	if !m.EndedAt.IsZero() && m.EndedAt.Before(m.Until) {
+		return m.EndedAt
+	}
+	return m.Until
+}
+
+// MutedCount is how many changes of a kind one mute kept quiet.
+type MutedCount struct {
+	Mute    int64
+	Kind    ChangeKind
+	Changes int
+}

@@ -1,0 +1,523 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"rollcall/internal/fleet"
+)
+
+const (
+	// maxSearched is how many events one call of Events looks at. It bounds the time that the
+	// search for a rare word takes.
+	maxSearched = 20000
+	// maxReasons is how many reasons of a cluster a pattern is compared with. Kubernetes and
+	// its controllers know a few hundred; the reasons of others are whatever they write.
+	maxReasons = 2000
+	// CountLimit is how far events are counted: a count above it means more than it.
+	CountLimit = 10000
+)
+
+// moment is a place in the order of events: by last_at, then by id.
+type moment struct{ at, id int64 }
+
+// before reports whether a comes before b on the way towards older events, or newer ones.
+func (a moment) before(b moment, newer bool) bool {
+	if newer {
+		return a.at < b.at || a.at == b.at && a.id < b.id
+	}
+	return a.at > b.at || a.at == b.at && a.id > b.id
+}
+
+// eventSource is a range of an index on events in the order of time: those of a class, of an
+// object's name, or of a reason.
+type eventSource struct {
+	where string
+	args  []any
+	at    moment // searched up to here, this one included
+	done  bool   // and there is nothing behind
+	step  int    // how many events to look at next
+}
+
+// hit is an event found.
+type hit struct {
+	moment
+	event fleet.Event
+}
+
+// eventSearch is one call of Events.
+type eventSearch struct {
+	l        *Ledger
+	conn     *sql.Conn
+	stmts    map[string]*sql.Stmt // of conn: what a filter needs is compiled once for all steps
+	f        fleet.EventFilter
+	uids     map[string]bool // of f
+	names    map[string]bool // of f
+	newer    bool
+	limit    int // how many hits end the search
+	bound    string
+	bounds   []any // the last moment wanted
+	residual query // what the sources do not say, on events e; + keeps it from choosing an index
+	sources  []*eventSource
+	hits     []hit
+	searched int
+}
+
+// Events returns the events of a cluster that a filter selects, from a cursor on: at most
+// limit of them, the newest first. One call looks at a bounded number of events; if that is
+// not enough to fill the page, the page says how far it came, and its cursor goes on there.
+//
+// Globs and words match whatever their case. An object's name without * or ? is looked up as
+// it is written and in lower case, as Kubernetes has nearly all. UIDs are those of nodes in the
+// ledger: their events are found by the nodes' names.
+func (l *Ledger) Events(ctx context.Context, cluster string, f fleet.EventFilter, at fleet.EventCursor, limit int) (p fleet.EventPage, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("reading events of %s: %w", cluster, explain(err))
+		}
+	}()
+	limit = max(1, limit)
+	s := &eventSearch{l: l, stmts: map[string]*sql.Stmt{}, f: f, uids: set(f.UIDs), names: set(f.Names), newer: at.Newer, limit: limit + 1}
+	start := moment{math.MaxInt64, math.MaxInt64}
+	if !at.IsZero() {
+		start = moment{at.Time.UnixMilli(), at.ID}
+	}
+	since, until := int64(0), int64(math.MaxInt64)
+	if !f.Since.IsZero() {
+		since = f.Since.UnixMilli()
+	}
+	if !f.Until.IsZero() {
+		until = f.Until.UnixMilli()
+	}
+	if s.newer {
+		s.bound, s.bounds = `e.last_at <= ?`, []any{until}
+		if start.at < since {
+			start = moment{since, math.MinInt64}
+		}
+	} else {
+		s.bound, s.bounds = `e.last_at >= ?`, []any{since}
+		if start.at > until {
+			start = moment{until, math.MaxInt64}
+		}
+	}
+	if err := s.choose(ctx, cluster, start); err != nil {
+		return p, err
+	}
+	if s.conn, err = l.r.Conn(ctx); err != nil {
+		return p, err
+	}
+	horizon, err := s.run(ctx)
+	if err := errors.Join(err, s.close()); err != nil {
+		return p, err
+	}
+	return s.page(at, horizon, limit), nil
+}
+
+func set(list []string) map[string]bool {
+	m := make(map[string]bool, len(list))
+	for _, v := range list {
+		m[v] = true
+	}
+	return m
+}
+
+func (s *eventSearch) stmt(ctx context.Context, query string, args []any) (*sql.Stmt, error) {
+	s.l.r.observed(query, args)
+	if st, ok := s.stmts[query]; ok {
+		return st, nil
+	}
+	st, err := s.conn.PrepareContext(ctx, query)
+	if err == nil {
+		s.stmts[query] = st
+	}
+	return st, err
+}
+
+func (s *eventSearch) close() error {
+	var errs []error
+	for _, st := range s.stmts {
+		errs = append(errs, st.Close())
+	}
+	return errors.Join(append(errs, s.conn.Close())...)
+}
+
+// choose finds the sources that a filter needs, the most selective ones, and what is left to
+// check of what they give.
+func (s *eventSearch) choose(ctx context.Context, cluster string, start moment) error {
+	f := &s.f
+	add := func(column string, value any) {
+		s.sources = append(s.sources, &eventSource{where: `e.cluster = ? AND ` + column + ` = ?`, args: []any{cluster, value}, at: start})
+	}
+	literal := f.Name != "" && !strings.ContainsAny(f.Name, "*?")
+	reasons := []string(nil)
+	if len(f.UIDs) == 0 && len(f.Names) == 0 && !literal && len(f.Reasons) > 0 {
+		var few bool
+		var err error
+		if reasons, few, err = s.l.reasons(ctx, cluster, f.Reasons); err != nil {
+			return err
+		}
+		if few && len(reasons) == 0 {
+			return nil // no source: nothing matches
+		}
+		if !few {
+			reasons = nil // compared event by event
+		}
+	}
+	switch {
+	case len(f.UIDs) > 0 || len(f.Names) > 0:
+		names, err := s.l.namesOf(ctx, cluster, f.UIDs)
+		if err != nil {
+			return err
+		}
+		names = append(names, f.Names...)
+		slices.Sort(names)
+		for _, name := range slices.Compact(names) {
+			add(`e.name`, name)
+		}
+	case literal:
+		add(`e.name`, f.Name)
+		if lower := strings.ToLower(f.Name); lower != f.Name {
+			add(`e.name`, lower)
+		}
+	case len(reasons) > 0:
+		for _, r := range reasons {
+			add(`e.reason`, r)
+		}
+	default:
+		for _, scaling := range []int{1, 0} {
+			if scaling == 1 || !f.Scaling {
+				add(`e.scaling`, scaling)
+			}
+		}
+	}
+	if len(s.sources) == 0 {
+		return nil
+	}
+	if !literal && f.Name != "" {
+		s.residual.globs(`lower(e.name)`, []string{f.Name})
+	} else if literal && (len(f.UIDs) > 0 || len(f.Names) > 0) {
+		s.residual.add(` AND +e.name IN (?, ?)`, f.Name, strings.ToLower(f.Name))
+	}
+	if f.Kind != "" {
+		s.residual.add(` AND e.kind = ?`, f.Kind)
+	}
+	s.residual.globs(`lower(e.namespace)`, f.Spaces)
+	if reasons == nil {
+		s.residual.globs(`lower(e.reason)`, f.Reasons)
+	}
+	if f.Scaling && !strings.HasSuffix(s.sources[0].where, `e.scaling = ?`) {
+		s.residual.add(` AND +e.scaling = 1`)
+	}
+	if err := s.residual.in(`e.type`, f.Types); err != nil {
+		return err
+	}
+	for _, word := range f.Text {
+		// LIKE folds the case of ASCII only; others are left to matches.
+		if isASCII(word) {
+			like := `%` + likeEscaper.Replace(word) + `%`
+			s.residual.add(` AND (e.note LIKE ? ESCAPE '\' OR e.reason LIKE ? ESCAPE '\' OR e.name LIKE ? ESCAPE '\')`, like, like, like)
+		}
+	}
+	return s.skip(ctx, cluster)
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// skip moves many sources to where each has its first event, with one statement for all, and
+// drops those that have none. It is for names only: of reasons there are fewer.
+func (s *eventSearch) skip(ctx context.Context, cluster string) error {
+	const few = 8
+	if len(s.sources) <= few || !strings.HasSuffix(s.sources[0].where, `e.name = ?`) {
+		return nil
+	}
+	names := make([]string, len(s.sources))
+	byName := make(map[string]*eventSource, len(s.sources))
+	for i, src := range s.sources {
+		names[i] = src.args[1].(string)
+		byName[names[i]] = src
+		src.step = few
+	}
+	list, err := json.Marshal(names)
+	if err != nil {
+		return err
+	}
+	// A source's first moment is left to be searched, hence the id beyond any.
+	aggregate, cond, id := `max`, `e.last_at <= ? AND e.last_at >= ?`, int64(math.MaxInt64)
+	if s.newer {
+		aggregate, cond, id = `min`, `e.last_at >= ? AND e.last_at <= ?`, int64(math.MinInt64)
+	}
+	rows, err := s.l.r.QueryContext(ctx, `SELECT j.value, (SELECT `+aggregate+`(e.last_at) FROM events e WHERE e.cluster = ? AND e.name = j.value AND `+cond+`) FROM json_each(?) j`,
+		cluster, s.sources[0].at.at, s.bounds[0], list)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var left []*eventSource
+	for rows.Next() {
+		var name string
+		var first sql.NullInt64
+		if err := rows.Scan(&name, &first); err != nil {
+			return err
+		}
+		if src := byName[name]; src != nil && first.Valid {
+			if m := (moment{first.Int64, id}); src.at.before(m, s.newer) {
+				src.at = m
+			}
+			left = append(left, src)
+		}
+	}
+	s.sources = left
+	return rows.Err()
+}
+
+// run searches source by source, always the one that is furthest behind, until the page is
+// full, nothing is left, or enough was looked at. It returns up to where all was searched, nil
+// when nothing is left.
+func (s *eventSearch) run(ctx context.Context) (horizon *moment, err error) {
+	for {
+		var behind *eventSource
+		for _, src := range s.sources {
+			if !src.done && (behind == nil || src.at.before(behind.at, s.newer)) {
+				behind = src
+			}
+		}
+		if behind == nil {
+			return nil, nil
+		}
+		safe := 0
+		for _, h := range s.hits {
+			if !behind.at.before(h.moment, s.newer) {
+				safe++
+			}
+		}
+		if safe >= s.limit || s.searched >= maxSearched {
+			return &behind.at, nil
+		}
+		if err := s.advance(ctx, behind); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// advance searches the next step of a source.
+func (s *eventSearch) advance(ctx context.Context, src *eventSource) error {
+	order, after := `e.last_at DESC, e.id DESC`, `e.last_at <= ? AND (e.last_at < ? OR e.id < ?)`
+	if s.newer {
+		order, after = `e.last_at, e.id`, `e.last_at >= ? AND (e.last_at > ? OR e.id > ?)`
+	}
+	where := src.where + ` AND ` + after + ` AND ` + s.bound
+	args := append(slices.Clone(src.args), src.at.at, src.at.at, src.at.id)
+	args = append(args, s.bounds...)
+
+	var bounded []any
+	end := moment{}
+	last := true // this step reaches the source's end
+	plain := s.residual.Len() == 0
+	if !plain {
+		// Where the step ends is found in the index alone.
+		if src.step == 0 {
+			src.step = 256
+		}
+		args := append(args[:len(args):len(args)], src.step-1)
+		st, err := s.stmt(ctx, `SELECT e.last_at, e.id FROM events e WHERE `+where+` ORDER BY `+order+` LIMIT 1 OFFSET ?`, args)
+		if err != nil {
+			return err
+		}
+		err = st.QueryRowContext(ctx, args...).Scan(&end.at, &end.id)
+		switch {
+		case err == nil:
+			last = false
+			if s.newer {
+				where += ` AND e.last_at <= ? AND (e.last_at < ? OR e.id <= ?)`
+			} else {
+				where += ` AND e.last_at >= ? AND (e.last_at > ? OR e.id >= ?)`
+			}
+			bounded = []any{end.at, end.at, end.id}
+		case err != sql.ErrNoRows:
+			return err
+		}
+		s.searched += src.step
+		src.step = min(src.step*4, maxSearched/4)
+	}
+	args = append(append(append(args, bounded...), s.residual.args...), s.limit)
+	st, err := s.stmt(ctx, `SELECT e.id, e.uid, e.kind, e.namespace, e.name, e.regarding_uid, e.reason, e.type, e.note, e.controller, e.count, e.first_at, e.last_at
+		FROM events e WHERE `+where+s.residual.String()+` ORDER BY `+order+` LIMIT ?`, args)
+	if err != nil {
+		return err
+	}
+	rows, err := st.QueryContext(ctx, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	n := 0
+	for rows.Next() {
+		h := hit{event: fleet.Event{Cluster: src.args[0].(string)}}
+		e := &h.event
+		var first, lastAt sql.NullInt64
+		if err := rows.Scan(&h.id, &e.UID, &e.Regarding.Kind, &e.Regarding.Namespace, &e.Regarding.Name, &e.Regarding.UID, &e.Reason, &e.Type, &e.Note,
+			&e.Controller, &e.Count, &first, &lastAt); err != nil {
+			return err
+		}
+		e.First, e.Last = fromMS(first), fromMS(lastAt)
+		h.at = lastAt.Int64
+		src.at = h.moment
+		if s.matches(e) {
+			s.hits = append(s.hits, h)
+		}
+		n++
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	if plain {
+		s.searched += n
+	}
+	if n < s.limit { // else more may follow the last one
+		src.at, src.done = end, last
+	}
+	return nil
+}
+
+// matches decides what SQL cannot.
+func (s *eventSearch) matches(e *fleet.Event) bool {
+	f := &s.f
+	if len(f.UIDs)+len(f.Names) > 0 && !s.uids[e.Regarding.UID] && !s.names[e.Regarding.Name] {
+		return false
+	}
+	for _, word := range f.Text {
+		if isASCII(word) {
+			continue
+		}
+		word = strings.ToLower(word)
+		if !strings.Contains(strings.ToLower(e.Note), word) && !strings.Contains(strings.ToLower(e.Reason), word) && !strings.Contains(strings.ToLower(e.Regarding.Name), word) {
+			return false
+		}
+	}
+	return true
+}
+
+// page puts the hits in order, up to the horizon if there is one.
+func (s *eventSearch) page(at fleet.EventCursor, horizon *moment, limit int) fleet.EventPage {
+	slices.SortFunc(s.hits, func(a, b hit) int {
+		if a.before(b.moment, s.newer) {
+			return -1
+		}
+		return 1
+	})
+	var p fleet.EventPage
+	hits := s.hits
+	if horizon != nil {
+		i := slices.IndexFunc(hits, func(h hit) bool { return horizon.before(h.moment, s.newer) })
+		if i >= 0 {
+			hits = hits[:i]
+		}
+	}
+	cursor := func(m moment, newer bool) fleet.EventCursor {
+		return fleet.EventCursor{Time: time.UnixMilli(m.at).UTC(), ID: m.id, Newer: newer}
+	}
+	var onward fleet.EventCursor // goes on in the direction asked for
+	switch {
+	case len(hits) > limit:
+		hits = hits[:limit]
+		p.More, onward = true, cursor(hits[limit-1].moment, s.newer)
+	case horizon != nil:
+		p.More, onward = true, cursor(*horizon, s.newer)
+		p.SearchedTo = onward.Time
+	}
+	back := fleet.EventCursor{} // goes the other way
+	if !at.IsZero() {
+		back = fleet.EventCursor{Time: at.Time, ID: at.ID, Newer: !s.newer}
+	}
+	if len(hits) > 0 && !at.IsZero() {
+		back = cursor(hits[0].moment, !s.newer)
+	}
+	for _, h := range hits {
+		p.Events = append(p.Events, h.event)
+	}
+	if s.newer {
+		slices.Reverse(p.Events)
+		p.Newer, p.Older = onward, back
+	} else {
+		p.Older, p.Newer = onward, back
+	}
+	return p
+}
+
+// reasons returns the reasons in use that match one of the patterns; few is false when a
+// cluster has too many to look at all.
+func (l *Ledger) reasons(ctx context.Context, cluster string, patterns []string) (reasons []string, few bool, err error) {
+	var q query
+	q.add(`WITH RECURSIVE known (reason) AS (SELECT min(reason) FROM events WHERE cluster = ?
+		UNION ALL SELECT (SELECT min(e.reason) FROM events e WHERE e.cluster = ? AND e.reason > known.reason) FROM known WHERE known.reason IS NOT NULL LIMIT ?)
+		SELECT known.reason, CASE WHEN 1 = 1`, cluster, cluster, maxReasons)
+	q.globs(`lower(known.reason)`, patterns)
+	q.add(` THEN 1 ELSE 0 END FROM known WHERE known.reason IS NOT NULL`)
+	rows, err := l.r.once(ctx, q.String(), q.args...)
+	if err != nil {
+		return nil, false, err
+	}
+	defer rows.Close()
+	n := 0
+	for rows.Next() {
+		var reason string
+		var match bool
+		if err := rows.Scan(&reason, &match); err != nil {
+			return nil, false, err
+		}
+		if match {
+			reasons = append(reasons, reason)
+		}
+		n++
+	}
+	return reasons, n < maxReasons-1, rows.Err()
+}
+
+// namesOf returns the names of nodes.
+func (l *Ledger) namesOf(ctx context.Context, cluster string, uids []string) (names []string, err error) {
+	if len(uids) == 0 {
+		return nil, nil
+	}
+	list, err := json.Marshal(uids)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := l.r.QueryContext(ctx, `SELECT n.name FROM json_each(?) j JOIN nodes n ON n.cluster = ? AND n.uid = j.value`, string(list), cluster)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		names = append(names, name)
+	}
+	return names, rows.Err()
+}
+
+// EventSpan returns how far back the events of a cluster go.
+func (l *Ledger) EventSpan(ctx context.Context, cluster string) (span fleet.EventSpan, err error) {
+	var scaling, other sql.NullInt64
+	err = l.r.QueryRowContext(ctx, `SELECT (SELECT min(last_at) FROM events WHERE cluster = ?1 AND scaling = 1), (SELECT min(last_at) FROM events WHERE cluster = ?1 AND scaling = 0)`,
+		cluster).Scan(&scaling, &other)
+	if err != nil {
+		return span, fmt.Errorf("reading how far back events of %s go: %w", cluster, explain(err))
+	}
+	return fleet.EventSpan{Scaling: fromMS(scaling), Other: fromMS(other)}, nil
+}

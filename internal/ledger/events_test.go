@@ -1,0 +1,269 @@
+package ledger
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rollcall/internal/fleet"
+)
+
+func uidsOf(events []fleet.Event) (uids []string) {
+	for _, e := range events {
+		uids = append(uids, e.UID)
+	}
+	return uids
+}
+
+func TestEventsFilter(t *testing.T) {
+	l, ctx := fresh(t), t.Context()
+	fleetOf(t, l, fleet.Node{Name: "n1", UID: "u1"}, fleet.Node{Name: "n2", UID: "u2"})
+	var all []fleet.Event
+	add := func(uid, kind, ns, name, regarding, reason, typ, note string) {
+		at := t0.Add(time.Duration(len(all)) * time.Second)
+		all = append(all, fleet.Event{Cluster: "prod", UID: uid, Regarding: fleet.ObjectRef{Kind: kind, Namespace: ns, Name: name, UID: regarding}, Reason: reason, Type: typ, Note: note, Count: 1, First: at, Last: at})
+	}
+	add("a", "Node", "", "n1", "n1", "NodeReady", "Normal", "Node n1 status is now: NodeReady") // a kubelet's
+	add("b", "Node", "", "n1", "u1", "RemovingNode", "Normal", "Node n1 event")
+	add("c", "Node", "", "n2", "u2", "NodeReady", "Normal", "100% ready_now")
+	add("d", "Pod", "shop", "web-1", "p1", "FailedScheduling", "Warning", "0/3 nodes: Insufficient CPU")
+	add("e", "Pod", "shop-2", "web-2", "p2", "Pulled", "Normal", "Größe ÄNDERT sich")
+	add("f", "Deployment", "shop", "web", "d1", "ScalingReplicaSet", "Normal", "Scaled up replica set web-1 from 1 to 2")
+	add("g", "ClusterRole", "", "System:Node", "r1", "Odd", "Normal", "a name in upper case")
+	check(t, l.RecordEvents(ctx, "prod", all, "1"))
+	other := all[0]
+	check(t, l.RecordEvents(ctx, "other", []fleet.Event{other}, "1"))
+	for _, tc := range []struct {
+		name   string
+		filter fleet.EventFilter
+		want   string
+	}{
+		{"everything", fleet.EventFilter{}, "g f e d c b a"},
+		{"scaling", fleet.EventFilter{Scaling: true}, "f d c b a"},
+		{"kind", fleet.EventFilter{Kind: "Node"}, "c b a"},
+		{"kind and name", fleet.EventFilter{Kind: "Node", Name: "n1"}, "b a"},
+		{"name in upper case", fleet.EventFilter{Kind: "Node", Name: "N1"}, "b a"},
+		{"a name that is upper case", fleet.EventFilter{Name: "System:Node"}, "g"},
+		{"name glob", fleet.EventFilter{Name: "WEB*"}, "f e d"},
+		{"name of another kind", fleet.EventFilter{Kind: "Pod", Name: "n1"}, ""},
+		{"namespace", fleet.EventFilter{Spaces: []string{"shop"}}, "f d"},
+		{"namespace glob", fleet.EventFilter{Spaces: []string{"shop*"}}, "f e d"},
+		{"reason", fleet.EventFilter{Reasons: []string{"NodeReady"}}, "c a"},
+		{"reasons, whatever their case", fleet.EventFilter{Reasons: []string{"*sched*", "pulled"}}, "e d"},
+		{"reason that is not there", fleet.EventFilter{Reasons: []string{"Nope*"}}, ""},
+		{"reason and kind", fleet.EventFilter{Reasons: []string{"*"}, Kind: "Pod", Scaling: true}, "d"},
+		{"reason of an object", fleet.EventFilter{Reasons: []string{"removing*"}, Name: "n1"}, "b"},
+		{"warnings", fleet.EventFilter{Types: []string{"Warning"}}, "d"},
+		{"words", fleet.EventFilter{Text: []string{"insufficient", "WEB"}}, "d"},
+		{"word in a reason", fleet.EventFilter{Text: []string{"scaling"}}, "f"},
+		{"one word of two is missing", fleet.EventFilter{Text: []string{"insufficient", "memory"}}, ""},
+		{"percent is itself", fleet.EventFilter{Text: []string{"100%"}}, "c"},
+		{"percent matches nothing else", fleet.EventFilter{Text: []string{"0%r"}}, ""},
+		{"underscore is itself", fleet.EventFilter{Text: []string{"y_n"}}, "c"},
+		{"beyond ASCII", fleet.EventFilter{Text: []string{"GRÖSSE"}}, ""},
+		{"beyond ASCII, folded", fleet.EventFilter{Text: []string{"größe", "änd"}}, "e"},
+		{"since", fleet.EventFilter{Since: t0.Add(5 * time.Second)}, "g f"},
+		{"until", fleet.EventFilter{Until: t0.Add(time.Second)}, "b a"},
+		{"since and until, of an object", fleet.EventFilter{Name: "n1", Since: t0.Add(time.Second), Until: t0.Add(time.Second)}, "b"},
+		{"of a node", fleet.EventFilter{UIDs: []string{"u1"}}, "b"},
+		{"of a node, kubelet's too", fleet.EventFilter{UIDs: []string{"u1"}, Names: []string{"n1"}}, "b a"},
+		{"of nodes", fleet.EventFilter{UIDs: []string{"u1", "u2", "gone"}}, "c b"},
+		{"of nodes, one reason", fleet.EventFilter{Names: []string{"n1", "n2"}, Reasons: []string{"NodeReady"}, Kind: "Node", Scaling: true}, "c a"},
+		{"of nodes and one name", fleet.EventFilter{Names: []string{"n1", "n2"}, Name: "N2"}, "c"},
+		{"of nobody", fleet.EventFilter{UIDs: []string{"gone"}}, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p, err := l.Events(ctx, "prod", tc.filter, fleet.EventCursor{}, 10)
+			check(t, err)
+			if got := strings.Join(uidsOf(p.Events), " "); got != tc.want || p.More || !p.SearchedTo.IsZero() || !p.Older.IsZero() || !p.Newer.IsZero() {
+				t.Errorf("Events = %q, want %q; %+v", got, tc.want, p)
+			}
+		})
+	}
+	p, err := l.Events(ctx, "prod", fleet.EventFilter{Kind: "Pod"}, fleet.EventCursor{}, 10)
+	check(t, err)
+	if diff := cmp.Diff([]fleet.Event{all[4], all[3]}, p.Events); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+	span, err := l.EventSpan(ctx, "prod")
+	check(t, err)
+	if !span.Scaling.Equal(t0) || !span.Other.Equal(t0.Add(4*time.Second)) {
+		t.Errorf("EventSpan = %+v", span)
+	}
+	if span, err = l.EventSpan(ctx, "nowhere"); err != nil || span != (fleet.EventSpan{}) {
+		t.Errorf("EventSpan of nothing = %+v, %v", span, err)
+	}
+}
+
+// Every filter pages through the same events that one large page has, there and back, however
+// many share a moment, and while new ones are written.
+func TestEventsPaging(t *testing.T) {
+	l, ctx := fresh(t), t.Context()
+	r := rand.New(rand.NewPCG(3, 4))
+	var nodes []fleet.Node
+	var names, uids []string
+	for i := range 40 {
+		n := fleet.Node{Name: fmt.Sprintf("n%d", i), UID: fmt.Sprintf("u%d", i)}
+		nodes, names, uids = append(nodes, n), append(names, n.Name), append(uids, n.UID)
+	}
+	fleetOf(t, l, nodes...)
+	reasons := []string{"NodeReady", "Pulled", "RemovingNode", "BackOff", "Rebooted"}
+	made := 0
+	some := func(n int, from time.Time) {
+		var events []fleet.Event
+		for range n {
+			made++
+			i := r.IntN(40)
+			at := from.Add(time.Duration(r.IntN(300)) * time.Second)
+			events = append(events, fleet.Event{UID: fmt.Sprintf("e%d", made), Regarding: fleet.ObjectRef{Kind: "Node", Name: names[i], UID: uids[i]},
+				Reason: reasons[r.IntN(len(reasons))], Type: []string{"Normal", "Warning"}[r.IntN(2)], Note: fmt.Sprintf("note %d", made%10), Count: 1, First: at, Last: at})
+		}
+		check(t, l.RecordEvents(ctx, "prod", events, "1"))
+	}
+	some(3000, t0)
+	for _, tc := range []struct {
+		name   string
+		filter fleet.EventFilter
+	}{
+		{"everything", fleet.EventFilter{Until: t0.Add(time.Hour)}},
+		{"scaling", fleet.EventFilter{Scaling: true, Until: t0.Add(time.Hour)}},
+		{"warnings", fleet.EventFilter{Types: []string{"Warning"}, Until: t0.Add(time.Hour)}},
+		{"text", fleet.EventFilter{Text: []string{"note 7"}, Until: t0.Add(time.Hour)}},
+		{"reasons", fleet.EventFilter{Reasons: []string{"*Node*", "pulled"}, Since: t0.Add(time.Minute), Until: t0.Add(time.Hour)}},
+		{"names", fleet.EventFilter{Names: names[:20], Until: t0.Add(time.Hour)}},
+		{"names and text", fleet.EventFilter{Names: names[:20], Text: []string{"note 7"}, Until: t0.Add(time.Hour)}},
+		{"name", fleet.EventFilter{Name: "n3", Since: t0.Add(time.Minute), Until: t0.Add(time.Hour)}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			whole, err := l.Events(ctx, "prod", tc.filter, fleet.EventCursor{}, 100000)
+			check(t, err)
+			if whole.More || len(whole.Events) < 20 || !slices.IsSortedFunc(whole.Events, func(a, b fleet.Event) int { return b.Last.Compare(a.Last) }) {
+				t.Fatalf("%d events, more %v, or out of order", len(whole.Events), whole.More)
+			}
+			var down []string
+			var at fleet.EventCursor
+			for {
+				p, err := l.Events(ctx, "prod", tc.filter, at, 17)
+				check(t, err)
+				down = append(down, uidsOf(p.Events)...)
+				some(5, t0.Add(2*time.Hour))
+				if p.More == p.Older.IsZero() || at.IsZero() != p.Newer.IsZero() {
+					t.Fatalf("more %v, older %+v, newer %+v", p.More, p.Older, p.Newer)
+				}
+				if !p.More {
+					at = p.Newer
+					break
+				}
+				at = p.Older
+			}
+			if diff := cmp.Diff(uidsOf(whole.Events), down); diff != "" {
+				t.Errorf("page by page (-want +got):\n%s", diff)
+			}
+			// And back: all but the last page.
+			var up []string
+			for {
+				p, err := l.Events(ctx, "prod", tc.filter, at, 17)
+				check(t, err)
+				up = append(uidsOf(p.Events), up...)
+				if !p.More {
+					break
+				}
+				at = p.Newer
+			}
+			last := (len(down) - 1) / 17 * 17
+			if diff := cmp.Diff(down[:last], up); diff != "" {
+				t.Errorf("page by page back (-want +got):\n%s", diff)
+			}
+		})
+	}
+	// A repeated event moves to the newest, with its count.
+	p, err := l.Events(ctx, "prod", fleet.EventFilter{}, fleet.EventCursor{}, 1)
+	check(t, err)
+	e := fleet.Event{UID: "e1", Note: "again", Count: 9, First: t0, Last: t0.Add(3 * time.Hour)}
+	check(t, l.RecordEvents(ctx, "prod", []fleet.Event{e}, "1"))
+	if p, err = l.Events(ctx, "prod", fleet.EventFilter{}, fleet.EventCursor{}, 1); err != nil || p.Events[0].UID != "e1" || p.Events[0].Count != 9 || p.Events[0].Note != "again" {
+		t.Errorf("newest = %+v, %v", p.Events, err)
+	}
+}
+
+// The search for what is hardly there stops early, says how far it came, and finds it when it
+// goes on from there.
+func TestEventsSearchIsBounded(t *testing.T) {
+	l, ctx := fresh(t), t.Context()
+	const n = 3*maxSearched + 100
+	var events []fleet.Event
+	for i := range n {
+		at := t0.Add(time.Duration(i) * time.Second)
+		e := fleet.Event{UID: fmt.Sprint("e", i), Regarding: fleet.ObjectRef{Kind: "Pod", Name: "p"}, Reason: "Pulled", Note: "hay", First: at, Last: at, Count: 1}
+		if i == 10 {
+			e.Note = "the needle"
+		}
+		events = append(events, e)
+	}
+	check(t, l.RecordEvents(ctx, "prod", events, "1"))
+	f := fleet.EventFilter{Text: []string{"needle"}}
+	var at fleet.EventCursor
+	for calls := 1; ; calls++ {
+		p, err := l.Events(ctx, "prod", f, at, 5)
+		check(t, err)
+		if len(p.Events) == 1 {
+			if calls != 3 && calls != 4 || p.More {
+				t.Errorf("found by call %d; %+v", calls, p)
+			}
+			break
+		}
+		if !p.More || p.SearchedTo.IsZero() || !p.SearchedTo.Equal(p.Older.Time) || calls > 4 {
+			t.Fatalf("call %d stopped: %+v", calls, p)
+		}
+		at = p.Older
+	}
+	scaling, other, err := l.EventCounts(ctx, "prod", t0)
+	if err != nil || scaling != 0 || other != CountLimit+1 {
+		t.Errorf("EventCounts = %d, %d, %v", scaling, other, err)
+	}
+}
+
+// The totals that bound the events are those of the rows, whatever was merged and pruned.
+func TestEventTotals(t *testing.T) {
+	l, ctx := fresh(t), t.Context()
+	verify := func(after string) {
+		t.Helper()
+		var wrong int
+		check(t, l.r.DB.QueryRow(`SELECT count(*) FROM event_totals t LEFT JOIN (SELECT cluster, scaling, count(*) AS events, sum(size) AS bytes FROM events GROUP BY cluster, scaling) e
+			ON e.cluster = t.cluster AND e.scaling = t.scaling WHERE t.events <> coalesce(e.events, 0) OR t.bytes <> coalesce(e.bytes, 0)`).Scan(&wrong))
+		var rows int
+		check(t, l.r.DB.QueryRow(`SELECT count(*) FROM event_totals`).Scan(&rows))
+		if wrong > 0 || rows == 0 {
+			t.Errorf("after %s: %d of %d totals are wrong", after, wrong, rows)
+		}
+	}
+	var events []fleet.Event
+	for i := range 700 {
+		e := event(fmt.Sprint("e", i), 1, time.Duration(i)*time.Second)
+		e.Reason = []string{"Pulled", "Started"}[i%2]
+		events = append(events, e)
+	}
+	check(t, l.RecordEvents(ctx, "prod", events, "1"))
+	check(t, l.RecordEvents(ctx, "test", events[:300], "1"))
+	verify("recording")
+	for i := range events {
+		events[i].Note, events[i].Count = strings.Repeat("x", i), 2
+	}
+	check(t, l.RecordEvents(ctx, "prod", events, "1"))
+	check(t, l.RecordEvents(ctx, "prod", events, "1"))
+	verify("merging")
+	_, err := l.Prune(ctx, Retention{Scaling: time.Hour, Other: time.Hour}, t0.Add(time.Hour+100*time.Second))
+	check(t, err)
+	verify("pruning")
+	_, err = l.Prune(ctx, Retention{Scaling: time.Hour, Other: time.Hour, MaxOther: 150000, MaxScaling: 1}, t0.Add(time.Hour))
+	check(t, err)
+	verify("bounding")
+	if scaling, other, _ := l.EventCounts(ctx, "prod", t0); scaling != 0 || other == 0 {
+		t.Errorf("%d scaling and %d other events are left", scaling, other)
+	}
+}

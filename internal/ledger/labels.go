@@ -1,0 +1,165 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"hash/fnv"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"rollcall/internal/fleet"
+)
+
+// ownLabels are the keys of labels that hardly any two nodes have alike. They are kept with
+// their node; all others are kept once for every set of nodes that share them. A key that is
+// missing here costs room and time, nothing else.
+var ownLabels = []string{
+	"kubernetes.io/hostname",
+	"alpha.eksctl.io/instance-id",
+	"doks.digitalocean.com/node-id",
+	"ibm-cloud.kubernetes.io/worker-id",
+	"ibm-cloud.kubernetes.io/internal-ip",
+	"ibm-cloud.kubernetes.io/external-ip",
+	"k8s.scaleway.com/node",
+	"lke.linode.com/node-id",
+	"displayName", // Oracle, as the next two
+	"hostname",
+	"internal_addr",
+}
+
+const (
+	findLabelsSQL   = `SELECT id FROM label_sets WHERE hash = ? AND labels = ?`
+	insertLabelsSQL = `INSERT INTO label_sets (hash, labels) VALUES (?, ?) RETURNING id`
+)
+
+// storeLabels returns the set of the labels that a node shares, which is made if it is new, and
+// its own ones as JSON.
+func storeLabels(ctx context.Context, tx tx, labels map[string]string) (set int64, own string, err error) {
+	shared, mine := labels, map[string]string(nil)
+	for _, key := range ownLabels {
+		v, ok := labels[key]
+		if !ok {
+			continue
+		}
+		if mine == nil {
+			shared, mine = maps.Clone(labels), map[string]string{}
+		}
+		mine[key] = v
+		delete(shared, key)
+	}
+	text, err := labelJSON(shared)
+	if err != nil {
+		return 0, "", err
+	}
+	if own, err = labelJSON(mine); err != nil {
+		return 0, "", err
+	}
+	h := fnv.New64a()
+	h.Write([]byte(text))
+	hash := int64(h.Sum64())
+	err = tx.QueryRowContext(ctx, findLabelsSQL, hash, text).Scan(&set)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = tx.QueryRowContext(ctx, insertLabelsSQL, hash, text).Scan(&set)
+	}
+	return set, own, err
+}
+
+// labelJSON is the labels as an object sorted by key, without spaces and without escapes of
+// HTML: labelValue relies on that.
+func labelJSON(labels map[string]string) (string, error) {
+	if len(labels) == 0 {
+		return "{}", nil
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(labels)
+	return strings.TrimSuffix(b.String(), "\n"), err
+}
+
+// joinLabels returns the labels of a node; nil if it has none.
+func joinLabels(shared, own string) (labels map[string]string, err error) {
+	for _, text := range []string{shared, own} {
+		if text == "{}" {
+			continue
+		}
+		if err := json.Unmarshal([]byte(text), &labels); err != nil {
+			return nil, err
+		}
+	}
+	return labels, nil
+}
+
+// quoteKey returns what stands before a label's value in what labelJSON writes: "key":".
+func quoteKey(key string) string {
+	text, err := labelJSON(map[string]string{key: ""})
+	if err != nil {
+		return "\x00" // which no JSON contains
+	}
+	return text[1 : len(text)-2]
+}
+
+// labelValue returns a label's value from what labelJSON wrote, without reading all of it.
+func labelValue(text, quoted string) (value string, ok bool) {
+	// Inside a string every quote has a backslash before it, so what follows a brace or a
+	// comma with a quote is a key.
+	i := 1
+	if !strings.HasPrefix(text[i:], quoted) {
+		at := strings.Index(text, ","+quoted)
+		if at < 0 {
+			return "", false
+		}
+		i = at + 1
+	}
+	start := i + len(quoted)
+	end := start
+	for text[end] != '"' {
+		if text[end] == '\\' {
+			end++
+		}
+		end++
+	}
+	value = text[start:end]
+	if strings.IndexByte(value, '\\') >= 0 {
+		if json.Unmarshal([]byte(text[start-1:end+1]), &value) != nil {
+			return "", false
+		}
+	}
+	return value, true
+}
+
+// meets reports whether a label, which may be missing, meets a requirement as kubectl would
+// have it.
+func meets(value string, ok bool, r fleet.LabelRequirement) bool {
+	switch r.Operator {
+	case fleet.LabelIn:
+		return ok && slices.Contains(r.Values, value)
+	case fleet.LabelNotIn:
+		return !ok || !slices.Contains(r.Values, value)
+	case fleet.LabelExists:
+		return ok
+	case fleet.LabelDoesNotExist:
+		return !ok
+	case fleet.LabelGt, fleet.LabelLt:
+		have, err := strconv.ParseInt(value, 10, 64)
+		want, err2 := intValue(r.Values)
+		if !ok || err != nil || err2 != nil {
+			return false
+		}
+		return r.Operator == fleet.LabelGt && have > want || r.Operator == fleet.LabelLt && have < want
+	}
+	return false
+}
+
+// intValue returns the integer of a requirement with LabelGt or LabelLt.
+func intValue(values []string) (int64, error) {
+	if len(values) != 1 {
+		return 0, errors.New("not one value")
+	}
+	return strconv.ParseInt(values[0], 10, 64)
+}

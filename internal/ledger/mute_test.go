@@ -1,0 +1,168 @@
+package ledger
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rollcall/internal/fleet"
+)
+
+func mute(request string) fleet.Mute {
+	return fleet.Mute{Request: request, Cluster: "prod", Scope: fleet.MutePool, Value: "batch", By: "U1", ByName: "ada", Channel: "C1", At: t0, Until: t0.Add(time.Hour)}
+}
+
+func TestMutes(t *testing.T) {
+	l, ctx := fresh(t), t.Context()
+	a, err := l.AddMute(ctx, mute("click-1"))
+	check(t, err)
+	want := mute("click-1")
+	want.ID = a.ID
+	if diff := cmp.Diff(want, a); diff != "" || a.ID == 0 {
+		t.Errorf("AddMute (-want +got):\n%s", diff)
+	}
+	// The same click, delivered again and later, makes no second mute and moves no end.
+	again := mute("click-1")
+	again.At, again.Until = t0.Add(time.Minute), t0.Add(2*time.Hour)
+	if got, err := l.AddMute(ctx, again); err != nil || got != a {
+		t.Errorf("again = %+v, %v", got, err)
+	}
+	if _, err := l.AddMute(ctx, mute("")); err == nil {
+		t.Error("a mute without a request key was taken")
+	}
+	b, err := l.AddMute(ctx, mute("click-2"))
+	check(t, err)
+	other := mute("click-3")
+	other.Cluster = "test"
+	_, err = l.AddMute(ctx, other)
+	check(t, err)
+
+	ids := func(mutes []fleet.Mute, err error) (ids []int64) {
+		t.Helper()
+		check(t, err)
+		for _, m := range mutes {
+			ids = append(ids, m.ID)
+		}
+		return ids
+	}
+	if ended, err := l.EndMute(ctx, b.ID, "U2", t0.Add(20*time.Minute)); err != nil || !ended {
+		t.Errorf("EndMute = %v, %v", ended, err)
+	}
+	if ended, err := l.EndMute(ctx, b.ID, "U3", t0.Add(30*time.Minute)); err != nil || ended {
+		t.Errorf("ended twice: %v, %v", ended, err)
+	}
+	if ended, err := l.EndMute(ctx, a.ID, "U3", t0.Add(time.Hour)); err != nil || ended {
+		t.Errorf("ended after it had run out: %v, %v", ended, err)
+	}
+	got, ok, err := l.Mute(ctx, b.ID)
+	if err != nil || !ok || got.EndedBy != "U2" || !got.EndedAt.Equal(t0.Add(20*time.Minute)) {
+		t.Errorf("Mute = %+v, %v, %v", got, ok, err)
+	}
+	if _, ok, err := l.Mute(ctx, 99); ok || err != nil {
+		t.Errorf("Mute of nothing: %v, %v", ok, err)
+	}
+	for _, tc := range []struct {
+		after         time.Duration
+		active, ended []int64
+	}{
+		{-time.Second, nil, nil},
+		{10 * time.Minute, []int64{a.ID, b.ID}, nil},
+		{20 * time.Minute, []int64{a.ID}, []int64{b.ID}},
+		{time.Hour, nil, []int64{a.ID, b.ID}},
+	} {
+		now := t0.Add(tc.after)
+		if diff := cmp.Diff(tc.active, ids(l.Mutes(ctx, "prod", now))); diff != "" {
+			t.Errorf("active after %v (-want +got):\n%s", tc.after, diff)
+		}
+		if diff := cmp.Diff(tc.ended, ids(l.EndedMutes(ctx, "prod", now))); diff != "" {
+			t.Errorf("ended after %v (-want +got):\n%s", tc.after, diff)
+		}
+		for _, m := range []fleet.Mute{a, got} {
+			if active := m.Active(now); active != (len(tc.active) > 0 && m.ID == tc.active[0] || len(tc.active) > 1) {
+				t.Errorf("after %v the ledger and Active disagree on mute %d", tc.after, m.ID)
+			}
+		}
+	}
+	check(t, l.MuteTold(ctx, a.ID))
+	if got := ids(l.EndedMutes(ctx, "prod", t0.Add(time.Hour))); len(got) != 1 || got[0] != b.ID {
+		t.Errorf("still to tell: %v", got)
+	}
+}
+
+func TestMutedChanges(t *testing.T) {
+	l, ctx := fresh(t), t.Context()
+	record(t, l, "1", first(1), first(2), first(3), fleet.Gone(node(3), first(3).Known, t0.Add(time.Hour)))
+	// Change 2 is taken by a wave first: a mute does not take it away. Change 1 is muted twice.
+	plan := fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveJoined, Changes: []int64{2}}}, Mute: map[int64]int64{1: 5, 2: 5, 3: 6, 4: 6}}
+	check(t, l.Apply(ctx, "prod", "C1", plan, false, t0))
+	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{Mute: map[int64]int64{1: 6}}, false, t0))
+	if todo := todoIDs(t, l); len(todo) != 0 {
+		t.Errorf("still to do: %v", todo)
+	}
+	if w := must[[]fleet.Wave](t)(l.LiveWaves(ctx, "prod")); len(w) != 1 || w[0].Counts.Untold != 1 {
+		t.Errorf("waves = %+v", w)
+	}
+	if n := must[int](t)(l.Untold(ctx, "prod")); n != 1 {
+		t.Errorf("%d changes to tell, want the wave's", n)
+	}
+	for _, tc := range []struct {
+		from, until time.Duration
+		want        []fleet.MutedCount
+	}{
+		{0, 2 * time.Hour, []fleet.MutedCount{{Mute: 5, Kind: fleet.Joined, Changes: 1}, {Mute: 6, Kind: fleet.Joined, Changes: 1}, {Mute: 6, Kind: fleet.Removed, Changes: 1}}},
+		{time.Minute, 2 * time.Hour, []fleet.MutedCount{{Mute: 6, Kind: fleet.Removed, Changes: 1}}},
+		{0, time.Hour, []fleet.MutedCount{{Mute: 5, Kind: fleet.Joined, Changes: 1}, {Mute: 6, Kind: fleet.Joined, Changes: 1}}},
+		{2 * time.Hour, 3 * time.Hour, nil},
+	} {
+		got := must[[]fleet.MutedCount](t)(l.MutedChanges(ctx, "prod", t0.Add(tc.from), t0.Add(tc.until)))
+		if diff := cmp.Diff(tc.want, got); diff != "" {
+			t.Errorf("muted from %v until %v (-want +got):\n%s", tc.from, tc.until, diff)
+		}
+	}
+}
+
+// Mutes stay as long as the changes that they kept quiet, and until their end is told.
+func TestPruneMutes(t *testing.T) {
+	l, ctx := fresh(t), t.Context()
+	record(t, l, "1", first(1))
+	used := must[fleet.Mute](t)(l.AddMute(ctx, mute("used")))
+	untold := must[fleet.Mute](t)(l.AddMute(ctx, mute("untold")))
+	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{Mute: map[int64]int64{1: used.ID}}, false, t0))
+	check(t, l.MuteTold(ctx, used.ID))
+	r := Retention{Scaling: 24 * time.Hour, Other: time.Hour}
+	for _, tc := range []struct {
+		after time.Duration
+		want  int64
+		what  string
+	}{{23 * time.Hour, 0, "what is young stays"}, {24*time.Hour + time.Minute, 1, "the change goes"}, {26 * time.Hour, 1, "its mute goes, the untold one stays"}} {
+		if n, err := l.Prune(ctx, r, t0.Add(tc.after)); err != nil || n != tc.want {
+			t.Errorf("after %v: %d rows, %v; want %d: %s", tc.after, n, err, tc.want, tc.what)
+		}
+	}
+	if _, ok, _ := l.Mute(ctx, used.ID); ok {
+		t.Error("a mute without changes stays")
+	}
+	if _, ok, _ := l.Mute(ctx, untold.ID); !ok {
+		t.Error("a mute whose end nobody was told is gone")
+	}
+}
+
+// The labels of nodes that are pruned go with them, unless others share them.
+func TestPruneLabels(t *testing.T) {
+	l, ctx := fresh(t), t.Context()
+	alone, shared := node(1), node(2)
+	alone.Labels = map[string]string{"only": "here"}
+	record(t, l, "1", first(3), fleet.Gone(alone, fleet.Known{}, t0), fleet.Gone(shared, fleet.Known{}, t0))
+	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{Silence: []int64{1, 2, 3}}, false, t0))
+	_, err := l.Prune(ctx, Retention{Scaling: time.Hour, Other: time.Hour}, t0.Add(2*time.Hour))
+	check(t, err)
+	var sets int
+	check(t, l.r.DB.QueryRow(`SELECT count(*) FROM label_sets`).Scan(&sets))
+	if sets != 1 {
+		t.Errorf("%d label sets are left, want 1", sets)
+	}
+	if n, ok, err := l.Node(ctx, "prod", "uid-3"); err != nil || !ok || n.Labels["a"] != "b" {
+		t.Errorf("the node that stays: %+v, %v, %v", n.Labels, ok, err)
+	}
+}

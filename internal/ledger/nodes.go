@@ -1,0 +1,512 @@
+package ledger
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"rollcall/internal/fleet"
+)
+
+// maxGone is how many of the nodes that left, the last first, a query looks at: a cluster of
+// spot nodes leaves a hundred thousand behind in the time for which they are kept.
+const maxGone = 20000
+
+// query is a statement that grows, with its arguments.
+type query struct {
+	strings.Builder
+	args []any
+}
+
+func (q *query) add(text string, args ...any) {
+	q.WriteString(text)
+	q.args = append(q.args, args...)
+}
+
+// likeEscaper makes LIKE's own characters inert.
+var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
+
+// globber turns a glob into a pattern of LIKE ... ESCAPE '\'.
+var globber = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`, `*`, `%`, `?`, `_`)
+
+// globs adds the condition that a column matches one of the patterns, if there are any. They
+// are lower-cased; column must be, too.
+func (q *query) globs(column string, patterns []string) {
+	for i, p := range patterns {
+		if i == 0 {
+			q.add(` AND (`)
+		} else {
+			q.add(` OR `)
+		}
+		p = strings.ToLower(p)
+		if strings.ContainsAny(p, "*?") {
+			q.add(column+` LIKE ? ESCAPE '\'`, globber.Replace(p))
+		} else {
+			q.add(column+` = ?`, p)
+		}
+	}
+	if len(patterns) > 0 {
+		q.add(`)`)
+	}
+}
+
+// in adds the condition that a column is one of the values, if there are any.
+func (q *query) in(column string, values []string) error {
+	if len(values) == 0 {
+		return nil
+	}
+	list, err := json.Marshal(values)
+	if err != nil {
+		return err
+	}
+	q.add(` AND `+column+` IN (SELECT value FROM json_each(?))`, string(list))
+	return nil
+}
+
+// scope is what a filter asks for: a condition on nodes n.
+type scope struct {
+	where  string
+	args   []any
+	none   bool      // no node can match
+	capped bool      // nodes that left before since are not looked at
+	since  time.Time // set if capped
+}
+
+// scope turns a filter into a condition. It looks up what the condition depends on: which label
+// sets match, and how far back nodes that left are looked at.
+func (l *Ledger) scope(ctx context.Context, cluster string, f fleet.NodeFilter) (s scope, err error) {
+	var q query
+	if !f.Removed {
+		q.add(`n.cluster = ? AND n.removed_at IS NULL`, cluster)
+	} else {
+		since := int64(0)
+		if !f.RemovedSince.IsZero() {
+			since = f.RemovedSince.UnixMilli()
+		}
+		var bound sql.NullInt64
+		err := l.r.QueryRowContext(ctx, `SELECT max(at) FROM (SELECT removed_at AS at FROM nodes WHERE cluster = ? AND removed_at >= ? ORDER BY removed_at DESC LIMIT 1 OFFSET ?)`,
+			cluster, since, maxGone).Scan(&bound)
+		if err != nil {
+			return s, err
+		}
+		if bound.Valid {
+			// All that left at that moment are looked at: after a gap they may be many.
+			s.capped, since, s.since = true, bound.Int64, fromMS(bound)
+		}
+		q.add(`n.cluster = ? AND n.removed_at >= ?`, cluster, since)
+	}
+	reach, reachArgs := q.String(), slices.Clone(q.args)
+	q.globs(`lower(n.name)`, f.Names)
+	q.globs(`lower(n.instance_type)`, f.Types)
+	q.globs(`lower(n.zone)`, f.Zones)
+	q.globs(`lower(n.pool)`, f.Pools)
+	q.globs(`lower(n.arch)`, f.Arches)
+	if err := q.in(`n.capacity_type`, f.Capacity); err != nil {
+		return s, err
+	}
+	if f.NotReady {
+		q.add(` AND n.status <> ?`, string(fleet.Ready))
+	}
+	if f.Cordoned {
+		q.add(` AND n.cordoned <> 0`)
+	}
+	if !f.CreatedBefore.IsZero() {
+		q.add(` AND n.created_at < ?`, f.CreatedBefore.UnixMilli())
+	}
+	if !f.CreatedAfter.IsZero() {
+		q.add(` AND n.created_at > ?`, f.CreatedAfter.UnixMilli())
+	}
+	var shared []fleet.LabelRequirement
+	for _, r := range f.Labels {
+		if slices.Contains(ownLabels, r.Key) {
+			q.ownLabel(r)
+		} else {
+			shared = append(shared, r)
+		}
+	}
+	if len(shared) > 0 {
+		sets, all, err := l.matchingSets(ctx, reach, reachArgs, shared)
+		if err != nil {
+			return s, err
+		}
+		if len(sets) == 0 {
+			s.none = true
+			return s, nil
+		}
+		if !all {
+			list, err := json.Marshal(sets)
+			if err != nil {
+				return s, err
+			}
+			q.add(` AND n.label_set IN (SELECT value FROM json_each(?))`, string(list))
+		}
+	}
+	s.where, s.args = q.String(), q.args
+	return s, nil
+}
+
+// matchingSets returns the label sets of the nodes in reach that meet the requirements, and
+// whether all of them do.
+func (l *Ledger) matchingSets(ctx context.Context, reach string, args []any, rs []fleet.LabelRequirement) (sets []int64, all bool, err error) {
+	rows, err := l.r.once(ctx, `SELECT id, labels FROM label_sets WHERE id IN (SELECT n.label_set FROM nodes n WHERE `+reach+`)`, args...)
+	if err != nil {
+		return nil, false, err
+	}
+	defer rows.Close()
+	quoted := make([]string, len(rs))
+	for i, r := range rs {
+		quoted[i] = quoteKey(r.Key)
+	}
+	all = true
+	for rows.Next() {
+		var id int64
+		var text sql.RawBytes
+		if err := rows.Scan(&id, &text); err != nil {
+			return nil, false, err
+		}
+		ok := true
+		for i, r := range rs {
+			v, has := labelValue(string(text), quoted[i])
+			if ok = meets(v, has, r); !ok {
+				break
+			}
+		}
+		if ok {
+			sets = append(sets, id)
+		} else {
+			all = false
+		}
+	}
+	return sets, all, rows.Err()
+}
+
+// ownLabel adds a requirement on a label that is kept with its node.
+func (q *query) ownLabel(r fleet.LabelRequirement) {
+	const value = `(n.own_labels ->> ?)`
+	switch r.Operator {
+	case fleet.LabelIn, fleet.LabelNotIn:
+		if r.Operator == fleet.LabelIn {
+			q.add(` AND `+value+` IN (`, r.Key)
+		} else {
+			q.add(` AND (`+value+` IS NULL OR `+value+` NOT IN (`, r.Key, r.Key)
+		}
+		for i, v := range r.Values {
+			if i > 0 {
+				q.add(`, `)
+			}
+			q.add(`?`, v)
+		}
+		q.add(`)`)
+		if r.Operator == fleet.LabelNotIn {
+			q.add(`)`)
+		}
+	case fleet.LabelExists:
+		q.add(` AND `+value+` IS NOT NULL`, r.Key)
+	case fleet.LabelDoesNotExist:
+		q.add(` AND `+value+` IS NULL`, r.Key)
+	case fleet.LabelGt, fleet.LabelLt:
+		// Digits only: a label's value begins with a letter or a digit, so it has no sign.
+		want, err := intValue(r.Values)
+		if err != nil {
+			q.add(` AND 1 = 0`)
+			return
+		}
+		op := `>`
+		if r.Operator == fleet.LabelLt {
+			op = `<`
+		}
+		const digits = `ltrim(` + value + `, '0')`
+		q.add(` AND `+value+` <> '' AND ltrim(`+value+`, '0123456789') = '' AND (length(`+digits+`) < 19 OR length(`+digits+`) = 19 AND `+digits+` <= '9223372036854775807')
+			AND CAST(`+value+` AS INTEGER) `+op+` ?`, r.Key, r.Key, r.Key, r.Key, r.Key, r.Key, want)
+	default:
+		q.add(` AND 1 = 0`)
+	}
+}
+
+// nodeOrders are the orders of lists of nodes n.
+var nodeOrders = map[fleet.NodeSort]string{
+	fleet.SortNewest: `n.created_at DESC, n.name`,
+	fleet.SortOldest: `n.created_at, n.name`,
+	fleet.SortName:   `n.name, n.created_at DESC`,
+	fleet.SortType:   `n.instance_type, n.name`,
+	fleet.SortZone:   `n.zone, n.name`,
+	fleet.SortPool:   `n.pool, n.name`,
+}
+
+// ListNodes returns the nodes of a cluster that a filter selects: limit of them after offset
+// others, in the order given; an order that is not known is SortNewest.
+func (l *Ledger) ListNodes(ctx context.Context, cluster string, f fleet.NodeFilter, sort fleet.NodeSort, offset, limit int) (p fleet.NodePage, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("listing nodes of %s: %w", cluster, explain(err))
+		}
+	}()
+	s, err := l.scope(ctx, cluster, f)
+	if err != nil {
+		return p, err
+	}
+	p.Capped, p.SearchedTo = s.capped, s.since
+	if s.none {
+		return p, nil
+	}
+	if err := l.r.onceRow(ctx, `SELECT count(*) FROM nodes n WHERE `+s.where, s.args...).Scan(&p.Total); err != nil {
+		return p, err
+	}
+	p.Nodes, err = l.nodeRecords(ctx, s, nodeOrder(f.Removed, sort), offset, limit)
+	return p, err
+}
+
+func nodeOrder(removed bool, sort fleet.NodeSort) string {
+	order, ok := nodeOrders[sort]
+	if !ok {
+		sort, order = fleet.SortNewest, nodeOrders[fleet.SortNewest]
+	}
+	if removed && sort == fleet.SortNewest {
+		return `n.removed_at DESC, n.name, n.uid`
+	}
+	return order + `, n.uid`
+}
+
+// nodeRecords reads whole nodes, after it has found out which from the index alone.
+func (l *Ledger) nodeRecords(ctx context.Context, s scope, order string, offset, limit int) ([]fleet.NodeRecord, error) {
+	rows, err := l.r.once(ctx, `SELECT `+nodeColumns+` FROM (SELECT n.cluster, n.uid FROM nodes n WHERE `+s.where+` ORDER BY `+order+` LIMIT ? OFFSET ?) p
+		JOIN nodes n ON n.cluster = p.cluster AND n.uid = p.uid`+nodeSets+` ORDER BY `+order, append(s.args[:len(s.args):len(s.args)], max(0, limit), max(0, offset))...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var nodes []fleet.NodeRecord
+	for rows.Next() {
+		var r nodeRow
+		if err := rows.Scan(r.dest()...); err != nil {
+			return nil, err
+		}
+		n, err := r.record()
+		if err != nil {
+			return nil, err
+		}
+		nodes = append(nodes, n)
+	}
+	return nodes, rows.Err()
+}
+
+// CountNodes counts the nodes of a cluster that a filter selects.
+func (l *Ledger) CountNodes(ctx context.Context, cluster string, f fleet.NodeFilter) (t fleet.Totals, err error) {
+	s, err := l.scope(ctx, cluster, f)
+	t.Capped = s.capped
+	if err == nil && !s.none {
+		err = l.r.onceRow(ctx, `SELECT count(*), coalesce(sum(CASE WHEN n.status = 'True' THEN 1 ELSE 0 END), 0), coalesce(sum(n.cordoned), 0)
+			FROM nodes n WHERE `+s.where, s.args...).Scan(&t.Nodes, &t.Ready, &t.Cordoned)
+	}
+	if err != nil {
+		return t, fmt.Errorf("counting nodes of %s: %w", cluster, explain(err))
+	}
+	return t, nil
+}
+
+// dimensions are the columns of nodes n that the dimensions name.
+var dimensions = map[fleet.Dimension]string{
+	fleet.ByType:     `n.instance_type`,
+	fleet.ByZone:     `n.zone`,
+	fleet.ByPool:     `n.pool`,
+	fleet.ByCapacity: `n.capacity_type`,
+	fleet.ByArch:     `n.arch`,
+}
+
+// GroupNodes groups the nodes of a cluster that a filter selects, the largest groups first,
+// those that are alike by value, and returns at most limit of them.
+func (l *Ledger) GroupNodes(ctx context.Context, cluster string, f fleet.NodeFilter, by fleet.Dimension, limit int) (g fleet.NodeGroups, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("grouping nodes of %s: %w", cluster, explain(err))
+		}
+	}()
+	s, err := l.scope(ctx, cluster, f)
+	g.Capped = s.capped
+	if err != nil || s.none {
+		return g, err
+	}
+	column, known := dimensions[by]
+	var args []any
+	switch {
+	case known:
+	case slices.Contains(ownLabels, string(by)):
+		column, args = `coalesce(n.own_labels ->> ?, '')`, []any{string(by)}
+	default:
+		column = `n.label_set`
+	}
+	rows, err := l.r.once(ctx, `SELECT `+column+`, count(*), sum(CASE WHEN n.status = 'True' THEN 1 ELSE 0 END), sum(n.cordoned),
+		sum(CASE WHEN n.capacity_type = 'spot' THEN 1 ELSE 0 END) FROM nodes n WHERE `+s.where+` GROUP BY 1`, append(args, s.args...)...)
+	if err != nil {
+		return g, err
+	}
+	defer rows.Close()
+	groups := map[string]*fleet.NodeGroup{}
+	sets := map[int64]fleet.NodeGroup{}
+	for rows.Next() {
+		var n fleet.NodeGroup
+		var set int64
+		value := any(&n.Value)
+		if column == `n.label_set` {
+			value = &set
+		}
+		if err := rows.Scan(value, &n.Nodes, &n.Ready, &n.Cordoned, &n.Spot); err != nil {
+			return g, err
+		}
+		n.NotReady = n.Nodes - n.Ready
+		if column == `n.label_set` {
+			sets[set] = n
+		} else {
+			groups[n.Value] = &n
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return g, err
+	}
+	rows.Close() // the next query needs no second connection
+	if len(sets) > 0 {
+		if groups, err = l.foldSets(ctx, sets, string(by)); err != nil {
+			return g, err
+		}
+	}
+	for _, n := range groups {
+		g.Groups = append(g.Groups, *n)
+		g.Total += n.Nodes
+	}
+	g.Distinct = len(g.Groups)
+	slices.SortFunc(g.Groups, func(a, b fleet.NodeGroup) int {
+		return cmp.Or(cmp.Compare(b.Nodes, a.Nodes), cmp.Compare(a.Value, b.Value))
+	})
+	g.Groups = g.Groups[:min(len(g.Groups), max(0, limit))]
+	return g, nil
+}
+
+// foldSets adds up groups of nodes by label set to groups by the value of one label.
+func (l *Ledger) foldSets(ctx context.Context, sets map[int64]fleet.NodeGroup, key string) (map[string]*fleet.NodeGroup, error) {
+	ids := make([]int64, 0, len(sets))
+	for id := range sets {
+		ids = append(ids, id)
+	}
+	list, err := json.Marshal(ids)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := l.r.QueryContext(ctx, `SELECT id, labels FROM label_sets WHERE id IN (SELECT value FROM json_each(?))`, string(list))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	quoted := quoteKey(key)
+	groups := map[string]*fleet.NodeGroup{}
+	for rows.Next() {
+		var id int64
+		var text sql.RawBytes
+		if err := rows.Scan(&id, &text); err != nil {
+			return nil, err
+		}
+		value, _ := labelValue(string(text), quoted)
+		g := groups[value]
+		if g == nil {
+			g = &fleet.NodeGroup{Value: value}
+			groups[value] = g
+		}
+		n := sets[id]
+		g.Nodes, g.Ready, g.NotReady, g.Cordoned, g.Spot = g.Nodes+n.Nodes, g.Ready+n.Ready, g.NotReady+n.NotReady, g.Cordoned+n.Cordoned, g.Spot+n.Spot
+	}
+	return groups, rows.Err()
+}
+
+// maxNamed is how many nodes whose names begin alike FindNodes can put in order; of more it
+// knows those that live and the last that left.
+const maxNamed = 2000
+
+// FindNodes returns the nodes that a person means by a name, whatever its case: those of that
+// very name, or else those whose names begin with it, or else those whose names contain it.
+// Live nodes come before those that left, the newest first. At most limit are returned, and
+// more says whether there are others. Of nodes that left, the last 20,000 are looked at for a
+// part of a name.
+func (l *Ledger) FindNodes(ctx context.Context, cluster, name string, limit int) (nodes []fleet.NodeRecord, how fleet.Match, more bool, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("looking for node %q of %s: %w", name, cluster, explain(err))
+		}
+	}()
+	name = strings.ToLower(strings.TrimSpace(name))
+	if name == "" || limit <= 0 {
+		return nil, fleet.MatchNone, false, nil
+	}
+	live := scope{where: `n.cluster = ? AND n.removed_at IS NULL`, args: []any{cluster}}
+	gone, err := l.scope(ctx, cluster, fleet.NodeFilter{Removed: true})
+	if err != nil {
+		return nil, fleet.MatchNone, false, err
+	}
+	// Names are lower-case in Kubernetes, so the index on them finds all.
+	and := func(s scope, cond string, args ...any) scope {
+		return scope{where: s.where + ` AND ` + cond, args: append(s.args[:len(s.args):len(s.args)], args...)}
+	}
+	all := func(s string, args ...any) scope {
+		return scope{where: `n.cluster = ? AND ` + s, args: append([]any{cluster}, args...)}
+	}
+	end := prefixEnd(name)
+	var begun int
+	err = l.r.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM nodes WHERE cluster = ? AND name >= ? AND name < ? LIMIT ?)`, cluster, name, end, maxNamed+1).Scan(&begun)
+	if err != nil {
+		return nil, fleet.MatchNone, false, err
+	}
+	type attempt struct {
+		how    fleet.Match
+		scopes []scope
+	}
+	attempts := []attempt{{fleet.MatchExact, []scope{all(`n.name = ?`, name)}}}
+	switch prefix := `n.name >= ? AND n.name < ?`; {
+	case begun > maxNamed:
+		attempts = append(attempts, attempt{fleet.MatchPrefix, []scope{and(live, prefix, name, end), and(gone, prefix, name, end), all(prefix, name, end)}})
+	case begun > 0:
+		attempts = append(attempts, attempt{fleet.MatchPrefix, []scope{all(prefix, name, end)}})
+	default:
+		attempts = append(attempts, attempt{fleet.MatchSubstring, []scope{and(live, `instr(n.name, ?) > 0`, name), and(gone, `instr(n.name, ?) > 0`, name)}})
+	}
+	for _, a := range attempts {
+		for i, s := range a.scopes {
+			order := `n.removed_at IS NOT NULL, n.created_at DESC, n.name, n.uid`
+			switch {
+			case len(a.scopes) > 1 && i == 0:
+				order = nodeOrder(false, fleet.SortNewest)
+			case len(a.scopes) > 1 && i == 1:
+				order = nodeOrder(true, fleet.SortNewest)
+			case i == 2 && len(nodes) > 0:
+				continue // old ones, in no order, are better than none
+			case i == 2:
+				order = `n.name, n.uid`
+			}
+			found, err := l.nodeRecords(ctx, s, order, 0, limit+1-len(nodes))
+			if err != nil {
+				return nil, fleet.MatchNone, false, err
+			}
+			if nodes = append(nodes, found...); len(nodes) > limit {
+				return nodes[:limit], a.how, true, nil
+			}
+		}
+		if len(nodes) > 0 {
+			return nodes, a.how, begun > maxNamed && a.how == fleet.MatchPrefix, nil
+		}
+	}
+	return nil, fleet.MatchNone, false, nil
+}
+
+// prefixEnd is the least string that is greater than every one that begins with p.
+func prefixEnd(p string) string {
+	b := []byte(p)
+	for i := len(b) - 1; i >= 0; i-- {
+		if b[i] < 0xff {
+			b[i]++
+			return string(b[:i+1])
+		}
+	}
+	return "\xff"
+}

@@ -1,0 +1,146 @@
+package ledger
+
+import (
+	"context"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/internal/fleet"
+)
+
+// plans returns the plans of every statement that a call runs on the readers' side, by asking
+// SQLite about each before it is run.
+func plans(t *testing.T, l *Ledger, call func(ctx context.Context)) []string {
+	t.Helper()
+	var all []string
+	l.r.observe = func(query string, args []any) {
+		rows, err := l.w.QueryContext(t.Context(), `EXPLAIN QUERY PLAN `+query, args...)
+		if err != nil {
+			t.Errorf("%v: %s", err, query)
+			return
+		}
+		defer rows.Close()
+		var steps []string
+		for rows.Next() {
+			var id, parent, unused int
+			var step string
+			check(t, rows.Scan(&id, &parent, &unused, &step))
+			steps = append(steps, step)
+		}
+		all = append(all, query+"\n  "+strings.Join(steps, "\n  "))
+	}
+	defer func() { l.r.observe = nil }()
+	call(t.Context())
+	return all
+}
+
+// scan finds the steps that read a whole large table, whatever it is called in the statement.
+var scan = regexp.MustCompile(`(?m)^  SCAN (e|n|c|r|t|w|events|nodes|changes|waves|messages|label_sets|s)\b.*$`)
+
+// Every query that a person or a change waits for finds its rows in an index. (Wall clocks
+// fail on busy machines; a plan does not.)
+func TestPlans(t *testing.T) {
+	l := fresh(t)
+	fleetOf(t, l, some()...)
+	var events []fleet.Event
+	for i := range 50 {
+		e := event(string(rune('a'+i)), 1, time.Duration(i)*time.Second)
+		e.Regarding = fleet.ObjectRef{Kind: "Node", Name: []string{"n1", "n2", "n3"}[i%3]}
+		events = append(events, e)
+	}
+	check(t, l.RecordEvents(t.Context(), "prod", events, "1"))
+	label := fleet.NodeFilter{Labels: []fleet.LabelRequirement{{Key: "team", Operator: fleet.LabelIn, Values: []string{"ml"}}}}
+	gone := fleet.NodeFilter{Removed: true}
+	names := []string{"n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8", "n9"}
+	var zero fleet.EventCursor
+	newer := fleet.EventCursor{Time: t0, Newer: true}
+	for _, tc := range []struct {
+		name  string
+		index string // that must be used
+		call  func(ctx context.Context) error
+	}{
+		{"list", "COVERING INDEX nodes_list (cluster=? AND removed_at=?)", func(ctx context.Context) error {
+			_, err := l.ListNodes(ctx, "prod", fleet.NodeFilter{}, fleet.SortType, 0, 5)
+			return err
+		}},
+		{"list by label", "COVERING INDEX nodes_list (cluster=? AND removed_at=?)", func(ctx context.Context) error {
+			_, err := l.ListNodes(ctx, "prod", label, fleet.SortNewest, 0, 5)
+			return err
+		}},
+		{"list removed", "COVERING INDEX nodes_list (cluster=? AND removed_at>?)", func(ctx context.Context) error {
+			_, err := l.ListNodes(ctx, "prod", gone, fleet.SortNewest, 0, 5)
+			return err
+		}},
+		{"group", "COVERING INDEX nodes_list", func(ctx context.Context) error {
+			_, err := l.GroupNodes(ctx, "prod", fleet.NodeFilter{}, fleet.ByPool, 5)
+			return err
+		}},
+		{"group by label", "COVERING INDEX nodes_list", func(ctx context.Context) error {
+			_, err := l.GroupNodes(ctx, "prod", gone, "team", 5)
+			return err
+		}},
+		{"count", "COVERING INDEX nodes_list", func(ctx context.Context) error { _, err := l.CountNodes(ctx, "prod", label); return err }},
+		{"find", "INDEX nodes_name", func(ctx context.Context) error { _, _, _, err := l.FindNodes(ctx, "prod", "n", 5); return err }},
+		{"find a part", "INDEX nodes_list", func(ctx context.Context) error { _, _, _, err := l.FindNodes(ctx, "prod", "one", 5); return err }},
+		{"node", "PRIMARY KEY", func(ctx context.Context) error { _, _, err := l.NodeByUID(ctx, "prod", "uid-n1"); return err }},
+		{"changes", "INDEX changes_when (cluster=? AND kind=?)", func(ctx context.Context) error { _, err := l.RecentChanges(ctx, "prod", 5); return err }},
+		{"changes of a node", "(cluster=? AND node_uid=?)", func(ctx context.Context) error { _, _, err := l.NodeChanges(ctx, "prod", "uid-n1", 5); return err }},
+		{"counts of changes", "INDEX changes_when (cluster=? AND kind=? AND at>?)", func(ctx context.Context) error { _, err := l.ChangeCounts(ctx, "prod", t0); return err }},
+		{"muted", "INDEX changes_muted", func(ctx context.Context) error { _, err := l.MutedChanges(ctx, "prod", t0, t0); return err }},
+		{"newest events", "INDEX events_time (cluster=? AND scaling=? AND last_at>? AND last_at<?)", func(ctx context.Context) error {
+			_, err := l.Events(ctx, "prod", fleet.EventFilter{}, zero, 5)
+			return err
+		}},
+		{"newer events", "INDEX events_time (cluster=? AND scaling=? AND last_at>? AND last_at<?)", func(ctx context.Context) error {
+			_, err := l.Events(ctx, "prod", fleet.EventFilter{Types: []string{"Normal"}}, newer, 5)
+			return err
+		}},
+		{"events with a word", "INDEX events_time (cluster=? AND scaling=? AND last_at>? AND last_at<?)", func(ctx context.Context) error {
+			_, err := l.Events(ctx, "prod", fleet.EventFilter{Text: []string{"x"}, Scaling: true}, zero, 5)
+			return err
+		}},
+		{"events of an object", "INDEX events_name (cluster=? AND name=? AND last_at>? AND last_at<?)", func(ctx context.Context) error {
+			_, err := l.Events(ctx, "prod", fleet.EventFilter{Kind: "Node", Name: "n1", Scaling: true}, zero, 5)
+			return err
+		}},
+		{"events of nodes", "INDEX events_name (cluster=? AND name=? AND last_at>? AND last_at<?)", func(ctx context.Context) error {
+			_, err := l.Events(ctx, "prod", fleet.EventFilter{UIDs: []string{"uid-n1"}, Names: names, Scaling: true}, zero, 5)
+			return err
+		}},
+		{"events of a reason", "INDEX events_reason (cluster=? AND reason=? AND last_at>? AND last_at<?)", func(ctx context.Context) error {
+			_, err := l.Events(ctx, "prod", fleet.EventFilter{Reasons: []string{"start*"}, Scaling: true, Name: "n*"}, zero, 5)
+			return err
+		}},
+		{"span of events", "INDEX events_time", func(ctx context.Context) error { _, err := l.EventSpan(ctx, "prod"); return err }},
+		{"counts of events", "INDEX events_time (cluster=? AND scaling=? AND last_at>?)", func(ctx context.Context) error { _, _, err := l.EventCounts(ctx, "prod", t0); return err }},
+		{"recent events", "INDEX events_time", func(ctx context.Context) error { _, err := l.RecentEvents(ctx, "prod", t0, 5); return err }},
+		{"evidence", "INDEX events_name", func(ctx context.Context) error {
+			_, err := l.evidence(ctx, fleet.Member{Node: node(1), RemovedAt: t0})
+			return err
+		}},
+		{"to-dos", "INDEX changes_todo (cluster=?)", func(ctx context.Context) error { _, _, err := l.Todo(ctx, "prod", 5); return err }},
+		{"live waves", "INDEX waves_live", func(ctx context.Context) error { _, err := l.LiveWaves(ctx, "prod"); return err }},
+		{"members", "INDEX changes_wave", func(ctx context.Context) error { _, err := l.Members(ctx, 1); return err }},
+		{"nodes of a wave", "INDEX", func(ctx context.Context) error { _, _, err := l.WaveNodes(ctx, "x", 5); return err }},
+		{"totals", "COVERING INDEX nodes_list (cluster=? AND removed_at=?)", func(ctx context.Context) error { _, err := l.Totals(ctx, "prod"); return err }},
+		{"groups", "COVERING INDEX nodes_list (cluster=? AND removed_at=?)", func(ctx context.Context) error { _, err := l.Groups(ctx, "prod"); return err }},
+		{"lives", "COVERING INDEX nodes_list (cluster=? AND removed_at>?)", func(ctx context.Context) error {
+			return l.Lives(ctx, "prod", t0, func(_, _ time.Time) {})
+		}},
+		{"gaps", "INDEX gaps_at", func(ctx context.Context) error { _, err := l.Gaps(ctx, "prod", t0); return err }},
+		{"active mutes", "INDEX mutes_at", func(ctx context.Context) error { _, err := l.Mutes(ctx, "prod", t0); return err }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			all := plans(t, l, func(ctx context.Context) { check(t, tc.call(ctx)) })
+			text := strings.Join(all, "\n")
+			if len(all) == 0 || !strings.Contains(text, tc.index) {
+				t.Errorf("%s is not used:\n%s", tc.index, text)
+			}
+			if bad := scan.FindAllString(text, -1); bad != nil {
+				t.Errorf("a table is read whole:%s\n%s", strings.Join(bad, ""), text)
+			}
+		})
+	}
+}

@@ -1,0 +1,241 @@
+package ledger_test
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"rollcall/internal/fleet"
+	"rollcall/internal/ledger"
+	"rollcall/internal/ledger/ledgertest"
+)
+
+// large returns a ledger of the size that the environment asks for, and what is in it:
+// ROLLCALL_BENCH_NODES (a tenth of which live) and ROLLCALL_BENCH_EVENTS, in ROLLCALL_BENCH_DIR,
+// where it stays for the next run.
+func large(b *testing.B) (*ledger.Ledger, ledgertest.Size) {
+	number := func(name string, def int) int {
+		if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
+			return n
+		}
+		return def
+	}
+	s := ledgertest.Size{Nodes: number("ROLLCALL_BENCH_NODES", 2000), Events: number("ROLLCALL_BENCH_EVENTS", 20000),
+		End: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
+	s.Live = s.Nodes / 10
+	path := filepath.Join(cmp.Or(os.Getenv("ROLLCALL_BENCH_DIR"), b.TempDir()), fmt.Sprintf("ledger-%d-%d.db", s.Nodes, s.Events))
+	if _, err := os.Stat(path); err != nil {
+		if err := ledgertest.Fill(b.Context(), path, s); err != nil {
+			b.Fatal(err)
+		}
+	}
+	began := time.Now()
+	l, err := ledger.Open(b.Context(), path, ledger.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { l.Close() })
+	if d := time.Since(began); d > time.Second {
+		b.Logf("opened after %v", d.Round(time.Millisecond))
+	}
+	return l, s
+}
+
+// spread reports the median and the 99th percentile of what calls took.
+func spread(b *testing.B, took []time.Duration) {
+	slices.Sort(took)
+	at := func(q float64) float64 { return float64(took[int(q*float64(len(took)-1))].Microseconds()) / 1000 }
+	b.ReportMetric(at(0.5), "ms-p50")
+	b.ReportMetric(at(0.99), "ms-p99")
+	b.ReportMetric(0, "ns/op")
+}
+
+// writing records 500 events a second, in batches every 100 ms, until stop is called.
+func writing(b *testing.B, l *ledger.Ledger, s ledgertest.Size) (stop func() []time.Duration) {
+	ctx, cancel := context.WithCancel(b.Context())
+	var took []time.Duration
+	var wg sync.WaitGroup
+	first := int(time.Now().UnixNano() / 1e6)
+	wg.Go(func() {
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for i := first; ; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			var batch []fleet.Event
+			for range 50 {
+				batch = append(batch, ledgertest.Event(i, s.End.Add(time.Duration(i-first)*2*time.Millisecond), s))
+				i++
+			}
+			began := time.Now()
+			if err := l.RecordEvents(ctx, "prod", batch, "1"); err != nil && ctx.Err() == nil {
+				b.Error(err)
+			}
+			took = append(took, time.Since(began))
+		}
+	})
+	return func() []time.Duration { cancel(); wg.Wait(); return took }
+}
+
+// BenchmarkQueries measures each query beside a writer.
+func BenchmarkQueries(b *testing.B) {
+	l, s := large(b)
+	ctx, end := b.Context(), s.End
+	some := s.Nodes - s.Live/2
+	var wave []string
+	for i := range min(1000, s.Live) {
+		wave = append(wave, ledgertest.NodeName(s.Nodes-s.Live+i))
+	}
+	var uids []string
+	for i := range min(1000, s.Live) {
+		uids = append(uids, ledgertest.NodeUID(s.Nodes-s.Live+i))
+	}
+	label := func(key string, op fleet.LabelOperator, values ...string) fleet.NodeFilter {
+		return fleet.NodeFilter{Labels: []fleet.LabelRequirement{{Key: key, Operator: op, Values: values}}}
+	}
+	list := func(f fleet.NodeFilter, sort fleet.NodeSort, offset int) func() error {
+		return func() error { _, err := l.ListNodes(ctx, "prod", f, sort, offset, 20); return err }
+	}
+	group := func(f fleet.NodeFilter, by fleet.Dimension) func() error {
+		return func() error { _, err := l.GroupNodes(ctx, "prod", f, by, 20); return err }
+	}
+	find := func(name string) func() error {
+		return func() error { _, _, _, err := l.FindNodes(ctx, "prod", name, 10); return err }
+	}
+	events := func(f fleet.EventFilter) func() error {
+		return func() error { _, err := l.Events(ctx, "prod", f, fleet.EventCursor{}, 20); return err }
+	}
+	middle := fleet.EventCursor{Time: end.Add(-30 * 24 * time.Hour), ID: 1}
+	back := middle
+	back.Newer = true
+	for _, q := range []struct {
+		name string
+		call func() error
+	}{
+		{"list/newest", list(fleet.NodeFilter{}, fleet.SortNewest, 0)},
+		{"list/type", list(fleet.NodeFilter{}, fleet.SortType, 5000)},
+		{"list/glob", list(fleet.NodeFilter{Types: []string{"m5.*"}, Zones: []string{"eu-west-1a"}}, fleet.SortName, 0)},
+		{"list/label", list(label("example.com/team", fleet.LabelIn, "ml"), fleet.SortNewest, 0)},
+		{"list/notlabel", list(label("example.com/canary", fleet.LabelDoesNotExist), fleet.SortPool, 0)},
+		{"list/hostname", list(label("kubernetes.io/hostname", fleet.LabelIn, ledgertest.NodeName(some)), fleet.SortNewest, 0)},
+		{"list/removed", list(fleet.NodeFilter{Removed: true}, fleet.SortNewest, 0)},
+		{"list/removed-label", func() error {
+			f := label("example.com/team", fleet.LabelIn, "ml")
+			f.Removed = true
+			return list(f, fleet.SortType, 0)()
+		}},
+		{"group/type", group(fleet.NodeFilter{}, fleet.ByType)},
+		{"group/label", group(fleet.NodeFilter{}, "example.com/team")},
+		{"group/hostname", group(fleet.NodeFilter{}, "kubernetes.io/hostname")},
+		{"group/label-by-pool", group(label("example.com/team", fleet.LabelIn, "ml"), fleet.ByPool)},
+		{"group/removed", group(fleet.NodeFilter{Removed: true}, fleet.ByType)},
+		{"count", func() error { _, err := l.CountNodes(ctx, "prod", fleet.NodeFilter{}); return err }},
+		{"count/label", func() error {
+			_, err := l.CountNodes(ctx, "prod", label("example.com/team", fleet.LabelNotIn, "ml"))
+			return err
+		}},
+		{"find/exact", find(ledgertest.NodeName(some))},
+		{"find/prefix", find("ip-10-1-")},
+		{"find/substring", find("-1-77.eu")},
+		{"find/nothing", find("no-such-node")},
+		{"node", func() error { _, _, err := l.NodeByUID(ctx, "prod", ledgertest.NodeUID(some)); return err }},
+		{"changes/node", func() error { _, _, err := l.NodeChanges(ctx, "prod", ledgertest.NodeUID(some), 20); return err }},
+		{"changes/recent", func() error { _, err := l.RecentChanges(ctx, "prod", 20); return err }},
+		{"changes/rare", func() error { _, err := l.RecentChanges(ctx, "prod", 20, fleet.Uncordoned); return err }},
+		{"events/newest", events(fleet.EventFilter{})},
+		{"events/scaling", events(fleet.EventFilter{Scaling: true})},
+		{"events/older", func() error { _, err := l.Events(ctx, "prod", fleet.EventFilter{}, middle, 20); return err }},
+		{"events/newer", func() error { _, err := l.Events(ctx, "prod", fleet.EventFilter{}, back, 20); return err }},
+		{"events/for", events(fleet.EventFilter{Kind: "Node", Name: ledgertest.NodeName(some)})},
+		{"events/for-glob", events(fleet.EventFilter{Kind: "Node", Name: "ip-10-1-77-*"})},
+		{"events/reason", events(fleet.EventFilter{Reasons: []string{"SpotInterrupted"}})},
+		{"events/reason-glob", events(fleet.EventFilter{Reasons: []string{"*Schedul*"}})},
+		{"events/namespace", events(fleet.EventFilter{Spaces: []string{"ml-4"}})},
+		{"events/warnings", events(fleet.EventFilter{Types: []string{"Warning"}})},
+		{"events/text", events(fleet.EventFilter{Text: []string{"insufficient"}})},
+		{"events/rare-text", events(fleet.EventFilter{Text: []string{"nowhere to be found"}})},
+		{"events/rare-text-reason", events(fleet.EventFilter{Text: []string{"nowhere to be found"}, Reasons: []string{"*Schedul*"}})},
+		{"events/names", events(fleet.EventFilter{Names: wave})},
+		{"events/uids", events(fleet.EventFilter{UIDs: uids, Names: wave, Scaling: true})},
+		{"events/span", func() error { _, err := l.EventSpan(ctx, "prod"); return err }},
+		{"events/counts", func() error { _, _, err := l.EventCounts(ctx, "prod", end.Add(-24*time.Hour)); return err }},
+		{"wave", func() error { _, _, err := l.WaveNodes(ctx, "fill-7", 1000); return err }},
+		{"clusters", func() error { _, err := l.Clusters(ctx); return err }},
+		{"mutes", func() error { _, err := l.Mutes(ctx, "prod", end); return err }},
+		{"muted", func() error { _, err := l.MutedChanges(ctx, "prod", end.Add(-24*time.Hour), end); return err }},
+		{"totals", func() error { _, err := l.Totals(ctx, "prod"); return err }},
+		{"groups", func() error { _, err := l.Groups(ctx, "prod"); return err }},
+		{"change-counts", func() error { _, err := l.ChangeCounts(ctx, "prod", end.Add(-24*time.Hour)); return err }},
+		{"lives", func() error {
+			return l.Lives(ctx, "prod", end.Add(-8*24*time.Hour), func(_, _ time.Time) {})
+		}},
+		{"todo", func() error { _, _, err := l.Todo(ctx, "prod", 1000); return err }},
+		{"live-waves", func() error { _, err := l.LiveWaves(ctx, "prod"); return err }},
+		{"known", func() error { _, err := l.KnownNodes(ctx, "prod"); return err }},
+		{"untold", func() error { _, err := l.Untold(ctx, "prod"); return err }},
+	} {
+		b.Run(q.name, func(b *testing.B) {
+			stop := writing(b, l, s)
+			defer stop()
+			var took []time.Duration
+			for b.Loop() {
+				began := time.Now()
+				if err := q.call(); err != nil {
+					b.Fatal(err)
+				}
+				took = append(took, time.Since(began))
+			}
+			spread(b, took)
+		})
+	}
+}
+
+// BenchmarkWrites measures what is written into a ledger that is large already: 50 events, as
+// they come every 100 ms, and one node's step.
+func BenchmarkWrites(b *testing.B) {
+	l, s := large(b)
+	ctx := b.Context()
+	n := int(time.Now().UnixNano() / 1e6)
+	b.Run("events", func(b *testing.B) {
+		var took []time.Duration
+		for b.Loop() {
+			var batch []fleet.Event
+			for range 50 {
+				batch = append(batch, ledgertest.Event(n, s.End, s))
+				n++
+			}
+			began := time.Now()
+			if err := l.RecordEvents(ctx, "prod", batch, "1"); err != nil {
+				b.Fatal(err)
+			}
+			took = append(took, time.Since(began))
+		}
+		spread(b, took)
+		b.ReportMetric(50*float64(len(took))/b.Elapsed().Seconds(), "events/s")
+	})
+	b.Run("node", func(b *testing.B) {
+		var took []time.Duration
+		for b.Loop() {
+			n++
+			node := ledgertest.Node(n%s.Nodes, s)
+			node.UID = ledgertest.UUID(n, 77)
+			o := fleet.First(node, s.End)
+			began := time.Now()
+			if err := l.RecordNodes(ctx, fleet.Batch{Cluster: "prod", Observations: []fleet.Observation{o}, At: s.End}); err != nil {
+				b.Fatal(err)
+			}
+			took = append(took, time.Since(began))
+		}
+		spread(b, took)
+	})
+}

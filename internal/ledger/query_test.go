@@ -1,0 +1,426 @@
+package ledger
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
+
+	"rollcall/internal/fleet"
+)
+
+// fleetOf records nodes: n1 is the oldest. Those whose name begins with "gone" have left, an
+// hour after they came.
+func fleetOf(t testing.TB, l *Ledger, nodes ...fleet.Node) {
+	t.Helper()
+	var os []fleet.Observation
+	for i := range nodes {
+		n := &nodes[i]
+		n.Cluster = "prod"
+		if n.UID == "" {
+			n.UID = "uid-" + n.Name
+		}
+		if n.CreatedAt.IsZero() {
+			n.CreatedAt = t0.Add(time.Duration(i) * time.Minute)
+		}
+		if n.Ready.Status == "" {
+			n.Ready = fleet.Condition{Status: fleet.Ready, Since: n.CreatedAt.Add(time.Minute)}
+		}
+		o := fleet.First(*n, n.CreatedAt)
+		os = append(os, o)
+		if strings.HasPrefix(n.Name, "gone") {
+			os = append(os, fleet.Gone(*n, o.Known, n.CreatedAt.Add(time.Hour)))
+		}
+	}
+	record(t, l, "1", os...)
+}
+
+func nodeNames(nodes []fleet.NodeRecord) (names []string) {
+	for _, n := range nodes {
+		names = append(names, n.Name)
+	}
+	return names
+}
+
+// some is a fleet with something of everything.
+func some() []fleet.Node {
+	mk := func(name, itype, zone, pool, capacity, arch string, labels map[string]string) fleet.Node {
+		return fleet.Node{Name: name, InstanceType: itype, Zone: zone, Pool: pool, CapacityType: capacity, Arch: arch, Labels: labels}
+	}
+	ns := []fleet.Node{
+		mk("n1", "m5.large", "a", "general", "spot", "amd64", map[string]string{"team": "ml", "kubernetes.io/hostname": "n1", "gen": "5"}),
+		mk("n2", "m5.xlarge", "b", "general", "on-demand", "amd64", map[string]string{"team": "shop", "kubernetes.io/hostname": "n2", "gen": "7"}),
+		mk("n3", "c6g.large", "a", "batch", "spot", "arm64", map[string]string{"team": "ml", "canary": "", "kubernetes.io/hostname": "host_3"}),
+		mk("n4", "", "", "", "", "", nil),
+		mk("gone1", "m5.large", "a", "general", "spot", "amd64", map[string]string{"team": "ml"}),
+		mk("gone2", "m5.large", "b", "batch", "on-demand", "amd64", map[string]string{"team": "ads"}),
+	}
+	ns[1].Cordoned = true
+	ns[2].Ready = fleet.Condition{Status: fleet.ReadyUnknown, Reason: "NodeStatusUnknown", Since: t0.Add(3 * time.Minute)}
+	return ns
+}
+
+func TestListNodes(t *testing.T) {
+	l := fresh(t)
+	fleetOf(t, l, some()...)
+	record(t, l, "2", fleet.First(fleet.Node{Cluster: "other", UID: "x", Name: "n9", CreatedAt: t0}, t0))
+	label := func(key string, op fleet.LabelOperator, values ...string) fleet.NodeFilter {
+		return fleet.NodeFilter{Labels: []fleet.LabelRequirement{{Key: key, Operator: op, Values: values}}}
+	}
+	for _, tc := range []struct {
+		name   string
+		filter fleet.NodeFilter
+		sort   fleet.NodeSort
+		want   string
+	}{
+		{"everything, newest first", fleet.NodeFilter{}, fleet.SortNewest, "n4 n3 n2 n1"},
+		{"an unknown order is the newest first", fleet.NodeFilter{}, "loudest", "n4 n3 n2 n1"},
+		{"oldest", fleet.NodeFilter{}, fleet.SortOldest, "n1 n2 n3 n4"},
+		{"name", fleet.NodeFilter{}, fleet.SortName, "n1 n2 n3 n4"},
+		{"type", fleet.NodeFilter{}, fleet.SortType, "n4 n3 n1 n2"},
+		{"zone", fleet.NodeFilter{}, fleet.SortZone, "n4 n1 n3 n2"},
+		{"pool", fleet.NodeFilter{}, fleet.SortPool, "n4 n3 n1 n2"},
+		{"name glob", fleet.NodeFilter{Names: []string{"N?"}}, fleet.SortName, "n1 n2 n3 n4"},
+		{"two names", fleet.NodeFilter{Names: []string{"n1", "N3"}}, fleet.SortName, "n1 n3"},
+		{"type glob", fleet.NodeFilter{Types: []string{"M5.*"}}, fleet.SortName, "n1 n2"},
+		{"percent is no glob", fleet.NodeFilter{Types: []string{"m5%"}}, fleet.SortName, ""},
+		{"percent beside a glob", fleet.NodeFilter{Types: []string{"%*"}}, fleet.SortName, ""},
+		{"underscore beside a glob", fleet.NodeFilter{Types: []string{"m5_*"}}, fleet.SortName, ""},
+		{"bracket is no glob", fleet.NodeFilter{Types: []string{"[m]5*"}}, fleet.SortName, ""},
+		{"backslash beside a glob", fleet.NodeFilter{Types: []string{`\*`}}, fleet.SortName, ""},
+		{"quote", fleet.NodeFilter{Types: []string{`'; DROP TABLE nodes; --*`}}, fleet.SortName, ""},
+		{"zone", fleet.NodeFilter{Zones: []string{"a"}}, fleet.SortName, "n1 n3"},
+		{"zones and pools", fleet.NodeFilter{Zones: []string{"a", "b"}, Pools: []string{"general"}}, fleet.SortName, "n1 n2"},
+		{"no pool", fleet.NodeFilter{Pools: []string{""}}, fleet.SortName, "n4"},
+		{"arch", fleet.NodeFilter{Arches: []string{"arm*"}}, fleet.SortName, "n3"},
+		{"capacity", fleet.NodeFilter{Capacity: []string{"spot", "reserved"}}, fleet.SortName, "n1 n3"},
+		{"not ready", fleet.NodeFilter{NotReady: true}, fleet.SortName, "n3"},
+		{"cordoned", fleet.NodeFilter{Cordoned: true}, fleet.SortName, "n2"},
+		{"older", fleet.NodeFilter{CreatedBefore: t0.Add(time.Minute)}, fleet.SortName, "n1"},
+		{"newer", fleet.NodeFilter{CreatedAfter: t0.Add(time.Minute)}, fleet.SortName, "n3 n4"},
+		{"label in", label("team", fleet.LabelIn, "ml"), fleet.SortName, "n1 n3"},
+		{"label not in", label("team", fleet.LabelNotIn, "ml"), fleet.SortName, "n2 n4"},
+		{"label in nothing", label("team", fleet.LabelIn, "m"), fleet.SortName, ""},
+		{"label exists, with no value", label("canary", fleet.LabelExists), fleet.SortName, "n3"},
+		{"label does not exist", label("canary", fleet.LabelDoesNotExist), fleet.SortName, "n1 n2 n4"},
+		{"label greater", label("gen", fleet.LabelGt, "5"), fleet.SortName, "n2"},
+		{"label less", label("gen", fleet.LabelLt, "7"), fleet.SortName, "n1"},
+		{"own label", label("kubernetes.io/hostname", fleet.LabelIn, "host_3"), fleet.SortName, "n3"},
+		{"own label not in", label("kubernetes.io/hostname", fleet.LabelNotIn, "n1"), fleet.SortName, "n2 n3 n4"},
+		{"own label missing", label("kubernetes.io/hostname", fleet.LabelDoesNotExist), fleet.SortName, "n4"},
+		{"removed", fleet.NodeFilter{Removed: true}, fleet.SortNewest, "gone2 gone1"},
+		{"removed since", fleet.NodeFilter{Removed: true, RemovedSince: t0.Add(time.Hour + 5*time.Minute)}, fleet.SortNewest, "gone2"},
+		{"removed, by label", fleet.NodeFilter{Removed: true, Labels: label("team", fleet.LabelIn, "ml").Labels}, fleet.SortNewest, "gone1"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p, err := l.ListNodes(t.Context(), "prod", tc.filter, tc.sort, 0, 10)
+			check(t, err)
+			if got := strings.Join(nodeNames(p.Nodes), " "); got != tc.want || p.Total != len(p.Nodes) || p.Capped {
+				t.Errorf("ListNodes = %q, %d in all, want %q", got, p.Total, tc.want)
+			}
+			totals, err := l.CountNodes(t.Context(), "prod", tc.filter)
+			check(t, err)
+			if totals.Nodes != p.Total {
+				t.Errorf("CountNodes = %+v, want %d", totals, p.Total)
+			}
+		})
+	}
+	// Page by page it is the same list.
+	var paged []string
+	for offset := 0; ; offset += 3 {
+		p, err := l.ListNodes(t.Context(), "prod", fleet.NodeFilter{}, fleet.SortType, offset, 3)
+		check(t, err)
+		if p.Total != 4 {
+			t.Errorf("total %d at offset %d", p.Total, offset)
+		}
+		if len(p.Nodes) == 0 {
+			break
+		}
+		paged = append(paged, nodeNames(p.Nodes)...)
+	}
+	if diff := cmp.Diff([]string{"n4", "n3", "n1", "n2"}, paged); diff != "" {
+		t.Errorf("pages (-want +got):\n%s", diff)
+	}
+	// A listed node is whole.
+	p, err := l.ListNodes(t.Context(), "prod", fleet.NodeFilter{Removed: true, Names: []string{"gone1"}}, fleet.SortName, 0, 1)
+	check(t, err)
+	want := some()[4]
+	want.Cluster, want.UID, want.CreatedAt = "prod", "uid-gone1", t0.Add(4*time.Minute)
+	want.Ready = fleet.Condition{Status: fleet.Ready, Since: t0.Add(5 * time.Minute)}
+	if diff := cmp.Diff([]fleet.NodeRecord{{Node: want, FirstReady: t0.Add(5 * time.Minute), RemovedAt: t0.Add(64 * time.Minute)}}, p.Nodes); diff != "" {
+		t.Errorf("record (-want +got):\n%s", diff)
+	}
+}
+
+// Of nodes that left only the last ones are looked at, and the answer says since when.
+func TestRemovedNodesAreCapped(t *testing.T) {
+	l := fresh(t)
+	var os []fleet.Observation
+	for i := range maxGone + 50 {
+		n := fleet.Node{Cluster: "prod", UID: fmt.Sprint("u", i), Name: fmt.Sprintf("gone-%05d", i), CreatedAt: t0, Ready: fleet.Condition{Status: fleet.NotReady}}
+		os = append(os, fleet.Gone(n, fleet.Known{}, t0.Add(time.Duration(i)*time.Second)))
+	}
+	record(t, l, "1", os...)
+	p, err := l.ListNodes(t.Context(), "prod", fleet.NodeFilter{Removed: true}, fleet.SortOldest, 0, 1)
+	check(t, err)
+	if !p.Capped || p.Total < maxGone || p.Total > maxGone+1 || !p.SearchedTo.Equal(t0.Add(49*time.Second)) || p.Nodes[0].Name < "gone-00049" {
+		t.Errorf("%d nodes, capped %v at %v, the oldest %s", p.Total, p.Capped, p.SearchedTo, p.Nodes[0].Name)
+	}
+	g, err := l.GroupNodes(t.Context(), "prod", fleet.NodeFilter{Removed: true}, fleet.ByType, 1)
+	check(t, err)
+	totals, err := l.CountNodes(t.Context(), "prod", fleet.NodeFilter{Removed: true})
+	check(t, err)
+	if !g.Capped || g.Total != p.Total || !totals.Capped || totals.Nodes != p.Total {
+		t.Errorf("groups %+v, totals %+v", g, totals)
+	}
+	p, err = l.ListNodes(t.Context(), "prod", fleet.NodeFilter{Removed: true, RemovedSince: t0.Add(time.Hour)}, fleet.SortOldest, 0, 1)
+	check(t, err)
+	if p.Capped || p.Total != maxGone+50-3600 {
+		t.Errorf("since an hour: %d nodes, capped %v", p.Total, p.Capped)
+	}
+}
+
+func TestGroupNodes(t *testing.T) {
+	l := fresh(t)
+	fleetOf(t, l, some()...)
+	for _, tc := range []struct {
+		by     fleet.Dimension
+		filter fleet.NodeFilter
+		limit  int
+		want   fleet.NodeGroups
+	}{
+		{fleet.ByPool, fleet.NodeFilter{}, 10, fleet.NodeGroups{Distinct: 3, Total: 4, Groups: []fleet.NodeGroup{
+			{Value: "general", Nodes: 2, Ready: 2, Cordoned: 1, Spot: 1}, {Value: "", Nodes: 1, Ready: 1}, {Value: "batch", Nodes: 1, NotReady: 1, Spot: 1}}}},
+		{fleet.ByZone, fleet.NodeFilter{}, 1, fleet.NodeGroups{Distinct: 3, Total: 4, Groups: []fleet.NodeGroup{{Value: "a", Nodes: 2, Ready: 1, NotReady: 1, Spot: 2}}}},
+		{fleet.ByCapacity, fleet.NodeFilter{Pools: []string{"general"}}, 10, fleet.NodeGroups{Distinct: 2, Total: 2, Groups: []fleet.NodeGroup{
+			{Value: "on-demand", Nodes: 1, Ready: 1, Cordoned: 1}, {Value: "spot", Nodes: 1, Ready: 1, Spot: 1}}}},
+		{fleet.ByArch, fleet.NodeFilter{NotReady: true}, 10, fleet.NodeGroups{Distinct: 1, Total: 1, Groups: []fleet.NodeGroup{{Value: "arm64", Nodes: 1, NotReady: 1, Spot: 1}}}},
+		{fleet.ByType, fleet.NodeFilter{Pools: []string{"none"}}, 10, fleet.NodeGroups{}},
+		{"team", fleet.NodeFilter{}, 2, fleet.NodeGroups{Distinct: 3, Total: 4, Groups: []fleet.NodeGroup{
+			{Value: "ml", Nodes: 2, Ready: 1, NotReady: 1, Spot: 2}, {Value: "", Nodes: 1, Ready: 1}}}},
+		{"kubernetes.io/hostname", fleet.NodeFilter{Zones: []string{"a"}}, 10, fleet.NodeGroups{Distinct: 2, Total: 2, Groups: []fleet.NodeGroup{
+			{Value: "host_3", Nodes: 1, NotReady: 1, Spot: 1}, {Value: "n1", Nodes: 1, Ready: 1, Spot: 1}}}},
+		{"team", fleet.NodeFilter{Removed: true}, 10, fleet.NodeGroups{Distinct: 2, Total: 2, Groups: []fleet.NodeGroup{
+			{Value: "ads", Nodes: 1, Ready: 1}, {Value: "ml", Nodes: 1, Ready: 1, Spot: 1}}}},
+	} {
+		got, err := l.GroupNodes(t.Context(), "prod", tc.filter, tc.by, tc.limit)
+		check(t, err)
+		if diff := cmp.Diff(tc.want, got); diff != "" {
+			t.Errorf("by %s (-want +got):\n%s", tc.by, diff)
+		}
+	}
+}
+
+// The ledger selects by labels what kubectl would, for whatever labels.
+func TestLabelsAsKubernetesHasThem(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	keys := []string{"a", "b", "ab", "example.com/a", "kubernetes.io/hostname", "hostname"}
+	values := []string{"", "a", "b", "5", "05", "10", "9223372036854775807", "9223372036854775808", "a.b", "a_b"}
+	l := fresh(t)
+	sets := map[string]labels.Set{}
+	var nodes []fleet.Node
+	for i := range 300 {
+		set := labels.Set{}
+		for _, k := range keys {
+			if r.IntN(2) == 0 {
+				set[k] = values[r.IntN(len(values))]
+			}
+		}
+		name := fmt.Sprintf("n%d", i)
+		sets[name] = set
+		nodes = append(nodes, fleet.Node{Name: name, Labels: set})
+	}
+	fleetOf(t, l, nodes...)
+	ops := map[fleet.LabelOperator]selection.Operator{fleet.LabelIn: selection.In, fleet.LabelNotIn: selection.NotIn, fleet.LabelExists: selection.Exists,
+		fleet.LabelDoesNotExist: selection.DoesNotExist, fleet.LabelGt: selection.GreaterThan, fleet.LabelLt: selection.LessThan}
+	kinds := []fleet.LabelOperator{fleet.LabelIn, fleet.LabelNotIn, fleet.LabelExists, fleet.LabelDoesNotExist, fleet.LabelGt, fleet.LabelLt}
+	some := 0
+	for range 400 {
+		var f fleet.NodeFilter
+		selector := labels.NewSelector()
+		for range 1 + r.IntN(3) {
+			req := fleet.LabelRequirement{Key: keys[r.IntN(len(keys))], Operator: kinds[r.IntN(len(kinds))]}
+			switch req.Operator {
+			case fleet.LabelIn, fleet.LabelNotIn:
+				for range 1 + r.IntN(3) {
+					req.Values = append(req.Values, values[r.IntN(len(values))])
+				}
+			case fleet.LabelGt, fleet.LabelLt:
+				req.Values = []string{[]string{"4", "5", "9223372036854775806", "0"}[r.IntN(4)]}
+			}
+			want := must[*labels.Requirement](t)(labels.NewRequirement(req.Key, ops[req.Operator], req.Values))
+			selector = selector.Add(*want)
+			f.Labels = append(f.Labels, req)
+		}
+		var want []string
+		for name, set := range sets {
+			if selector.Matches(set) {
+				want = append(want, name)
+			}
+		}
+		slices.Sort(want)
+		p, err := l.ListNodes(t.Context(), "prod", f, fleet.SortName, 0, 1000)
+		check(t, err)
+		if got := nodeNames(p.Nodes); !slices.Equal(got, want) {
+			t.Fatalf("%s selects %d nodes, want %d:\n%s", selector, len(got), len(want), cmp.Diff(want, got))
+		}
+		if len(want) > 0 && len(want) < len(sets) {
+			some++
+		}
+	}
+	if some < 100 {
+		t.Errorf("only %d selectors select some nodes", some)
+	}
+}
+
+// Labels come back as they were, also those that no API server would let through.
+func TestLabelsRoundTrip(t *testing.T) {
+	l := fresh(t)
+	odd := map[string]string{`x","a":"`: `1`, `a`: `quo"te\`, "<&>": "<&>", "é": "ü", "": "empty", "kubernetes.io/hostname": `h"`}
+	fleetOf(t, l, fleet.Node{Name: "n1", Labels: odd}, fleet.Node{Name: "n2"})
+	n, _, err := l.Node(t.Context(), "prod", "uid-n1")
+	check(t, err)
+	if diff := cmp.Diff(odd, n.Labels); diff != "" {
+		t.Errorf("labels (-want +got):\n%s", diff)
+	}
+	for k, v := range odd {
+		p, err := l.ListNodes(t.Context(), "prod", fleet.NodeFilter{Labels: []fleet.LabelRequirement{{Key: k, Operator: fleet.LabelIn, Values: []string{v}}}}, fleet.SortName, 0, 5)
+		check(t, err)
+		if got := nodeNames(p.Nodes); len(got) != 1 || got[0] != "n1" {
+			t.Errorf("%q = %q selects %v", k, v, got)
+		}
+	}
+	// Nodes that share their labels share one row, and a change of labels finds its own.
+	for i := range 5 {
+		fleetOf(t, l, fleet.Node{Name: fmt.Sprint("s", i), Labels: map[string]string{"team": "ml", "kubernetes.io/hostname": fmt.Sprint("s", i)}})
+	}
+	var rows int
+	check(t, l.r.DB.QueryRow(`SELECT count(*) FROM label_sets`).Scan(&rows))
+	if rows != 3 {
+		t.Errorf("%d label sets, want 3", rows)
+	}
+}
+
+func TestFindNodes(t *testing.T) {
+	l := fresh(t)
+	fleetOf(t, l, fleet.Node{Name: "gone-a"}, fleet.Node{Name: "web-1", UID: "old"}, fleet.Node{Name: "web-10"}, fleet.Node{Name: "web-2"},
+		fleet.Node{Name: "a_b"}, fleet.Node{Name: "axb"})
+	old := fleet.Node{Cluster: "prod", UID: "old", Name: "web-1", CreatedAt: t0}
+	record(t, l, "2", fleet.Gone(old, fleet.Known{}, t0.Add(time.Hour)))
+	again := fleet.Node{Cluster: "prod", UID: "new", Name: "web-1", CreatedAt: t0.Add(-time.Hour)}
+	record(t, l, "3", fleet.First(again, t0))
+	for _, tc := range []struct {
+		ask   string
+		limit int
+		how   fleet.Match
+		want  string
+		more  bool
+	}{
+		{"web-1", 10, fleet.MatchExact, "new old", false},
+		{" WEB-1 ", 1, fleet.MatchExact, "new", true},
+		{"web", 10, fleet.MatchPrefix, "uid-web-2 uid-web-10 new old", false},
+		{"web", 2, fleet.MatchPrefix, "uid-web-2 uid-web-10", true},
+		{"EB-", 10, fleet.MatchSubstring, "uid-web-2 uid-web-10 new old", false},
+		{"eb-", 3, fleet.MatchSubstring, "uid-web-2 uid-web-10 new", true},
+		{"one-", 10, fleet.MatchSubstring, "uid-gone-a", false},
+		{"_", 10, fleet.MatchSubstring, "uid-a_b", false},
+		{"%", 10, fleet.MatchNone, "", false},
+		{"*", 10, fleet.MatchNone, "", false},
+		{"we?", 10, fleet.MatchNone, "", false},
+		{"", 10, fleet.MatchNone, "", false},
+		{"web-3", 10, fleet.MatchNone, "", false},
+		{"\xff", 10, fleet.MatchNone, "", false},
+	} {
+		nodes, how, more, err := l.FindNodes(t.Context(), "prod", tc.ask, tc.limit)
+		check(t, err)
+		var got []string
+		for _, n := range nodes {
+			got = append(got, n.UID)
+		}
+		if strings.Join(got, " ") != tc.want || how != tc.how || more != tc.more {
+			t.Errorf("FindNodes(%q, %d) = %v, %q, more %v; want %s, %q, %v", tc.ask, tc.limit, got, how, more, tc.want, tc.how, tc.more)
+		}
+	}
+}
+
+func TestChanges(t *testing.T) {
+	l, ctx := fresh(t), t.Context()
+	// The baseline's nodes did not join: nobody saw them come.
+	check(t, l.RecordBaseline(ctx, "prod", []fleet.Observation{first(0)}))
+	check(t, l.FinishBaseline(ctx, fleet.Batch{Cluster: "prod", At: t0}, func(string) bool { return true }))
+	record(t, l, "1", first(1), ready(t, 1), first(2), fleet.Gone(node(2), first(2).Known, t0.Add(time.Hour)))
+	summary := func(changes []fleet.ChangeRecord) (s []string) {
+		for _, c := range changes {
+			s = append(s, fmt.Sprintf("%s %s %s %d", c.NodeName, c.Kind, c.Node.InstanceType, c.Mute))
+		}
+		return s
+	}
+	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{Mute: map[int64]int64{3: 7}}, false, t0))
+	for _, tc := range []struct {
+		limit int
+		kinds []fleet.ChangeKind
+		want  []string
+	}{
+		{10, nil, []string{"node-2 removed m5.large 0", "node-1 ready m5.large 0", "node-2 joined m5.large 7", "node-1 joined m5.large 0"}},
+		{2, nil, []string{"node-2 removed m5.large 0", "node-1 ready m5.large 0"}},
+		{10, []fleet.ChangeKind{fleet.Joined, fleet.Recovered}, []string{"node-2 joined m5.large 7", "node-1 joined m5.large 0"}},
+		{1, []fleet.ChangeKind{fleet.Joined}, []string{"node-2 joined m5.large 7"}},
+	} {
+		got := summary(must[[]fleet.ChangeRecord](t)(l.RecentChanges(ctx, "prod", tc.limit, tc.kinds...)))
+		if diff := cmp.Diff(tc.want, got); diff != "" {
+			t.Errorf("%d of %v (-want +got):\n%s", tc.limit, tc.kinds, diff)
+		}
+	}
+	changes, more, err := l.NodeChanges(ctx, "prod", "uid-1", 10)
+	check(t, err)
+	if diff := cmp.Diff([]string{"node-1 joined m5.large 0", "node-1 ready m5.large 0"}, summary(changes)); diff != "" || more {
+		t.Errorf("more %v (-want +got):\n%s", more, diff)
+	}
+	if changes, more, err = l.NodeChanges(ctx, "prod", "uid-1", 1); err != nil || !more || len(changes) != 1 || changes[0].Kind != fleet.BecameReady {
+		t.Errorf("the last change: %v, more %v, %v", summary(changes), more, err)
+	}
+	counts := must[map[fleet.ChangeKind]int](t)(l.ChangeCounts(ctx, "prod", t0))
+	if diff := cmp.Diff(map[fleet.ChangeKind]int{fleet.Joined: 2, fleet.BecameReady: 1, fleet.Removed: 1}, counts); diff != "" {
+		t.Errorf("counts (-want +got):\n%s", diff)
+	}
+}
+
+func TestWaveNodes(t *testing.T) {
+	l, ctx := fresh(t), t.Context()
+	record(t, l, "1", first(1), first(2), first(3), ready(t, 1))
+	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveJoined, Changes: []int64{2, 1, 3, 4}}}}, false, t0))
+	w := must[[]fleet.Wave](t)(l.LiveWaves(ctx, "prod"))[0]
+	part := must[fleet.Message](t)(l.AddPart(ctx, w, "list", nil, t0))
+	want := fleet.WaveNodes{ID: w.ID, Cluster: "prod", Kind: fleet.WaveJoined, UIDs: []string{"uid-1", "uid-2", "uid-3"}, Names: []string{"node-1", "node-2", "node-3"},
+		From: t0, Until: t0.Add(41 * time.Second)}
+	for _, key := range []string{w.Key, part.Key} {
+		got, ok, err := l.WaveNodes(ctx, key, 3)
+		check(t, err)
+		if diff := cmp.Diff(want, got); !ok || diff != "" {
+			t.Errorf("WaveNodes(%s) = %v (-want +got):\n%s", key, ok, diff)
+		}
+	}
+	if got, _, err := l.WaveNodes(ctx, w.Key, 2); err != nil || !got.More || len(got.UIDs) != 2 {
+		t.Errorf("two of three: %+v, %v", got, err)
+	}
+	if _, ok, err := l.WaveNodes(ctx, "nobody", 2); ok || err != nil {
+		t.Errorf("an unknown key: %v, %v", ok, err)
+	}
+}
+
+func TestClusters(t *testing.T) {
+	l, ctx := fresh(t), t.Context()
+	check(t, l.Watched(ctx, "test", t0, "4"))
+	check(t, l.FinishBaseline(ctx, fleet.Batch{Cluster: "prod", At: t0, ResourceVersion: "5"}, func(string) bool { return true }))
+	want := []fleet.ClusterRecord{{Cluster: "prod", Checkpoint: fleet.Checkpoint{BaselineAt: t0, WatchedUntil: t0, NodesVersion: "5"}},
+		{Cluster: "test", Checkpoint: fleet.Checkpoint{WatchedUntil: t0, NodesVersion: "4"}}}
+	if diff := cmp.Diff(want, must[[]fleet.ClusterRecord](t)(l.Clusters(ctx))); diff != "" {
+		t.Errorf("clusters (-want +got):\n%s", diff)
+	}
+}
