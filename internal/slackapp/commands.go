@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -34,12 +35,15 @@ type CommandsConfig struct {
 
 // Commands answers the slash commands from the ledger.
 type Commands struct {
-	c   CommandsConfig
-	own atomic.Pointer[slack.AuthTestResponse] // who we are, once Slack has said so
+	c    CommandsConfig
+	http *http.Client                           // for response_urls
+	own  atomic.Pointer[slack.AuthTestResponse] // who we are, once Slack has said so
 }
 
 // NewCommands returns Commands. Handle answers an envelope.
-func NewCommands(c CommandsConfig) *Commands { return &Commands{c: c} }
+func NewCommands(c CommandsConfig) *Commands {
+	return &Commands{c: c, http: &http.Client{Timeout: callTimeout, Transport: transport()}}
+}
 
 // answerWithin is how long an answer may take: what could not be found out by then is said in
 // the time that is left to acknowledge.
