@@ -57,7 +57,7 @@ type endpoint struct {
 	name, group string // as in URLs and rules
 	table       *table
 	fields      map[string]func(object) string // what a field selector may name
-	bookmarks   bool                           // the API server caches it
+	bookmarks   time.Duration                  // how far apart they are; 0: not cached, so there are none
 }
 
 // ServeHTTP is the API server.

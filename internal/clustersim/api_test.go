@@ -350,7 +350,7 @@ func TestWatchEvents(t *testing.T) {
 }
 
 // TestWatchExpires holds that a version that is no longer kept ends the watch with an error
-// frame, as a real API server does, whether the watch begins there or falls behind.
+// frame, as a real API server does.
 func TestWatchExpires(t *testing.T) {
 	both(t, func(t *testing.T, media string) {
 		c, s := still(t, Config{})
@@ -384,14 +384,43 @@ func TestWatchExpires(t *testing.T) {
 func TestWatchEnds(t *testing.T) {
 	c, s := still(t, Config{})
 	r := client(t, c, s.URL, corev1.SchemeGroupVersion, runtime.ContentTypeProtobuf)
-	w := watchFrom(t, r, "nodes", strconv.FormatUint(c.store.current(), 10), "timeoutSeconds", "1", "allowWatchBookmarks", "true")
+	before := strconv.FormatUint(c.store.current(), 10)
 	c.testEvent("Node", "x")
 	version := strconv.FormatUint(c.store.current(), 10)
+	w := watchFrom(t, r, "nodes", before, "timeoutSeconds", "1", "allowWatchBookmarks", "true")
 	if e := nextFrame(t, w); e.Type != watch.Bookmark || e.Object.(*corev1.Node).ResourceVersion != version {
 		t.Errorf("last frame %+v, want a bookmark of %s", e, version)
 	}
 	if _, ok := <-w.ResultChan(); ok {
 		t.Error("the watch goes on")
+	}
+}
+
+// TestBookmarks holds that a quiet watch of nodes is told now and then how far it has got, if it
+// asked for that.
+func TestBookmarks(t *testing.T) {
+	c, s := still(t, Config{})
+	c.nodeResource.bookmarks = 20 * time.Millisecond
+	r := client(t, c, s.URL, corev1.SchemeGroupVersion, runtime.ContentTypeProtobuf)
+	before := strconv.FormatUint(c.store.current(), 10)
+	w := watchFrom(t, r, "nodes", before, "allowWatchBookmarks", "true")
+	silent := watchFrom(t, r, "nodes", before)
+	for range 3 {
+		c.testEvent("Node", "x")
+		version := strconv.FormatUint(c.store.current(), 10)
+		for {
+			e := nextFrame(t, w)
+			if e.Type != watch.Bookmark {
+				t.Fatalf("frame %+v", e)
+			}
+			if e.Object.(*corev1.Node).ResourceVersion == version {
+				break
+			}
+		}
+	}
+	name := c.touch(0)
+	if e := nextFrame(t, silent); e.Type != watch.Modified || e.Object.(*corev1.Node).Name != name {
+		t.Errorf("a watch that asked for no bookmarks got %+v", e)
 	}
 }
 

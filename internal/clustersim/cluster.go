@@ -19,7 +19,7 @@ type Config struct {
 	Name      string        // of the cluster in its kubeconfig; "" means "demo"
 	Token     string        // the bearer token that the API takes; "" means a random one, see Kubeconfig
 	Seed      uint64        // of the story's chance: the same seed tells the same story
-	DayLength time.Duration // how long a simulated day lasts at speed 1; 0 means 5 min
+	DayLength time.Duration // how long a simulated day lasts at speed 1; 0 means 5 min, the shortest is 1 s
 	// Night and Day are how many nodes there are at night and by day, Burst how many more join
 	// around noon; 0 means 12, 60 and 200.
 	Night, Day, Burst int
@@ -82,7 +82,7 @@ type Cluster struct {
 func New(config Config) *Cluster {
 	config.Name = cmp.Or(config.Name, "demo")
 	config.Token = cmp.Or(config.Token, crand.Text())
-	config.DayLength = cmp.Or(max(0, config.DayLength), 5*time.Minute)
+	config.DayLength = max(time.Second, cmp.Or(config.DayLength, 5*time.Minute))
 	config.Night = cmp.Or(max(0, config.Night), 12)
 	config.Day = max(cmp.Or(max(0, config.Day), 60), config.Night)
 	config.Burst = cmp.Or(max(0, config.Burst), 200)
@@ -105,7 +105,7 @@ func New(config Config) *Cluster {
 	for i, l := range []*line{&c.day, &c.hand, &c.wall} {
 		l.since, l.rand = now, rand.New(rand.NewPCG(config.Seed, uint64(i)))
 	}
-	c.nodeResource = endpoint{name: "nodes", table: c.store.nodes, fields: nodeFields, bookmarks: true}
+	c.nodeResource = endpoint{name: "nodes", table: c.store.nodes, fields: nodeFields, bookmarks: bookmarkEvery}
 	c.eventResource = endpoint{name: "events", group: eventsv1.GroupName, table: c.store.events, fields: eventFields}
 	c.recorder = newRecorder(func(e *eventsv1.Event, now time.Time) { c.store.put(e, now) }, c.uid, c.real)
 	c.newWorkloads()

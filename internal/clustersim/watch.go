@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// bookmarkEvery is how often a real API server sends a bookmark, about.
+	// bookmarkEvery is how far apart a real API server's bookmarks are, about.
 	bookmarkEvery = time.Minute
 	// minWatch is the least length of a watch that asks for none, as kube-apiserver's
 	// --min-request-timeout; the longest is twice that.
@@ -62,8 +62,10 @@ func (c *Cluster) watch(w http.ResponseWriter, r *http.Request, e encoding, res 
 	}
 	w.WriteHeader(http.StatusOK)
 	s := &stream{e: e, control: http.NewResponseController(w), out: e.info.StreamSerializer.Framer.NewFrameWriter(w)}
-	bookmarks, _ := strconv.ParseBool(q.Get("allowWatchBookmarks"))
-	f := follow{store: c.store, res: res, takes: takes, stream: s, bookmarks: bookmarks && res.bookmarks}
+	f := follow{store: c.store, res: res, takes: takes, stream: s}
+	if wanted, _ := strconv.ParseBool(q.Get("allowWatchBookmarks")); wanted {
+		f.bookmarks = res.bookmarks
+	}
 	// The client waits for the header, and there may be nothing to tell for long.
 	if s.batch(func() error { return nil }) == nil {
 		f.run(ctx, from, cut)
@@ -81,7 +83,7 @@ type follow struct {
 	res       *endpoint
 	takes     func(object) bool
 	stream    *stream
-	bookmarks bool
+	bookmarks time.Duration // 0: none
 }
 
 func (f *follow) run(ctx context.Context, from uint64, cut <-chan struct{}) {
@@ -102,8 +104,8 @@ func (f *follow) run(ctx context.Context, from uint64, cut <-chan struct{}) {
 		from = sn.version
 	}
 	var bookmark <-chan time.Time
-	if f.bookmarks {
-		t := time.NewTicker(bookmarkEvery - bookmarkEvery/10 + rand.N(bookmarkEvery/10))
+	if f.bookmarks > 0 {
+		t := time.NewTicker(f.bookmarks - rand.N(f.bookmarks/10))
 		defer t.Stop()
 		bookmark = t.C
 	}
@@ -135,7 +137,7 @@ func (f *follow) run(ctx context.Context, from uint64, cut <-chan struct{}) {
 			return
 		case <-ctx.Done():
 			// The client resumes from here, so it needs to hear how far it has got.
-			if f.bookmarks {
+			if f.bookmarks > 0 {
 				f.mark(from)
 			}
 			return

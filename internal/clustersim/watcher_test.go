@@ -144,15 +144,13 @@ func TestWatchedDay(t *testing.T) {
 	go func() { done <- c.Run(ctx) }()
 	defer func() { cancel(); <-done }()
 
-	phase := ""
+	phase, late := "", false
 	wait(t, c, l, func() string {
 		was := phase
 		if phase = c.State().Phase; phase == was {
 			return phase + " goes on"
 		}
 		switch phase {
-		case phaseDay:
-			c.StopAPI(200 * time.Millisecond)
 		case phaseBurst:
 			c.StopAPI(time.Second)
 		case phaseConsolidation:
@@ -162,11 +160,14 @@ func TestWatchedDay(t *testing.T) {
 		case phaseEvening:
 			c.FailNode()
 			c.DeleteNodes(2)
-		case phaseMorning:
-			if was == phaseClear {
+		case phaseNight:
+			late = true
+		case phaseMorning, phaseDay:
+			if late {
 				c.SetPaused(true)
 				return ""
 			}
+			c.StopAPI(200 * time.Millisecond)
 		}
 		return phase
 	})

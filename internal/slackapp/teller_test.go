@@ -11,11 +11,11 @@ import (
 	"time"
 
 	"rollcall/internal/alert"
+	"rollcall/internal/channel"
 	"rollcall/internal/fleet"
 	"rollcall/internal/ledger"
 	"rollcall/internal/slackapp"
 	"rollcall/internal/slackemu"
-	"rollcall/test/channel"
 )
 
 // rig is a ledger, the emulator and a teller between them.

@@ -14,11 +14,11 @@ import (
 	"github.com/slack-go/slack"
 
 	"rollcall/internal/alert"
+	"rollcall/internal/channel"
 	"rollcall/internal/fleet"
 	"rollcall/internal/ledger"
 	"rollcall/internal/slackapp"
 	"rollcall/internal/slackemu"
-	"rollcall/test/channel"
 )
 
 // inMemory carries calls to the emulator without a network, so that they take no time in a
