@@ -48,6 +48,8 @@ type Span struct {
 	At   time.Time
 	Day  bool // show the date of At too
 	Ago  bool // show how long ago At was, instead
+	// Seconds shows At to the second, with its date.
+	Seconds bool
 }
 
 // line builds a Line of strings and moments.
@@ -83,6 +85,8 @@ func (s Span) String() string {
 	switch {
 	case s.At.IsZero():
 		return s.Text
+	case s.Seconds:
+		return s.At.UTC().Format("2 Jan 15:04:05 UTC")
 	case s.Day:
 		return s.At.UTC().Format("2 Jan 15:04 UTC")
 	default:

@@ -224,16 +224,16 @@ func renderGrowth(m *Message, w fleet.Wave, t fleet.Totals) {
 
 // card shows one node of a small wave.
 func card(m fleet.Member, kind fleet.WaveKind, cfg Config) Card {
-	c := Card{Name: m.Node.Name, Lines: []Line{line(attributes(m.Node))}}
+	c := Card{Name: m.Node.Name, Lines: []Line{line(Attributes(m.Node))}}
 	if l := labels(m.Node, cfg.Labels); l != "" {
 		c.Lines = append(c.Lines, line(l))
 	}
 	return Card{Name: c.Name, Lines: append(c.Lines, story(m, kind)...)}
 }
 
-// attributes lists what kind of machine a node is; what labels do not tell is said to be
+// Attributes lists what kind of machine a node is; what labels do not tell is said to be
 // unknown.
-func attributes(n fleet.Node) string {
+func Attributes(n fleet.Node) string {
 	parts := []string{or(n.InstanceType, "instance type unknown"), or(n.CapacityType, "capacity type unknown"), or(n.Zone, "zone unknown")}
 	if n.Pool == "" {
 		parts = append(parts, "pool unknown")
@@ -502,7 +502,7 @@ func List(w fleet.Wave, members []fleet.Member, n int) Message {
 		if !ok {
 			i = len(m.Table.Rows)
 			index[g] = i
-			m.Table.Rows = append(m.Table.Rows, []string{attributes(member.Node)})
+			m.Table.Rows = append(m.Table.Rows, []string{Attributes(member.Node)})
 			m.Table.Names = append(m.Table.Names, nil)
 		}
 		name := member.Node.Name

@@ -82,11 +82,14 @@ func RunCluster(ctx context.Context, c config.Config, restConfig *rest.Config, c
 	}
 	teller := slackapp.NewTeller(slackapp.TellerConfig{Cluster: cluster, Channel: c.SlackChannel, API: api, Ledger: store, Alert: settings, Log: log, Pace: o.Pace})
 
-	commands := slackapp.NewCommands(slackapp.CommandsConfig{Cluster: cluster, Ledger: store, Log: log, API: api,
+	var health *health
+	commands := slackapp.NewCommands(slackapp.CommandsConfig{Cluster: cluster, Ledger: store, Log: log, API: api, Zone: c.Zone,
 		Watch:        func() string { return watchProblem(watcher) },
+		Health:       func(ctx context.Context) []slackapp.Health { return health.list(ctx) },
+		Digest:       nextDigest(c),
 		AllowedUsers: c.SlackAllowedUsers, AllowedChannels: c.SlackAllowedChannels})
 	session := slackapp.NewSession(api, commands.Handle, log)
-	health := newHealth(store, watcher, session, teller)
+	health = newHealth(store, watcher, session, teller)
 	listener, err := net.Listen("tcp", c.HTTPAddr)
 	if err != nil {
 		return fmt.Errorf("serving health: %w; set HTTP_ADDR to a free address", err)
@@ -98,6 +101,7 @@ func RunCluster(ctx context.Context, c config.Config, restConfig *rest.Config, c
 	g.Go(func() error { return watcher.Run(ctx) })
 	g.Go(func() error { return teller.Run(ctx) })
 	g.Go(func() error { return session.Run(ctx) })
+	g.Go(func() error { return commands.Run(ctx) })
 	g.Go(func() error {
 		return store.Run(ctx, ledger.Retention{Scaling: c.ScalingRetention, Other: c.EventRetention}, pruneEvery, log)
 	})
@@ -112,6 +116,14 @@ func RunCluster(ctx context.Context, c config.Config, restConfig *rest.Config, c
 		log.Info("stopped; what was not told yet is in the ledger and told at the next start")
 	}
 	return err
+}
+
+// nextDigest says when the digest comes next.
+func nextDigest(c config.Config) func(time.Time) time.Time {
+	if c.Digest == nil {
+		return nil
+	}
+	return c.Digest.Next
 }
 
 // watchProblem says why the ledger may be behind the cluster, "" if it is not.

@@ -67,6 +67,15 @@ func (h *health) report(ctx context.Context) (string, bool) {
 	return b.String(), all
 }
 
+// list is the state of every part, for people.
+func (h *health) list(ctx context.Context) []slackapp.Health {
+	var out []slackapp.Health
+	for _, p := range h.parts {
+		out = append(out, slackapp.Health{Part: p.name, Problem: p.problem(ctx)})
+	}
+	return out
+}
+
 // wait waits until every part is up, and reports false if ctx ends before.
 func (h *health) wait(ctx context.Context) bool {
 	tick := time.NewTicker(20 * time.Millisecond)

@@ -675,7 +675,6 @@ var wrongTexts = strings.Split(strings.TrimSpace(`
 /events --reason Failed.*
 /events --reason ^Failed
 /events --reason Failed(Scheduling|Mount)
-/events --exact
 /events --since 1h --until 2h
 /events --since 1h --until 1h
 /events --since 2027-01-01

@@ -33,7 +33,7 @@ type Events struct {
 	Since      Moment
 	Until      Moment
 	Scaling    bool
-	Exact      bool     // goes with For: only the object, not those that belong to it
+	Exact      bool     // show exact times instead of how long ago
 	Text       []string // words that must all stand in an event; one may hold blanks
 	Cluster    string   // "" is the only one, or all
 
@@ -103,9 +103,6 @@ func (e Events) conflict(now time.Time) (flag, why string, mended Events) {
 	kind := slices.IndexFunc(kinds, func(k resource) bool { return k.kind == e.For.Kind && k.clustered })
 	since, until := e.Since.Time(now), e.Until.Time(now)
 	switch {
-	case e.Exact && e.For.IsZero():
-		mended.Exact = false
-		return "exact", "--exact goes with --for and leaves out what belongs to the object", mended
 	case kind >= 0 && len(e.Namespaces) > 0:
 		mended.Namespaces = nil
 		return "namespace", "-n does not go with --for " + e.For.String() + ": a " + e.For.Kind + " is in no namespace", mended
@@ -285,7 +282,7 @@ var eventFlags = []option[Events]{
 		func(e *Events) *Moment { return &e.Until }, ParseMoment, Moment.String)),
 	toggle(Flag{Name: "scaling", Meaning: "only what tells of scaling"},
 		func(e Events) bool { return e.Scaling }, func(e *Events, v bool) { e.Scaling = v }),
-	toggle(Flag{Name: "exact", Meaning: "with --for: only the object, not what belongs to it"},
+	toggle(Flag{Name: "exact", Meaning: "exact times instead of how long ago"},
 		func(e Events) bool { return e.Exact }, func(e *Events, v bool) { e.Exact = v }),
 	single(Flag{Name: "cluster", Value: "CLUSTER", Example: "prod", Meaning: "cluster, where there are several"},
 		func(e *Events) *string { return &e.Cluster }, without(parseCluster), text[string]),

@@ -158,6 +158,8 @@ func dateFormat(s alert.Span) string {
 	switch {
 	case s.Ago:
 		return "{ago}"
+	case s.Seconds:
+		return "{date_short_pretty} {time_secs}"
 	case s.Day:
 		return "{date_short_pretty} {time}"
 	}

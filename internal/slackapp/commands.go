@@ -3,227 +3,262 @@ package slackapp
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/slack-go/slack"
 
-	"rollcall/internal/alert"
+	"rollcall/internal/command"
 	"rollcall/internal/fleet"
 	"rollcall/internal/ledger"
 )
 
-// CommandsConfig is what Commands needs.
+// CommandsConfig is what Commands needs. Cluster, Ledger, Watch, Log and API are required.
 type CommandsConfig struct {
 	Cluster string
 	Ledger  *ledger.Ledger
-	// Watch says how fresh the ledger is: "" if the watch is live, else since when it is not
-	// and why.
+	// Watch says how fresh the ledger is: "" if the watch is live, else why it is not.
 	Watch func() string
-	Log   *slog.Logger
-	API   *slack.Client // asked once which workspace is its own
+	// Health lists Rollcall's parts and what is wrong with each, for the Home tab; nil: not
+	// shown.
+	Health func(ctx context.Context) []Health
+	// Digest says when the digest comes next; nil: it is not shown.
+	Digest func(now time.Time) time.Time
+	// Zone is that of people whose own time zone is not known.
+	Zone *time.Location // nil: UTC
+	Log  *slog.Logger
+	API  *slack.Client
 
 	// Who may use commands, where; empty: everyone of the own workspace, everywhere.
 	AllowedUsers    []string
 	AllowedChannels []string
 }
 
-// Commands answers the slash commands from the ledger.
+// Health is the state of one of Rollcall's parts.
+type Health struct {
+	Part    string
+	Problem string // "" if it is well
+}
+
+// Commands answers people: slash commands, the buttons and menus of messages, forms and the Home
+// tab. What it says it reads from the ledger; all that it ever writes are mutes.
 type Commands struct {
-	c    CommandsConfig
-	http *http.Client                           // for response_urls
-	own  atomic.Pointer[slack.AuthTestResponse] // who we are, once Slack has said so
+	c      CommandsConfig
+	access access
+	http   *http.Client // for response_urls
+	forms  forms
+	home   homes
+	zones  zones
+	busy   sync.WaitGroup // answers on their way
 }
 
-// NewCommands returns Commands. Handle answers an envelope.
+// NewCommands returns Commands. Handle answers an envelope, and Run must be running meanwhile.
 func NewCommands(c CommandsConfig) *Commands {
-	return &Commands{c: c, http: &http.Client{Timeout: callTimeout, Transport: transport()}}
+	if c.Zone == nil {
+		c.Zone = time.UTC
+	}
+	return &Commands{c: c, http: &http.Client{Timeout: callTimeout, Transport: transport()},
+		access: access{api: c.API, log: c.Log, users: c.AllowedUsers, channels: c.AllowedChannels}}
 }
 
-// answerWithin is how long an answer may take: what could not be found out by then is said in
-// the time that is left to acknowledge.
-const answerWithin = ackWithin - 500*time.Millisecond
+// How long answers may take.
+const (
+	// checkWithin bounds finding out who somebody is: what could not be found out by then is
+	// said in the time that is left to acknowledge.
+	checkWithin = ackWithin - 500*time.Millisecond
+	// patience is how long an acknowledgement waits for the answer, to carry it along. An answer
+	// that takes longer comes through the response_url.
+	patience = 1200 * time.Millisecond
+	// answerWithin bounds a whole answer.
+	answerWithin = 30 * time.Second
+)
 
-// Handle answers a slash command with the acknowledgement itself. Everything else is
-// acknowledged and left alone.
+// Run keeps the Home tabs up to date until ctx ends, then waits for the answers on their way.
+func (c *Commands) Run(ctx context.Context) error {
+	err := c.keepHomes(ctx)
+	c.busy.Wait()
+	return err
+}
+
+// Handle answers an envelope with its acknowledgement, at once or within Slack's 3 s; what takes
+// longer follows. What it does not know is acknowledged and left alone.
 func (c *Commands) Handle(ctx context.Context, e Envelope) any {
-	if e.Type != "slash_commands" {
-		return nil
+	switch e.Type {
+	case "slash_commands":
+		return c.slash(ctx, e)
+	case "interactive":
+		return c.interact(ctx, e)
+	case "events_api":
+		c.event(ctx, e)
 	}
+	return nil
+}
+
+// slash answers a slash command.
+func (c *Commands) slash(ctx context.Context, e Envelope) any {
 	var cmd slack.SlashCommand
 	if err := json.Unmarshal(e.Payload, &cmd); err != nil {
 		c.c.Log.Warn("Slack sent a slash command that cannot be read", "err", err)
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	who := asker{App: cmd.APIAppID, Team: cmd.TeamID, Enterprise: cmd.EnterpriseID, User: cmd.UserID, Channel: cmd.ChannelID}
+	if why := c.mayNot(ctx, who, e.App, cmd.Command); why != "" {
+		return ephemeral(refusal(cmd.Command, why))
+	}
+	line := strings.TrimSpace(cmd.Command + " " + cmd.Text)
+	done := make(chan content, 1)
+	c.later(ctx, func(ctx context.Context) { done <- c.answer(ctx, line, onMessage) })
+	to := delivery{responseURL: cmd.ResponseURL, channel: cmd.ChannelID, user: cmd.UserID}
+	select {
+	case what := <-done:
+		if payload := ephemeral(what); payload != nil {
+			return payload
+		}
+		c.later(ctx, func(ctx context.Context) { c.deliver(ctx, to, what) })
+	case <-time.After(patience):
+		c.later(ctx, func(ctx context.Context) { c.deliver(ctx, to, <-done) })
+	}
+	return nil
+}
+
+// mayNot says why somebody may not do something, and logs it; "" if they may.
+func (c *Commands) mayNot(ctx context.Context, who asker, app, what string) string {
+	ctx, cancel := context.WithTimeout(ctx, checkWithin)
 	defer cancel()
-	if why := c.refuse(ctx, cmd); why != "" {
-		c.c.Log.Warn("a slash command was refused", "command", cmd.Command, "user", cmd.UserID, "team", cmd.TeamID, "channel", cmd.ChannelID, "why", why)
-		return ephemeral(alert.Message{Icon: "🚫", Headline: "You may not use " + cmd.Command + " here", Lines: []alert.Line{{{Text: why}}}})
+	why := c.access.refuse(ctx, who, app)
+	if why != "" {
+		c.c.Log.Warn("somebody was refused", "what", what, "user", who.User, "team", who.Team, "channel", who.Channel, "why", why)
 	}
-	var m alert.Message
-	var err error
-	switch cmd.Command {
-	case "/nodes":
-		m, err = c.nodes(ctx)
-	case "/events":
-		m, err = c.events(ctx)
-	default:
-		m = alert.Message{Icon: "❓", Headline: "Rollcall knows the commands /nodes and /events"}
-	}
-	if err != nil {
-		c.c.Log.Error("answering a slash command failed", "command", cmd.Command, "err", err)
-		m = alert.Message{Icon: "⚠️", Headline: "The ledger did not answer in time. Please try again."}
-	}
-	return ephemeral(m)
+	return why
 }
 
-// refuse says why a person may not use the commands, "" if he may. Whatever cannot be checked
-// is refused.
-func (c *Commands) refuse(ctx context.Context, cmd slack.SlashCommand) string {
-	us := c.own.Load()
-	if us == nil {
-		auth, err := c.c.API.AuthTestContext(ctx)
-		if err != nil {
-			c.c.Log.Warn("Slack does not say which workspace is our own", "err", err)
-			return "Rollcall could not check who you are. Please try again."
-		}
-		us = auth
-		c.own.Store(us)
-	}
-	// An app that is installed in a whole organisation has the organisation as its team.
-	own := cmd.TeamID != "" && cmd.TeamID == us.TeamID ||
-		us.EnterpriseID != "" && us.TeamID == us.EnterpriseID && cmd.EnterpriseID == us.EnterpriseID
-	switch {
-	case !own:
-		return "Only people of the workspace that Rollcall is installed in may use it."
-	case len(c.c.AllowedUsers) > 0 && !slices.Contains(c.c.AllowedUsers, cmd.UserID):
-		return "You are not among the people that SLACK_ALLOWED_USERS names."
-	case len(c.c.AllowedChannels) > 0 && !slices.Contains(c.c.AllowedChannels, cmd.ChannelID):
-		return "This channel is not among those that SLACK_ALLOWED_CHANNELS names."
-	}
-	return ""
+// refusal is what somebody is told who may not.
+func refusal(what, why string) content {
+	title := "You may not use " + what + " here"
+	return view{Icon: "🚫", Title: title, Text: title + ": " + why, Parts: []part{{Lines: lines1(why)}}}.content(onMessage)
 }
 
-// answerLimit is how large an answer may be, in bytes: what is left of an acknowledgement
-// beside its envelope ID.
-const answerLimit = ackLimit - 500
-
-// ephemeral is an answer that only the person who asked sees. Characters of names and notes may
-// cost six bytes each: what does not fit is shortened, evenly, until it does.
-func ephemeral(m alert.Message) any {
-	m.Text = m.Headline
-	for most := 300; ; most /= 2 {
-		c := render(m)
-		answer := map[string]any{"response_type": "ephemeral", "text": c.text, "blocks": c.blocks}
-		if b, err := json.Marshal(answer); err == nil && len(b) <= answerLimit || most == 0 {
-			return answer
-		}
-		m = shorten(m, most)
-	}
-}
-
-// shorten cuts every text of an answer to at most that many characters.
-func shorten(m alert.Message, most int) alert.Message {
-	m.Headline = alert.Clip(m.Headline, most)
-	m.Text = m.Headline
-	if m.Table != nil {
-		t := *m.Table
-		t.Rows = nil
-		for _, r := range m.Table.Rows {
-			var row []string
-			for _, cell := range r {
-				row = append(row, alert.Clip(cell, most))
+// later runs f after the acknowledgement, within answerWithin. Run waits for it.
+func (c *Commands) later(ctx context.Context, f func(ctx context.Context)) {
+	c.busy.Go(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerWithin)
+		defer cancel()
+		defer func() {
+			// What goes wrong with one answer must not end the watch.
+			if r := recover(); r != nil {
+				c.c.Log.Error("answering somebody failed", "panic", fmt.Sprint(r))
 			}
-			t.Rows = append(t.Rows, row)
-		}
-		m.Table = &t
-	}
-	var lines []alert.Line
-	for _, l := range m.Lines {
-		var short alert.Line
-		for _, s := range l {
-			s.Text = alert.Clip(s.Text, most)
-			short = append(short, s)
-		}
-		lines = append(lines, short)
-	}
-	m.Lines = lines
-	return m
+		}()
+		f(ctx)
+	})
 }
 
-// freshness says how far the answer can be trusted.
-func (c *Commands) freshness(ctx context.Context) (alert.Line, error) {
-	if why := c.c.Watch(); why != "" {
-		cp, err := c.c.Ledger.Checkpoint(ctx, c.c.Cluster)
+// deliver sends an answer, and logs if Slack does not take it.
+func (c *Commands) deliver(ctx context.Context, to delivery, what content) bool {
+	err := c.respond(ctx, to, what)
+	if err != nil {
+		c.c.Log.Warn("an answer did not reach Slack", "user", to.user, "channel", to.channel, "err", err)
+	}
+	return err == nil
+}
+
+// ackRoom is how large an answer may be that goes out with an acknowledgement, in bytes: what
+// is left beside its envelope ID.
+const ackRoom = ackLimit - 500
+
+// ephemeral is an answer that only the person who asked sees, as the payload of an
+// acknowledgement; nil if it is too large for one.
+func ephemeral(what content) any {
+	answer := map[string]any{"response_type": slack.ResponseTypeEphemeral, "text": what.text, "blocks": what.blocks}
+	if b, err := json.Marshal(answer); err != nil || len(b) > ackRoom {
+		return nil
+	}
+	return answer
+}
+
+// answer says what a command line asks for, on a surface. It never fails: what goes wrong is the
+// answer then.
+func (c *Commands) answer(ctx context.Context, line string, on surface) content {
+	return c.look(ctx, line).content(on)
+}
+
+// look is answer before it is turned into blocks.
+func (c *Commands) look(ctx context.Context, line string) view {
+	v, err := c.view(ctx, line, time.Now())
+	if mistake, ok := errors.AsType[*command.Mistake](err); ok {
+		return mistaken(mistake)
+	}
+	if err != nil {
+		name, _, _ := strings.Cut(line, " ")
+		c.c.Log.Error("answering a slash command failed", "command", name, "err", err)
+		const sorry = "The ledger did not answer in time. Please try again."
+		return view{Icon: "⚠️", Title: sorry, Text: sorry, Parts: []part{{Buttons: []button{{Label: "Try again", Verb: verbShow, Value: line}}}}}
+	}
+	return v
+}
+
+// view reads a command line and looks up what it asks for.
+func (c *Commands) view(ctx context.Context, line string, now time.Time) (view, error) {
+	name, text, _ := strings.Cut(line, " ")
+	switch name {
+	case "/nodes":
+		req, err := command.ParseNodes(text, now)
 		if err != nil {
-			return nil, err
+			return view{}, err
 		}
-		if cp.WatchedUntil.IsZero() {
-			return alert.Line{{Text: "Nothing was seen yet: " + why}}, nil
+		return c.nodes(ctx, req, now)
+	case "/events":
+		req, err := command.ParseEvents(text, now)
+		if err != nil {
+			return view{}, err
 		}
-		return alert.Line{{Text: "As of "}, {At: cp.WatchedUntil, Day: time.Since(cp.WatchedUntil) > 12*time.Hour}, {Text: ", not live: " + why}}, nil
+		return c.events(ctx, req, now)
 	}
-	return alert.Line{{Text: "Live."}}, nil
+	const knows = "Rollcall knows the commands /nodes and /events"
+	return view{Icon: "❓", Title: knows, Text: knows}, nil
 }
 
-func (c *Commands) nodes(ctx context.Context) (alert.Message, error) {
-	totals, err := c.c.Ledger.Totals(ctx, c.c.Cluster)
-	if err != nil {
-		return alert.Message{}, err
+// mistaken says what is wrong with a command, where, and what would be right.
+func mistaken(m *command.Mistake) view {
+	v := view{Icon: "❓", Title: m.Error(), Text: m.Error()}
+	if before, bad, after := m.Marked(); bad != "" {
+		v.Parts = append(v.Parts, part{Text: []string{m.Command + " " + before + "▸" + bad + "◂" + after}})
 	}
-	groups, err := c.c.Ledger.Groups(ctx, c.c.Cluster)
-	if err != nil {
-		return alert.Message{}, err
+	var buttons []button
+	if m.Fix != "" {
+		fix := strings.TrimSpace(m.Command + " " + strings.TrimPrefix(m.Fix, m.Command))
+		buttons = append(buttons, button{Label: clip(fix, maxButton), Verb: verbShow, Value: fix, Style: slack.StylePrimary})
 	}
-	counts, err := c.c.Ledger.ChangeCounts(ctx, c.c.Cluster, time.Now().Add(-24*time.Hour))
-	if err != nil {
-		return alert.Message{}, err
+	if m.Command != "" {
+		buttons = append(buttons, button{Label: "Help", Verb: verbShow, Value: m.Command + " help"})
 	}
-	fresh, err := c.freshness(ctx)
-	if err != nil {
-		return alert.Message{}, err
+	if len(buttons) > 0 {
+		v.Parts = append(v.Parts, part{Buttons: buttons})
 	}
-	m := alert.Message{Icon: "📋", Headline: alert.Count(c.c.Cluster, totals), Table: alert.GroupTable(groups)}
-	m.Lines = []alert.Line{
-		{{Text: fmt.Sprintf("Last 24 hours: %d joined, %d left, %d went not ready.", counts[fleet.Joined], counts[fleet.Removed], counts[fleet.WentUnready])}},
-		fresh,
-	}
-	return m, nil
+	return v
 }
 
-func (c *Commands) events(ctx context.Context) (alert.Message, error) {
-	since := time.Now().Add(-time.Hour)
-	events, err := c.c.Ledger.RecentEvents(ctx, c.c.Cluster, since, 10)
+// cluster is the cluster that a request is about: Rollcall's own, or another of its ledger.
+func (c *Commands) cluster(ctx context.Context, name, commandName string) (fleet.ClusterRecord, error) {
+	all, err := c.c.Ledger.Clusters(ctx)
 	if err != nil {
-		return alert.Message{}, err
+		return fleet.ClusterRecord{}, err
 	}
-	scaling, other, err := c.c.Ledger.EventCounts(ctx, c.c.Cluster, since)
-	if err != nil {
-		return alert.Message{}, err
-	}
-	fresh, err := c.freshness(ctx)
-	if err != nil {
-		return alert.Message{}, err
-	}
-	m := alert.Message{Icon: "📋", Headline: fmt.Sprintf("%s: %d scaling events in the last hour, %d others", c.c.Cluster, scaling, other)}
-	for _, e := range events {
-		object := strings.ToLower(e.Regarding.Kind) + " " + strings.TrimPrefix(e.Regarding.Namespace+"/"+e.Regarding.Name, "/")
-		times := ""
-		if e.Count > 1 {
-			times = fmt.Sprintf(" ×%d", e.Count)
+	var names []string
+	for _, r := range all {
+		if r.Cluster == name || name == "" && r.Cluster == c.c.Cluster {
+			return r, nil
 		}
-		warning := ""
-		if e.Type == "Warning" {
-			warning = "⚠️ "
-		}
-		m.Lines = append(m.Lines, alert.Line{{At: e.Last}, {Text: fmt.Sprintf("  %s%s%s  %s: %s", warning, e.Reason, times, object, alert.Clip(e.Note, 200))}})
+		names = append(names, r.Cluster)
 	}
-	m.Lines = append(m.Lines, fresh)
-	return m, nil
+	if name == "" || name == c.c.Cluster {
+		return fleet.ClusterRecord{Cluster: c.c.Cluster}, nil
+	}
+	return fleet.ClusterRecord{}, &command.Mistake{Command: commandName, Problem: fmt.Sprintf("%q is no cluster that Rollcall has seen; it knows %s", name, strings.Join(names, ", ")),
+		Nearest: "--cluster " + c.c.Cluster}
 }

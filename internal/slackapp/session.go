@@ -42,6 +42,7 @@ type Envelope struct {
 	Type    string // slash_commands, interactive, events_api
 	Payload json.RawMessage
 	Retry   int
+	App     string // the app that Slack greeted the connection as
 }
 
 // A Handler answers an envelope. What it returns is sent with the acknowledgement, nil for an
@@ -149,6 +150,7 @@ type conn struct {
 	ws      *websocket.Conn
 	write   sync.Mutex // guards writes to ws
 	greeted atomic.Bool
+	app     atomic.Value  // string: whom Slack greeted
 	replace chan struct{} // closed when Slack announces the end
 	once    sync.Once
 }
@@ -212,6 +214,7 @@ func (c *conn) listen(ctx context.Context) error {
 		}
 		switch req.Type {
 		case "hello":
+			c.app.Store(req.ConnectionInfo.AppID)
 			if !c.greeted.Swap(true) {
 				c.s.alive.Add(1)
 				c.s.log.Info("connected to Slack", "connections", req.NumConnections, "app", req.ConnectionInfo.AppID)
@@ -240,7 +243,8 @@ func (c *conn) answer(ctx context.Context, req socketmode.Request) {
 	var payload any
 	if c.s.first(req.EnvelopeID, eventID(req)) {
 		hctx, cancel := context.WithTimeout(ctx, ackWithin)
-		payload = c.s.safely(hctx, Envelope{Type: req.Type, Payload: req.Payload, Retry: req.RetryAttempt})
+		app, _ := c.app.Load().(string)
+		payload = c.s.safely(hctx, Envelope{App: app, Type: req.Type, Payload: req.Payload, Retry: req.RetryAttempt})
 		cancel()
 	}
 	res, err := json.Marshal(socketmode.Response{EnvelopeID: req.EnvelopeID, Payload: payload})

@@ -1,0 +1,229 @@
+package slackapp
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"rollcall/internal/alert"
+	"rollcall/internal/command"
+	"rollcall/internal/fleet"
+)
+
+// pageEvents is how many events a page has.
+const pageEvents = 10
+
+// eventsLine is the command line of a request.
+func eventsLine(req command.Events) string { return strings.TrimSpace("/events " + req.String()) }
+
+// events answers /events.
+func (c *Commands) events(ctx context.Context, req command.Events, now time.Time) (view, error) {
+	if req.View == command.HelpOnEvents {
+		return help(command.EventsHelp.About(req.Topic)), nil
+	}
+	cluster, err := c.cluster(ctx, req.Cluster, "/events")
+	if err != nil {
+		return view{}, err
+	}
+	at, err := cursorOf(req)
+	if err != nil {
+		return view{}, err
+	}
+	page, err := c.c.Ledger.Events(ctx, cluster.Cluster, req.Filter(now), at, pageEvents)
+	if err != nil {
+		return view{}, err
+	}
+	span, err := c.c.Ledger.EventSpan(ctx, cluster.Cluster)
+	if err != nil {
+		return view{}, err
+	}
+	fresh, err := c.freshness(ctx, cluster, now)
+	if err != nil {
+		return view{}, err
+	}
+	what := "events"
+	if req.Scaling {
+		what = "scaling events"
+	}
+	v := eventView(cluster.Cluster+": "+what, page, req.Exact)
+	words := eventFilterWords(req)
+	state := part{}
+	if words != "" {
+		state.Lines = append(state.Lines, alert.Line{{Text: "Only " + words}})
+	}
+	state.Lines = append(state.Lines, fresh)
+	v.Parts = slices.Insert(v.Parts, 0, state)
+	if len(page.Events) == 0 && page.SearchedTo.IsZero() {
+		if near := req.Nearest(); near != "" {
+			line := "/events " + strings.TrimPrefix(near, "/events ")
+			v.Parts = append(v.Parts, part{Lines: lines1("Did you mean " + line + "?")}, part{Buttons: []button{{Label: line, Verb: verbShow, Value: line}}})
+		}
+	}
+	if oldest := earliest(span.Scaling, span.Other); !oldest.IsZero() && page.Older.IsZero() {
+		v.Parts = append(v.Parts, part{Note: alert.Line{{Text: "The ledger has scaling events since "}, {At: cmp.Or(span.Scaling, now), Day: true}, {Text: " and others since "}, {At: cmp.Or(span.Other, now), Day: true}, {Text: "."}}})
+	}
+	bare := req
+	bare.Before, bare.After = command.Cursor{}, command.Cursor{}
+	turn := turnButtons(page, func(cur fleet.EventCursor) string {
+		to := bare
+		mark := command.Cursor{At: cur.Time, UID: strconv.FormatInt(cur.ID, 10)}
+		if cur.Newer {
+			to.After = mark
+		} else {
+			to.Before = mark
+		}
+		return eventsLine(to)
+	}, verbShow)
+	if !at.IsZero() {
+		turn = append(turn, button{Label: "Newest", Verb: verbShow, Value: eventsLine(bare)})
+	}
+	toggle := func(label string, on bool, change func(*command.Events)) button {
+		to := bare
+		change(&to)
+		if on {
+			label = "✓ " + label
+		}
+		return button{Label: label, Verb: verbShow, Value: eventsLine(to)}
+	}
+	warnings := slices.Equal(req.Types, []string{"Warning"})
+	exact := req
+	exact.Exact = !req.Exact
+	row := []button{
+		toggle("Scaling only", req.Scaling, func(e *command.Events) { e.Scaling = !e.Scaling }),
+		toggle("Warnings only", warnings, func(e *command.Events) {
+			e.Types = []string{"Warning"}
+			if warnings {
+				e.Types = nil
+			}
+		}),
+		{Label: map[bool]string{false: "Exact times", true: "✓ Exact times"}[req.Exact], Verb: verbShow, Value: eventsLine(exact)},
+	}
+	if req.For.Kind == "Node" && req.For.Name != "" && !strings.ContainsAny(req.For.Name, "*?") {
+		row = append(row, button{Label: "The node", Verb: verbShow, Value: nodesLine(command.Nodes{View: command.One, Name: req.For.Name, Cluster: req.Cluster})})
+	} else {
+		row = append(row, button{Label: "Nodes", Verb: verbShow, Value: nodesLine(command.Nodes{Cluster: req.Cluster})})
+	}
+	if len(turn) > 0 {
+		v.Parts = append(v.Parts, part{Buttons: turn})
+	}
+	v.Parts = append(v.Parts, part{Buttons: append(row, common(eventsLine(req))...)})
+	return v, nil
+}
+
+// cursorOf is where a request's page begins.
+func cursorOf(req command.Events) (fleet.EventCursor, error) {
+	from, newer := req.Before, false
+	if !req.After.IsZero() {
+		from, newer = req.After, true
+	}
+	if from.IsZero() {
+		return fleet.EventCursor{}, nil
+	}
+	id, err := strconv.ParseInt(from.UID, 10, 64)
+	if err != nil {
+		return fleet.EventCursor{}, &command.Mistake{Command: "/events", Problem: fmt.Sprintf("%q is no place in the list of events: buttons make such places", from.String())}
+	}
+	return fleet.EventCursor{Time: from.At, ID: id, Newer: newer}, nil
+}
+
+// turnButtons go on from a page of events.
+func turnButtons(page fleet.EventPage, value func(fleet.EventCursor) string, verb string) []button {
+	var turn []button
+	if !page.Newer.IsZero() {
+		turn = append(turn, button{Label: "◀ Newer", Verb: verb, Value: value(page.Newer)})
+	}
+	if !page.Older.IsZero() {
+		label := "Older ▶"
+		if !page.SearchedTo.IsZero() {
+			label = "Search further back ▶"
+		}
+		turn = append(turn, button{Label: label, Verb: verb, Value: value(page.Older)})
+	}
+	return turn
+}
+
+// eventView shows a page of events.
+func eventView(title string, page fleet.EventPage, exact bool) view {
+	v := view{Icon: "📋", Title: title}
+	warnings := 0
+	var cards part
+	for _, e := range page.Events {
+		if e.Type == "Warning" {
+			warnings++
+		}
+		cards.Cards = append(cards.Cards, eventCard(e, exact))
+	}
+	switch n := len(page.Events); {
+	case n == 0 && !page.SearchedTo.IsZero():
+		v.Title += ": none found yet"
+	case n == 0:
+		v.Title += ": none"
+	case warnings > 0:
+		v.Title += fmt.Sprintf(", %d shown, %d of them warnings", n, warnings)
+	default:
+		v.Title += fmt.Sprintf(", %d shown", n)
+	}
+	v.Text = v.Title
+	if len(page.Events) > 0 {
+		e := page.Events[0]
+		v.Text += "; the first: " + eventWords(e) + ": " + alert.Clip(e.Note, 200)
+	}
+	v.Parts = append(v.Parts, cards)
+	if !page.SearchedTo.IsZero() {
+		v.Parts = append(v.Parts, part{Lines: []alert.Line{{{Text: "Searched back to "}, {At: page.SearchedTo, Day: true}, {Text: " so far."}}}})
+	}
+	return v
+}
+
+// eventCard shows an event: what about, when, how often, what it says. Warning is said in a word
+// too.
+func eventCard(e fleet.Event, exact bool) alert.Card {
+	head := alert.Line{{At: e.Last, Ago: true}}
+	if exact {
+		head = alert.Line{{At: e.Last, Seconds: true}}
+		if e.Count > 1 && e.Last.Sub(e.First) >= time.Second {
+			head = alert.Line{{Text: "from "}, {At: e.First, Seconds: true}, {Text: " to "}, {At: e.Last, Seconds: true}}
+		}
+	}
+	head = append(head, alert.Span{Text: "  " + reasonWords(e)})
+	if exact && e.Controller != "" {
+		head = append(head, alert.Span{Text: " · " + e.Controller})
+	}
+	return alert.Card{Name: objectWords(e.Regarding), Lines: []alert.Line{head, {{Text: alert.Clip(strings.Join(strings.Fields(e.Note), " "), 300)}}}}
+}
+
+// reasonWords is an event's reason, how often, and whether it is a warning.
+func reasonWords(e fleet.Event) string {
+	s := cmp.Or(e.Reason, "without a reason")
+	if e.Type == "Warning" {
+		s = "⚠️ Warning: " + s
+	}
+	if e.Count > 1 {
+		s += fmt.Sprintf(" ×%d", e.Count)
+	}
+	return s
+}
+
+// objectWords names an object as kubectl does: pod shop/web-7c9.
+func objectWords(o fleet.ObjectRef) string {
+	return strings.ToLower(o.Kind) + " " + strings.TrimPrefix(o.Namespace+"/"+o.Name, "/")
+}
+
+func eventWords(e fleet.Event) string { return reasonWords(e) + "  " + objectWords(e.Regarding) }
+
+// eventFilterWords is what a request filters by, as the person would type it.
+func eventFilterWords(req command.Events) string {
+	req.Before, req.After, req.Exact, req.Cluster = command.Cursor{}, command.Cursor{}, false, ""
+	return alert.Clip(req.String(), 300)
+}
+
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,339 @@
+package slackapp
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"sync"
+	"time"
+
+	"github.com/slack-go/slack"
+
+	"rollcall/internal/alert"
+	"rollcall/internal/command"
+	"rollcall/internal/fleet"
+)
+
+// Limits of the Home tabs. Slack takes 100 or more views.publish a minute (Tier 4) for all
+// people together.
+const (
+	homeEvery = 15 * time.Second // between two updates of one person's tab
+	homeFor   = time.Hour        // how long after it was opened a tab is kept up to date
+	maxHomes  = 20               // tabs kept up to date at once: the ones opened last
+	homeTick  = 5 * time.Second  // how often is looked whether one is due
+)
+
+// homes are the Home tabs that people have opened.
+type homes struct {
+	mu   sync.Mutex
+	open map[string]*openHome // by user; guarded by mu
+	now  chan struct{}        // something changed that people wait for; guarded by mu
+}
+
+type openHome struct {
+	who    asker
+	opened time.Time
+	shown  time.Time // when it was published last
+	hash   uint64    // of what it shows
+}
+
+// opened notes that a person opened the tab.
+func (h *homes) opened(who asker, now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.open == nil {
+		h.open = map[string]*openHome{}
+	}
+	if o := h.open[who.User]; o != nil {
+		o.opened, o.who = now, who
+		return
+	}
+	if len(h.open) >= maxHomes {
+		oldest := ""
+		for user, o := range h.open {
+			if oldest == "" || o.opened.Before(h.open[oldest].opened) {
+				oldest = user
+			}
+		}
+		delete(h.open, oldest)
+	}
+	h.open[who.User] = &openHome{who: who, opened: now}
+}
+
+// due returns the people whose tab may be brought up to date.
+func (h *homes) due(now time.Time) []asker {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var out []asker
+	for user, o := range h.open {
+		switch {
+		case now.Sub(o.opened) > homeFor:
+			delete(h.open, user)
+		case now.Sub(o.shown) >= homeEvery:
+			out = append(out, o.who)
+		}
+	}
+	return out
+}
+
+// published notes what a tab shows, and reports whether that is something new.
+func (h *homes) published(user string, hash uint64, now time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	o := h.open[user]
+	if o == nil {
+		return true
+	}
+	o.shown = now
+	changed := o.hash != hash
+	o.hash = hash
+	return changed
+}
+
+// forget makes the next publishing of a tab a new one, because Slack did not take the last.
+func (h *homes) forget(user string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if o := h.open[user]; o != nil {
+		o.hash = 0
+	}
+}
+
+// poke makes all tabs due at once.
+func (h *homes) poke() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, o := range h.open {
+		o.shown = time.Time{}
+	}
+	if h.now != nil {
+		select {
+		case h.now <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (h *homes) wake() <-chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.now == nil {
+		h.now = make(chan struct{}, 1)
+	}
+	return h.now
+}
+
+// keepHomes keeps the open tabs up to date until ctx ends.
+func (c *Commands) keepHomes(ctx context.Context) error {
+	wake := c.home.wake()
+	tick := time.NewTicker(homeTick)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-wake:
+		case <-tick.C: // what changes is seen then: the ledger, health, mutes that run out
+		}
+		now := time.Now()
+		for _, who := range c.home.due(now) {
+			c.publish(ctx, who, now)
+		}
+	}
+}
+
+// event answers events: only the opening of the Home tab is subscribed to.
+func (c *Commands) event(ctx context.Context, e Envelope) {
+	var p struct {
+		Team       string `json:"team_id"`
+		Enterprise string `json:"enterprise_id"`
+		App        string `json:"api_app_id"`
+		Event      struct {
+			Type string `json:"type"`
+			User string `json:"user"`
+			Tab  string `json:"tab"`
+		} `json:"event"`
+	}
+	if err := json.Unmarshal(e.Payload, &p); err != nil {
+		c.c.Log.Warn("Slack sent an event that cannot be read", "err", err)
+		return
+	}
+	if p.Event.Type != "app_home_opened" || p.Event.Tab != "home" {
+		return
+	}
+	who := asker{App: p.App, Team: p.Team, Enterprise: p.Enterprise, User: p.Event.User}
+	c.later(ctx, func(ctx context.Context) {
+		if why := c.mayNot(ctx, who, e.App, "the Home tab"); why != "" {
+			c.publishContent(ctx, who, refusal("Rollcall's Home tab", why))
+			return
+		}
+		now := time.Now()
+		c.home.opened(who, now)
+		c.publish(ctx, who, now)
+	})
+}
+
+// publish shows a person's Home tab as it is now, unless that is what it shows.
+func (c *Commands) publish(ctx context.Context, who asker, now time.Time) {
+	v, err := c.homeView(ctx, now)
+	if err != nil {
+		if ctx.Err() != nil {
+			return
+		}
+		c.c.Log.Error("looking up the Home tab failed", "err", err)
+		const sorry = "The ledger did not answer in time. Open this tab again."
+		v = view{Icon: "⚠️", Title: sorry, Text: sorry}
+	}
+	what := v.content(onHome)
+	h := fnv.New64a()
+	json.NewEncoder(h).Encode(what.blocks)
+	if c.home.published(who.User, h.Sum64(), now) && !c.publishContent(ctx, who, what) {
+		c.home.forget(who.User)
+	}
+}
+
+func (c *Commands) publishContent(ctx context.Context, who asker, what content) bool {
+	_, err := c.c.API.PublishViewContext(ctx, slack.PublishViewContextRequest{UserID: who.User, View: slack.HomeTabViewRequest{Type: slack.VTHomeTab, Blocks: slack.Blocks{BlockSet: what.blocks}}})
+	if err != nil && ctx.Err() == nil {
+		c.c.Log.Warn("the Home tab could not be published", "user", who.User, "err", err)
+	}
+	return err == nil
+}
+
+// homeView is what the Home tab shows: each cluster, what changed, what is muted, how Rollcall
+// is, and when the digest comes.
+func (c *Commands) homeView(ctx context.Context, now time.Time) (view, error) {
+	v := view{Icon: "📋", Title: "Rollcall"}
+	clusters, err := c.c.Ledger.Clusters(ctx)
+	if err != nil {
+		return view{}, err
+	}
+	if len(clusters) == 0 {
+		clusters = []fleet.ClusterRecord{{Cluster: c.c.Cluster}}
+	}
+	for _, cluster := range clusters {
+		parts, err := c.homeCluster(ctx, cluster, now)
+		if err != nil {
+			return view{}, err
+		}
+		v.Parts = append(v.Parts, part{Rule: true})
+		v.Parts = append(v.Parts, parts...)
+	}
+	v.Parts = append(v.Parts, part{Rule: true})
+	if c.c.Health != nil {
+		p := part{Heading: "How Rollcall is"}
+		for _, h := range c.c.Health(ctx) {
+			mark, problem := "✅", "well"
+			if h.Problem != "" {
+				mark, problem = "⚠️", h.Problem
+			}
+			p.Lines = append(p.Lines, alert.Line{{Text: fmt.Sprintf("%s %s: %s", mark, h.Part, alert.Clip(problem, 200))}})
+		}
+		v.Parts = append(v.Parts, p)
+	}
+	if c.c.Digest != nil {
+		if next := c.c.Digest(now); !next.IsZero() {
+			v.Parts = append(v.Parts, part{Lines: []alert.Line{{{Text: "The next digest is scheduled for "}, {At: next, Day: true}, {Text: ". This version does not post digests yet."}}}})
+		}
+	}
+	v.Parts = append(v.Parts, part{Buttons: []button{{Label: "Help with /nodes", Verb: verbOpen, Value: "/nodes help"}, {Label: "Help with /events", Verb: verbOpen, Value: "/events help"}}})
+	v.Text = "Rollcall"
+	return v, nil
+}
+
+// homeCluster is one cluster in the Home tab.
+func (c *Commands) homeCluster(ctx context.Context, cluster fleet.ClusterRecord, now time.Time) ([]part, error) {
+	l, name := c.c.Ledger, cluster.Cluster
+	totals, err := l.CountNodes(ctx, name, fleet.NodeFilter{})
+	if err != nil {
+		return nil, err
+	}
+	fresh, err := c.freshness(ctx, cluster, now)
+	if err != nil {
+		return nil, err
+	}
+	counts, err := l.ChangeCounts(ctx, name, now.Add(-24*time.Hour))
+	if err != nil {
+		return nil, err
+	}
+	groups, err := l.GroupNodes(ctx, name, fleet.NodeFilter{}, fleet.ByType, groupRows)
+	if err != nil {
+		return nil, err
+	}
+	changes, err := l.RecentChanges(ctx, name, lastChanges)
+	if err != nil {
+		return nil, err
+	}
+	mutes, err := c.muteParts(ctx, name, now)
+	if err != nil {
+		return nil, err
+	}
+	of := name
+	if name == c.c.Cluster {
+		of = ""
+	}
+	parts := []part{
+		{Heading: name + ": " + totalsWords(totals), Lines: []alert.Line{fresh,
+			{{Text: fmt.Sprintf("Last 24 hours: %d joined, %d left, %d went not ready.", counts[fleet.Joined], counts[fleet.Removed], counts[fleet.WentUnready])}}}},
+		{Table: groupTable(groups, fleet.ByType, false)},
+	}
+	if len(changes) > 0 {
+		parts = append(parts, part{Heading: "Last changes", Lines: changeLines(changes)})
+	}
+	parts = append(parts, mutes...)
+	return append(parts, part{Buttons: []button{
+		{Label: "Nodes", Verb: verbOpen, Value: nodesLine(command.Nodes{Cluster: of}), Style: slack.StylePrimary},
+		{Label: "List", Verb: verbOpen, Value: nodesLine(command.Nodes{View: command.List, Cluster: of})},
+		{Label: "Not ready", Verb: verbOpen, Value: nodesLine(command.Nodes{View: command.List, NotReady: true, Cluster: of})},
+		{Label: "Events", Verb: verbOpen, Value: eventsLine(command.Events{Scaling: true, Cluster: of})},
+		{Label: "Mute…", Verb: verbMute, Value: "-"},
+	}}), nil
+}
+
+// zones remembers people's time zones.
+type zones struct {
+	mu  sync.Mutex
+	by  map[string]*time.Location
+	off bool // the scope is missing
+}
+
+// zoneWithin bounds asking Slack for a person's time zone: a form must open within 3 s.
+const zoneWithin = 800 * time.Millisecond
+
+// maxZones is how many people's zones are remembered.
+const maxZones = 10_000
+
+// of is a person's time zone, as far as the scope users:read lets Rollcall ask; else the
+// digest's.
+func (z *zones) of(ctx context.Context, c *Commands, user string) *time.Location {
+	z.mu.Lock()
+	zone, off := z.by[user], z.off
+	z.mu.Unlock()
+	if zone != nil {
+		return zone
+	}
+	if off {
+		return c.c.Zone
+	}
+	ctx, cancel := context.WithTimeout(ctx, zoneWithin)
+	defer cancel()
+	u, err := c.c.API.GetUserInfoContext(ctx, user)
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if code := errorCode(err); code == "missing_scope" {
+		z.off = true
+		c.c.Log.Info("people's time zones are not known without the scope users:read; using the digest's", "zone", c.c.Zone.String())
+	}
+	if err != nil {
+		return c.c.Zone
+	}
+	if zone, err = time.LoadLocation(u.TZ); err != nil || u.TZ == "" {
+		zone = c.c.Zone
+	}
+	if z.by == nil || len(z.by) >= maxZones {
+		z.by = map[string]*time.Location{}
+	}
+	z.by[user] = zone
+	return zone
+}
