@@ -184,12 +184,12 @@ func ephemeral(what content) any {
 // answer says what a command line asks for, on a surface. It never fails: what goes wrong is the
 // answer then.
 func (c *Commands) answer(ctx context.Context, line string, on surface) content {
-	return c.look(ctx, line).content(on)
+	return c.lookAt(ctx, line, time.Now()).content(on)
 }
 
-// look is answer before it is turned into blocks.
-func (c *Commands) look(ctx context.Context, line string) view {
-	v, err := c.view(ctx, line, time.Now())
+// lookAt is answer at a moment, before it is turned into blocks.
+func (c *Commands) lookAt(ctx context.Context, line string, now time.Time) view {
+	v, err := c.view(ctx, line, now)
 	if mistake, ok := errors.AsType[*command.Mistake](err); ok {
 		return mistaken(mistake)
 	}
@@ -231,7 +231,7 @@ func mistaken(m *command.Mistake) view {
 	}
 	var buttons []button
 	if m.Fix != "" {
-		fix := strings.TrimSpace(m.Command + " " + strings.TrimPrefix(m.Fix, m.Command))
+		fix := m.Command + " " + strings.TrimSpace(strings.TrimPrefix(m.Fix, m.Command))
 		buttons = append(buttons, button{Label: clip(fix, maxButton), Verb: verbShow, Value: fix, Style: slack.StylePrimary})
 	}
 	if m.Command != "" {

@@ -131,7 +131,7 @@ func (c *Commands) modal(s scene, what content) slack.ModalViewRequest {
 
 // share shows an answer to the channel, without its buttons, and says who shared it.
 func (c *Commands) share(ctx context.Context, s scene, line string) {
-	v := c.look(ctx, line)
+	v := c.lookAt(ctx, line, time.Now())
 	v.Parts = slices.DeleteFunc(v.Parts, func(p part) bool { return len(p.Buttons) > 0 || p.Choice != nil })
 	v.Parts = append(v.Parts,
 		part{Note: alert.Line{{Text: fmt.Sprintf("Shared by %s at ", s.name)}, {At: time.Now(), Day: true}, {Text: " with " + alert.Clip(line, 200)}}},

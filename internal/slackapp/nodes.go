@@ -338,13 +338,13 @@ func changeLines(changes []fleet.ChangeRecord) []alert.Line {
 
 // nodeList answers /nodes list.
 func (c *Commands) nodeList(ctx context.Context, cluster fleet.ClusterRecord, req command.Nodes, now time.Time) (view, error) {
-	req.Page = max(req.Page, 1)
-	page, err := c.c.Ledger.ListNodes(ctx, cluster.Cluster, req.Filter(now), cmp.Or(req.Sort, fleet.SortNewest), (req.Page-1)*pageNodes, pageNodes)
+	number := max(req.Page, 1)
+	page, err := c.c.Ledger.ListNodes(ctx, cluster.Cluster, req.Filter(now), cmp.Or(req.Sort, fleet.SortNewest), (number-1)*pageNodes, pageNodes)
 	if err != nil {
 		return view{}, err
 	}
 	last := max(1, (page.Total+pageNodes-1)/pageNodes)
-	if len(page.Nodes) == 0 && page.Total > 0 && req.Page > last {
+	if len(page.Nodes) == 0 && page.Total > 0 && number > last {
 		req.Page = last // nodes have gone meanwhile
 		return c.nodeList(ctx, cluster, req, now)
 	}
@@ -356,7 +356,7 @@ func (c *Commands) nodeList(ctx context.Context, cluster fleet.ClusterRecord, re
 		v.Title = fmt.Sprintf("%s: no node matches", cluster.Cluster)
 	}
 	if last > 1 {
-		v.Title += fmt.Sprintf(", page %d of %d", req.Page, last)
+		v.Title += fmt.Sprintf(", page %d of %d", number, last)
 	}
 	v.Text = v.Title
 	var state part
@@ -390,12 +390,15 @@ func (c *Commands) nodeList(ctx context.Context, cluster fleet.ClusterRecord, re
 	}
 	var turn []button
 	to := req
-	if req.Page > 1 {
-		to.Page = req.Page - 1
+	if number > 1 {
+		to.Page = number - 1
+		if number == 2 {
+			to.Page = 0 // as when nobody says a page
+		}
 		turn = append(turn, button{Label: "◀ Previous", Verb: verbShow, Value: nodesLine(to)})
 	}
-	if req.Page < last {
-		to.Page = req.Page + 1
+	if number < last {
+		to.Page = number + 1
 		turn = append(turn, button{Label: "Next ▶", Verb: verbShow, Value: nodesLine(to)})
 	}
 	summary := req

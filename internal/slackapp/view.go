@@ -99,7 +99,9 @@ func (v view) content(on surface) content {
 		b.part(p)
 	}
 	b.flush()
-	return content{text: escape(strings.TrimSpace(v.Icon+" "+v.Text), maxNotification), blocks: b.blocks}
+	// A name may look like a link, which Slack would bring to life.
+	text := strings.ReplaceAll(strings.TrimSpace(v.Icon+" "+v.Text), "://", ":\u200b//")
+	return content{text: escape(text, maxNotification), blocks: b.blocks}
 }
 
 // builder collects blocks within the limits of one message or view.

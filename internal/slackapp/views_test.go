@@ -1,0 +1,329 @@
+package slackapp
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rollcall/internal/fleet"
+	"rollcall/internal/ledger"
+	"rollcall/internal/slackemu"
+)
+
+// noon is when the golden views are looked at.
+var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+// deskAt returns Commands on a ledger with a small cluster's story.
+func deskAt(t testing.TB) *Commands {
+	t.Helper()
+	l, err := ledger.Open(t.Context(), filepath.Join(t.TempDir(), "rollcall.db"), ledger.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	record := func(at time.Time, os ...fleet.Observation) {
+		t.Helper()
+		if err := l.RecordNodes(t.Context(), fleet.Batch{Cluster: "prod", Observations: os, At: at, ResourceVersion: "1"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range 12 {
+		node := storyNode(n)
+		o := fleet.First(node, node.CreatedAt.Add(41*time.Second))
+		record(noon, o)
+		switch n {
+		case 9: // fails
+			down := o.Node
+			down.Ready = fleet.Condition{Status: fleet.ReadyUnknown, Reason: "NodeStatusUnknown", Message: "Kubelet stopped posting node status.", Since: noon.Add(-10 * time.Minute)}
+			if o, ok := fleet.Diff(o.Known, down, noon.Add(-10*time.Minute)); ok {
+				record(noon, o)
+			}
+		case 10: // is cordoned
+			c := o.Node
+			c.Cordoned = true
+			if o, ok := fleet.Diff(o.Known, c, noon.Add(-5*time.Minute)); ok {
+				record(noon, o)
+			}
+		case 11: // has left
+			record(noon, fleet.Gone(o.Node, o.Known, noon.Add(-2*time.Hour)))
+		}
+	}
+	events := []fleet.Event{
+		{UID: "e1", Regarding: fleet.ObjectRef{Kind: "HorizontalPodAutoscaler", Namespace: "shop", Name: "web"}, Reason: "SuccessfulRescale", Type: "Normal", Note: "New size: 60; reason: cpu resource utilization (percentage of request) above target", Controller: "horizontal-pod-autoscaler"},
+		{UID: "e2", Regarding: fleet.ObjectRef{Kind: "Pod", Namespace: "shop", Name: "web-7c9f6d-abcde"}, Reason: "FailedScheduling", Type: "Warning", Note: "0/12 nodes are available: 12 Insufficient cpu.", Controller: "default-scheduler", Count: 131},
+		{UID: "e3", Regarding: fleet.ObjectRef{Kind: "Node", Name: storyNode(9).Name, UID: "uid-09"}, Reason: "NodeNotReady", Type: "Normal", Note: "Node " + storyNode(9).Name + " status is now: NodeNotReady", Controller: "node-controller"},
+		{UID: "e4", Regarding: fleet.ObjectRef{Kind: "Job", Namespace: "etl", Name: "nightly"}, Reason: "Completed", Type: "Normal", Note: "Job completed", Controller: "job-controller"},
+	}
+	for i := range events {
+		e := &events[i]
+		e.Cluster, e.Count = "prod", max(e.Count, 1)
+		e.First = noon.Add(-time.Duration(60-10*i) * time.Minute)
+		e.Last = e.First.Add(time.Duration(e.Count-1) * time.Second)
+	}
+	if err := l.RecordEvents(t.Context(), "prod", events, "1"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.AddMute(t.Context(), fleet.Mute{Request: "r1", Cluster: "prod", Scope: fleet.MutePool, Value: "batch", By: "U0ADA", ByName: "ada", At: noon.Add(-time.Minute), Until: noon.Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	return NewCommands(CommandsConfig{Cluster: "prod", Ledger: l, Log: slog.New(slog.DiscardHandler), Watch: func() string { return "" },
+		Health: func(context.Context) []Health {
+			return []Health{{Part: "ledger"}, {Part: "nodes"}, {Part: "slack", Problem: "Slack has not greeted a Socket Mode connection"}}
+		},
+		Digest: func(now time.Time) time.Time { return now.Add(21 * time.Hour) }})
+}
+
+// storyNode is a node of the golden views' cluster.
+func storyNode(n int) fleet.Node {
+	types, pools := []string{"m5.large", "c6i.2xlarge", "m7g.xlarge"}, []string{"general", "batch"}
+	born := noon.Add(-time.Duration(n+1) * time.Hour)
+	node := fleet.Node{Cluster: "prod", UID: fmt.Sprintf("uid-%02d", n), Name: fmt.Sprintf("ip-10-0-%d-%d.ec2.internal", n, 10*n+7), CreatedAt: born,
+		ProviderID: fmt.Sprintf("aws:///us-east-1a/i-%017d", n), KubeletVersion: "v1.36.3-eks", Capacity: fleet.Resources{MilliCPU: 8000, Memory: 16 << 30, Pods: 58}, Allocatable: fleet.Resources{MilliCPU: 7910, Memory: 15 << 30, Pods: 58},
+		Ready: fleet.Condition{Status: fleet.Ready, Reason: "KubeletReady", Since: born.Add(41 * time.Second)},
+		Labels: map[string]string{"node.kubernetes.io/instance-type": types[n%3], "karpenter.sh/capacity-type": []string{"spot", "on-demand"}[n%2], "topology.kubernetes.io/zone": "us-east-1" + string(rune('a'+n%3)),
+			"karpenter.sh/nodepool": pools[n%2], "kubernetes.io/arch": "amd64", "kubernetes.io/os": "linux", "team": "shop"}}
+	if n == 9 {
+		node.Taints = []fleet.Taint{{Key: "dedicated", Value: "shop", Effect: "NoSchedule"}}
+	}
+	fleet.Describe(&node)
+	return node
+}
+
+// views are command lines whose answers are held by golden files, by name.
+var views = map[string]string{
+	"summary":           "/nodes",
+	"summary-by-zone":   "/nodes --by zone",
+	"summary-by-label":  "/nodes --by team",
+	"summary-spot":      "/nodes --spot",
+	"summary-removed":   "/nodes --removed --since 1d",
+	"list":              "/nodes list",
+	"list-page-2":       "/nodes list --page 2",
+	"list-filters":      "/nodes list --spot --type m5.* -l 'team in (shop)' --sort name",
+	"list-none":         "/nodes list --zone nowhere",
+	"list-removed":      "/nodes list --removed",
+	"node":              "/nodes ip-10-0-1-17.ec2.internal",
+	"node-failed":       "/nodes ip-10-0-9",
+	"node-cordoned":     "/nodes ip-10-0-10-",
+	"node-removed":      "/nodes ip-10-0-11-117",
+	"node-several":      "/nodes ip-10-0-1",
+	"node-none":         "/nodes lst",
+	"help-nodes":        "/nodes help",
+	"help-nodes-label":  "/nodes help selector",
+	"mistake":           "/nodes list --tpye m5.*",
+	"mistake-duration":  "/nodes list --older 2hours",
+	"mistake-cluster":   "/nodes --cluster prd",
+	"events":            "/events",
+	"events-scaling":    "/events --scaling --exact",
+	"events-node":       "/events --for no/ip-10-0-9-97.ec2.internal",
+	"events-none":       "/events --reason Nothing",
+	"events-kind":       "/events --for hpa --since 2h",
+	"help-events":       "/events help",
+	"unknown-command":   "/nodez",
+	"events-bad-cursor": "/events --before 1.x",
+}
+
+func TestViews(t *testing.T) {
+	c := deskAt(t)
+	for name, line := range views {
+		v := c.lookAt(t.Context(), line, noon)
+		golden(t, name, "> "+line+"\n"+v.String())
+		for on, surface := range surfaces {
+			what := v.content(on)
+			raw, err := json.Marshal(what.blocks)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := slackemu.ValidateBlocks(surface, raw); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if what.text == "" {
+				t.Errorf("%s has no text for those who cannot see its blocks", name)
+			}
+		}
+	}
+	v, err := c.homeView(t.Context(), noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "home", v.String())
+}
+
+var surfaces = map[surface]slackemu.Surface{onMessage: slackemu.SurfaceMessage, onModal: slackemu.SurfaceModal, onHome: slackemu.SurfaceHome}
+
+// golden compares a view with its file.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", "views", name+".txt")
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatalf("%v (run go test -update to write it)", err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", name, diff)
+	}
+}
+
+// TestButtonsLeadSomewhere presses, on paper, every button and option of every view: what it
+// asks for is a request that can be read and answered.
+func TestButtonsLeadSomewhere(t *testing.T) {
+	c := deskAt(t)
+	todo, seen := []string{}, map[string]bool{}
+	for _, line := range views {
+		todo = append(todo, line)
+	}
+	for len(todo) > 0 && len(seen) < 400 {
+		line := todo[0]
+		todo = todo[1:]
+		if seen[line] {
+			continue
+		}
+		seen[line] = true
+		v := c.lookAt(t.Context(), line, noon)
+		for _, p := range v.Parts {
+			var values []string
+			for _, b := range p.Buttons {
+				if b.Verb == verbShow || b.Verb == verbOpen {
+					values = append(values, b.Value)
+				}
+			}
+			if p.Choice != nil {
+				for _, o := range p.Choice.Options {
+					values = append(values, o.Value)
+				}
+			}
+			for _, to := range values {
+				if _, err := c.view(t.Context(), to, noon); err != nil {
+					t.Errorf("%s leads to %q: %v", line, to, err)
+				}
+				todo = append(todo, to)
+			}
+		}
+	}
+	if len(seen) < 60 {
+		t.Errorf("only %d views were reached", len(seen))
+	}
+}
+
+// nasty are texts that a cluster's names, labels and notes may hold.
+var nasty = []string{"<!channel>", "<@U0ADA>", "&<>\"'`*_~", "a\nb\tc\x00", "\xff\xfe", "漢字", "👾👾", "", "x", "--flag", "‹›«»“”", " ", "a b", "'", "\\", strings.Repeat("w", 253), strings.Repeat("長", 253), "https://evil.example/"}
+
+// TestAnyLedgerRenders holds that whatever a ledger holds, every view of it is one that Slack
+// takes, on every surface, and that nothing of it rings or links.
+func TestAnyLedgerRenders(t *testing.T) {
+	for seed := range uint64(12) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		pick := func() string { return nasty[r.IntN(len(nasty))] }
+		l, err := ledger.Open(t.Context(), filepath.Join(t.TempDir(), "rollcall.db"), ledger.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var os []fleet.Observation
+		for n := range r.IntN(40) {
+			node := fleet.Node{Cluster: "prod", UID: fmt.Sprintf("%d-%s", n, pick()), Name: pick(), InstanceType: pick(), CapacityType: pick(), Zone: pick(), Pool: pick(), Arch: pick(), ProviderID: pick(), KubeletVersion: pick(),
+				CreatedAt: noon.Add(-time.Duration(r.IntN(1e6)) * time.Second), Labels: map[string]string{}, Ready: fleet.Condition{Status: []fleet.ReadyStatus{fleet.Ready, fleet.NotReady, fleet.ReadyUnknown}[r.IntN(3)], Reason: pick(), Message: pick(), Since: noon}}
+			for k := range r.IntN(45) {
+				node.Labels[fmt.Sprintf("%s/%d", pick(), k)] = pick()
+			}
+			for range r.IntN(4) {
+				node.Taints = append(node.Taints, fleet.Taint{Key: pick(), Value: pick(), Effect: pick()})
+			}
+			o := fleet.First(node, noon)
+			os = append(os, o)
+			if r.IntN(3) == 0 {
+				os = append(os, fleet.Gone(node, o.Known, noon.Add(-time.Duration(r.IntN(1e5))*time.Second)))
+			}
+		}
+		if err := l.RecordNodes(t.Context(), fleet.Batch{Cluster: "prod", Observations: os, At: noon, ResourceVersion: "1"}); err != nil {
+			t.Fatal(err)
+		}
+		var events []fleet.Event
+		for n := range r.IntN(60) {
+			events = append(events, fleet.Event{Cluster: "prod", UID: fmt.Sprint(n), Regarding: fleet.ObjectRef{Kind: pick(), Namespace: pick(), Name: pick(), UID: pick()}, Reason: pick(), Type: []string{"Normal", "Warning", pick()}[r.IntN(3)],
+				Note: strings.Repeat(pick(), r.IntN(30)), Controller: pick(), Count: 1 + r.IntN(1e6), First: noon.Add(-time.Hour), Last: noon.Add(-time.Duration(r.IntN(3600)) * time.Second)})
+		}
+		if err := l.RecordEvents(t.Context(), "prod", events, "1"); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if _, err := l.AddMute(t.Context(), fleet.Mute{Request: pick() + fmt.Sprint(r.Uint64()), Cluster: "prod", Scope: fleet.MutePool, Value: pick(), By: pick(), ByName: pick(), At: noon.Add(-time.Hour), Until: noon.Add(time.Hour)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c := NewCommands(CommandsConfig{Cluster: "prod", Ledger: l, Log: slog.New(slog.DiscardHandler), Watch: pick, Health: func(context.Context) []Health { return []Health{{Part: "x", Problem: pick()}} }})
+		lines := []string{"/nodes", "/nodes list", "/nodes list --removed", "/events", "/events --exact", "/nodes --by pool"}
+		for _, o := range os {
+			lines = append(lines, "/nodes "+o.Node.UID, "/nodes "+o.Node.Name)
+		}
+		var all []view
+		for _, line := range lines {
+			all = append(all, c.lookAt(t.Context(), line, noon))
+		}
+		home, err := c.homeView(t.Context(), noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, v := range append(all, home) {
+			for on, surface := range surfaces {
+				what := v.content(on)
+				raw, err := json.Marshal(what.blocks)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := slackemu.ValidateBlocks(surface, raw); err != nil {
+					t.Fatalf("seed %d, view %d: %v\n%s", seed, i, err, v)
+				}
+				m := slackemu.Message{Text: what.text, Blocks: raw}
+				if live := slackemu.LiveMentions(m); len(live) > 0 {
+					t.Fatalf("seed %d, view %d rings: %v\n%s", seed, i, live, v)
+				}
+				if links := slackemu.LiveLinks(m); len(links) > 0 {
+					t.Fatalf("seed %d, view %d has links: %v\n%s", seed, i, links, v)
+				}
+			}
+		}
+		l.Close()
+	}
+}
+
+// FuzzAnswer holds that no text, however strange, panics or makes an answer that Slack refuses.
+func FuzzAnswer(f *testing.F) {
+	for _, line := range views {
+		f.Add(line)
+	}
+	for _, s := range nasty {
+		f.Add("/nodes " + s)
+		f.Add("/events --for " + s)
+	}
+	c := deskAt(f)
+	f.Fuzz(func(t *testing.T, line string) {
+		what := c.lookAt(t.Context(), line, noon).content(onMessage)
+		raw, err := json.Marshal(what.blocks)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := slackemu.ValidateBlocks(slackemu.SurfaceMessage, raw); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if live := slackemu.LiveMentions(slackemu.Message{Text: what.text, Blocks: raw}); len(live) > 0 {
+			t.Fatalf("%q rings: %v", line, live)
+		}
+	})
+}
