@@ -264,7 +264,7 @@ func TestFilterForm(t *testing.T) {
 		t.Errorf("the mistake is answered with %v", form.Errors)
 	}
 	enter("older", "value")
-	enter("checks", "checks", "spot", "not-ready")
+	enter("checks", "checks", "cordoned", "not-ready")
 	enter("checks", "checks")
 	before := len(d.see(t, m).Versions)
 	if err := d.slack.SubmitView(slackemu.UserAda, form.ID, nil).Wait(t.Context()); err != nil {
