@@ -94,6 +94,75 @@ func TestDemoInBrowser(t *testing.T) {
 	picture(tab, "demo-phone")
 }
 
+// TestCommandsInBrowser asks as a person would: types, completes, presses, filters in a form,
+// opens a node, its events and the Home tab.
+func TestCommandsInBrowser(t *testing.T) {
+	d := show(t, Config{Seed: 1})
+	tab := browser.Start(t)
+	tab.ColorScheme("light")
+	tab.Viewport(760, 1000)
+	tab.Open(d.url)
+	d.until("some nodes have joined and are ready", func() error {
+		if n, _ := strconv.Atoi(d.counter("joined").Value); n < 4 {
+			return fmt.Errorf("%d joined", n)
+		}
+		return nil
+	})
+	d.press("pause", "on")
+	d.settled()
+	answer := `#log article.ephemeral:last-of-type`
+	say := func(text string) {
+		tab.Fill(".composer textarea", text)
+		tab.Type(browser.Enter)
+	}
+	say("/nodes")
+	tab.See(answer, "Last changes")
+	picture(tab, "nodes")
+	tab.ClickText(answer+" button", "Zone")
+	tab.See(answer, "us-east-1a")
+	tab.ClickText(answer+" button", "Filter…")
+	tab.See("dialog", "Filter nodes")
+	picture(tab, "filter")
+	tab.Fill(`dialog [data-block="older"] input`, "2hours")
+	tab.ClickText("dialog button", "Show")
+	tab.See("dialog", "2h")
+	tab.Fill(`dialog [data-block="older"] input`, "")
+	tab.Fill(`dialog [data-block="type"] input`, "m5.*,c6i.*")
+	tab.ClickText("dialog button", "Show")
+	tab.See(answer, "Only --type m5.*,c6i.*")
+	tab.Gone("dialog", "Filter nodes")
+	say("/nodes list --spot")
+	tab.See(answer, "Only --spot")
+	picture(tab, "nodes-list")
+	say("/nodes " + spotNode(t, tab.Text(answer)))
+	tab.See(answer, "Its changes")
+	picture(tab, "node")
+	tab.ClickText(answer+" button", "Events")
+	tab.See(answer, "RegisteredNode")
+	say("/events --scaling")
+	tab.See(answer, "scaling events")
+	picture(tab, "events")
+	say("/nodes lsit --spto")
+	tab.See(answer, "did you mean")
+	tab.ClickText("nav a, nav button", "Rollcall")
+	tab.See("main", "How Rollcall is")
+	picture(tab, "home")
+	tab.ClickText("main button", "Not ready")
+	tab.See("dialog", "demo:")
+}
+
+// spotNode is the first node's name in a list.
+func spotNode(t *testing.T, text string) string {
+	t.Helper()
+	for word := range strings.FieldsSeq(text) {
+		if strings.HasPrefix(word, "ip-10-") {
+			return word
+		}
+	}
+	t.Fatalf("no node in %q", text)
+	return ""
+}
+
 // nodesIn is the number in a message's headline: "demo: 87 nodes joined, 12 ready".
 func nodesIn(t *testing.T, text string) int {
 	t.Helper()

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"rollcall/internal/clustersim"
+	"rollcall/internal/command"
 	"rollcall/internal/slackemu"
 	"rollcall/internal/slackemu/page"
 )
@@ -245,10 +246,10 @@ func workspace(base string) slackemu.Config {
 	}
 }
 
-// hints are what the composer says of the commands.
+// hints are what the composer says of the commands, and completes.
 var hints = []page.CommandHint{
-	{Command: "/nodes", Hint: "how many nodes there are, of which kinds, and what changed"},
-	{Command: "/events", Hint: "the latest scaling events"},
+	{Command: "/nodes", Hint: "[list | NAME | help] [filters]: how many nodes there are, of which kinds, and what changed", Words: command.Words("/nodes")},
+	{Command: "/events", Hint: "[filters] [text]: what happened, the newest first", Words: command.Words("/events")},
 }
 
 // clusterPath is where the simulated API server answers, beside the page.

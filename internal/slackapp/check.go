@@ -25,6 +25,7 @@ var (
 	optionalScopes = map[string]string{
 		"channels:history": "without it a message may be posted twice after a crash (groups:history for a private channel)",
 		"files:write":      "without it the digest has no picture",
+		"users:read":       "without it a mute until tomorrow 9:00 goes by DIGEST_TIMEZONE",
 	}
 )
 
@@ -47,7 +48,7 @@ func CheckBot(ctx context.Context, api *slack.Client, channels []string) []Findi
 		}
 		findings = append(findings, f)
 	}
-	for _, want := range []string{"channels:history", "files:write"} {
+	for _, want := range []string{"channels:history", "files:write", "users:read"} {
 		if want == "channels:history" && slices.Contains(scopes, "groups:history") {
 			continue
 		}
