@@ -25,7 +25,7 @@ async function send(at, block, e, body) {
 }
 
 // ask shows a confirmation dialog, if the element has one, and resolves to what the person says.
-export function ask(confirm) {
+function ask(confirm) {
   if (!confirm) return Promise.resolve(true);
   return new Promise((resolve) => {
     state.confirm = { ...confirm, done: (yes) => { state.confirm = null; resolve(yes); changed(); } };
@@ -204,7 +204,7 @@ function place(ev) {
   menu.style.left = `${Math.max(4, Math.min(button.left, innerWidth - box.width - 8))}px`;
 }
 
-export function menuKeys(ev) {
+function menuKeys(ev) {
   const items = [...ev.currentTarget.querySelectorAll('[role=menuitem]')];
   const i = items.indexOf(document.activeElement);
   const to = { ArrowDown: i + 1, ArrowUp: i - 1, Home: 0, End: items.length - 1 }[ev.key];

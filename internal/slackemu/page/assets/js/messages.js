@@ -89,6 +89,14 @@ function one(m, channelID, { follows, inThread }) {
     </div>${tools(m, channelID, inThread)}</article>`;
 }
 
+// drawn is one, and a line in its place if it cannot be drawn: one message must not take the others with it.
+function drawn(m, channelID, how) {
+  try { return one(m, channelID, how); } catch (err) {
+    console.error(`drawing message ${m.ts}`, err);
+    return html`<article class="message" data-ts=${m.ts}><div></div><div class="dim">This page cannot draw the message ${m.ts}.</div></article>`;
+  }
+}
+
 // together says whether a message stands below the one before without naming its author again.
 const together = (a, b) => a && a.user === b.user && a.app === b.app && (a.name ?? '') === (b.name ?? '') && !a.ephemeral === !b.ephemeral
   && a.subtype !== 'thread_broadcast' && b.subtype !== 'thread_broadcast' && ms(b.ts) - ms(a.ts) < 300_000 && !b.ephemeral;
@@ -107,7 +115,7 @@ function list(messages, channelID, inThread) {
   }
   return repeat(rows, (r) => r.id, (r) => r.line ?? guard(
     [r.m, r.follows, inThread, state.me, state.channels, touched(key(channelID, r.m.ts)), state.fresh.has(key(channelID, r.m.ts)), Math.floor(state.now / 30_000)],
-    () => one(r.m, channelID, { follows: r.follows, inThread })));
+    () => drawn(r.m, channelID, { follows: r.follows, inThread })));
 }
 
 // touched sums up what the reader has done in a message, so that it is drawn again when that changes.
@@ -158,7 +166,7 @@ export function watch() {
   }
 }
 
-export function jump() { pinned = true; follow(); seen(); changed(); }
+function jump() { pinned = true; follow(); seen(); changed(); }
 export function arrived() { pinned = true; }
 
 // channelPane is the middle of the page: a channel's head, its messages, the composer.
@@ -191,7 +199,7 @@ export function threadPane(c) {
     <header class="pane-head"><h2>Thread</h2><span class="dim">#${c.name}</span><span class="grow"></span>
       <button type="button" class="icon" aria-label="Close thread" @click=${close}>${icon('close')}</button></header>
     ${keyed(state.thread, html`<div id="thread-log" class="log" role="log" aria-live="polite" aria-label="Replies" tabindex="0" @scroll=${threadScrolled}><div class="rows">
-      ${parent ? guard([parent, state.me, touched(key(c.id, parent.ts)), state.fresh.has(key(c.id, parent.ts))], () => one(parent, c.id, { follows: false, inThread: true })) : html`<p class="empty">The first message is not shown any more.</p>`}
+      ${parent ? guard([parent, state.me, touched(key(c.id, parent.ts)), state.fresh.has(key(c.id, parent.ts))], () => drawn(parent, c.id, { follows: false, inThread: true })) : html`<p class="empty">The first message is not shown any more.</p>`}
       <div class="line count"><span>${parent?.replies ?? 0} ${parent?.replies === 1 ? 'reply' : 'replies'}</span></div>
       ${list(all, c.id, true)}
     </div></div>`)}

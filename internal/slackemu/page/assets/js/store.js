@@ -99,7 +99,7 @@ export function rung(count) {
   return out.sort((a, b) => newer(b.message.ts, a.message.ts)).slice(0, count);
 }
 
-export function newest(channelID) { return timeline(channelID).at(-1)?.ts ?? ''; }
+function newest(channelID) { return timeline(channelID).at(-1)?.ts ?? ''; }
 
 // unread counts the messages of others that have come since the channel was last looked at.
 export function unread(channelID) {
