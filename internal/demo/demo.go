@@ -181,7 +181,7 @@ func newDemo(c Config, env map[string]string, dir string, addr net.Addr) (*demo,
 	}
 	args := []string{"bot"}
 	if !c.RealCluster {
-		d.sim = clustersim.New(clustersim.Config{Name: "demo", Token: simToken, Seed: cmp.Or(c.Seed, uint64(time.Now().UnixNano())),
+		d.sim = clustersim.New(clustersim.Config{Name: "demo", Seed: cmp.Or(c.Seed, uint64(time.Now().UnixNano())),
 			DayLength: c.DayLength, Night: c.Night, Day: c.Day, Burst: c.Burst})
 		own["KUBECONFIG"] = filepath.Join(dir, "kubeconfig")
 		own["KUBE_CONTEXT"] = ""
@@ -230,9 +230,6 @@ func newDemo(c Config, env map[string]string, dir string, addr net.Addr) (*demo,
 // restartAfter is how long the bot is gone after a kill: long enough for a change to be missed.
 const restartAfter = 3 * time.Second
 
-// simToken is what the simulated API server wants.
-const simToken = "demo"
-
 // workspace is the emulator's workspace as the demo shows it.
 func workspace(base string) slackemu.Config {
 	people := []string{slackemu.DefaultBotUserID, slackemu.UserAda, slackemu.UserGrace}
@@ -260,8 +257,6 @@ func (d *demo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
 	switch {
 	case d.sim != nil && strings.HasPrefix(path, clusterPath+"/"):
-		// client-go sends no token over plain HTTP, and there is nothing here to guard.
-		r.Header.Set("Authorization", "Bearer "+simToken)
 		http.StripPrefix(clusterPath, d.sim).ServeHTTP(w, r)
 	case slackPath(path):
 		d.slack.ServeHTTP(w, r)

@@ -348,7 +348,7 @@ func TestPaths(t *testing.T) {
 		"http://127.0.0.1:1234/":                     200,
 		"http://evil.example/":                       421,
 		"http://127.0.0.1:1234/api/auth.test":        200, // which says not_authed
-		"http://127.0.0.1:1234/cluster/api/v1/nodes": 200,
+		"http://127.0.0.1:1234/cluster/api/v1/nodes": 401,
 		"http://127.0.0.1:1234/cluster":              404,
 	} {
 		w := httptest.NewRecorder()

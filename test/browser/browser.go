@@ -73,6 +73,8 @@ func Start(tb testing.TB) *Tab {
 		chromedp.Flag("disable-extensions", true), chromedp.Flag("disable-default-apps", true), chromedp.Flag("disable-dev-shm-usage", true),
 		chromedp.Flag("disable-backgrounding-occluded-windows", true), chromedp.Flag("disable-renderer-backgrounding", true),
 		chromedp.Flag("disable-background-timer-throttling", true), chromedp.Flag("hide-scrollbars", false), chromedp.Flag("lang", "en-US"),
+		// Whatever a page asks for, no name but this machine's is even looked up.
+		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"),
 		chromedp.Flag("metrics-recording-only", true), chromedp.Flag("password-store", "basic"), chromedp.Flag("use-mock-keychain", true),
 	}
 	if os.Geteuid() == 0 {
@@ -142,7 +144,11 @@ func (t *Tab) listen(event any) {
 		}
 		var words []string
 		for _, a := range e.Args {
-			words = append(words, cmp.Or(a.Description, string(a.Value)))
+			var word string
+			if json.Unmarshal(a.Value, &word) != nil {
+				word = cmp.Or(a.Description, string(a.Value))
+			}
+			words = append(words, word)
 		}
 		t.problems = append(t.problems, "console: "+strings.Join(words, " "))
 	case *runtime.EventExceptionThrown:
@@ -314,18 +320,37 @@ func (t *Tab) Text(selector string) string {
 	return text
 }
 
-// Click waits for the first visible element that a selector finds, scrolls to it and clicks its middle with the mouse.
+// Click waits for the first visible element that a selector finds, scrolls to it and clicks its middle with the mouse, once
+// it stands still and nothing covers it.
 func (t *Tab) Click(selector string) {
 	t.tb.Helper()
 	t.See(selector, "")
-	var at struct{ X, Y float64 }
+	var at struct {
+		X, Y    float64
+		Covered string
+	}
 	t.Eval(fmt.Sprintf(`(async () => {
-		const e = [...document.querySelectorAll(%s)].find((e) => e.checkVisibility());
-		e.scrollIntoView({ block: "nearest", inline: "nearest", behavior: "instant" });
-		await new Promise((r) => setTimeout(r, 0));
-		const b = e.getBoundingClientRect();
-		return { X: b.x + b.width / 2, Y: b.y + b.height / 2 };
-	})()`, quote(selector)), &at)
+		const end = performance.now() + %d;
+		let last, covered;
+		while (performance.now() < end) {
+			const e = [...document.querySelectorAll(%s)].find((e) => e.checkVisibility());
+			if (e) {
+				e.scrollIntoView({ block: "center", inline: "nearest", behavior: "instant" });
+				const b = e.getBoundingClientRect();
+				const X = b.x + b.width / 2, Y = b.y + b.height / 2, place = X + " " + Y;
+				const top = document.elementFromPoint(X, Y);
+				const hit = top && (e.contains(top) || top.closest("label")?.contains(e));
+				if (hit && place === last) return { X, Y };
+				covered = hit || !top ? "" : top.outerHTML.slice(0, 200);
+				last = place;
+			}
+			await new Promise((r) => setTimeout(r, 20));
+		}
+		return { Covered: covered || "nothing, but it does not stand still" };
+	})()`, (Timeout-10*time.Second).Milliseconds(), quote(selector)), &at)
+	if at.Covered != "" {
+		t.tb.Fatalf("clicking %s: it is covered by %s", selector, at.Covered)
+	}
 	t.Run(chromedp.MouseClickXY(at.X, at.Y))
 }
 

@@ -10,6 +10,7 @@ import (
 	"image/png"
 	"io"
 	"log"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -178,9 +179,7 @@ func (g *gallery) say(channel, text, thread string, more ...map[string]any) stri
 		args["thread_ts"] = thread
 	}
 	for _, m := range more {
-		for k, v := range m {
-			args[k] = v
-		}
+		maps.Copy(args, m)
 	}
 	return g.must("chat.postMessage", args)["ts"].(string)
 }

@@ -52,6 +52,7 @@ func (p *Page) live(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no")
 	s := stream{w: w, rc: http.NewResponseController(w)}
+	s.write([]byte("retry: 1000\n\n")) // after a break, in milliseconds
 	s.send(p.snapshot(u.ID))
 
 	changes := make(chan []slackemu.Change)

@@ -66,7 +66,7 @@ function input(b, at, errors) {
 function body(b, at, k, errors) {
   switch (b.type) {
     case 'section': return section(b, at, k);
-    case 'header': return html`<div role="heading" aria-level=${(b.level ?? 1) + 2}>${plain(b.text)}</div>`;
+    case 'header': return html`<div role="heading" aria-level=${(b.level ?? 1) + 1}>${plain(b.text)}</div>`;
     case 'divider': return html`<hr>`;
     case 'context': return b.elements.map((e) => (e.type === 'image' ? picture(e, 'tiny') : html`<span>${textObject(e)}</span>`));
     case 'actions': return b.elements.map((e) => element(e, at, b));
@@ -89,9 +89,17 @@ function body(b, at, k, errors) {
   }
 }
 
+// one draws a block, or says that it cannot: a block must not take the page with it.
+function one(b, at, k, errors) {
+  try { return body(b, at, k, errors); } catch (err) {
+    console.error(`drawing block ${b.block_id}`, err);
+    return html`<div class="dim">[${b.type}: this page cannot draw the block]</div>`;
+  }
+}
+
 // blocks draws a list of blocks. k names the place of what is opened in it; errors are those of a refused submission.
 export function blocks(list, at, k, errors) {
-  return repeat(list, (b) => b.block_id, (b) => html`<div class=${'block b-' + b.type} data-block-id=${b.block_id}>${body(b, at, key(k, b.block_id), errors)}</div>`);
+  return repeat(list, (b) => b.block_id, (b) => html`<div class=${'block b-' + b.type} data-block-id=${b.block_id}>${one(b, at, key(k, b.block_id), errors)}</div>`);
 }
 
 const colors = { good: '#2eb886', warning: '#daa038', danger: '#a30200' };

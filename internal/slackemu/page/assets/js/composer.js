@@ -114,10 +114,10 @@ export function composer(c, thread) {
       <li id=${`${id}-${i}`} role="option" aria-selected=${i === at} @mousedown=${(ev) => { ev.preventDefault(); complete(document.getElementById(id), d, s); }}>
         <b>${s.text}</b> <span class="dim">${s.hint}</span></li>`)}
       <li class="keys" aria-hidden="true"><kbd>Tab</kbd> completes · <kbd>↑</kbd><kbd>↓</kbd> choose · <kbd>Esc</kbd> closes</li></ul>` : nothing}
-    <textarea id=${id} rows=${Math.min(8, d.text.split('\n').length)} aria-label=${name} placeholder=${name + (thread ? '' : ' — / for commands')} aria-autocomplete="list"
+    <textarea id=${id} rows=${Math.min(8, d.text.split('\n').length)} aria-label=${name} placeholder=${name} aria-autocomplete="list"
       aria-controls=${list.length ? id + '-list' : nothing} aria-activedescendant=${list.length ? `${id}-${at}` : nothing}
       .value=${live(d.text)} @input=${typed} @keydown=${(ev) => keys(ev, c, thread, d)}></textarea>
     <button type="submit" class="send" aria-label="Send" ?disabled=${!d.text.trim()}>${icon('send')}</button>
-    <p class="composer-note">${thread && d.text.startsWith('/') ? 'Slash commands do not work in threads.' : command?.hint ? html`<b>${command.command}</b> ${command.hint}` : nothing}</p>
+    <p class="composer-note">${thread && d.text.startsWith('/') ? 'Slash commands do not work in threads.' : command?.hint ? html`<b>${command.command}</b> ${command.hint}` : thread || d.text ? nothing : html`<kbd>/</kbd> for commands`}</p>
   </form>`;
 }

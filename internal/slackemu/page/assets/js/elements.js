@@ -25,7 +25,7 @@ async function send(at, block, e, body) {
 }
 
 // ask shows a confirmation dialog, if the element has one, and resolves to what the person says.
-export function ask(confirm) {
+function ask(confirm) {
   if (!confirm) return Promise.resolve(true);
   return new Promise((resolve) => {
     state.confirm = { ...confirm, done: (yes) => { state.confirm = null; resolve(yes); changed(); } };
@@ -193,7 +193,7 @@ function button(at, block, e) {
     @click=${() => !busy && press(at, block, e)}>${plain(e.text)}${e.url ? html`<span class="out" aria-hidden="true"> ↗</span>` : nothing}</button>`;
 }
 
-// place puts an open menu under its button, or above it where there is no room, and the focus on its first item.
+// place puts an open menu under its button, or above it where there is no room.
 function place(ev) {
   if (ev.newState !== 'open') return;
   const menu = ev.target;
@@ -202,10 +202,9 @@ function place(ev) {
   const below = button.bottom + 4 + box.height < innerHeight;
   menu.style.top = `${below ? button.bottom + 4 : Math.max(4, button.top - box.height - 4)}px`;
   menu.style.left = `${Math.max(4, Math.min(button.left, innerWidth - box.width - 8))}px`;
-  menu.querySelector('button')?.focus();
 }
 
-export function menuKeys(ev) {
+function menuKeys(ev) {
   const items = [...ev.currentTarget.querySelectorAll('[role=menuitem]')];
   const i = items.indexOf(document.activeElement);
   const to = { ArrowDown: i + 1, ArrowUp: i - 1, Home: 0, End: items.length - 1 }[ev.key];
@@ -219,7 +218,7 @@ function overflow(at, block, e) {
   const busy = state.busy.has(elementKey(at, block, e));
   const take = (ev, o) => { ev.currentTarget.closest('[popover]').hidePopover(); pick(at, block, e, o); };
   return html`<button type="button" class="button more" popovertarget=${id} aria-haspopup="menu" aria-label="More actions" aria-busy=${busy} data-action=${e.action_id}>⋯</button>
-    <div id=${id} class="menu" popover role="menu" aria-label="More actions" @toggle=${place} @keydown=${menuKeys}>${e.options.map((o) => html`<button type="button" role="menuitem" data-value=${o.value} @click=${(ev) => take(ev, o)}>
+    <div id=${id} class="menu" popover role="menu" aria-label="More actions" @toggle=${place} @keydown=${menuKeys}>${e.options.map((o, i) => html`<button type="button" role="menuitem" ?autofocus=${i === 0} data-value=${o.value} @click=${(ev) => take(ev, o)}>
       <span>${plain(o.text)}${o.url ? ' ↗' : ''}</span>${o.description ? html`<small>${plain(o.description)}</small>` : nothing}</button>`)}</div>`;
 }
 

@@ -22,7 +22,10 @@ weary 😩|whale 🐳|wheel_of_dharma ☸️|white_check_mark ✅|white_flag �
 
 const known = new Map(table.trim().split(/[|\n]/).map((pair) => pair.split(' ')));
 
-export const emoji = (name) => known.get(name.replace(/::skin-tone-\d$/, ''));
+export const emoji = (name) => known.get(name);
+
+// shortcodes finds them in a text. Skin tones are not drawn.
+export const shortcodes = /:([a-z0-9_+-]+)(?:::skin-tone-[2-6])?:/g;
 
 // withEmoji replaces the shortcodes of a text.
-export const withEmoji = (text) => text.replace(/:([a-z0-9_+-]+):/g, (all, name) => emoji(name) ?? all);
+export const withEmoji = (text) => text.replace(shortcodes, (all, name) => emoji(name) ?? all);

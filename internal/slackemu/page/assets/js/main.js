@@ -4,9 +4,9 @@
 import { html, nothing, render } from '../lit-html/lit-html.js';
 import { repeat } from '../lit-html/directives/repeat.js';
 import { state, onChange, changed, here, unread, goHash, remember, recall } from './store.js';
-import { connect } from './live.js';
+import { connect, post } from './live.js';
 import { channelPane, threadPane, avatar, follow, watch, seen, arrived } from './messages.js';
-import { modal, confirmation, source, opened, appPane, openHome } from './views.js';
+import { modal, confirmation, source, opened, appPane } from './views.js';
 import { sideColumn } from './panel.js';
 import { icon } from './icons.js';
 
@@ -66,7 +66,7 @@ function sidebar() {
     <ul>${repeat(state.channels, (c) => c.id, channelLink)}</ul>
     <h2>Apps</h2>
     <ul>
-      <li><a href="#home" aria-current=${current('home')} @click=${(ev) => { ev.preventDefault(); openHome(); }}>${avatar('', true, true)}<span class="name">${state.app.name}</span><span class=${state.sockets ? 'dot on' : 'dot'} role="img" aria-label=${state.sockets ? 'connected' : 'not connected'} title=${state.sockets ? 'connected' : 'not connected'}></span></a></li>
+      <li><a href="#home" aria-current=${current('home')}>${avatar('', true, true)}<span class="name">${state.app.name}</span><span class=${state.sockets ? 'dot on' : 'dot'} role="img" aria-label=${state.sockets ? 'connected' : 'not connected'} title=${state.sockets ? 'connected' : 'not connected'}></span></a></li>
       <li class="sub"><a href="#about" aria-current=${current('about')}>About</a></li>
     </ul></nav>`;
 }
@@ -98,9 +98,11 @@ function draw() {
 let before = '';
 let drawn = false;
 onChange(() => {
-  const place = state.place.id + '/' + (state.thread ?? '');
-  if (place.split('/')[0] !== before.split('/')[0]) arrived();
-  before = place;
+  if (state.place.id !== before) {
+    before = state.place.id;
+    arrived();
+    if (before === 'home') post('home', {}); // the app is told that its home tab was opened
+  }
   draw();
 });
 

@@ -56,12 +56,19 @@ function threadLine(m) {
     <b>${m.replies} ${m.replies === 1 ? 'reply' : 'replies'}</b> <span class="dim">last reply ${ago(ms(m.last_reply))}</span></button>`;
 }
 
+// source shows what the app has sent, for developers.
+function source(m) {
+  const { ts, text, blocks: list, attachments: more, metadata, versions } = m;
+  state.source = { title: `Message ${ts}`, value: { ts, text, blocks: list ?? undefined, attachments: more ?? undefined, metadata: metadata ?? undefined, versions } };
+  changed();
+}
+
 // tools are the buttons that appear when a message is pointed at or holds the focus.
 function tools(m, channelID, inThread) {
   if (m.notice) return html`<div class="tools"><button type="button" @click=${() => dismiss(channelID, m.ts)}>Dismiss</button></div>`;
   return html`<div class="tools">
     ${inThread || m.ephemeral || m.subtype === 'tombstone' ? nothing : html`<button type="button" title="Reply in thread" aria-label="Reply in thread" @click=${() => openThread(m.thread || m.ts)}>${icon('reply')}</button>`}
-    <button type="button" title="Show JSON" aria-label="Show JSON" @click=${() => { state.source = { title: `Message ${m.ts}`, value: m }; changed(); }}>${icon('code')}</button>
+    <button type="button" title="Show JSON" aria-label="Show JSON" @click=${() => source(m)}>${icon('code')}</button>
   </div>`;
 }
 
@@ -71,7 +78,7 @@ function one(m, channelID, { follows, inThread }) {
   const time = ms(m.ts);
   const cls = ['message', follows && 'follows', m.ephemeral && 'ephemeral', m.mention && !m.ephemeral && 'mentions', state.fresh.has(key(channelID, m.ts)) && 'fresh'].filter(Boolean).join(' ');
   return html`<article class=${cls} data-ts=${m.ts} aria-label=${`${m.app ? state.app.name : m.name || userName(m.user)}, ${clock(time)}`}>
-    <div class="gutter">${follows ? html`<time class="short" title=${full(time)}>${clock(time)}</time>` : avatar(m.user, m.app)}</div>
+    <div class="gutter">${follows ? html`<time class="short" title=${full(time)}>${clock(time).replace(/\s?[AP]M/, '')}</time>` : avatar(m.user, m.app)}</div>
     <div class="body">
       ${m.ephemeral ? html`<div class="mark">${icon('eye')} Only visible to you</div>` : nothing}
       ${broadcast && !inThread ? html`<div class="mark">replied to a thread: <button type="button" class="linkish" @click=${() => openThread(m.thread)}>${parent ? preview(parent.text).slice(0, 80) : 'an older message'}</button></div>` : nothing}
@@ -80,6 +87,14 @@ function one(m, channelID, { follows, inThread }) {
       ${broadcast && inThread ? html`<div class="mark">Also sent to the channel</div>` : nothing}
       ${inThread ? nothing : threadLine(m)}
     </div>${tools(m, channelID, inThread)}</article>`;
+}
+
+// drawn is one, and a line in its place if it cannot be drawn: one message must not take the others with it.
+function drawn(m, channelID, how) {
+  try { return one(m, channelID, how); } catch (err) {
+    console.error(`drawing message ${m.ts}`, err);
+    return html`<article class="message" data-ts=${m.ts}><div></div><div class="dim">This page cannot draw the message ${m.ts}.</div></article>`;
+  }
 }
 
 // together says whether a message stands below the one before without naming its author again.
@@ -100,7 +115,7 @@ function list(messages, channelID, inThread) {
   }
   return repeat(rows, (r) => r.id, (r) => r.line ?? guard(
     [r.m, r.follows, inThread, state.me, state.channels, touched(key(channelID, r.m.ts)), state.fresh.has(key(channelID, r.m.ts)), Math.floor(state.now / 30_000)],
-    () => one(r.m, channelID, { follows: r.follows, inThread })));
+    () => drawn(r.m, channelID, { follows: r.follows, inThread })));
 }
 
 // touched sums up what the reader has done in a message, so that it is drawn again when that changes.
@@ -151,7 +166,7 @@ export function watch() {
   }
 }
 
-export function jump() { pinned = true; follow(); seen(); changed(); }
+function jump() { pinned = true; follow(); seen(); changed(); }
 export function arrived() { pinned = true; }
 
 // channelPane is the middle of the page: a channel's head, its messages, the composer.
@@ -184,8 +199,8 @@ export function threadPane(c) {
     <header class="pane-head"><h2>Thread</h2><span class="dim">#${c.name}</span><span class="grow"></span>
       <button type="button" class="icon" aria-label="Close thread" @click=${close}>${icon('close')}</button></header>
     ${keyed(state.thread, html`<div id="thread-log" class="log" role="log" aria-live="polite" aria-label="Replies" tabindex="0" @scroll=${threadScrolled}><div class="rows">
-      ${parent ? guard([parent, state.me, touched(key(c.id, parent.ts)), state.fresh.has(key(c.id, parent.ts))], () => one(parent, c.id, { follows: false, inThread: true })) : html`<p class="empty">The first message is not shown any more.</p>`}
-      <div class="line count"><span>${all.length} ${all.length === 1 ? 'reply' : 'replies'}</span></div>
+      ${parent ? guard([parent, state.me, touched(key(c.id, parent.ts)), state.fresh.has(key(c.id, parent.ts))], () => drawn(parent, c.id, { follows: false, inThread: true })) : html`<p class="empty">The first message is not shown any more.</p>`}
+      <div class="line count"><span>${parent?.replies ?? 0} ${parent?.replies === 1 ? 'reply' : 'replies'}</span></div>
       ${list(all, c.id, true)}
     </div></div>`)}
     ${c.mine && !c.archived ? composer(c, state.thread) : nothing}

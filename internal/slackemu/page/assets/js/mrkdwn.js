@@ -3,8 +3,8 @@
 
 import { html, nothing } from '../lit-html/lit-html.js';
 import { state, user, userName, channel } from './store.js';
-import { emoji, withEmoji } from './emoji.js';
-import { dateText, full } from './time.js';
+import { emoji, shortcodes, withEmoji } from './emoji.js';
+import { dateText, full, real } from './time.js';
 
 const unescape = (s) => s.replace(/&(amp|lt|gt);/g, (_, e) => ({ amp: '&', lt: '<', gt: '>' })[e]);
 
@@ -33,7 +33,8 @@ export function mentionChannel(id, label) {
 export const broadcast = (range) => html`<span class="mention me">@${range}</span>`;
 
 export function dateElement(epoch, pattern, fallback, url) {
-  const said = html`<time title=${full(epoch * 1000)} datetime=${new Date(epoch * 1000).toISOString()}>${dateText(epoch, pattern, fallback)}</time>`;
+  const text = dateText(epoch, pattern, fallback);
+  const said = real(epoch * 1000) ? html`<time title=${full(epoch * 1000)} datetime=${new Date(epoch * 1000).toISOString()}>${text}</time>` : text;
   return url ? link(url, said) : said;
 }
 
@@ -74,7 +75,7 @@ function inline(text, { verbatim } = {}) {
   let s = text.replace(/`([^`\n]+)`/g, (_, code) => kept.put(html`<code>${unescape(bare(code))}</code>`));
   s = s.replace(/<([^<>\n]+)>/g, (_, body) => kept.put(control(body)));
   if (!verbatim) s = s.replace(bareURL, (url) => kept.put(link(unescape(url), unescape(url))));
-  s = s.replace(/:([a-z0-9_+-]+):/g, (all, name) => (emoji(name) ? kept.put(emoji(name)) : all));
+  s = s.replace(shortcodes, (all, name) => (emoji(name) ? kept.put(emoji(name)) : all));
   return styled(s, kept, style, { '*': (x) => html`<b>${x}</b>`, _: (x) => html`<i>${x}</i>`, '~': (x) => html`<s>${x}</s>` });
 }
 
@@ -143,7 +144,7 @@ function mdInline(text) {
   s = s.replace(/!?\[([^\]\n]*)\]\(([^)\s]+)(?:\s+"[^"]*")?\)/g, (_, label, url) => kept.put(link(url, label || url)));
   s = s.replace(/<([^<>\n]+)>/g, (all, body) => (/^([@#!]|https?:|mailto:)/.test(body) ? kept.put(control(body)) : all));
   s = s.replace(bareURL, (url) => kept.put(link(url, url)));
-  s = s.replace(/:([a-z0-9_+-]+):/g, (all, name) => (emoji(name) ? kept.put(emoji(name)) : all));
+  s = s.replace(shortcodes, (all, name) => (emoji(name) ? kept.put(emoji(name)) : all));
   const b = (x) => html`<b>${x}</b>`;
   const i = (x) => html`<i>${x}</i>`;
   return styled(s, kept, strong, { '**': b, __: b, '*': i, _: i, '~~': (x) => html`<s>${x}</s>` });
@@ -177,7 +178,7 @@ export function markdown(text) {
     if (!l.trim()) lines.shift();
     else if (heading) {
       lines.shift();
-      out.push(html`<div class="md-h md-h${Math.min(3, heading[1].length)}" role="heading" aria-level=${heading[1].length + 3}>${mdInline(heading[2])}</div>`);
+      out.push(html`<div class="md-h md-h${Math.min(3, heading[1].length)}" role="heading" aria-level=${heading[1].length + 1}>${mdInline(heading[2])}</div>`);
     } else if (/^```/.test(l)) {
       lines.shift();
       const code = run((x) => !/^```/.test(x));

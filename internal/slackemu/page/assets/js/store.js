@@ -89,16 +89,17 @@ export function replies(channelID, ts) {
   return notices.length ? [...list, ...notices].sort((a, b) => newer(a.ts, b.ts)) : list;
 }
 
-// rung are the newest messages that phones have shown: those of the app, edits and ephemeral ones left out.
+// rung are the newest messages that phones have shown: those of the app. Edits, ephemeral ones and
+// replies that stay in their thread ring nobody.
 export function rung(count) {
   const out = [];
   for (const c of state.channels) {
-    for (const m of all(c.id)) if (m.app && !m.ephemeral && m.subtype !== 'tombstone') out.push({ channel: c, message: m });
+    for (const m of all(c.id)) if (m.app && !m.ephemeral && m.subtype !== 'tombstone' && inChannel(m)) out.push({ channel: c, message: m });
   }
   return out.sort((a, b) => newer(b.message.ts, a.message.ts)).slice(0, count);
 }
 
-export function newest(channelID) { return timeline(channelID).at(-1)?.ts ?? ''; }
+function newest(channelID) { return timeline(channelID).at(-1)?.ts ?? ''; }
 
 // unread counts the messages of others that have come since the channel was last looked at.
 export function unread(channelID) {

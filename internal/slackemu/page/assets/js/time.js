@@ -16,8 +16,10 @@ function format(options) {
   return f;
 }
 
-const write = (ms, options) => format(options).format(ms);
-const part = (ms, options, type) => format(options).formatToParts(ms).find((p) => p.type === type).value;
+// real says whether a moment is one that calendars know; messages may hold any number.
+export const real = (t) => Number.isFinite(t) && Math.abs(t) < 8.64e15;
+const write = (t, options) => (real(t) ? format(options).format(t) : '?');
+const part = (t, options, type) => (real(t) ? format(options).formatToParts(t).find((p) => p.type === type).value : '?');
 
 export const ms = (ts) => parseFloat(ts) * 1000;
 export const clock = (t) => write(t, { hour: 'numeric', minute: '2-digit', hour12 });
@@ -56,7 +58,7 @@ export function ago(t) {
 // makes it show the fallback.
 export function dateText(epoch, pattern, fallback) {
   const t = epoch * 1000;
-  let known = Number.isFinite(t) && Math.abs(t) < 8.64e15;
+  let known = real(t);
   const dates = {
     date_num: day, date_slash: (x) => write(x, { year: 'numeric', month: '2-digit', day: '2-digit' }),
     date: long, date_short: (x) => write(x, { month: 'short', day: 'numeric' }) + year(x),

@@ -65,7 +65,7 @@ export function confirmation() {
       <button type="button" class=${'button ' + (c.style === 'danger' ? 'danger' : 'primary')} @click=${() => c.done(true)}>${plain(c.confirm)}</button></footer></dialog>`;
 }
 
-export function show(title, value) {
+function show(title, value) {
   state.source = { title, value };
   changed();
 }
@@ -98,10 +98,7 @@ export function opened() {
   }
 }
 
-export function openHome() {
-  go({ kind: 'app', id: 'home' });
-  post('home', {});
-}
+const openHome = () => go({ kind: 'app', id: 'home' });
 
 function home() {
   const v = state.home;
