@@ -126,7 +126,7 @@ func (c *Commands) openFilter(ctx context.Context, s scene, line string, now tim
 		PrivateMetadata: c.forms.put(x)}
 	var toggles []command.Flag
 	if e, ok := req.(*command.Events); ok {
-		m.Blocks.BlockSet = append(m.Blocks.BlockSet, field(textField, "Words in the event", "All must stand in its note, reason or object.", "Insufficient cpu", strings.Join(e.Text, " ")))
+		m.Blocks.BlockSet = append(m.Blocks.BlockSet, field(textField, "words of the event", "all must stand in its note, reason or object", "Insufficient cpu", strings.Join(e.Text, " ")))
 	}
 	for _, f := range help.Flags {
 		switch {
@@ -136,7 +136,7 @@ func (c *Commands) openFilter(ctx context.Context, s scene, line string, now tim
 		case len(f.Choices) > 0 && f.Name != "by":
 			m.Blocks.BlockSet = append(m.Blocks.BlockSet, menu(f, req.Value(f.Name)))
 		default:
-			m.Blocks.BlockSet = append(m.Blocks.BlockSet, field(f.Name, f.Form(), f.Meaning, f.Example, req.Value(f.Name)))
+			m.Blocks.BlockSet = append(m.Blocks.BlockSet, field(f.Name, f.Meaning, strings.TrimSpace(f.Form()+" "+f.Value), f.Example, req.Value(f.Name)))
 		}
 	}
 	if len(toggles) > 0 {
@@ -173,9 +173,17 @@ func field(id, label, hint, example, value string) slack.Block {
 	e := slack.NewPlainTextInputBlockElement(plainText(clip("for example "+example, 150)), fieldValue)
 	e.InitialValue = value
 	e.MaxLength = command.MaxLength
-	b := slack.NewInputBlock(id, plainText(label), plainText(clip(hint, 150)), e)
+	b := slack.NewInputBlock(id, plainText(capital(label)), plainText(clip(hint, 150)), e)
 	b.Optional = true
 	return b
+}
+
+// capital begins a label.
+func capital(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
 }
 
 func menu(f command.Flag, value string) slack.Block {
@@ -190,7 +198,7 @@ func menu(f command.Flag, value string) slack.Block {
 	}
 	e := slack.NewOptionsSelectBlockElement(slack.OptTypeStatic, plainText("any"), fieldValue, options...)
 	e.InitialOption = initial
-	b := slack.NewInputBlock(f.Name, plainText(f.Form()), plainText(clip(f.Meaning, 150)), e)
+	b := slack.NewInputBlock(f.Name, plainText(capital(f.Meaning)), plainText(f.Form()), e)
 	b.Optional = true
 	return b
 }
@@ -198,7 +206,7 @@ func menu(f command.Flag, value string) slack.Block {
 func switches(flags []command.Flag, req request) slack.Block {
 	var options, on []*slack.OptionBlockObject
 	for _, f := range flags {
-		o := slack.NewOptionBlockObject(f.Name, plainText(clip(f.Form()+": "+f.Meaning, maxButton)), nil)
+		o := slack.NewOptionBlockObject(f.Name, plainText(clip(capital(f.Meaning), maxButton)), nil)
 		options = append(options, o)
 		if req.Value(f.Name) != "" {
 			on = append(on, o)

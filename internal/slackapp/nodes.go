@@ -595,7 +595,7 @@ func (c *Commands) node(ctx context.Context, cluster fleet.ClusterRecord, n flee
 	if len(page.Events) > 0 {
 		p := part{Heading: "Its last events"}
 		for _, e := range page.Events {
-			p.Lines = append(p.Lines, alert.Line{{At: e.Last, Ago: true}, {Text: "  " + eventWords(e) + ": " + alert.Clip(e.Note, 160)}})
+			p.Lines = append(p.Lines, alert.Line{{At: e.Last, Ago: true}, {Text: "  " + reasonWords(e) + ": " + alert.Clip(e.Note, 160)}})
 		}
 		v.Parts = append(v.Parts, p)
 	}
