@@ -126,13 +126,18 @@ func TestMigrateFromFirstSchema(t *testing.T) {
 						want = append(want, e)
 					}
 				}
-				p, err := l.Events(ctx, cluster, fleet.EventFilter{}, fleet.EventCursor{}, 100000)
-				check(t, err)
+				var got []fleet.Event
+				for more, at := true, (fleet.EventCursor{}); more; {
+					p, err := l.Events(ctx, cluster, fleet.EventFilter{}, at, 5000)
+					check(t, err)
+					got = append(got, p.Events...)
+					more, at = p.More, p.Older
+				}
 				byUID := func(a, b fleet.Event) int { return strings.Compare(a.UID, b.UID) }
 				slices.SortFunc(want, byUID)
-				slices.SortFunc(p.Events, byUID)
-				if diff := cmp.Diff(want, p.Events); diff != "" {
-					t.Fatalf("events of %s differ, %d instead of %d", cluster, len(p.Events), len(want))
+				slices.SortFunc(got, byUID)
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Fatalf("events of %s differ, %d instead of %d", cluster, len(got), len(want))
 				}
 			}
 			var wrong int

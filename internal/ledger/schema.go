@@ -139,7 +139,7 @@ CREATE INDEX messages_wave ON messages (wave_id);
 `, `
 -- Nodes of one pool and type share all labels but a few: the shared ones are kept once.
 CREATE TABLE label_sets (
-	id     INTEGER PRIMARY KEY,
+	id     INTEGER PRIMARY KEY AUTOINCREMENT,   -- one number is one set for ever
 	hash   INTEGER NOT NULL,                    -- of labels
 	labels TEXT NOT NULL                        -- JSON, sorted by key
 );
@@ -207,7 +207,7 @@ CREATE TABLE event_totals (                     -- of what is in events, kept wi
 DROP INDEX nodes_live;
 DROP INDEX nodes_removed;
 -- All that lists and counts of nodes read; removed_at is NULL of those that live.
-CREATE INDEX nodes_list ON nodes (cluster, removed_at, created_at DESC, name, status, cordoned, instance_type, capacity_type, zone, pool, arch, label_set);
+CREATE INDEX nodes_list ON nodes (cluster, removed_at, created_at DESC, name, status, cordoned, instance_type, capacity_type, zone, pool, arch, label_set, own_labels);
 CREATE INDEX nodes_labels ON nodes (label_set);
 `}
 
