@@ -17,7 +17,7 @@ import (
 const (
 	// maxSearched is how many events one call of Events looks at. It bounds the time that the
 	// search for a rare word takes.
-	maxSearched = 20000
+	maxSearched = 10000
 	// maxReasons is how many reasons of a cluster a pattern is compared with. Kubernetes and
 	// its controllers know a few hundred; the reasons of others are whatever they write.
 	maxReasons = 2000
@@ -39,11 +39,11 @@ func (a moment) before(b moment, newer bool) bool {
 // eventSource is a range of an index on events in the order of time: those of a class, of an
 // object's name, or of a reason.
 type eventSource struct {
-	where string
-	args  []any
-	at    moment // searched up to here, this one included
-	done  bool   // and there is nothing behind
-	step  int    // how many events to look at next
+	column string // of events e, which has
+	value  any
+	at     moment // searched up to here, this one included
+	done   bool   // and there is nothing behind
+	step   int    // how many events to look at next
 }
 
 // hit is an event found.
@@ -55,6 +55,7 @@ type hit struct {
 // eventSearch is one call of Events.
 type eventSearch struct {
 	l        *Ledger
+	cluster  string
 	conn     *sql.Conn
 	stmts    map[string]*sql.Stmt // of conn: what a filter needs is compiled once for all steps
 	f        fleet.EventFilter
@@ -84,7 +85,7 @@ func (l *Ledger) Events(ctx context.Context, cluster string, f fleet.EventFilter
 		}
 	}()
 	limit = max(1, limit)
-	s := &eventSearch{l: l, stmts: map[string]*sql.Stmt{}, f: f, uids: set(f.UIDs), names: set(f.Names), newer: at.Newer, limit: limit + 1}
+	s := &eventSearch{l: l, cluster: cluster, stmts: map[string]*sql.Stmt{}, f: f, uids: set(f.UIDs), names: set(f.Names), newer: at.Newer, limit: limit + 1}
 	start := moment{math.MaxInt64, math.MaxInt64}
 	if !at.IsZero() {
 		start = moment{at.Time.UnixMilli(), at.ID}
@@ -107,7 +108,7 @@ func (l *Ledger) Events(ctx context.Context, cluster string, f fleet.EventFilter
 			start = moment{until, math.MaxInt64}
 		}
 	}
-	if err := s.choose(ctx, cluster, start); err != nil {
+	if err := s.choose(ctx, start); err != nil {
 		return p, err
 	}
 	if s.conn, err = l.r.Conn(ctx); err != nil {
@@ -150,17 +151,17 @@ func (s *eventSearch) close() error {
 
 // choose finds the sources that a filter needs, the most selective ones, and what is left to
 // check of what they give.
-func (s *eventSearch) choose(ctx context.Context, cluster string, start moment) error {
+func (s *eventSearch) choose(ctx context.Context, start moment) error {
 	f := &s.f
 	add := func(column string, value any) {
-		s.sources = append(s.sources, &eventSource{where: `e.cluster = ? AND ` + column + ` = ?`, args: []any{cluster, value}, at: start})
+		s.sources = append(s.sources, &eventSource{column: column, value: value, at: start, step: 256})
 	}
 	literal := f.Name != "" && !strings.ContainsAny(f.Name, "*?")
 	reasons := []string(nil)
 	if len(f.UIDs) == 0 && len(f.Names) == 0 && !literal && len(f.Reasons) > 0 {
 		var few bool
 		var err error
-		if reasons, few, err = s.l.reasons(ctx, cluster, f.Reasons); err != nil {
+		if reasons, few, err = s.l.reasons(ctx, s.cluster, f.Reasons); err != nil {
 			return err
 		}
 		if few && len(reasons) == 0 {
@@ -172,7 +173,7 @@ func (s *eventSearch) choose(ctx context.Context, cluster string, start moment) 
 	}
 	switch {
 	case len(f.UIDs) > 0 || len(f.Names) > 0:
-		names, err := s.l.namesOf(ctx, cluster, f.UIDs)
+		names, err := s.l.namesOf(ctx, s.cluster, f.UIDs)
 		if err != nil {
 			return err
 		}
@@ -212,7 +213,7 @@ func (s *eventSearch) choose(ctx context.Context, cluster string, start moment) 
 	if reasons == nil {
 		s.residual.globs(`lower(e.reason)`, f.Reasons)
 	}
-	if f.Scaling && !strings.HasSuffix(s.sources[0].where, `e.scaling = ?`) {
+	if f.Scaling && s.sources[0].column != `e.scaling` {
 		s.residual.add(` AND +e.scaling = 1`)
 	}
 	if err := s.residual.in(`e.type`, f.Types); err != nil {
@@ -225,7 +226,7 @@ func (s *eventSearch) choose(ctx context.Context, cluster string, start moment) 
 			s.residual.add(` AND (e.note LIKE ? ESCAPE '\' OR e.reason LIKE ? ESCAPE '\' OR e.name LIKE ? ESCAPE '\')`, like, like, like)
 		}
 	}
-	return s.skip(ctx, cluster)
+	return s.skip(ctx)
 }
 
 func isASCII(s string) bool {
@@ -238,20 +239,21 @@ func isASCII(s string) bool {
 }
 
 // skip moves many sources to where each has its first event, with one statement for all, and
-// drops those that have none. It is for names only: of reasons there are fewer.
-func (s *eventSearch) skip(ctx context.Context, cluster string) error {
+// drops those that have none.
+func (s *eventSearch) skip(ctx context.Context) error {
 	const few = 8
-	if len(s.sources) <= few || !strings.HasSuffix(s.sources[0].where, `e.name = ?`) {
+	if len(s.sources) <= few {
 		return nil
 	}
-	names := make([]string, len(s.sources))
-	byName := make(map[string]*eventSource, len(s.sources))
+	column := s.sources[0].column
+	values := make([]string, len(s.sources))
+	byValue := make(map[string]*eventSource, len(s.sources))
 	for i, src := range s.sources {
-		names[i] = src.args[1].(string)
-		byName[names[i]] = src
-		src.step = few
+		values[i] = src.value.(string)
+		byValue[values[i]] = src
+		src.step = 16
 	}
-	list, err := json.Marshal(names)
+	list, err := json.Marshal(values)
 	if err != nil {
 		return err
 	}
@@ -260,20 +262,20 @@ func (s *eventSearch) skip(ctx context.Context, cluster string) error {
 	if s.newer {
 		aggregate, cond, id = `min`, `e.last_at >= ? AND e.last_at <= ?`, int64(math.MinInt64)
 	}
-	rows, err := s.l.r.QueryContext(ctx, `SELECT j.value, (SELECT `+aggregate+`(e.last_at) FROM events e WHERE e.cluster = ? AND e.name = j.value AND `+cond+`) FROM json_each(?) j`,
-		cluster, s.sources[0].at.at, s.bounds[0], list)
+	rows, err := s.l.r.QueryContext(ctx, `SELECT j.value, (SELECT `+aggregate+`(e.last_at) FROM events e WHERE e.cluster = ? AND `+column+` = j.value AND `+cond+`) FROM json_each(?) j`,
+		s.cluster, s.sources[0].at.at, s.bounds[0], list)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	var left []*eventSource
 	for rows.Next() {
-		var name string
+		var value string
 		var first sql.NullInt64
-		if err := rows.Scan(&name, &first); err != nil {
+		if err := rows.Scan(&value, &first); err != nil {
 			return err
 		}
-		if src := byName[name]; src != nil && first.Valid {
+		if src := byValue[value]; src != nil && first.Valid {
 			if m := (moment{first.Int64, id}); src.at.before(m, s.newer) {
 				src.at = m
 			}
@@ -288,6 +290,7 @@ func (s *eventSearch) skip(ctx context.Context, cluster string) error {
 // full, nothing is left, or enough was looked at. It returns up to where all was searched, nil
 // when nothing is left.
 func (s *eventSearch) run(ctx context.Context) (horizon *moment, err error) {
+	var start *moment
 	for {
 		var behind *eventSource
 		for _, src := range s.sources {
@@ -298,13 +301,18 @@ func (s *eventSearch) run(ctx context.Context) (horizon *moment, err error) {
 		if behind == nil {
 			return nil, nil
 		}
+		if start == nil {
+			start = &moment{behind.at.at, behind.at.id}
+		}
 		safe := 0
 		for _, h := range s.hits {
 			if !behind.at.before(h.moment, s.newer) {
 				safe++
 			}
 		}
-		if safe >= s.limit || s.searched >= maxSearched {
+		// However many sources are at one moment, a call comes further: else the next one, which
+		// goes on at the horizon, would not either.
+		if safe >= s.limit || s.searched >= maxSearched && behind.at != *start {
 			return &behind.at, nil
 		}
 		if err := s.advance(ctx, behind); err != nil {
@@ -319,21 +327,19 @@ func (s *eventSearch) advance(ctx context.Context, src *eventSource) error {
 	if s.newer {
 		order, after = `e.last_at, e.id`, `e.last_at >= ? AND (e.last_at > ? OR e.id > ?)`
 	}
-	where := src.where + ` AND ` + after + ` AND ` + s.bound
-	args := append(slices.Clone(src.args), src.at.at, src.at.at, src.at.id)
-	args = append(args, s.bounds...)
+	where := `e.cluster = ? AND ` + src.column + ` = ? AND ` + after
+	args := []any{s.cluster, src.value, src.at.at, src.at.at, src.at.id}
+	// Where the search ends at the latest. There must be one such bound only: of two, SQLite
+	// takes either to end its walk through the index.
+	bound, bounds := ` AND `+s.bound, s.bounds
 
-	var bounded []any
 	end := moment{}
 	last := true // this step reaches the source's end
 	plain := s.residual.Len() == 0
 	if !plain {
 		// Where the step ends is found in the index alone.
-		if src.step == 0 {
-			src.step = 256
-		}
-		args := append(args[:len(args):len(args)], src.step-1)
-		st, err := s.stmt(ctx, `SELECT e.last_at, e.id FROM events e WHERE `+where+` ORDER BY `+order+` LIMIT 1 OFFSET ?`, args)
+		args := append(append(slices.Clone(args), bounds...), src.step-1)
+		st, err := s.stmt(ctx, `SELECT e.last_at, e.id FROM events e WHERE `+where+bound+` ORDER BY `+order+` LIMIT 1 OFFSET ?`, args)
 		if err != nil {
 			return err
 		}
@@ -341,21 +347,21 @@ func (s *eventSearch) advance(ctx context.Context, src *eventSource) error {
 		switch {
 		case err == nil:
 			last = false
+			bounds = []any{end.at, end.at, end.id}
 			if s.newer {
-				where += ` AND e.last_at <= ? AND (e.last_at < ? OR e.id <= ?)`
+				bound = ` AND e.last_at <= ? AND (e.last_at < ? OR e.id <= ?)`
 			} else {
-				where += ` AND e.last_at >= ? AND (e.last_at > ? OR e.id >= ?)`
+				bound = ` AND e.last_at >= ? AND (e.last_at > ? OR e.id >= ?)`
 			}
-			bounded = []any{end.at, end.at, end.id}
-		case err != sql.ErrNoRows:
+		case !errors.Is(err, sql.ErrNoRows):
 			return err
 		}
 		s.searched += src.step
 		src.step = min(src.step*4, maxSearched/4)
 	}
-	args = append(append(append(args, bounded...), s.residual.args...), s.limit)
+	args = append(append(append(args, bounds...), s.residual.args...), s.limit)
 	st, err := s.stmt(ctx, `SELECT e.id, e.uid, e.kind, e.namespace, e.name, e.regarding_uid, e.reason, e.type, e.note, e.controller, e.count, e.first_at, e.last_at
-		FROM events e WHERE `+where+s.residual.String()+` ORDER BY `+order+` LIMIT ?`, args)
+		FROM events e WHERE `+where+bound+s.residual.String()+` ORDER BY `+order+` LIMIT ?`, args)
 	if err != nil {
 		return err
 	}
@@ -366,7 +372,7 @@ func (s *eventSearch) advance(ctx context.Context, src *eventSource) error {
 	defer rows.Close()
 	n := 0
 	for rows.Next() {
-		h := hit{event: fleet.Event{Cluster: src.args[0].(string)}}
+		h := hit{event: fleet.Event{Cluster: s.cluster}}
 		e := &h.event
 		var first, lastAt sql.NullInt64
 		if err := rows.Scan(&h.id, &e.UID, &e.Regarding.Kind, &e.Regarding.Namespace, &e.Regarding.Name, &e.Regarding.UID, &e.Reason, &e.Type, &e.Note,

@@ -3,6 +3,7 @@ package ledger
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,7 +22,7 @@ func oldFile(t *testing.T, path string, nodes []fleet.Node, events []fleet.Event
 	saved := migrations
 	migrations = migrations[:1]
 	defer func() { migrations = saved }()
-	l := &Ledger{path: path}
+	l := &Ledger{path: path, log: slog.New(slog.DiscardHandler)}
 	check(t, l.create(ctx))
 	check(t, l.openWriter(path))
 	defer l.w.Close()
@@ -84,7 +85,7 @@ func TestMigrateFromFirstSchema(t *testing.T) {
 			oldFile(t, path, nodes, events)
 			ctx := t.Context()
 			if killed != "never" {
-				l := &Ledger{path: path}
+				l := &Ledger{path: path, log: slog.New(slog.DiscardHandler)}
 				check(t, l.openWriter(path))
 				saved := migrations
 				migrations = migrations[:2]
@@ -125,13 +126,18 @@ func TestMigrateFromFirstSchema(t *testing.T) {
 						want = append(want, e)
 					}
 				}
-				p, err := l.Events(ctx, cluster, fleet.EventFilter{}, fleet.EventCursor{}, 100000)
-				check(t, err)
+				var got []fleet.Event
+				for more, at := true, (fleet.EventCursor{}); more; {
+					p, err := l.Events(ctx, cluster, fleet.EventFilter{}, at, 5000)
+					check(t, err)
+					got = append(got, p.Events...)
+					more, at = p.More, p.Older
+				}
 				byUID := func(a, b fleet.Event) int { return strings.Compare(a.UID, b.UID) }
 				slices.SortFunc(want, byUID)
-				slices.SortFunc(p.Events, byUID)
-				if diff := cmp.Diff(want, p.Events); diff != "" {
-					t.Fatalf("events of %s differ, %d instead of %d", cluster, len(p.Events), len(want))
+				slices.SortFunc(got, byUID)
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Fatalf("events of %s differ, %d instead of %d", cluster, len(got), len(want))
 				}
 			}
 			var wrong int

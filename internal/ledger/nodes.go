@@ -440,63 +440,59 @@ func (l *Ledger) FindNodes(ctx context.Context, cluster, name string, limit int)
 	if name == "" || limit <= 0 {
 		return nil, fleet.MatchNone, false, nil
 	}
-	live := scope{where: `n.cluster = ? AND n.removed_at IS NULL`, args: []any{cluster}}
-	gone, err := l.scope(ctx, cluster, fleet.NodeFilter{Removed: true})
-	if err != nil {
-		return nil, fleet.MatchNone, false, err
+	within := func(cond string, args ...any) scope {
+		return scope{where: `n.cluster = ? AND ` + cond, args: append([]any{cluster}, args...)}
 	}
+	const liveFirst = `n.removed_at IS NOT NULL, n.created_at DESC, n.name, n.uid`
 	// Names are lower-case in Kubernetes, so the index on them finds all.
-	and := func(s scope, cond string, args ...any) scope {
-		return scope{where: s.where + ` AND ` + cond, args: append(s.args[:len(s.args):len(s.args)], args...)}
+	if more, err = l.find(ctx, &nodes, within(`n.name = ?`, name), liveFirst, limit); err != nil || len(nodes) > 0 {
+		return nodes, fleet.MatchExact, more, err
 	}
-	all := func(s string, args ...any) scope {
-		return scope{where: `n.cluster = ? AND ` + s, args: append([]any{cluster}, args...)}
-	}
+	const prefix = `n.name >= ? AND n.name < ?`
 	end := prefixEnd(name)
 	var begun int
 	err = l.r.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM nodes WHERE cluster = ? AND name >= ? AND name < ? LIMIT ?)`, cluster, name, end, maxNamed+1).Scan(&begun)
 	if err != nil {
 		return nil, fleet.MatchNone, false, err
 	}
-	type attempt struct {
-		how    fleet.Match
-		scopes []scope
+	if 0 < begun && begun <= maxNamed {
+		more, err = l.find(ctx, &nodes, within(prefix, name, end), liveFirst, limit)
+		return nodes, fleet.MatchPrefix, more, err
 	}
-	attempts := []attempt{{fleet.MatchExact, []scope{all(`n.name = ?`, name)}}}
-	switch prefix := `n.name >= ? AND n.name < ?`; {
-	case begun > maxNamed:
-		attempts = append(attempts, attempt{fleet.MatchPrefix, []scope{and(live, prefix, name, end), and(gone, prefix, name, end), all(prefix, name, end)}})
-	case begun > 0:
-		attempts = append(attempts, attempt{fleet.MatchPrefix, []scope{all(prefix, name, end)}})
-	default:
-		attempts = append(attempts, attempt{fleet.MatchSubstring, []scope{and(live, `instr(n.name, ?) > 0`, name), and(gone, `instr(n.name, ?) > 0`, name)}})
+	// All live nodes, then the last that left: the + keeps the index on names out of it.
+	how, cond, args := fleet.MatchSubstring, `instr(n.name, ?) > 0`, []any{name}
+	if begun > 0 {
+		how, cond, args = fleet.MatchPrefix, `+n.name >= ? AND +n.name < ?`, []any{name, end}
 	}
-	for _, a := range attempts {
-		for i, s := range a.scopes {
-			order := `n.removed_at IS NOT NULL, n.created_at DESC, n.name, n.uid`
-			switch {
-			case len(a.scopes) > 1 && i == 0:
-				order = nodeOrder(false, fleet.SortNewest)
-			case len(a.scopes) > 1 && i == 1:
-				order = nodeOrder(true, fleet.SortNewest)
-			case i == 2 && len(nodes) > 0:
-				continue // old ones, in no order, are better than none
-			case i == 2:
-				order = `n.name, n.uid`
-			}
-			found, err := l.nodeRecords(ctx, s, order, 0, limit+1-len(nodes))
-			if err != nil {
-				return nil, fleet.MatchNone, false, err
-			}
-			if nodes = append(nodes, found...); len(nodes) > limit {
-				return nodes[:limit], a.how, true, nil
-			}
-		}
-		if len(nodes) > 0 {
-			return nodes, a.how, begun > maxNamed && a.how == fleet.MatchPrefix, nil
-		}
+	if more, err = l.find(ctx, &nodes, within(`n.removed_at IS NULL AND `+cond, args...), nodeOrder(false, fleet.SortNewest), limit); err != nil || more {
+		return nodes, how, more, err
 	}
-	return nil, fleet.MatchNone, false, nil
+	gone, err := l.scope(ctx, cluster, fleet.NodeFilter{Removed: true})
+	if err != nil {
+		return nil, fleet.MatchNone, false, err
+	}
+	gone.where, gone.args = gone.where+` AND `+cond, append(gone.args, args...)
+	if more, err = l.find(ctx, &nodes, gone, nodeOrder(true, fleet.SortNewest), limit); err != nil || more {
+		return nodes, how, more, err
+	}
+	if len(nodes) == 0 && begun > 0 {
+		// Those that left long ago, in no order, are better than none.
+		_, err = l.find(ctx, &nodes, within(prefix, name, end), `n.name, n.uid`, limit)
+	}
+	if len(nodes) == 0 {
+		how = fleet.MatchNone
+	}
+	return nodes, how, begun > len(nodes), err
+}
+
+// find appends nodes until there are limit, and reports whether there are more.
+func (l *Ledger) find(ctx context.Context, nodes *[]fleet.NodeRecord, s scope, order string, limit int) (more bool, err error) {
+	found, err := l.nodeRecords(ctx, s, order, 0, limit+1-len(*nodes))
+	*nodes = append(*nodes, found...)
+	if more = len(*nodes) > limit; more {
+		*nodes = (*nodes)[:limit]
+	}
+	return more, err
 }
 
 // prefixEnd is the least string that is greater than every one that begins with p.

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -39,6 +40,7 @@ type Ledger struct {
 	path     string
 	instance string
 	lock     *flock.Flock
+	log      *slog.Logger         // of migrations only
 	w        *sql.DB              // one connection: writers queue here
 	hot      map[string]*sql.Stmt // of w, see hot
 	r        *reader              // never blocked by the writer (WAL)
@@ -52,6 +54,8 @@ type Options struct {
 	// LockWait is how long Open waits for another process to let go of the ledger; a pod
 	// that is being replaced needs its seconds to stop. Default 15 s.
 	LockWait time.Duration
+	// Log hears how far a migration is that takes minutes. Default: nobody does.
+	Log *slog.Logger
 }
 
 // Path returns the file that a DATABASE_URL names. Only the sqlite: scheme exists so far.
@@ -85,7 +89,10 @@ func Open(ctx context.Context, path string, o Options) (*Ledger, error) {
 	if err := inspect(path); err != nil {
 		return nil, fmt.Errorf("opening ledger %s: %w", path, err)
 	}
-	l := &Ledger{path: path, lock: flock.New(path + ".lock"), subs: map[chan struct{}]struct{}{}}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	l := &Ledger{path: path, lock: flock.New(path + ".lock"), log: o.Log, subs: map[chan struct{}]struct{}{}}
 	if err := l.acquire(ctx, o.LockWait); err != nil {
 		return nil, fmt.Errorf("opening ledger %s: %w", path, err)
 	}

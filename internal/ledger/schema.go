@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // migrations are applied in order, each in a transaction of its own; the number applied is
@@ -138,7 +139,7 @@ CREATE INDEX messages_wave ON messages (wave_id);
 `, `
 -- Nodes of one pool and type share all labels but a few: the shared ones are kept once.
 CREATE TABLE label_sets (
-	id     INTEGER PRIMARY KEY,
+	id     INTEGER PRIMARY KEY AUTOINCREMENT,   -- one number is one set for ever
 	hash   INTEGER NOT NULL,                    -- of labels
 	labels TEXT NOT NULL                        -- JSON, sorted by key
 );
@@ -195,17 +196,18 @@ CREATE TABLE event_totals (                     -- of what is in events, kept wi
 	PRIMARY KEY (cluster, scaling)
 );
 `,
-	// Each index in a migration of its own: of millions of events it is a large transaction.
+	// First the room of the old events, which their indices then take. Each of these is a
+	// migration of its own: of millions of events it is a large transaction.
+	`DROP TABLE events_1`,
 	`CREATE UNIQUE INDEX events_uid ON events (cluster, uid)`,
 	`CREATE INDEX events_time ON events (cluster, scaling, last_at)`,
 	`CREATE INDEX events_name ON events (cluster, name, last_at)`,
 	`CREATE INDEX events_reason ON events (cluster, reason, last_at)`,
 	`
-DROP TABLE events_1;
 DROP INDEX nodes_live;
 DROP INDEX nodes_removed;
 -- All that lists and counts of nodes read; removed_at is NULL of those that live.
-CREATE INDEX nodes_list ON nodes (cluster, removed_at, created_at DESC, name, status, cordoned, instance_type, capacity_type, zone, pool, arch, label_set);
+CREATE INDEX nodes_list ON nodes (cluster, removed_at, created_at DESC, name, status, cordoned, instance_type, capacity_type, zone, pool, arch, label_set, own_labels);
 CREATE INDEX nodes_labels ON nodes (label_set);
 `}
 
@@ -232,7 +234,16 @@ func moveRows(ctx context.Context, l *Ledger) error {
 			return fmt.Errorf("moving labels: %w", err)
 		}
 	}
+	said := time.Now()
 	for more := true; more; {
+		if time.Since(said) > 10*time.Second {
+			var moved int64
+			if err := l.w.QueryRowContext(ctx, `SELECT coalesce(sum(events), 0) FROM event_totals`).Scan(&moved); err != nil {
+				return err
+			}
+			l.log.Info("bringing the ledger to a new schema; it can be interrupted", "events", moved)
+			said = time.Now()
+		}
 		if err := l.tx(ctx, func(tx tx) (err error) { more, err = moveEvents(ctx, tx); return err }); err != nil {
 			return fmt.Errorf("moving events: %w", err)
 		}
