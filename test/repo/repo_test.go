@@ -132,6 +132,7 @@ var only = []struct {
 	{"rollcall/internal/clustersim", []string{"internal/demo", "test"}, "the program does not carry the simulation"},
 	{"github.com/chromedp", []string{"test"}, "it drives a browser in tests"},
 	{"rollcall/internal/alert/alerttest", []string{"test"}, "it is for tests"},
+	{"rollcall/internal/ledger/ledgertest", []string{"test"}, "it is for tests"},
 	{"rollcall/test", []string{"test"}, "it is for tests"},
 }
 
