@@ -269,9 +269,9 @@ func (t *Teller) choose(live []fleet.Wave, now time.Time) (*fleet.Wave, alert.St
 	var at time.Time
 	for i := range live {
 		for _, s := range alert.Next(live[i], t.added[live[i].ID], now, t.c.Alert) {
-			due := latest(s.At, t.permitted(s.Action, now))
-			if due.Before(now) {
-				due = now
+			due := latest(s.At, now)
+			if s.Action != alert.Close || live[i].Main.TS != "" { // what is not posted is closed without a call
+				due = latest(due, t.permitted(s.Action, now))
 			}
 			if best == nil || due.Before(at) || due.Equal(at) && s.Action < step.Action {
 				best, step, at = &live[i], s, due
