@@ -19,11 +19,14 @@ type Message struct {
 	Text     string
 	Icon     string // an emoji that repeats what Headline says
 	Headline string
-	Cards    []Card // nodes one by one
-	Table    *Table // or in groups
-	Lines    []Line // statements
-	Footer   Line   // running totals; not part of the message's Hash
-	Broad    bool   // a thread reply that the channel is shown too
+	// Lead is the headline with moments in it, shown instead where each reader can have them in
+	// his own time zone; mostly nil.
+	Lead   Line
+	Cards  []Card // nodes one by one
+	Table  *Table // or in groups
+	Lines  []Line // statements
+	Footer Line   // running totals; not part of the message's Hash
+	Broad  bool   // a thread reply that the channel is shown too
 }
 
 // Card shows one node.

@@ -52,6 +52,10 @@ const waveLife = 72 * time.Hour
 // time. lastAdd is when the latest untold change was added to it, zero if that was before the
 // process began.
 func Next(w fleet.Wave, lastAdd, now time.Time, cfg Config) []Step {
+	if w.Mute != nil && w.ClosedAt.IsZero() && (w.Main.TS != "" || !now.Before(w.Mute.End())) {
+		// Before it is posted this only decides that its message tells the end too.
+		return []Step{{Action: Close, At: w.Mute.End(), Why: "the mute ends"}}
+	}
 	if w.Main.TS == "" {
 		return []Step{{Action: Post, At: now, Why: "nobody was told of this wave yet"}}
 	}

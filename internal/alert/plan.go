@@ -52,14 +52,25 @@ func orDefault(d, def time.Duration) time.Duration {
 // go to the thread.
 const maxInline = 5
 
-// Plan decides to which wave each to-do belongs. live are the waves not done, oldest first.
+// Plan decides to which wave each to-do belongs. live are the waves not done, oldest first;
+// mutes are those that are active or whose end is untold.
 //
 // A step that follows one already told (ready after joined, recovered after not ready) goes to
 // that one's wave, whenever it happens. What happened in a gap goes to that gap's one message.
 // Any other change joins the open wave of its kind, or opens one. While Slack takes nothing,
 // everything merges into one catch-up.
-func Plan(todo []fleet.Todo, baseline bool, live []fleet.Wave, now time.Time, cfg Config) fleet.Plan {
-	p := fleet.Plan{Baseline: baseline, Add: map[int64][]int64{}, Extend: map[int64]bool{}}
+//
+// A mute hides what begins while it is active: a first step, and the one that follows it even
+// after the mute's end, but no step of a node whose first one is told in a wave. It is told
+// itself, by a wave of its own, and so is its end.
+func Plan(todo []fleet.Todo, baseline bool, mutes []fleet.Mute, live []fleet.Wave, now time.Time, cfg Config) fleet.Plan {
+	p := fleet.Plan{Baseline: baseline, Add: map[int64][]int64{}, Extend: map[int64]bool{}, Mute: map[int64]int64{}}
+	for _, m := range mutes {
+		if !slices.ContainsFunc(live, func(w fleet.Wave) bool { return w.Mute != nil && w.Mute.ID == m.ID }) {
+			p.New = append(p.New, fleet.NewWave{Kind: fleet.WaveMute, MuteID: m.ID, Closed: !now.Before(m.End())})
+		}
+	}
+	todo = audible(todo, mutes, now, cfg, &p)
 	catchUp := catchUpWave(todo, live, now, cfg, &p)
 
 	opened := map[fleet.WaveKind]int{} // index in p.New of the wave opened for a kind
@@ -68,10 +79,6 @@ func Plan(todo []fleet.Todo, baseline bool, live []fleet.Wave, now time.Time, cf
 	chosen := map[string]func(id int64){}
 	for _, t := range todo {
 		c := t.Change
-		if cfg.Alerts != nil && !cfg.Alerts(t.Node.Labels) {
-			p.Silence = append(p.Silence, c.ID)
-			continue
-		}
 		if t.StepWave != 0 {
 			p.Add[t.StepWave] = append(p.Add[t.StepWave], c.ID)
 			continue
@@ -113,6 +120,46 @@ func Plan(todo []fleet.Todo, baseline bool, live []fleet.Wave, now time.Time, cf
 	return p
 }
 
+// audible returns the to-dos that are told. The others it plans to silence, as the selector
+// wants, or to mute.
+func audible(todo []fleet.Todo, mutes []fleet.Mute, now time.Time, cfg Config, p *fleet.Plan) []fleet.Todo {
+	var told []fleet.Todo
+	for _, t := range todo {
+		switch mute := mutedBy(t, mutes, now); {
+		case cfg.Alerts != nil && !cfg.Alerts(t.Node.Labels):
+			p.Silence = append(p.Silence, t.Change.ID)
+		case mute != 0:
+			p.Mute[t.Change.ID] = mute
+		default:
+			told = append(told, t)
+		}
+	}
+	return told
+}
+
+// mutedBy returns the mute that hides a to-do, 0 if none does. Of several it is the oldest.
+func mutedBy(t fleet.Todo, mutes []fleet.Mute, now time.Time) int64 {
+	switch {
+	case t.StepWave != 0:
+		return 0
+	case t.StepMute != 0:
+		return t.StepMute
+	}
+	for _, m := range mutes {
+		if m.Active(now) && m.Matches(t.Node) {
+			return m.ID
+		}
+	}
+	return 0
+}
+
+// Hushed reports whether a mute of a whole cluster is active. Growth is not told then, and is
+// once it has ended if it is still unusual. A mute of some nodes leaves it alone, because
+// growth is about all of them.
+func Hushed(mutes []fleet.Mute, now time.Time) bool {
+	return slices.ContainsFunc(mutes, func(m fleet.Mute) bool { return m.Scope == fleet.MuteCluster && m.Active(now) })
+}
+
 // awayWave returns the wave of a gap, as long as nobody has seen its message: a gap is told
 // in one.
 func awayWave(live []fleet.Wave, gap int64) (int64, bool) {
@@ -149,7 +196,7 @@ func catchUpWave(todo []fleet.Todo, live []fleet.Wave, now time.Time, cfg Config
 	var from []int64
 	for i := range live {
 		w := &live[i]
-		if w.Main.TS != "" || w.Kind == fleet.WaveBaseline {
+		if w.Main.TS != "" || w.Kind == fleet.WaveBaseline || w.Kind == fleet.WaveMute {
 			continue
 		}
 		switch {

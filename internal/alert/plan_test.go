@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -38,11 +39,29 @@ func TestPlan(t *testing.T) {
 	tried.Main.Tried = true
 	waiting := wave(3, fleet.WaveAway, time.Second, false)
 	waiting.Gap = &fleet.Gap{ID: 4}
+	of := func(td fleet.Todo, pool, instanceType string) fleet.Todo {
+		td.Node.Pool, td.Node.InstanceType = pool, instanceType
+		return td
+	}
+	hushed := func(td fleet.Todo, mute int64) fleet.Todo { td.StepMute = mute; return td }
+	told := func(m fleet.Mute, posted bool) fleet.Wave {
+		w := wave(20+m.ID, fleet.WaveMute, 10*time.Minute, posted)
+		w.Mute = &m
+		return w
+	}
+	batch := fleet.Mute{ID: 1, Cluster: "prod", Scope: fleet.MutePool, Value: "batch", At: t0.Add(-time.Hour), Until: t0.Add(time.Hour)}
+	large := fleet.Mute{ID: 2, Cluster: "prod", Scope: fleet.MuteType, Value: "m5.large", At: t0.Add(-time.Minute), Until: t0.Add(time.Hour)}
+	all := fleet.Mute{ID: 3, Cluster: "prod", Scope: fleet.MuteCluster, At: t0.Add(-time.Minute), Until: t0.Add(time.Hour)}
+	over := batch
+	over.Until = t0
+	undone := batch
+	undone.EndedAt, undone.EndedBy = t0.Add(-time.Second), "U1"
 
 	for _, tc := range []struct {
 		name     string
 		todo     []fleet.Todo
 		baseline bool
+		mutes    []fleet.Mute
 		live     []fleet.Wave
 		cfg      Config
 		want     fleet.Plan
@@ -117,12 +136,78 @@ func TestPlan(t *testing.T) {
 			todo: []fleet.Todo{todo(1, fleet.Removed, "a")}, live: []fleet.Wave{wave(5, fleet.WaveJoined, time.Minute, false)},
 			want: fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveRemoved, Changes: []int64{1}}}},
 		},
+		{
+			name: "a new mute is told by a wave of its own, and hides what it matches",
+			todo: []fleet.Todo{of(todo(1, fleet.Joined, "a"), "batch", "c5"), of(todo(2, fleet.BecameReady, "a"), "batch", "c5"), of(todo(3, fleet.Joined, "b"), "batch-2", "c5"),
+				of(todo(4, fleet.Removed, "c"), "batch", "m5.large"), of(todo(5, fleet.WentUnready, "d"), "", "")},
+			mutes: []fleet.Mute{batch},
+			want: fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveMute, MuteID: 1}, {Kind: fleet.WaveJoined, Changes: []int64{3}}, {Kind: fleet.WaveNotReady, Changes: []int64{5}}},
+				Mute: map[int64]int64{1: 1, 2: 1, 4: 1}},
+		},
+		{
+			name:  "of several mutes the oldest hides it; one that is told opens no wave",
+			todo:  []fleet.Todo{of(todo(1, fleet.Joined, "a"), "batch", "m5.large"), of(todo(2, fleet.Joined, "b"), "web", "m5.large"), of(todo(3, fleet.Joined, "c"), "web", "c5")},
+			mutes: []fleet.Mute{batch, large, all}, live: []fleet.Wave{told(batch, true), told(large, false), told(all, true)},
+			want: fleet.Plan{Mute: map[int64]int64{1: 1, 2: 2, 3: 3}},
+		},
+		{
+			name:  "a step that follows one told in a wave edits that wave, and no like one joins an open wave",
+			todo:  []fleet.Todo{follows(todo(1, fleet.BecameReady, "a"), 7), todo(2, fleet.Joined, "b")},
+			mutes: []fleet.Mute{all}, live: []fleet.Wave{wave(7, fleet.WaveJoined, time.Second, true), told(all, true)},
+			want: fleet.Plan{Add: map[int64][]int64{7: {1}}, Mute: map[int64]int64{2: 3}},
+		},
+		{
+			name: "after the end, the step that follows a hidden one stays hidden, and all else is told",
+			todo: []fleet.Todo{hushed(of(todo(1, fleet.BecameReady, "a"), "batch", "c5"), 1), of(todo(2, fleet.Removed, "a"), "batch", "c5"), of(todo(3, fleet.Joined, "b"), "batch", "c5")},
+			live: []fleet.Wave{told(over, true)}, mutes: []fleet.Mute{over},
+			want: fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveRemoved, Changes: []int64{2}}, {Kind: fleet.WaveJoined, Changes: []int64{3}}}, Mute: map[int64]int64{1: 1}},
+		},
+		{
+			name: "also when nothing is left of the mute but its number",
+			todo: []fleet.Todo{hushed(todo(1, fleet.Recovered, "a"), 9)},
+			want: fleet.Plan{Mute: map[int64]int64{1: 9}},
+		},
+		{
+			name: "a mute that ended before anybody was told of it is told with its end, and hides nothing",
+			todo: []fleet.Todo{of(todo(1, fleet.Joined, "a"), "batch", "c5")}, mutes: []fleet.Mute{undone},
+			want: fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveMute, MuteID: 1, Closed: true}, {Kind: fleet.WaveJoined, Changes: []int64{1}}}},
+		},
+		{
+			name: "what happened in a gap is hidden too",
+			todo: []fleet.Todo{inGap(of(todo(1, fleet.Joined, "a"), "batch", "c5"), 4), inGap(of(todo(2, fleet.Removed, "b"), "web", "c5"), 4)},
+			live: []fleet.Wave{told(batch, true)}, mutes: []fleet.Mute{batch},
+			want: fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveAway, GapID: 4, Closed: true, Changes: []int64{2}}}, Mute: map[int64]int64{1: 1}},
+		},
+		{
+			name: "a catch-up takes no mute's message and nothing that a mute hides",
+			todo: []fleet.Todo{of(todo(1, fleet.Joined, "a"), "batch", "c5"), of(todo(2, fleet.Removed, "b"), "web", "c5")}, mutes: []fleet.Mute{batch},
+			live: []fleet.Wave{told(batch, false), wave(5, fleet.WaveJoined, 2*time.Minute, false), wave(6, fleet.WaveRemoved, time.Minute, false)},
+			want: fleet.Plan{Merge: &fleet.Merge{Into: 5, From: []int64{6}}, Add: map[int64][]int64{5: {2}}, Extend: map[int64]bool{5: true}, Mute: map[int64]int64{1: 1}},
+		},
+		{
+			name: "a message that waits does not become a catch-up for what is hidden",
+			todo: []fleet.Todo{todo(1, fleet.Joined, "a")}, mutes: []fleet.Mute{all},
+			live: []fleet.Wave{told(all, true), wave(5, fleet.WaveJoined, time.Hour, false)},
+			want: fleet.Plan{Mute: map[int64]int64{1: 3}},
+		},
+		{
+			name: "the baseline is never hidden", baseline: true, mutes: []fleet.Mute{all}, live: []fleet.Wave{told(all, true)},
+			want: fleet.Plan{Baseline: true},
+		},
+		{
+			name: "what the selector silences is not counted as muted", cfg: selective,
+			todo: []fleet.Todo{todo(1, fleet.Joined, "b")}, mutes: []fleet.Mute{all}, live: []fleet.Wave{told(all, true)},
+			want: fleet.Plan{Silence: []int64{1}},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if tc.cfg.WaveGap == 0 {
 				tc.cfg = cfg
 			}
-			got := Plan(tc.todo, tc.baseline, tc.live, t0, tc.cfg)
+			got := Plan(tc.todo, tc.baseline, tc.mutes, tc.live, t0, tc.cfg)
+			if len(got.Mute) == 0 {
+				got.Mute = nil
+			}
 			if len(got.Add) == 0 {
 				got.Add = nil
 			}
@@ -136,26 +221,69 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// Every to-do ends up in exactly one place, whatever comes in whatever state.
+// Growth is kept quiet by a mute of the whole cluster only, and only while it is active.
+func TestHushed(t *testing.T) {
+	all := fleet.Mute{Cluster: "prod", Scope: fleet.MuteCluster, At: t0, Until: t0.Add(time.Hour)}
+	pool := all
+	pool.Scope = fleet.MutePool
+	for _, tc := range []struct {
+		mutes []fleet.Mute
+		after time.Duration
+		want  bool
+	}{{nil, 0, false}, {[]fleet.Mute{pool}, 0, false}, {[]fleet.Mute{pool, all}, 0, true}, {[]fleet.Mute{all}, time.Hour, false}, {[]fleet.Mute{all}, -time.Second, false}} {
+		if got := Hushed(tc.mutes, t0.Add(tc.after)); got != tc.want {
+			t.Errorf("Hushed(%v) after %v = %v", tc.mutes, tc.after, got)
+		}
+	}
+}
+
+// Every to-do ends up in exactly one place, told, silenced or muted, whatever comes in whatever
+// state; no mute is told twice; what a live wave told goes on there, and what a mute hid stays
+// hidden.
 func FuzzPlan(f *testing.F) {
-	f.Add([]byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, uint8(3), uint8(0))
-	f.Add([]byte{0, 0, 0, 5, 5, 5, 2, 2, 3, 3}, uint8(0), uint8(200))
-	f.Fuzz(func(t *testing.T, steps []byte, waves, age uint8) {
+	f.Add([]byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, uint8(3), uint8(0), uint8(0))
+	f.Add([]byte{0, 0, 0, 5, 5, 5, 2, 2, 3, 3}, uint8(0), uint8(200), uint8(1))
+	f.Add([]byte{0, 11, 26, 33, 44, 45, 107, 108, 213, 250}, uint8(4), uint8(130), uint8(0b1011))
+	f.Add([]byte{0, 11, 26, 33, 44, 45, 107, 108, 213, 250}, uint8(5), uint8(20), uint8(0b1110111))
+	f.Fuzz(func(t *testing.T, steps []byte, waves, age, muted uint8) {
 		kinds := []fleet.ChangeKind{fleet.Joined, fleet.BecameReady, fleet.WentUnready, fleet.Recovered, fleet.Removed}
 		var live []fleet.Wave
 		for i := range int64(waves % 6) {
 			live = append(live, wave(i+1, fleet.WaveKind(kinds[i%5]), time.Duration(age)*time.Second, i%2 == 0))
 		}
+		// A mute for each of the low bits: of a pool, a type, everything; the high ones end one
+		// and tell one.
+		var mutes []fleet.Mute
+		for i, m := range []fleet.Mute{{Scope: fleet.MutePool, Value: "a"}, {Scope: fleet.MuteType, Value: "b"}, {Scope: fleet.MuteCluster}} {
+			if muted>>i&1 == 0 {
+				continue
+			}
+			m.ID, m.Cluster, m.At, m.Until = int64(i+1), "prod", t0.Add(-time.Hour), t0.Add(time.Hour)
+			if muted>>(i+3)&1 == 1 {
+				m.EndedAt = t0.Add(-time.Minute)
+			}
+			mutes = append(mutes, m)
+		}
+		untold := len(mutes)
+		if len(mutes) > 0 && muted>>6&1 == 1 {
+			w := wave(99, fleet.WaveMute, time.Duration(age)*time.Second, muted>>7&1 == 1)
+			w.Mute = &mutes[0]
+			live = append(live, w)
+			untold--
+		}
 		var todos []fleet.Todo
 		for i, b := range steps {
 			td := todo(int64(i+1), kinds[b%5], string('a'+rune(b/5%7)))
 			td.Change.GapID = int64(b / 35 % 3)
+			td.Node.Pool, td.Node.InstanceType = string('a'+rune(b%3)), string('a'+rune(b%4))
 			if len(live) > 0 && b%11 == 0 {
 				td.StepWave = live[0].ID
+			} else if b%13 == 0 {
+				td.StepMute = 9
 			}
 			todos = append(todos, td)
 		}
-		p := Plan(todos, false, live, t0, Config{}.WithDefaults())
+		p := Plan(todos, false, mutes, live, t0, Config{Alerts: func(l map[string]string) bool { return l["team"] != "g" }}.WithDefaults())
 		seen := map[int64]int{}
 		for _, n := range p.New {
 			for _, id := range n.Changes {
@@ -170,7 +298,32 @@ func FuzzPlan(f *testing.F) {
 		for _, id := range p.Silence {
 			seen[id]++
 		}
+		for id := range p.Mute {
+			seen[id]++
+		}
+		opened := map[int64]int{}
+		for _, n := range p.New {
+			if n.MuteID != 0 {
+				opened[n.MuteID]++
+			}
+			if (n.Kind == fleet.WaveMute) != (n.MuteID != 0) || n.MuteID != 0 && (opened[n.MuteID] > 1 || len(n.Changes) > 0) {
+				t.Fatalf("wave %+v", n)
+			}
+		}
+		if len(opened) != untold {
+			t.Fatalf("%d of %d mutes are told", len(opened), untold)
+		}
+		for _, w := range live {
+			if w.Kind == fleet.WaveMute && (len(p.Add[w.ID]) > 0 && len(live) > 1 || p.Merge != nil && (p.Merge.Into == w.ID || slices.Contains(p.Merge.From, w.ID))) {
+				t.Fatalf("a mute's wave takes part: %+v", p)
+			}
+		}
 		for _, td := range todos {
+			active := slices.ContainsFunc(mutes, func(m fleet.Mute) bool { return m.EndedAt.IsZero() && m.Matches(td.Node) })
+			hidden := td.StepWave == 0 && (td.StepMute != 0 || active) && td.Node.Labels["team"] != "g"
+			if (p.Mute[td.Change.ID] != 0) != hidden {
+				t.Fatalf("change %+v is muted by %d", td, p.Mute[td.Change.ID])
+			}
 			if seen[td.Change.ID] != 1 {
 				t.Fatalf("change %d is in %d places", td.Change.ID, seen[td.Change.ID])
 			}
@@ -187,6 +340,15 @@ func TestNext(t *testing.T) {
 	mod := func(w fleet.Wave, f func(*fleet.Wave)) fleet.Wave { f(&w); return w }
 	open := wave(1, fleet.WaveJoined, 0, true)
 	closed := mod(open, func(w *fleet.Wave) { w.ClosedAt = t0 })
+	// muted is the wave of a mute for another hour, or undone at a moment.
+	muted := func(posted bool, undone time.Duration) fleet.Wave {
+		w := wave(1, fleet.WaveMute, time.Hour, posted)
+		w.Mute = &fleet.Mute{Cluster: "prod", Scope: fleet.MuteCluster, At: at(-time.Hour), Until: at(time.Hour)}
+		if undone != 0 {
+			w.Mute.EndedAt = at(undone)
+		}
+		return w
+	}
 	for _, tc := range []struct {
 		name    string
 		wave    fleet.Wave
@@ -220,6 +382,12 @@ func TestNext(t *testing.T) {
 			w.Counts = fleet.WaveCounts{Members: 2, Pending: 1, Unready: 1}
 			w.Parts = []fleet.Message{{Part: PartStuck, TS: "1.2"}}
 		}), t0, []Step{{Action: Finish, At: at(waveLife)}}},
+		{"a mute is posted at once", muted(false, 0), t0, []Step{{Action: Post, At: t0}}},
+		{"its end is told when it comes", muted(true, 0), t0, []Step{{Action: Close, At: at(time.Hour)}}},
+		{"or when somebody undoes it", muted(true, -time.Minute), t0, []Step{{Action: Close, At: at(-time.Minute)}}},
+		{"one that ends before it is posted is posted in its final form", muted(false, -time.Minute), t0, []Step{{Action: Close, At: at(-time.Minute)}}},
+		{"which comes next", mod(muted(false, -time.Minute), func(w *fleet.Wave) { w.ClosedAt = t0 }), t0, []Step{{Action: Post, At: t0}}},
+		{"and is done", mod(muted(true, -time.Minute), func(w *fleet.Wave) { w.ClosedAt = t0 }), t0, []Step{{Action: Finish, At: t0}}},
 		{"not ready waits for the recovery", mod(wave(1, fleet.WaveNotReady, 0, true), func(w *fleet.Wave) {
 			w.ClosedAt, w.Counts = t0, fleet.WaveCounts{Members: 1, Pending: 1}
 		}), t0, []Step{{Action: Finish, At: at(waveLife)}}},

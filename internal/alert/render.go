@@ -36,6 +36,8 @@ func Render(w fleet.Wave, totals fleet.Totals, baseline []fleet.Group, cfg Confi
 		m.Icon, m.Headline = "⚪", fmt.Sprintf("%s: %s left", w.Cluster, nodes(len(w.Members)))
 	case fleet.WaveSurge, fleet.WaveCreep:
 		renderGrowth(&m, w, totals)
+	case fleet.WaveMute:
+		renderMute(&m, w)
 	default: // away, catch-up
 		renderSummary(&m, w)
 	}
@@ -59,6 +61,8 @@ func Render(w fleet.Wave, totals fleet.Totals, baseline []fleet.Group, cfg Confi
 	}
 	m.Text = m.Headline
 	switch {
+	case w.Kind == fleet.WaveMute:
+		m.Text = muteInShort(m, w)
 	case w.Gap != nil || w.Kind == fleet.WaveCatchUp || len(w.Members) == 0:
 	case len(w.Members) == 1:
 		m.Text = fmt.Sprintf("%s: %s", w.Cluster, oneLine(w.Members[0], w.Kind))
@@ -221,6 +225,103 @@ func renderGrowth(m *Message, w fleet.Wave, t fleet.Totals) {
 	m.Icon, m.Headline = "📈", fmt.Sprintf("%s: creep, never below %d nodes in the last day, %d more than %s ago", w.Cluster, g.To, g.To-g.From, Duration(g.Over))
 	m.Lines = append(m.Lines, line("The cluster grows slowly and does not shrink back. The next step is told too."))
 }
+
+// renderMute says that a mute has begun or, once its wave is closed, that it has ended.
+func renderMute(m *Message, w fleet.Wave) {
+	m.Footer = nil
+	mute := w.Mute
+	if mute == nil {
+		mute = &fleet.Mute{Scope: fleet.MuteCluster, At: w.OpenedAt, Until: w.LastAt}
+	}
+	if w.ClosedAt.IsZero() {
+		m.Icon = "🔕"
+		m.Lead = line(w.Cluster+": "+mutedAlerts(*mute)+" muted until ", mute.Until, " (by "+person(mute.ByName)+")")
+		m.Lines = append(m.Lines, line("What happens meanwhile is kept: it is in /nodes and /events."))
+	} else {
+		how := "ran out"
+		if mute.End().Before(mute.Until) {
+			how = "undone by " + person(cmp.Or(mute.EndedByName, sameName(*mute)))
+		}
+		m.Icon, m.Nodes = "🔔", w.Muted.Nodes
+		m.Lead = line(w.Cluster+": the mute of "+muteScope(*mute)+" ended at ", mute.End(), " ("+how+")")
+		kept := keptQuiet(w.Muted)
+		kept = strings.ToUpper(kept[:1]) + kept[1:] + "."
+		if w.Muted.Nodes > 0 {
+			kept += " See /nodes and /events."
+		}
+		asked := person(mute.ByName)
+		m.Lines = append(m.Lines, line(kept), line("It began at ", mute.At, " (by "+asked+")."))
+	}
+	dateOld([]Line{m.Lead}, w.OpenedAt)
+	m.Headline = m.Lead.String()
+}
+
+// muteInShort is the one line that tells a mute or its end.
+func muteInShort(m Message, w fleet.Wave) string {
+	if w.ClosedAt.IsZero() {
+		return m.Headline
+	}
+	return m.Headline + "; " + keptQuiet(w.Muted)
+}
+
+func keptQuiet(m fleet.Muted) string {
+	var parts []string
+	changes := 0
+	for _, k := range []struct {
+		kind fleet.ChangeKind
+		text string
+	}{{fleet.Joined, "joined"}, {fleet.BecameReady, "became ready"}, {fleet.WentUnready, "went not ready"}, {fleet.Recovered, "recovered"}, {fleet.Removed, "left"}} {
+		if n := m.Changes[k.kind]; n > 0 {
+			changes += n
+			parts = append(parts, fmt.Sprintf("%d %s", n, k.text))
+		}
+	}
+	switch changes {
+	case 0:
+		return "no change was kept quiet"
+	case 1:
+		return "1 change was kept quiet: " + parts[0]
+	}
+	return fmt.Sprintf("%d changes of %s were kept quiet: %s", changes, nodes(m.Nodes), strings.Join(parts, ", "))
+}
+
+// mutedAlerts is the subject of a sentence about what a mute hides.
+func mutedAlerts(m fleet.Mute) string {
+	if m.Scope == fleet.MuteCluster {
+		return "all alerts are"
+	}
+	return "alerts for " + muteScope(m) + " are"
+}
+
+// muteScope names the nodes that a mute is about.
+func muteScope(m fleet.Mute) string {
+	value := oneWord(m.Value)
+	switch {
+	case m.Scope == fleet.MuteCluster:
+		return "all alerts"
+	case m.Scope == fleet.MutePool && value == "":
+		return "nodes without a pool"
+	case m.Scope == fleet.MutePool:
+		return "pool " + value
+	case value == "":
+		return "nodes of unknown type"
+	}
+	return "type " + value
+}
+
+// person names a person, as Slack gives the name.
+func person(name string) string { return or(oneWord(name), "somebody") }
+
+// sameName is the name of the person who muted, if it is the one who ended the mute.
+func sameName(m fleet.Mute) string {
+	if m.EndedBy == m.By {
+		return m.ByName
+	}
+	return ""
+}
+
+// oneWord makes a name fit a headline: short, and on one line.
+func oneWord(s string) string { return Clip(strings.Join(strings.Fields(s), " "), 80) }
 
 // card shows one node of a small wave.
 func card(m fleet.Member, kind fleet.WaveKind, cfg Config) Card {

@@ -15,19 +15,20 @@ const (
 // Mute hides the alerts of some nodes for a while. It never hides history: the ledger keeps
 // the changes and says which mute kept them quiet.
 type Mute struct {
-	ID      int64  // ledger's number; 0 before that
-	Request string // identifies the click that asked for it: asking again makes no second mute
-	Cluster string
-	Scope   MuteScope
-	Value   string // the pool or instance type, "" for a whole cluster; untrusted
-	By      string // Slack user ID
-	ByName  string
-	Channel string // where it was asked for, and where its end is told
-	At      time.Time
-	Until   time.Time
-	EndedAt time.Time // when somebody ended it early; else zero
-	EndedBy string    // Slack user ID
-	ToldEnd bool      // its end was told
+	ID          int64  // ledger's number; 0 before that
+	Request     string // identifies the click that asked for it: asking again makes no second mute
+	Cluster     string
+	Scope       MuteScope
+	Value       string // the pool or instance type, "" for a whole cluster; untrusted
+	By          string // Slack user ID
+	ByName      string
+	Channel     string // where it was asked for
+	At          time.Time
+	Until       time.Time
+	EndedAt     time.Time // when somebody ended it early; else zero
+	EndedBy     string    // Slack user ID
+	EndedByName string
+	ToldEnd     bool // its end was told
 }
 
 // Matches reports whether the mute is about the node, at whatever time. Pool and type must be
@@ -59,6 +60,12 @@ func (m Mute) End() time.Time {
 		return m.EndedAt
 	}
 	return m.Until
+}
+
+// Muted sums up what a mute kept quiet.
+type Muted struct {
+	Changes map[ChangeKind]int
+	Nodes   int
 }
 
 // MutedCount is how many changes of a kind one mute kept quiet.

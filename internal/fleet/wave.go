@@ -7,7 +7,8 @@ import "time"
 type WaveKind string
 
 // The kinds of waves. Away tells what changed while Rollcall was not running, CatchUp what
-// could not be told while Slack was unreachable. Surge and Creep comment on growth.
+// could not be told while Slack was unreachable. Surge and Creep comment on growth. Mute tells
+// that somebody mutes alerts, and its last edit that the mute has ended.
 const (
 	WaveBaseline  WaveKind = "baseline"
 	WaveJoined    WaveKind = "joined"
@@ -19,6 +20,7 @@ const (
 	WaveCatchUp   WaveKind = "catch_up"
 	WaveSurge     WaveKind = "surge"
 	WaveCreep     WaveKind = "creep"
+	WaveMute      WaveKind = "mute"
 )
 
 // Wave is a run of like changes in one cluster, close together in time: one message.
@@ -32,6 +34,8 @@ type Wave struct {
 	LastAt   time.Time // when the last like change was added
 	ClosedAt time.Time // zero while like changes may still be added
 	Growth   *Growth   // for WaveSurge and WaveCreep
+	Mute     *Mute     // for WaveMute
+	Muted    Muted     // what the mute kept quiet, once it has ended; only where it is asked for
 	Main     Message
 	Parts    []Message // its thread replies
 	Members  []Member  // in the order in which they were added; only in a wave loaded whole
@@ -98,6 +102,8 @@ type Todo struct {
 	// StepWave is the wave, not yet done, that told the step this one follows: for a ready
 	// node its joining, for a recovery its NotReady. 0 if there is none.
 	StepWave int64
+	// StepMute is the mute that kept that step quiet; 0 if none did.
+	StepMute int64
 }
 
 // Plan is what to do with to-dos; the ledger carries it out in one transaction.
@@ -121,6 +127,7 @@ type NewWave struct {
 	Kind    WaveKind
 	GapID   int64 // for WaveAway
 	Growth  *Growth
+	MuteID  int64 // for WaveMute
 	Changes []int64
 	Closed  bool // nothing may be added
 }

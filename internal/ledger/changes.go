@@ -147,12 +147,12 @@ func (l *Ledger) Clusters(ctx context.Context) ([]fleet.ClusterRecord, error) {
 	return clusters, rows.Err()
 }
 
-// muteColumns are what scanMute receives.
-const muteColumns = `id, request, cluster, scope, value, by_id, by_name, channel, at, until_at, ended_at, ended_by, told_end`
+// muteColumns are what scanMute receives, of mutes u.
+const muteColumns = `u.id, u.request, u.cluster, u.scope, u.value, u.by_id, u.by_name, u.channel, u.at, u.until_at, u.ended_at, u.ended_by, u.ended_name, u.told_end`
 
 func scanMute(scan func(...any) error) (m fleet.Mute, err error) {
 	var at, until, ended sql.NullInt64
-	err = scan(&m.ID, &m.Request, &m.Cluster, &m.Scope, &m.Value, &m.By, &m.ByName, &m.Channel, &at, &until, &ended, &m.EndedBy, &m.ToldEnd)
+	err = scan(&m.ID, &m.Request, &m.Cluster, &m.Scope, &m.Value, &m.By, &m.ByName, &m.Channel, &at, &until, &ended, &m.EndedBy, &m.EndedByName, &m.ToldEnd)
 	m.At, m.Until, m.EndedAt = fromMS(at), fromMS(until), fromMS(ended)
 	return m, err
 }
@@ -169,7 +169,7 @@ func (l *Ledger) AddMute(ctx context.Context, m fleet.Mute) (fleet.Mute, error) 
 			ON CONFLICT (request) DO NOTHING`, m.Request, m.Cluster, string(m.Scope), m.Value, m.By, m.ByName, m.Channel, m.At.UnixMilli(), m.Until.UnixMilli()); err != nil {
 			return err
 		}
-		m, err = scanMute(tx.QueryRowContext(ctx, `SELECT `+muteColumns+` FROM mutes WHERE request = ?`, m.Request).Scan)
+		m, err = scanMute(tx.QueryRowContext(ctx, `SELECT `+muteColumns+` FROM mutes u WHERE u.request = ?`, m.Request).Scan)
 		return err
 	})
 	if err != nil {
@@ -179,10 +179,15 @@ func (l *Ledger) AddMute(ctx context.Context, m fleet.Mute) (fleet.Mute, error) 
 	return m, nil
 }
 
-// EndMute ends a mute early. One that has ended already, or is not there, is left alone: ended
-// is false.
+// EndMute is EndMuteBy of a person whose name is not known.
 func (l *Ledger) EndMute(ctx context.Context, id int64, by string, now time.Time) (ended bool, err error) {
-	res, err := l.w.ExecContext(ctx, `UPDATE mutes SET ended_at = ?, ended_by = ? WHERE id = ? AND ended_at IS NULL AND until_at > ?`, now.UnixMilli(), by, id, now.UnixMilli())
+	return l.EndMuteBy(ctx, id, by, "", now)
+}
+
+// EndMuteBy ends a mute early, as a person asks whose Slack user ID and name are given. One that
+// has ended already, or is not there, is left alone: ended is false.
+func (l *Ledger) EndMuteBy(ctx context.Context, id int64, by, name string, now time.Time) (ended bool, err error) {
+	res, err := l.w.ExecContext(ctx, `UPDATE mutes SET ended_at = ?1, ended_by = ?2, ended_name = ?3 WHERE id = ?4 AND ended_at IS NULL AND until_at > ?1`, now.UnixMilli(), by, name, id)
 	var n int64
 	if err == nil {
 		n, err = res.RowsAffected()
@@ -194,17 +199,9 @@ func (l *Ledger) EndMute(ctx context.Context, id int64, by string, now time.Time
 	return n > 0, nil
 }
 
-// MuteTold records that a mute's end was told.
-func (l *Ledger) MuteTold(ctx context.Context, id int64) error {
-	if _, err := l.w.ExecContext(ctx, `UPDATE mutes SET told_end = 1 WHERE id = ?`, id); err != nil {
-		return fmt.Errorf("recording that the end of mute %d was told: %w", id, explain(err))
-	}
-	return nil
-}
-
 // Mute returns a mute, whether it is active or not.
 func (l *Ledger) Mute(ctx context.Context, id int64) (m fleet.Mute, ok bool, err error) {
-	m, err = scanMute(l.r.QueryRowContext(ctx, `SELECT `+muteColumns+` FROM mutes WHERE id = ?`, id).Scan)
+	m, err = scanMute(l.r.QueryRowContext(ctx, `SELECT `+muteColumns+` FROM mutes u WHERE u.id = ?`, id).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
 		return fleet.Mute{}, false, nil
 	}
@@ -216,17 +213,44 @@ func (l *Ledger) Mute(ctx context.Context, id int64) (m fleet.Mute, ok bool, err
 
 // Mutes returns the mutes of a cluster that are active now, oldest first.
 func (l *Ledger) Mutes(ctx context.Context, cluster string, now time.Time) ([]fleet.Mute, error) {
-	return l.mutes(ctx, `cluster = ?1 AND until_at > ?2 AND at <= ?2 AND (ended_at IS NULL OR ended_at > ?2)`, cluster, now.UnixMilli())
+	return l.mutes(ctx, `FROM mutes u WHERE u.cluster = ?1 AND u.until_at > ?2 AND u.at <= ?2 AND (u.ended_at IS NULL OR u.ended_at > ?2)`, cluster, now.UnixMilli())
 }
 
-// EndedMutes returns the mutes of a cluster that have ended by now and whose end was not told,
-// oldest first.
-func (l *Ledger) EndedMutes(ctx context.Context, cluster string, now time.Time) ([]fleet.Mute, error) {
-	return l.mutes(ctx, `cluster = ?1 AND told_end = 0 AND (until_at <= ?2 OR ended_at <= ?2)`, cluster, now.UnixMilli())
+// UntoldMutes returns the mutes of a cluster whose end was not told yet, oldest first: those
+// that are active, and those that have ended since.
+func (l *Ledger) UntoldMutes(ctx context.Context, cluster string) ([]fleet.Mute, error) {
+	return l.mutes(ctx, `FROM mutes u WHERE u.cluster = ? AND u.told_end = 0`, cluster)
 }
 
-func (l *Ledger) mutes(ctx context.Context, where string, args ...any) ([]fleet.Mute, error) {
-	rows, err := l.r.QueryContext(ctx, `SELECT `+muteColumns+` FROM mutes WHERE `+where+` ORDER BY id`, args...)
+// Muted sums up what a mute has kept quiet so far.
+func (l *Ledger) Muted(ctx context.Context, mute int64) (m fleet.Muted, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("counting what mute %d kept quiet: %w", mute, explain(err))
+		}
+	}()
+	m.Changes = map[fleet.ChangeKind]int{}
+	if err := l.r.QueryRowContext(ctx, `SELECT count(DISTINCT node_uid) FROM changes WHERE mute_id = ?`, mute).Scan(&m.Nodes); err != nil {
+		return m, err
+	}
+	rows, err := l.r.QueryContext(ctx, `SELECT kind, count(*) FROM changes WHERE mute_id = ? GROUP BY kind`, mute)
+	if err != nil {
+		return m, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var kind fleet.ChangeKind
+		var n int
+		if err := rows.Scan(&kind, &n); err != nil {
+			return m, err
+		}
+		m.Changes[kind] = n
+	}
+	return m, rows.Err()
+}
+
+func (l *Ledger) mutes(ctx context.Context, from string, args ...any) ([]fleet.Mute, error) {
+	rows, err := l.r.QueryContext(ctx, `SELECT `+muteColumns+` `+from+` ORDER BY u.id`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("reading mutes: %w", explain(err))
 	}

@@ -46,7 +46,7 @@ func TestMutes(t *testing.T) {
 		}
 		return ids
 	}
-	if ended, err := l.EndMute(ctx, b.ID, "U2", t0.Add(20*time.Minute)); err != nil || !ended {
+	if ended, err := l.EndMuteBy(ctx, b.ID, "U2", "grace", t0.Add(20*time.Minute)); err != nil || !ended {
 		t.Errorf("EndMute = %v, %v", ended, err)
 	}
 	if ended, err := l.EndMute(ctx, b.ID, "U3", t0.Add(30*time.Minute)); err != nil || ended {
@@ -56,27 +56,24 @@ func TestMutes(t *testing.T) {
 		t.Errorf("ended after it had run out: %v, %v", ended, err)
 	}
 	got, ok, err := l.Mute(ctx, b.ID)
-	if err != nil || !ok || got.EndedBy != "U2" || !got.EndedAt.Equal(t0.Add(20*time.Minute)) {
+	if err != nil || !ok || got.EndedBy != "U2" || got.EndedByName != "grace" || !got.EndedAt.Equal(t0.Add(20*time.Minute)) {
 		t.Errorf("Mute = %+v, %v, %v", got, ok, err)
 	}
 	if _, ok, err := l.Mute(ctx, 99); ok || err != nil {
 		t.Errorf("Mute of nothing: %v, %v", ok, err)
 	}
 	for _, tc := range []struct {
-		after         time.Duration
-		active, ended []int64
+		after  time.Duration
+		active []int64
 	}{
-		{-time.Second, nil, nil},
-		{10 * time.Minute, []int64{a.ID, b.ID}, nil},
-		{20 * time.Minute, []int64{a.ID}, []int64{b.ID}},
-		{time.Hour, nil, []int64{a.ID, b.ID}},
+		{-time.Second, nil},
+		{10 * time.Minute, []int64{a.ID, b.ID}},
+		{20 * time.Minute, []int64{a.ID}},
+		{time.Hour, nil},
 	} {
 		now := t0.Add(tc.after)
 		if diff := cmp.Diff(tc.active, ids(l.Mutes(ctx, "prod", now))); diff != "" {
 			t.Errorf("active after %v (-want +got):\n%s", tc.after, diff)
-		}
-		if diff := cmp.Diff(tc.ended, ids(l.EndedMutes(ctx, "prod", now))); diff != "" {
-			t.Errorf("ended after %v (-want +got):\n%s", tc.after, diff)
 		}
 		for _, m := range []fleet.Mute{a, got} {
 			if active := m.Active(now); active != (len(tc.active) > 0 && m.ID == tc.active[0] || len(tc.active) > 1) {
@@ -84,9 +81,68 @@ func TestMutes(t *testing.T) {
 			}
 		}
 	}
-	check(t, l.MuteTold(ctx, a.ID))
-	if got := ids(l.EndedMutes(ctx, "prod", t0.Add(time.Hour))); len(got) != 1 || got[0] != b.ID {
+	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveMute, MuteID: a.ID}}}, false, t0))
+	if got := ids(l.UntoldMutes(ctx, "prod")); len(got) != 2 {
 		t.Errorf("still to tell: %v", got)
+	}
+	check(t, l.FinishWave(ctx, must[[]fleet.Wave](t)(l.LiveWaves(ctx, "prod"))[0].ID, t0.Add(time.Hour)))
+	if got := ids(l.UntoldMutes(ctx, "prod")); len(got) != 1 || got[0] != b.ID {
+		t.Errorf("still to tell: %v", got)
+	}
+}
+
+// A mute has one wave, whoever plans it how often, and the wave knows the mute as it is now. If
+// its message is gone before the end was told, another wave tells it.
+func TestMuteWave(t *testing.T) {
+	l, ctx := fresh(t), t.Context()
+	a := must[fleet.Mute](t)(l.AddMute(ctx, mute("click-1")))
+	b := must[fleet.Mute](t)(l.AddMute(ctx, mute("click-2")))
+	tell := fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveMute, MuteID: a.ID}, {Kind: fleet.WaveJoined}, {Kind: fleet.WaveMute, MuteID: b.ID, Closed: true}}}
+	check(t, l.Apply(ctx, "prod", "C1", tell, false, t0))
+	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{New: []fleet.NewWave{tell.New[0], tell.New[2]}}, true, t0))
+	if _, err := l.w.ExecContext(ctx, `UPDATE waves SET mute_id = ? WHERE kind = 'joined'`, a.ID); err == nil {
+		t.Error("two waves have one mute")
+	}
+	if _, err := l.EndMute(ctx, a.ID, "U2", t0.Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	a, _, _ = l.Mute(ctx, a.ID)
+	live := must[[]fleet.Wave](t)(l.LiveWaves(ctx, "prod"))
+	if len(live) != 3 || !live[0].ClosedAt.IsZero() || live[1].Mute != nil || live[2].ClosedAt.IsZero() || live[0].Main.Tried {
+		t.Fatalf("waves = %+v", live)
+	}
+	if diff := cmp.Diff([]*fleet.Mute{&a, &b}, []*fleet.Mute{live[0].Mute, live[2].Mute}); diff != "" {
+		t.Errorf("mutes of the waves (-want +got):\n%s", diff)
+	}
+	if w := must[fleet.Wave](t)(l.Wave(ctx, live[2].ID)); w.Mute == nil || *w.Mute != b {
+		t.Errorf("Wave = %+v", w)
+	}
+	check(t, l.ReleaseWave(ctx, live[0].ID, t0.Add(time.Hour)))
+	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{New: tell.New[:1]}, false, t0))
+	live = must[[]fleet.Wave](t)(l.LiveWaves(ctx, "prod"))
+	if len(live) != 3 || live[2].Mute == nil || live[2].Mute.ID != a.ID {
+		t.Errorf("after the message was deleted: %+v", live)
+	}
+}
+
+// The second step of a node knows which mute hid the first, also when the mute has ended.
+func TestStepMute(t *testing.T) {
+	l, ctx := fresh(t), t.Context()
+	record(t, l, "1", first(1), first(2))
+	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveJoined, Changes: []int64{2}}}, Mute: map[int64]int64{1: 5}}, false, t0))
+	record(t, l, "2", ready(t, 1), ready(t, 2), fleet.Gone(node(1), ready(t, 1).Known, t0.Add(time.Hour)))
+	todo, _, err := l.Todo(ctx, "prod", 10)
+	check(t, err)
+	want := map[string]int64{"ready uid-1": 5, "ready uid-2": 0, "removed uid-1": 0}
+	got := map[string]int64{}
+	for _, td := range todo {
+		got[string(td.Change.Kind)+" "+td.Node.UID] = td.StepMute
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("StepMute (-want +got):\n%s", diff)
+	}
+	if m, err := l.Muted(ctx, 5); err != nil || m.Nodes != 1 || len(m.Changes) != 1 || m.Changes[fleet.Joined] != 1 {
+		t.Errorf("Muted = %+v, %v", m, err)
 	}
 }
 
@@ -129,13 +185,14 @@ func TestPruneMutes(t *testing.T) {
 	used := must[fleet.Mute](t)(l.AddMute(ctx, mute("used")))
 	untold := must[fleet.Mute](t)(l.AddMute(ctx, mute("untold")))
 	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{Mute: map[int64]int64{1: used.ID}}, false, t0))
-	check(t, l.MuteTold(ctx, used.ID))
+	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveMute, MuteID: used.ID}}}, false, t0))
+	check(t, l.FinishWave(ctx, must[[]fleet.Wave](t)(l.LiveWaves(ctx, "prod"))[0].ID, t0.Add(time.Hour)))
 	r := Retention{Scaling: 24 * time.Hour, Other: time.Hour}
 	for _, tc := range []struct {
 		after time.Duration
 		want  int64
 		what  string
-	}{{23 * time.Hour, 0, "what is young stays"}, {24*time.Hour + time.Minute, 1, "the change goes"}, {26 * time.Hour, 1, "its mute goes, the untold one stays"}} {
+	}{{23 * time.Hour, 0, "what is young stays"}, {24*time.Hour + time.Minute, 1, "the change goes"}, {26 * time.Hour, 3, "its mute goes with its wave and message, the untold one stays"}} {
 		if n, err := l.Prune(ctx, r, t0.Add(tc.after)); err != nil || n != tc.want {
 			t.Errorf("after %v: %d rows, %v; want %d: %s", tc.after, n, err, tc.want, tc.what)
 		}

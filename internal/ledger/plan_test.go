@@ -38,7 +38,7 @@ func plans(t *testing.T, l *Ledger, call func(ctx context.Context)) []string {
 }
 
 // scan finds the steps that read a whole large table, whatever it is called in the statement.
-var scan = regexp.MustCompile(`(?m)^  SCAN (e|n|c|r|t|w|events|nodes|changes|waves|messages|label_sets|s)\b.*$`)
+var scan = regexp.MustCompile(`(?m)^  SCAN (e|n|c|r|t|w|events|nodes|changes|waves|messages|mutes|u|label_sets|s)\b.*$`)
 
 // Every query that a person or a change waits for finds its rows in an index. (Wall clocks
 // fail on busy machines; a plan does not.)
@@ -145,6 +145,8 @@ func TestPlans(t *testing.T) {
 		}},
 		{"gaps", "INDEX gaps_at", func(ctx context.Context) error { _, err := l.Gaps(ctx, "prod", t0); return err }},
 		{"active mutes", "INDEX mutes_at", func(ctx context.Context) error { _, err := l.Mutes(ctx, "prod", t0); return err }},
+		{"untold mutes", "INDEX mutes_untold", func(ctx context.Context) error { _, err := l.UntoldMutes(ctx, "prod"); return err }},
+		{"what a mute kept quiet", "COVERING INDEX changes_mute", func(ctx context.Context) error { _, err := l.Muted(ctx, 1); return err }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			all := plans(t, l, func(ctx context.Context) { check(t, tc.call(ctx)) })

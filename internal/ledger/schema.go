@@ -209,6 +209,13 @@ DROP INDEX nodes_removed;
 -- All that lists and counts of nodes read; removed_at is NULL of those that live.
 CREATE INDEX nodes_list ON nodes (cluster, removed_at, created_at DESC, name, status, cordoned, instance_type, capacity_type, zone, pool, arch, label_set, own_labels);
 CREATE INDEX nodes_labels ON nodes (label_set);
+`, `
+-- A mute is told by a wave of its own, and by no other.
+ALTER TABLE waves ADD COLUMN mute_id INTEGER;
+CREATE UNIQUE INDEX waves_mute ON waves (mute_id) WHERE mute_id IS NOT NULL;
+ALTER TABLE mutes ADD COLUMN ended_name TEXT NOT NULL DEFAULT '';
+CREATE INDEX mutes_untold ON mutes (cluster, id) WHERE told_end = 0;
+CREATE INDEX changes_mute ON changes (mute_id, kind, node_uid) WHERE mute_id IS NOT NULL;
 `}
 
 // moves are run before the migration with their number, in steps of their own that can be

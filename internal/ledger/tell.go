@@ -29,6 +29,9 @@ func (l *Ledger) Todo(ctx context.Context, cluster string, limit int) (todo []fl
 			coalesce((SELECT p.wave_id FROM changes p JOIN waves w ON w.id = p.wave_id
 				WHERE p.cluster = c.cluster AND p.node_uid = c.node_uid AND w.done_at IS NULL
 				AND p.kind = CASE c.kind WHEN 'ready' THEN 'joined' WHEN 'recovered' THEN 'not_ready' END
+				AND p.occurrence = c.occurrence), 0),
+			coalesce((SELECT p.mute_id FROM changes p WHERE p.cluster = c.cluster AND p.node_uid = c.node_uid
+				AND p.kind = CASE c.kind WHEN 'ready' THEN 'joined' WHEN 'recovered' THEN 'not_ready' END
 				AND p.occurrence = c.occurrence), 0)
 		FROM changes c JOIN nodes n ON n.cluster = c.cluster AND n.uid = c.node_uid`+nodeSets+`
 		WHERE c.cluster = ? AND c.wave_id IS NULL AND c.tell = 1 ORDER BY c.id LIMIT ?`, cluster, limit)
@@ -40,7 +43,7 @@ func (l *Ledger) Todo(ctx context.Context, cluster string, limit int) (todo []fl
 		var t fleet.Todo
 		var cr changeRow
 		var nr nodeRow
-		if err := rows.Scan(append(append(cr.dest(), nr.dest()...), &t.StepWave)...); err != nil {
+		if err := rows.Scan(append(append(cr.dest(), nr.dest()...), &t.StepWave, &t.StepMute)...); err != nil {
 			return nil, false, err
 		}
 		if t.Node, _, err = nr.node(); err != nil {
@@ -110,20 +113,22 @@ func (l *Ledger) waves(ctx context.Context, where string, args ...any) (waves []
 			(SELECT count(*) FROM changes c WHERE c.wave_id = w.id AND c.told_at IS NULL),
 			(SELECT count(*) FROM (SELECT 1 FROM changes c WHERE c.wave_id = w.id GROUP BY c.node_uid HAVING max(c.part) IS NULL)),
 			(`+unfinished+` AND c.kind = 'not_ready'), (`+unfinished+` AND c.kind = 'joined'),
-			(SELECT coalesce(max(id), 0) FROM changes c WHERE c.wave_id = w.id)
+			(SELECT coalesce(max(id), 0) FROM changes c WHERE c.wave_id = w.id), coalesce(w.mute_id, 0)
 		FROM waves w LEFT JOIN gaps g ON g.id = w.gap_id WHERE `+where+` ORDER BY w.id`, args...)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	index := map[int64]int{}
+	mutes := map[int64]int{} // index by mute
 	for rows.Next() {
 		var w fleet.Wave
+		var mute int64
 		var growth, cause sql.NullString
 		var gapID, gapFrom, gapUntil, gapEvents, opened, last, closed sql.NullInt64
 		var missed sql.NullBool
 		if err := rows.Scan(&w.ID, &w.Key, &w.Cluster, &w.Kind, &growth, &opened, &last, &closed, &gapID, &gapFrom, &gapUntil, &cause, &missed, &gapEvents,
-			&w.Counts.Members, &w.Counts.Untold, &w.Counts.Unlisted, &w.Counts.Pending, &w.Counts.Unready, &w.Counts.LastChange); err != nil {
+			&w.Counts.Members, &w.Counts.Untold, &w.Counts.Unlisted, &w.Counts.Pending, &w.Counts.Unready, &w.Counts.LastChange, &mute); err != nil {
 			return nil, err
 		}
 		w.Counts.Pending += w.Counts.Unready
@@ -138,10 +143,24 @@ func (l *Ledger) waves(ctx context.Context, where string, args ...any) (waves []
 			}
 		}
 		index[w.ID] = len(waves)
+		if mute != 0 {
+			mutes[mute] = len(waves)
+		}
 		waves = append(waves, w)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
+	}
+	if len(mutes) > 0 {
+		found, err := l.mutes(ctx, `FROM waves w JOIN mutes u ON u.id = w.mute_id WHERE `+where, args...)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range found {
+			if i, ok := mutes[m.ID]; ok {
+				waves[i].Mute = &m
+			}
+		}
 	}
 	return waves, l.messages(ctx, where, args, func(m fleet.Message) {
 		i, ok := index[m.WaveID]
@@ -261,8 +280,8 @@ func (l *Ledger) evidence(ctx context.Context, m fleet.Member) ([]fleet.Event, e
 
 const (
 	extendWaveSQL = `UPDATE waves SET last_at = ? WHERE id = ?`
-	insertWaveSQL = `INSERT INTO waves (key, cluster, kind, gap_id, growth, opened_at, last_at, closed_at)
-		VALUES ('', ?, ?, nullif(?, 0), ?, ?, ?, ?) RETURNING id`
+	insertWaveSQL = `INSERT INTO waves (key, cluster, kind, gap_id, growth, mute_id, opened_at, last_at, closed_at)
+		VALUES ('', ?, ?, nullif(?, 0), ?, nullif(?, 0), ?, ?, ?) RETURNING id`
 	keyWaveSQL       = `UPDATE waves SET key = ? WHERE id = ?`
 	insertMessageSQL = `INSERT INTO messages (key, wave_id, part, channel, created_at, tried_at) VALUES (?, ?, ?, ?, ?, ?)`
 	assignSQL        = `UPDATE changes SET wave_id = ? WHERE id = ? AND wave_id IS NULL`
@@ -289,6 +308,15 @@ func (l *Ledger) Apply(ctx context.Context, cluster, channel string, p fleet.Pla
 			}
 		}
 		for _, n := range p.New {
+			if n.MuteID != 0 { // told by one wave, however often it is planned
+				var told bool
+				if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM waves WHERE mute_id = ?)`, n.MuteID).Scan(&told); err != nil {
+					return err
+				}
+				if told {
+					continue
+				}
+			}
 			id, err := l.openWave(ctx, tx, cluster, channel, n, tried, now)
 			if err != nil {
 				return err
@@ -358,7 +386,7 @@ func (l *Ledger) openWave(ctx context.Context, tx tx, cluster, channel string, n
 	}
 	// AUTOINCREMENT never gives a number twice, so the key is unique for this ledger, and the
 	// instance makes it unique among ledgers.
-	err = tx.QueryRowContext(ctx, insertWaveSQL, cluster, string(n.Kind), n.GapID, growth, now.UnixMilli(), now.UnixMilli(), closed).Scan(&id)
+	err = tx.QueryRowContext(ctx, insertWaveSQL, cluster, string(n.Kind), n.GapID, growth, n.MuteID, now.UnixMilli(), now.UnixMilli(), closed).Scan(&id)
 	if err != nil {
 		return 0, err
 	}
@@ -430,34 +458,42 @@ func (l *Ledger) Accepted(ctx context.Context, m fleet.Message, told int64, now 
 	return nil
 }
 
-// CloseWave ends the taking of like changes.
+// CloseWave ends the taking of like changes, or the mute that the wave tells.
 func (l *Ledger) CloseWave(ctx context.Context, id int64, now time.Time) error {
-	return l.stampWave(ctx, `UPDATE waves SET closed_at = ? WHERE id = ? AND closed_at IS NULL`, id, now)
+	if _, err := l.w.ExecContext(ctx, `UPDATE waves SET closed_at = ? WHERE id = ? AND closed_at IS NULL`, now.UnixMilli(), id); err != nil {
+		return fmt.Errorf("closing wave %d: %w", id, explain(err))
+	}
+	return nil
 }
+
+const finishWaveSQL = `UPDATE waves SET done_at = ?1, closed_at = coalesce(closed_at, ?1) WHERE id = ?2 AND NOT EXISTS (
+		SELECT 1 FROM changes t JOIN changes c ON c.cluster = t.cluster AND c.node_uid = t.node_uid
+		WHERE t.cluster = waves.cluster AND t.wave_id IS NULL AND t.tell = 1 AND c.wave_id = waves.id)`
 
 // FinishWave declares that a wave's messages will not change any more, unless a to-do of one
-// of its nodes has come in meanwhile.
+// of its nodes has come in meanwhile. What it told of a mute is told then, its end included.
 func (l *Ledger) FinishWave(ctx context.Context, id int64, now time.Time) error {
-	return l.stampWave(ctx, `UPDATE waves SET done_at = ?1, closed_at = coalesce(closed_at, ?1) WHERE id = ?2 AND NOT EXISTS (
-		SELECT 1 FROM changes t JOIN changes c ON c.cluster = t.cluster AND c.node_uid = t.node_uid
-		WHERE t.cluster = waves.cluster AND t.wave_id IS NULL AND t.tell = 1 AND c.wave_id = waves.id)`, id, now)
-}
-
-func (l *Ledger) stampWave(ctx context.Context, stmt string, id int64, now time.Time) error {
-	if _, err := l.w.ExecContext(ctx, stmt, now.UnixMilli(), id); err != nil {
+	err := l.tx(ctx, func(tx tx) error {
+		if _, err := tx.ExecContext(ctx, finishWaveSQL, now.UnixMilli(), id); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `UPDATE mutes SET told_end = 1 WHERE id = (SELECT mute_id FROM waves WHERE id = ? AND done_at IS NOT NULL)`, id)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("recording wave %d: %w", id, explain(err))
 	}
 	return nil
 }
 
 // ReleaseWave gives up a wave whose message is gone from Slack: what it had not told becomes
-// a to-do again.
+// a to-do again, the end of a mute too.
 func (l *Ledger) ReleaseWave(ctx context.Context, id int64, now time.Time) error {
 	err := l.tx(ctx, func(tx tx) error {
 		if _, err := tx.ExecContext(ctx, `UPDATE changes SET wave_id = NULL, part = NULL WHERE wave_id = ? AND told_at IS NULL`, id); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `UPDATE waves SET done_at = ?1, closed_at = coalesce(closed_at, ?1) WHERE id = ?2`, now.UnixMilli(), id)
+		_, err := tx.ExecContext(ctx, `UPDATE waves SET done_at = ?1, closed_at = coalesce(closed_at, ?1), mute_id = NULL WHERE id = ?2`, now.UnixMilli(), id)
 		return err
 	})
 	if err != nil {

@@ -27,8 +27,8 @@ type content struct {
 	blocks []slack.Block
 }
 
-// render turns a message into blocks.
-func render(m alert.Message) content {
+// render turns a message into blocks, with the buttons under it.
+func render(m alert.Message, buttons ...button) content {
 	c := content{text: escape(strings.TrimSpace(m.Icon+" "+m.Text), maxNotification)}
 	budget := maxBlockText
 	take := func(s string, most int) string {
@@ -37,7 +37,7 @@ func render(m alert.Message) content {
 		return s
 	}
 	var main []slack.RichTextElement
-	main = append(main, section(bold(take(strings.TrimSpace(m.Icon+" "+m.Headline), 300))))
+	main = append(main, section(headline(m, take)...))
 	for _, card := range m.Cards {
 		elements := []slack.RichTextSectionElement{code(take(card.Name, maxName))}
 		for _, l := range card.Lines {
@@ -70,7 +70,26 @@ func render(m alert.Message) content {
 	if len(m.Footer) > 0 {
 		c.blocks = append(c.blocks, slack.NewContextBlock("", slack.NewTextBlockObject(slack.PlainTextType, take(m.Footer.String(), 300), false, false)))
 	}
+	b := builder{on: onMessage, blocks: c.blocks}
+	b.buttons(buttons)
+	c.blocks = b.blocks
 	return c
+}
+
+// headline is a message's first line.
+func headline(m alert.Message, take func(string, int) string) []slack.RichTextSectionElement {
+	if m.Lead == nil {
+		return []slack.RichTextSectionElement{bold(take(strings.TrimSpace(m.Icon+" "+m.Headline), 300))}
+	}
+	elements := []slack.RichTextSectionElement{bold(take(m.Icon+" ", 300))}
+	for _, s := range m.Lead {
+		if s.At.IsZero() {
+			elements = append(elements, bold(take(s.Text, 300)))
+			continue
+		}
+		elements = append(elements, spans(alert.Line{s}, take)...)
+	}
+	return elements
 }
 
 // plain is the same message without blocks, for a workspace that refuses them.

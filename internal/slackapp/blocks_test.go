@@ -21,22 +21,28 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
+// shown is a message as the teller posts it.
+type shown struct {
+	alert.Message
+	buttons []button
+}
+
 // messages are all messages that the scenes cause, main ones and replies.
-func messages() map[string]alert.Message {
+func messages() map[string]shown {
 	groups := []fleet.Group{{InstanceType: "m5.large", CapacityType: "spot", Nodes: 30}, {InstanceType: "c5.xlarge", CapacityType: "on-demand", Nodes: 12}}
 	cfg := alert.Config{Labels: []string{"team"}}.WithDefaults()
-	out := map[string]alert.Message{}
+	out := map[string]shown{}
 	for name, w := range alerttest.Scenes() {
-		w.Cluster = "prod"
+		w.Cluster, w.Key = "prod", "ab12cd34-7"
 		if w.OpenedAt.IsZero() {
 			w.OpenedAt = alerttest.T0
 		}
-		out[name] = alert.Render(w, fleet.Totals{Nodes: 45, Ready: 43}, groups, cfg)
+		out[name] = shown{alert.Render(w, fleet.Totals{Nodes: 45, Ready: 43}, groups, cfg), mainButtons(w)}
 		if len(w.Members) > 5 {
-			out[name+"-list"] = alert.List(w, w.Members, 1)
+			out[name+"-list"] = shown{alert.List(w, w.Members, 1), nil}
 		}
 		if m, ok := alert.Stuck(w, cfg); ok {
-			out[name+"-stuck"] = m
+			out[name+"-stuck"] = shown{m, stuckButtons(w)}
 		}
 	}
 	return out
@@ -44,9 +50,9 @@ func messages() map[string]alert.Message {
 
 func TestBlocksGolden(t *testing.T) {
 	for name, m := range messages() {
-		c := render(m)
+		c := render(m.Message, m.buttons...)
 		valid(t, name, c)
-		blocks, err := json.MarshalIndent(map[string]any{"text": c.text, "blocks": c.blocks, "metadata": metadata("ab12cd34-7", "prod", m)}, "", "  ")
+		blocks, err := json.MarshalIndent(map[string]any{"text": c.text, "blocks": c.blocks, "metadata": metadata("ab12cd34-7", "prod", m.Message)}, "", "  ")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,7 +113,7 @@ func FuzzUntrustedText(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string, many uint16) {
 		n := int(many%400) + 1
-		w := fleet.Wave{Cluster: s, Kind: fleet.WaveAway, Gap: &fleet.Gap{From: alerttest.T0, Until: alerttest.T0.Add(time.Hour), Missed: true, Cause: s}}
+		w := fleet.Wave{Cluster: s, Key: "ab12cd34-7", Kind: fleet.WaveAway, Gap: &fleet.Gap{From: alerttest.T0, Until: alerttest.T0.Add(time.Hour), Missed: true, Cause: s}}
 		for i := range n {
 			node := fleet.Node{Cluster: s, UID: fmt.Sprint(i), Name: fmt.Sprint(s, i), InstanceType: s, CapacityType: s, Zone: fmt.Sprint(s, i%30), Pool: s, Arch: s,
 				Labels: map[string]string{"team": s}, CreatedAt: alerttest.T0, Ready: fleet.Condition{Status: fleet.NotReady, Reason: s, Message: s}}
@@ -119,8 +125,15 @@ func FuzzUntrustedText(f *testing.F) {
 		for _, kind := range []fleet.WaveKind{fleet.WaveJoined, fleet.WaveNotReady, fleet.WaveRemoved, fleet.WaveAway, fleet.WaveBaseline, fleet.WaveCatchUp} {
 			w.Kind = kind
 			m := alert.Render(w, fleet.Totals{Nodes: n}, alert.Groups(w.Members), cfg)
-			valid(t, string(kind), render(m))
+			valid(t, string(kind), render(m, mainButtons(w)...))
 			valid(t, string(kind), plain(m))
+		}
+		for _, ended := range []time.Time{{}, alerttest.T0} {
+			m := fleet.Wave{Cluster: s, Kind: fleet.WaveMute, ClosedAt: ended, Mute: &fleet.Mute{Scope: fleet.MutePool, Value: s, ByName: s, At: alerttest.T0, Until: alerttest.T0.Add(48 * time.Hour),
+				EndedAt: ended, EndedByName: s}, Muted: fleet.Muted{Nodes: n, Changes: map[fleet.ChangeKind]int{fleet.Joined: n}}}
+			said := alert.Render(m, fleet.Totals{}, nil, cfg)
+			valid(t, "mute", render(said, mainButtons(m)...))
+			valid(t, "mute", plain(said))
 		}
 		for i := range w.Members {
 			w.Members[i].RemovedAt = time.Time{}

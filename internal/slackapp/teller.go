@@ -139,7 +139,7 @@ func (t *Teller) turn(ctx context.Context) (time.Time, error) {
 		now := time.Now()
 		var err error
 		// Only this goroutine changes waves, so the ones read last are still right. What the
-		// watch adds to a wave comes as a to-do.
+		// watch adds to a wave comes as a to-do; mutes are read anew, because people end them.
 		if live = t.live; live == nil {
 			if live, err = t.liveWaves(ctx); err != nil {
 				return now, err
@@ -149,9 +149,14 @@ func (t *Teller) turn(ctx context.Context) (time.Time, error) {
 		if err != nil {
 			return now, err
 		}
-		plan := alert.Plan(todo, baseline, live, now, t.c.Alert)
+		mutes, err := t.c.Ledger.UntoldMutes(ctx, t.c.Cluster)
+		if err != nil {
+			return now, err
+		}
+		current(live, mutes)
+		plan := alert.Plan(todo, baseline, mutes, live, now, t.c.Alert)
 		if len(todo) == 0 && !now.Before(t.growthAt) {
-			if err := t.growth(ctx, &plan, now); err != nil {
+			if err := t.growth(ctx, &plan, mutes, now); err != nil {
 				return now, err
 			}
 		}
@@ -204,12 +209,26 @@ func (t *Teller) turn(ctx context.Context) (time.Time, error) {
 	return now, t.take(grace, *wave, step)
 }
 
+// current gives the waves of mutes these as they are now.
+func current(live []fleet.Wave, mutes []fleet.Mute) {
+	for i := range live {
+		for j := range mutes {
+			if live[i].Mute != nil && live[i].Mute.ID == mutes[j].ID {
+				live[i].Mute = &mutes[j]
+			}
+		}
+	}
+}
+
 // growthEvery is how often growth is looked at.
 const growthEvery = time.Minute
 
 // growth adds a surge or a creep to a plan, if there is one to tell.
-func (t *Teller) growth(ctx context.Context, plan *fleet.Plan, now time.Time) error {
+func (t *Teller) growth(ctx context.Context, plan *fleet.Plan, mutes []fleet.Mute, now time.Time) error {
 	t.growthAt = now.Add(growthEvery)
+	if alert.Hushed(mutes, now) {
+		return nil
+	}
 	cp, err := t.c.Ledger.Checkpoint(ctx, t.c.Cluster)
 	if err != nil || cp.BaselineAt.IsZero() {
 		return err
@@ -250,9 +269,9 @@ func (t *Teller) choose(live []fleet.Wave, now time.Time) (*fleet.Wave, alert.St
 	var at time.Time
 	for i := range live {
 		for _, s := range alert.Next(live[i], t.added[live[i].ID], now, t.c.Alert) {
-			due := latest(s.At, t.permitted(s.Action, now))
-			if due.Before(now) {
-				due = now
+			due := latest(s.At, now)
+			if s.Action != alert.Close || live[i].Main.TS != "" { // what is not posted is closed without a call
+				due = latest(due, t.permitted(s.Action, now))
 			}
 			if best == nil || due.Before(at) || due.Equal(at) && s.Action < step.Action {
 				best, step, at = &live[i], s, due
@@ -300,7 +319,7 @@ func (t *Teller) take(ctx context.Context, w fleet.Wave, step alert.Step) (err e
 		if err != nil {
 			return err
 		}
-		return t.post(ctx, w, w.Main, m, "", lastChange(w))
+		return t.post(ctx, w, w.Main, m, mainButtons(w), "", lastChange(w))
 	case alert.PostPart:
 		return t.postPart(ctx, w, w.Parts[step.Part])
 	case alert.Edit:
@@ -313,6 +332,9 @@ func (t *Teller) take(ctx context.Context, w fleet.Wave, step alert.Step) (err e
 		return err
 	case alert.Close:
 		w.ClosedAt = now
+		if w.Main.TS == "" { // its first message says it in the final form
+			return t.c.Ledger.CloseWave(ctx, w.ID, now)
+		}
 		if done, err := t.edit(ctx, w, now); err != nil || !done {
 			return err
 		}
@@ -347,6 +369,11 @@ func (t *Teller) main(ctx context.Context, w fleet.Wave) (alert.Message, error) 
 			return alert.Message{}, err
 		}
 	}
+	if w.Mute != nil && !w.ClosedAt.IsZero() {
+		if w.Muted, err = t.c.Ledger.Muted(ctx, w.Mute.ID); err != nil {
+			return alert.Message{}, err
+		}
+	}
 	return alert.Render(w, totals, groups, t.c.Alert), nil
 }
 
@@ -361,7 +388,7 @@ func (t *Teller) edit(ctx context.Context, w fleet.Wave, now time.Time) (bool, e
 		return true, t.c.Ledger.Accepted(ctx, rec, lastChange(w), now)
 	}
 	t.edits.AllowN(now, 1)
-	for _, c := range []content{render(m), plain(m)} {
+	for _, c := range []content{render(m, mainButtons(w)...), plain(m)} {
 		_, _, _, err := t.c.API.UpdateMessageContext(ctx, rec.Channel, rec.TS, c.options(metadata(rec.Key, w.Cluster, m))...)
 		switch what, wait := classify(err); what {
 		case accepted:
@@ -387,7 +414,7 @@ func (t *Teller) edit(ctx context.Context, w fleet.Wave, now time.Time) (bool, e
 
 // post posts a message whose intent is recorded: it first looks for it if Slack may have it
 // already.
-func (t *Teller) post(ctx context.Context, w fleet.Wave, rec fleet.Message, m alert.Message, thread string, told int64) error {
+func (t *Teller) post(ctx context.Context, w fleet.Wave, rec fleet.Message, m alert.Message, buttons []button, thread string, told int64) error {
 	if rec.Tried && !t.settled[rec.Key] {
 		ts, err := t.find.find(ctx, rec.Channel, thread, rec.Key, rec.Created)
 		if what, wait := classify(err); what != accepted {
@@ -407,7 +434,7 @@ func (t *Teller) post(ctx context.Context, w fleet.Wave, rec fleet.Message, m al
 	}
 	delete(t.settled, rec.Key)
 	t.posts.AllowN(time.Now(), 1)
-	for _, c := range []content{render(m), plain(m), bare(m)} {
+	for _, c := range []content{render(m, buttons...), plain(m), bare(m)} {
 		opts := c.options(metadata(rec.Key, w.Cluster, m))
 		if thread != "" {
 			opts = append(opts, slack.MsgOptionTS(thread))
@@ -448,7 +475,7 @@ func (t *Teller) postPart(ctx context.Context, w fleet.Wave, rec fleet.Message) 
 		if !ok { // they became ready or left meanwhile
 			return t.c.Ledger.DropPart(ctx, rec.Key)
 		}
-		return t.post(ctx, w, rec, m, w.Main.TS, 0)
+		return t.post(ctx, w, rec, m, stuckButtons(w), w.Main.TS, 0)
 	}
 	first := 0
 	var members []fleet.Member
@@ -460,7 +487,7 @@ func (t *Teller) postPart(ctx context.Context, w fleet.Wave, rec fleet.Message) 
 			members = append(members, m)
 		}
 	}
-	return t.post(ctx, w, rec, alert.List(w, members, first+1), w.Main.TS, 0)
+	return t.post(ctx, w, rec, alert.List(w, members, first+1), nil, w.Main.TS, 0)
 }
 
 // addList records the next thread reply: as many unlisted nodes as fit one message.

@@ -52,8 +52,15 @@ func many(count int, f func(n int) fleet.Member) []fleet.Member {
 	return ms
 }
 
+// mute is a mute by Ada until 13:00.
+func mute(scope fleet.MuteScope, value string) *fleet.Mute {
+	return &fleet.Mute{ID: 12, Cluster: "prod", Scope: scope, Value: value, By: "U0ADA", ByName: "Ada", At: T0, Until: T0.Add(228 * time.Minute)}
+}
+
 // Scenes returns one wave of each kind that people see, by name. Their cluster is to be set.
 func Scenes() map[string]fleet.Wave {
+	undone := mute(fleet.MuteType, "m5.large")
+	undone.EndedAt, undone.EndedBy, undone.EndedByName = T0.Add(20*time.Minute), "U0GRACE", "Grace"
 	down := aNode(1)
 	down.Ready = fleet.Condition{Status: fleet.ReadyUnknown, Reason: "NodeStatusUnknown", Message: "Kubelet stopped posting node status."}
 	wentDown := step(down, 3, fleet.WentUnready, time.Hour)
@@ -88,7 +95,12 @@ func Scenes() map[string]fleet.Wave {
 		"away-blind": {Kind: fleet.WaveAway, ClosedAt: T0.Add(20 * time.Minute), Gap: blind, Members: many(8, func(n int) fleet.Member { return unproven })},
 		"catch-up": {Kind: fleet.WaveCatchUp, OpenedAt: T0, LastAt: T0.Add(150 * time.Minute), Members: append(many(5, func(n int) fleet.Member { return joined(n, time.Minute) }),
 			removed(8, time.Hour, "", ""), fleet.Member{Node: down, Steps: []fleet.Change{wentDown}})},
-		"surge": {Kind: fleet.WaveSurge, Growth: &fleet.Growth{From: 40, To: 140, Over: 10 * time.Minute, Usual: 12}},
-		"creep": {Kind: fleet.WaveCreep, Growth: &fleet.Growth{From: 40, To: 60, Over: 48 * time.Hour}},
+		"surge":           {Kind: fleet.WaveSurge, Growth: &fleet.Growth{From: 40, To: 140, Over: 10 * time.Minute, Usual: 12}},
+		"creep":           {Kind: fleet.WaveCreep, Growth: &fleet.Growth{From: 40, To: 60, Over: 48 * time.Hour}},
+		"mute":            {Kind: fleet.WaveMute, Mute: mute(fleet.MutePool, "general")},
+		"mute-everything": {Kind: fleet.WaveMute, Mute: &fleet.Mute{ID: 13, Cluster: "prod", Scope: fleet.MuteCluster, By: "U0ADA", At: T0, Until: T0.Add(24 * time.Hour)}},
+		"mute-ended": {Kind: fleet.WaveMute, ClosedAt: T0.Add(228 * time.Minute), Mute: mute(fleet.MutePool, "general"), Muted: fleet.Muted{Nodes: 7,
+			Changes: map[fleet.ChangeKind]int{fleet.Joined: 5, fleet.BecameReady: 5, fleet.WentUnready: 1, fleet.Recovered: 1, fleet.Removed: 4}}},
+		"mute-undone": {Kind: fleet.WaveMute, ClosedAt: undone.EndedAt, Mute: undone},
 	}
 }

@@ -1,0 +1,48 @@
+package slackapp
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"rollcall/internal/fleet"
+)
+
+// The buttons under the messages of waves. They are no part of alert.Message, and so not of its
+// Hash: a message posted by an older Rollcall gets them with its next edit, and is not edited for
+// their sake.
+
+// mainButtons are those of a wave's main message.
+func mainButtons(w fleet.Wave) []button {
+	mute := button{Label: "Mute…", Verb: verbMute, Value: w.Key}
+	switch w.Kind {
+	case fleet.WaveBaseline:
+		return []button{{Label: "Nodes", Verb: verbOpen, Value: "/nodes"}}
+	case fleet.WaveSurge:
+		return []button{{Label: "Nodes", Verb: verbOpen, Value: "/nodes list --newer 1h"}, mute}
+	case fleet.WaveCreep:
+		return []button{{Label: "Nodes", Verb: verbOpen, Value: "/nodes list" + newer(w.Growth)}, mute}
+	case fleet.WaveMute:
+		if w.Mute == nil || !w.ClosedAt.IsZero() {
+			return nil
+		}
+		return []button{{Label: "Undo", Verb: verbUnmute, Value: strconv.FormatInt(w.Mute.ID, 10)}}
+	}
+	return []button{{Label: "Nodes", Verb: verbWaveNodes, Value: w.Key}, {Label: "Events", Verb: verbWaveEvents, Value: w.Key}, mute}
+}
+
+// newer is the filter for the nodes that came while the cluster crept.
+func newer(g *fleet.Growth) string {
+	const day = 24 * time.Hour
+	days := time.Duration(1)
+	if g != nil {
+		days = max(days, (g.Over+day-1)/day)
+	}
+	return fmt.Sprintf(" --newer %dd", days)
+}
+
+// stuckButtons are those of the thread reply that calls out nodes: what happened to them is what
+// a person wants to see next.
+func stuckButtons(w fleet.Wave) []button {
+	return []button{{Label: "Events", Verb: verbWaveEvents, Value: w.Key}}
+}

@@ -1,0 +1,95 @@
+package slackapp
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/slack-go/slack"
+
+	"rollcall/internal/alert"
+	"rollcall/internal/alert/alerttest"
+	"rollcall/internal/command"
+	"rollcall/internal/fleet"
+)
+
+// pressable lists the buttons of a message as "label action_id value"; they are in its last
+// block.
+func pressable(t *testing.T, c content) []string {
+	t.Helper()
+	var out []string
+	for i, b := range c.blocks {
+		a, ok := b.(*slack.ActionBlock)
+		if !ok {
+			continue
+		}
+		if i != len(c.blocks)-1 {
+			t.Errorf("buttons in block %d of %d", i+1, len(c.blocks))
+		}
+		for _, e := range a.Elements.ElementSet {
+			x := e.(*slack.ButtonBlockElement)
+			out = append(out, fmt.Sprintf("%s %s %s", x.Text.Text, x.ActionID, x.Value))
+		}
+	}
+	return out
+}
+
+func TestWaveButtons(t *testing.T) {
+	about := []string{"Nodes wave_nodes:1 k-7", "Events wave_events:2 k-7", "Mute… mute:3 k-7"}
+	want := map[fleet.WaveKind][]string{
+		fleet.WaveBaseline: {"Nodes open:1 /nodes"},
+		fleet.WaveSurge:    {"Nodes open:1 /nodes list --newer 1h", "Mute… mute:2 k-7"},
+		fleet.WaveCreep:    {"Nodes open:1 /nodes list --newer 2d", "Mute… mute:2 k-7"},
+		fleet.WaveMute:     {"Undo unmute:1 12"},
+	}
+	for _, kind := range []fleet.WaveKind{fleet.WaveJoined, fleet.WaveReady, fleet.WaveNotReady, fleet.WaveRecovered, fleet.WaveRemoved, fleet.WaveAway, fleet.WaveCatchUp} {
+		want[kind] = about
+	}
+	scenes := alerttest.Scenes()
+	for kind, want := range want {
+		w := fleet.Wave{Cluster: "prod", Key: "k-7", Kind: kind, Growth: scenes["creep"].Growth, Mute: scenes["mute"].Mute, Members: scenes["joined-one"].Members}
+		m := alert.Render(w, fleet.Totals{Nodes: 1}, nil, alert.Config{}.WithDefaults())
+		if diff := cmp.Diff(want, pressable(t, render(m, mainButtons(w)...))); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", kind, diff)
+		}
+		for _, s := range want {
+			_, value, _ := strings.Cut(s, "/nodes")
+			if _, err := command.ParseNodes(value, time.Now()); strings.Contains(s, " open:") && err != nil {
+				t.Errorf("%s asks for %q: %v", kind, value, err)
+			}
+		}
+	}
+	w := scenes["joined-fifty"]
+	w.Key = "k-7"
+	stuck, _ := alert.Stuck(w, alert.Config{}.WithDefaults())
+	if diff := cmp.Diff([]string{"Events wave_events:1 k-7"}, pressable(t, render(stuck, stuckButtons(w)...))); diff != "" {
+		t.Errorf("stuck (-want +got):\n%s", diff)
+	}
+	if got := pressable(t, render(alert.List(w, w.Members, 1))); got != nil {
+		t.Errorf("a list has buttons: %v", got)
+	}
+	if got := mainButtons(scenes["mute-ended"]); got != nil {
+		t.Errorf("what has ended can be undone: %v", got)
+	}
+}
+
+// The largest messages keep their buttons, whatever they had to cut.
+func TestButtonsFit(t *testing.T) {
+	w := fleet.Wave{Cluster: strings.Repeat("c", 600), Key: "k-7", Kind: fleet.WaveNotReady}
+	for i := range 5 {
+		n := fleet.Node{UID: fmt.Sprint(i), Name: strings.Repeat("n", 253), InstanceType: strings.Repeat("t", 5000), Labels: map[string]string{"team": strings.Repeat("l", 5000)}}
+		w.Members = append(w.Members, fleet.Member{Node: n, Steps: []fleet.Change{{Kind: fleet.WentUnready, At: alerttest.T0, Reason: strings.Repeat("r", 5000)}}})
+	}
+	m := alert.Render(w, fleet.Totals{}, nil, alert.Config{Labels: []string{"team"}}.WithDefaults())
+	c := render(m, mainButtons(w)...)
+	valid(t, "large", c)
+	if got := pressable(t, c); len(got) != 3 {
+		t.Errorf("buttons %v", got)
+	}
+	if slices.ContainsFunc(plain(m).blocks, func(slack.Block) bool { return true }) {
+		t.Error("plain text has blocks")
+	}
+}
