@@ -179,14 +179,9 @@ func (l *Ledger) AddMute(ctx context.Context, m fleet.Mute) (fleet.Mute, error) 
 	return m, nil
 }
 
-// EndMute is EndMuteBy of a person whose name is not known.
-func (l *Ledger) EndMute(ctx context.Context, id int64, by string, now time.Time) (ended bool, err error) {
-	return l.EndMuteBy(ctx, id, by, "", now)
-}
-
-// EndMuteBy ends a mute early, as a person asks whose Slack user ID and name are given. One that
+// EndMute ends a mute early, as a person asks whose Slack user ID and name are given. One that
 // has ended already, or is not there, is left alone: ended is false.
-func (l *Ledger) EndMuteBy(ctx context.Context, id int64, by, name string, now time.Time) (ended bool, err error) {
+func (l *Ledger) EndMute(ctx context.Context, id int64, by, name string, now time.Time) (ended bool, err error) {
 	res, err := l.w.ExecContext(ctx, `UPDATE mutes SET ended_at = ?1, ended_by = ?2, ended_name = ?3 WHERE id = ?4 AND ended_at IS NULL AND until_at > ?1`, now.UnixMilli(), by, name, id)
 	var n int64
 	if err == nil {

@@ -46,13 +46,13 @@ func TestMutes(t *testing.T) {
 		}
 		return ids
 	}
-	if ended, err := l.EndMuteBy(ctx, b.ID, "U2", "grace", t0.Add(20*time.Minute)); err != nil || !ended {
+	if ended, err := l.EndMute(ctx, b.ID, "U2", "grace", t0.Add(20*time.Minute)); err != nil || !ended {
 		t.Errorf("EndMute = %v, %v", ended, err)
 	}
-	if ended, err := l.EndMute(ctx, b.ID, "U3", t0.Add(30*time.Minute)); err != nil || ended {
+	if ended, err := l.EndMute(ctx, b.ID, "U3", "", t0.Add(30*time.Minute)); err != nil || ended {
 		t.Errorf("ended twice: %v, %v", ended, err)
 	}
-	if ended, err := l.EndMute(ctx, a.ID, "U3", t0.Add(time.Hour)); err != nil || ended {
+	if ended, err := l.EndMute(ctx, a.ID, "U3", "", t0.Add(time.Hour)); err != nil || ended {
 		t.Errorf("ended after it had run out: %v, %v", ended, err)
 	}
 	got, ok, err := l.Mute(ctx, b.ID)
@@ -103,7 +103,7 @@ func TestMuteWave(t *testing.T) {
 	if _, err := l.w.ExecContext(ctx, `UPDATE waves SET mute_id = ? WHERE kind = 'joined'`, a.ID); err == nil {
 		t.Error("two waves have one mute")
 	}
-	if _, err := l.EndMute(ctx, a.ID, "U2", t0.Add(time.Minute)); err != nil {
+	if _, err := l.EndMute(ctx, a.ID, "U2", "", t0.Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	a, _, _ = l.Mute(ctx, a.ID)

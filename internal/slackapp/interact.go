@@ -254,7 +254,7 @@ func (c *Commands) unmute(ctx context.Context, s scene, value string, now time.T
 	}
 	ended := false
 	if err == nil && ok {
-		ended, err = c.c.Ledger.EndMute(ctx, id, s.who.User, now)
+		ended, err = c.c.Ledger.EndMute(ctx, id, s.who.User, s.name, now)
 	}
 	v := view{Icon: "🔔", Title: fmt.Sprintf("Alerts for %s are on again", muteWords(m))}
 	switch {

@@ -24,7 +24,7 @@ func (r *rig) mute(request, pool string, d time.Duration) fleet.Mute {
 
 func (r *rig) undo(m fleet.Mute) {
 	r.t.Helper()
-	if ended, err := r.ledger.EndMuteBy(r.t.Context(), m.ID, "U0GRACE", "Grace", time.Now()); err != nil || !ended {
+	if ended, err := r.ledger.EndMute(r.t.Context(), m.ID, "U0GRACE", "Grace", time.Now()); err != nil || !ended {
 		r.t.Fatalf("ended %v, %v", ended, err)
 	}
 }

@@ -450,3 +450,59 @@ func TestHomeNeedsNoChannel(t *testing.T) {
 		return ok && strings.Contains(string(v.Blocks), "type /nodes in one of them")
 	})
 }
+
+// TestMuteForm mutes from a message's button, for a pool, and undoes it: both is recorded with
+// who did it, and once, however often Slack delivers it.
+func TestMuteForm(t *testing.T) {
+	d := newDesk(t, slackemu.Config{NoRateLimits: true}, nil)
+	d.fill(t, 3)
+	if err := d.slack.OpenHome(slackemu.UserGrace).Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	home := func() slackemu.View {
+		v, _ := d.slack.Home(slackemu.UserGrace)
+		return v
+	}
+	d.until(t, "the Home tab", func() bool { return strings.Contains(string(home().Blocks), "Mute…") })
+	c := find(t, home().Blocks, "Mute…")
+	if err := d.slack.ViewAction(slackemu.UserGrace, home().ID, slackemu.Action{ActionID: c.action}).Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	d.until(t, "the form", func() bool { return len(d.slack.Modals(slackemu.UserGrace)) == 1 })
+	form := d.slack.Modals(slackemu.UserGrace)[0]
+	for _, want := range []string{"Everything in prod", "Pool general", "Instance type m5.large", "until tomorrow 9:00 (America/New_York)"} {
+		if !strings.Contains(string(form.Blocks), want) {
+			t.Errorf("the form does not offer %q", want)
+		}
+	}
+	for block, value := range map[string]string{"scope": "pool:general", "until": "morning"} {
+		if err := d.slack.Enter(slackemu.UserGrace, form.ID, slackemu.Action{ActionID: "value", BlockID: block, Value: value}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := d.slack.SubmitView(slackemu.UserGrace, form.ID, nil).Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mutes, err := d.ledger.Mutes(t.Context(), "prod", time.Now())
+	if err != nil || len(mutes) != 1 {
+		t.Fatalf("%+v, %v", mutes, err)
+	}
+	newYork, _ := time.LoadLocation("America/New_York")
+	if m := mutes[0]; m.Scope != fleet.MutePool || m.Value != "general" || m.By != slackemu.UserGrace || m.ByName != "grace" || m.Until.In(newYork).Hour() != 9 || !m.Until.After(time.Now()) || m.Until.After(time.Now().Add(34*time.Hour)) {
+		t.Errorf("%+v", m)
+	}
+	contains(t, d.types(t, slackemu.UserAda, slackemu.ChannelOps, "/nodes", ""), "🔕 pool general, until ", "by grace")
+	d.until(t, "the mute in the Home tab", func() bool { return strings.Contains(string(home().Blocks), "Unmute pool general") })
+	c = find(t, home().Blocks, "Unmute pool general")
+	if err := d.slack.ViewAction(slackemu.UserGrace, home().ID, slackemu.Action{ActionID: c.action}).Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	d.until(t, "the end of the mute", func() bool {
+		mutes, err := d.ledger.Mutes(t.Context(), "prod", time.Now())
+		return err == nil && len(mutes) == 0
+	})
+	m, ok, err := d.ledger.Mute(t.Context(), mutes[0].ID)
+	if err != nil || !ok || m.EndedBy != slackemu.UserGrace || m.EndedByName != "grace" {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
