@@ -164,7 +164,7 @@ type encoding struct {
 // gets that names none.
 func negotiate(h http.Header) encoding {
 	for _, accept := range h.Values("Accept") {
-		for _, a := range strings.Split(accept, ",") {
+		for a := range strings.SplitSeq(accept, ",") {
 			media, _, _ := strings.Cut(a, ";")
 			media = strings.TrimSpace(media)
 			if media == "*/*" || media == "application/*" {

@@ -3,6 +3,7 @@ package clustersim
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,15 +38,15 @@ func TestEventsExpire(t *testing.T) {
 		t.Errorf("%d events after two hours, %d writes", n, len(s.written))
 	}
 	changes, _, _, ok := s.since(s.events, 100, 100)
-	var got string
+	var got strings.Builder
 	for i, c := range changes {
-		got += fmt.Sprintf("%s %s, ", c.kind, c.object.GetName())
+		got.WriteString(fmt.Sprintf("%s %s, ", c.kind, c.object.GetName()))
 		if c.object.GetResourceVersion() != strconv.Itoa(101+i) || c.version != uint64(101+i) {
 			t.Errorf("change %d has version %d, its object %s", i, c.version, c.object.GetResourceVersion())
 		}
 	}
-	if want := "ADDED e1, ADDED e2, MODIFIED e1, DELETED e2, DELETED e1, "; !ok || got != want {
-		t.Errorf("a watch sees %s want %s", got, want)
+	if want := "ADDED e1, ADDED e2, MODIFIED e1, DELETED e2, DELETED e1, "; !ok || got.String() != want {
+		t.Errorf("a watch sees %s want %s", got.String(), want)
 	}
 }
 

@@ -275,17 +275,18 @@ func TestSteps(t *testing.T) {
 		watchDay(t, c)
 		steps := map[string][]string{}
 		for _, o := range c.history(t) {
-			step := string(readyStatus(o))
+			var step strings.Builder
+			step.WriteString(string(readyStatus(o)))
 			for _, tt := range o.Spec.Taints {
 				if _, key, _ := strings.Cut(tt.Key, "/"); key != "gpu" {
-					step += " " + key
+					step.WriteString(" " + key)
 				}
 			}
 			if o.DeletionTimestamp != nil {
-				step += " deleting"
+				step.WriteString(" deleting")
 			}
-			if s := steps[string(o.UID)]; len(s) == 0 || s[len(s)-1] != step {
-				steps[string(o.UID)] = append(s, step)
+			if s := steps[string(o.UID)]; len(s) == 0 || s[len(s)-1] != step.String() {
+				steps[string(o.UID)] = append(s, step.String())
 			}
 		}
 		seen := map[string]bool{}
