@@ -98,7 +98,7 @@ func Of(m slackemu.Message, parent *slackemu.Message) []Telling {
 		about = *parent
 	}
 	p, ok := meta(about)
-	if !ok {
+	if !ok || p.Kind == "mute" { // which counts changes and names no node
 		return nil
 	}
 	var out []Telling
