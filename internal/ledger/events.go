@@ -502,7 +502,7 @@ func (l *Ledger) namesOf(ctx context.Context, cluster string, uids []string) (na
 	if err != nil {
 		return nil, err
 	}
-	rows, err := l.r.QueryContext(ctx, `SELECT n.name FROM json_each(?) j JOIN nodes n ON n.cluster = ? AND n.uid = j.value`, string(list), cluster)
+	rows, err := l.r.QueryContext(ctx, `SELECT n.name FROM nodes n WHERE n.cluster = ? AND n.uid IN (SELECT value FROM json_each(?))`, cluster, string(list))
 	if err != nil {
 		return nil, err
 	}

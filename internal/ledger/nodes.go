@@ -443,12 +443,17 @@ func (l *Ledger) FindNodes(ctx context.Context, cluster, name string, limit int)
 	within := func(cond string, args ...any) scope {
 		return scope{where: `n.cluster = ? AND ` + cond, args: append([]any{cluster}, args...)}
 	}
+	// What nodes_name gives is looked up node by node: else nodes_list, which has all that the
+	// order needs, would be walked from end to end.
+	named := func(cond string, args ...any) scope {
+		return within(`n.uid IN (SELECT m.uid FROM nodes m WHERE m.cluster = ? AND `+cond+`)`, append([]any{cluster}, args...)...)
+	}
 	const liveFirst = `n.removed_at IS NOT NULL, n.created_at DESC, n.name, n.uid`
 	// Names are lower-case in Kubernetes, so the index on them finds all.
-	if more, err = l.find(ctx, &nodes, within(`n.name = ?`, name), liveFirst, limit); err != nil || len(nodes) > 0 {
+	if more, err = l.find(ctx, &nodes, named(`m.name = ?`, name), liveFirst, limit); err != nil || len(nodes) > 0 {
 		return nodes, fleet.MatchExact, more, err
 	}
-	const prefix = `n.name >= ? AND n.name < ?`
+	const prefix = `m.name >= ? AND m.name < ?`
 	end := prefixEnd(name)
 	var begun int
 	err = l.r.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM nodes WHERE cluster = ? AND name >= ? AND name < ? LIMIT ?)`, cluster, name, end, maxNamed+1).Scan(&begun)
@@ -456,7 +461,7 @@ func (l *Ledger) FindNodes(ctx context.Context, cluster, name string, limit int)
 		return nil, fleet.MatchNone, false, err
 	}
 	if 0 < begun && begun <= maxNamed {
-		more, err = l.find(ctx, &nodes, within(prefix, name, end), liveFirst, limit)
+		more, err = l.find(ctx, &nodes, named(prefix, name, end), liveFirst, limit)
 		return nodes, fleet.MatchPrefix, more, err
 	}
 	// All live nodes, then the last that left: the + keeps the index on names out of it.
@@ -477,7 +482,7 @@ func (l *Ledger) FindNodes(ctx context.Context, cluster, name string, limit int)
 	}
 	if len(nodes) == 0 && begun > 0 {
 		// Those that left long ago, in no order, are better than none.
-		_, err = l.find(ctx, &nodes, within(prefix, name, end), `n.name, n.uid`, limit)
+		_, err = l.find(ctx, &nodes, named(prefix+` LIMIT ?`, name, end, limit), `n.name, n.uid`, limit)
 	}
 	if len(nodes) == 0 {
 		how = fleet.MatchNone

@@ -206,6 +206,8 @@ func (l *Ledger) open(ctx context.Context) error {
 	if err := l.prepareHot(ctx); err != nil {
 		return err
 	}
+	// A small cache: every write of another connection empties it, and that costs the more the
+	// larger it is.
 	db, err := sql.Open("sqlite", dsn(l.path, "busy_timeout(5000)", "query_only(ON)", "cache_size(-1000)", "temp_store(MEMORY)"))
 	if err != nil {
 		return err

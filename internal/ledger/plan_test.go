@@ -38,7 +38,7 @@ func plans(t *testing.T, l *Ledger, call func(ctx context.Context)) []string {
 }
 
 // scan finds the steps that read a whole large table, whatever it is called in the statement.
-var scan = regexp.MustCompile(`(?m)^  SCAN (e|n|c|r|t|w|events|nodes|changes|waves|messages|mutes|u|label_sets|s)\b.*$`)
+var scan = regexp.MustCompile(`(?m)^  SCAN (e|n|c|r|t|w|events|nodes|changes|waves|messages|mutes|u|label_sets|s)\b.*$|^  .* INDEX nodes_\w+ \(cluster=\?\)$`)
 
 // Every query that a person or a change waits for finds its rows in an index. (Wall clocks
 // fail on busy machines; a plan does not.)
@@ -89,6 +89,10 @@ func TestPlans(t *testing.T) {
 		}},
 		{"count", "COVERING INDEX nodes_list", func(ctx context.Context) error { _, err := l.CountNodes(ctx, "prod", label); return err }},
 		{"find", "INDEX nodes_name", func(ctx context.Context) error { _, _, _, err := l.FindNodes(ctx, "prod", "n", 5); return err }},
+		{"find a name", "COVERING INDEX nodes_name (cluster=? AND name=?)", func(ctx context.Context) error {
+			_, _, _, err := l.FindNodes(ctx, "prod", "n1", 5)
+			return err
+		}},
 		{"find a part", "INDEX nodes_list", func(ctx context.Context) error { _, _, _, err := l.FindNodes(ctx, "prod", "one", 5); return err }},
 		{"find one of many", "COVERING INDEX nodes_list (cluster=? AND removed_at=?)", func(ctx context.Context) error {
 			_, _, _, err := l.FindNodes(ctx, "prod", "many-", 5)
