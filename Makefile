@@ -49,7 +49,7 @@ lint: ## gofmt, go vet, staticcheck, go mod tidy and go fix: all must have nothi
 	go -C test/controlplane fix -diff ./...
 
 screenshots: browser ## take the README's pictures of the demo again
-	go test ./internal/demo -count=1 -run TestDemoInBrowser -screenshots "$(CURDIR)/docs"
+	go test ./internal/demo -count=1 -run InBrowser -screenshots "$(CURDIR)/docs"
 
 controlplane: ## build the tests' control plane where it is missing: ten minutes on two cores, once
 	@folder=$$(go run -C test/controlplane .) && echo "the tests' control plane: $$folder"

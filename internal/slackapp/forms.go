@@ -301,6 +301,8 @@ func (c *Commands) filtered(ctx context.Context, x form, in slack.InteractionCal
 		line = eventsLine(*e)
 	}
 	if x.over || x.to.responseURL == "" {
+		ctx, cancel := context.WithTimeout(ctx, checkWithin) // the answer goes with the acknowledgement
+		defer cancel()
 		what := c.answer(ctx, line, onModal)
 		view := c.modal(scene{who: asker{User: x.user, Channel: x.channel}}, what)
 		return slack.NewUpdateViewSubmissionResponse(&view)
