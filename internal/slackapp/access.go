@@ -2,10 +2,9 @@ package slackapp
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"sync/atomic"
-
-	"log/slog"
 
 	"github.com/slack-go/slack"
 )
