@@ -607,7 +607,7 @@ func (c *Commands) node(ctx context.Context, cluster fleet.ClusterRecord, n flee
 		v.Parts = append(v.Parts, p)
 	}
 	if len(n.Labels) > 0 {
-		p := part{Heading: fmt.Sprintf("%s", counted(len(n.Labels), false, "label"))}
+		p := part{Heading: counted(len(n.Labels), false, "label")}
 		for _, k := range slices.Sorted(maps.Keys(n.Labels)) {
 			p.Text = append(p.Text, k+"="+n.Labels[k])
 		}
