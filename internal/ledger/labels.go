@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"rollcall/internal/fleet"
 )
@@ -133,22 +134,115 @@ func labelValue(text, quoted string) (value string, ok bool) {
 	return value, true
 }
 
-// meets reports whether a label, which may be missing, meets a requirement as kubectl would
+// labelOf is what a set says of one label.
+type labelOf struct {
+	value string
+	ok    bool // it has the label
+}
+
+// labelCache remembers what sets say of the labels that people ask for: they ask again, page by
+// page and group by group, and a set never changes. The zero value is ready for use.
+type labelCache struct {
+	mu    sync.Mutex
+	byKey map[string]map[int64]labelOf // guarded by mu
+	n     int                          // how many labelOf are in byKey; guarded by mu
+}
+
+// maxCachedLabels bounds the cache, at some 60 bytes each.
+const maxCachedLabels = 50000
+
+// labelsOf returns what sets say of labels, by key and set.
+func (l *Ledger) labelsOf(ctx context.Context, sets []int64, keys []string) (map[string]map[int64]labelOf, error) {
+	c := &l.labels
+	values := map[string]map[int64]labelOf{}
+	unknown := map[int64]bool{}
+	c.mu.Lock()
+	for _, key := range keys {
+		values[key] = make(map[int64]labelOf, len(sets))
+		for _, set := range sets {
+			if v, ok := c.byKey[key][set]; ok {
+				values[key][set] = v
+			} else {
+				unknown[set] = true
+			}
+		}
+	}
+	c.mu.Unlock()
+	if len(unknown) == 0 {
+		return values, nil
+	}
+	list, err := json.Marshal(slices.Sorted(maps.Keys(unknown)))
+	if err != nil {
+		return nil, err
+	}
+	rows, err := l.r.QueryContext(ctx, `SELECT id, labels FROM label_sets WHERE id IN (SELECT value FROM json_each(?))`, string(list))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	quoted := make([]string, len(keys))
+	for i, key := range keys {
+		quoted[i] = quoteKey(key)
+	}
+	for rows.Next() {
+		var set int64
+		var text sql.RawBytes
+		if err := rows.Scan(&set, &text); err != nil {
+			return nil, err
+		}
+		labels := string(text)
+		for i, key := range keys {
+			v, ok := labelValue(labels, quoted[i])
+			values[key][set] = labelOf{strings.Clone(v), ok} // without the rest of the text
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.n+len(unknown)*len(keys) > maxCachedLabels {
+		c.byKey, c.n = nil, 0
+	}
+	if len(unknown)*len(keys) > maxCachedLabels {
+		return values, nil
+	}
+	if c.byKey == nil {
+		c.byKey = map[string]map[int64]labelOf{}
+	}
+	for key, bySet := range values {
+		if c.byKey[key] == nil {
+			c.byKey[key] = map[int64]labelOf{}
+		}
+		for set := range unknown {
+			if v, ok := bySet[set]; ok {
+				c.byKey[key][set] = v
+			}
+		}
+	}
+	c.n = 0
+	for _, bySet := range c.byKey {
+		c.n += len(bySet)
+	}
+	return values, nil
+}
+
+// meets reports whether the label, which may be missing, meets a requirement as kubectl would
 // have it.
-func meets(value string, ok bool, r fleet.LabelRequirement) bool {
+func (l labelOf) meets(r fleet.LabelRequirement) bool {
 	switch r.Operator {
 	case fleet.LabelIn:
-		return ok && slices.Contains(r.Values, value)
+		return l.ok && slices.Contains(r.Values, l.value)
 	case fleet.LabelNotIn:
-		return !ok || !slices.Contains(r.Values, value)
+		return !l.ok || !slices.Contains(r.Values, l.value)
 	case fleet.LabelExists:
-		return ok
+		return l.ok
 	case fleet.LabelDoesNotExist:
-		return !ok
+		return !l.ok
 	case fleet.LabelGt, fleet.LabelLt:
-		have, err := strconv.ParseInt(value, 10, 64)
+		have, err := strconv.ParseInt(l.value, 10, 64)
 		want, err2 := intValue(r.Values)
-		if !ok || err != nil || err2 != nil {
+		if !l.ok || err != nil || err2 != nil {
 			return false
 		}
 		return r.Operator == fleet.LabelGt && have > want || r.Operator == fleet.LabelLt && have < want

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -75,6 +76,8 @@ type scope struct {
 	none   bool      // no node can match
 	capped bool      // nodes that left before since are not looked at
 	since  time.Time // set if capped
+	// totals counts what the condition selects, where finding it out has told; else nil.
+	totals *fleet.Totals
 }
 
 // scope turns a filter into a condition. It looks up what the condition depends on: which label
@@ -100,7 +103,6 @@ func (l *Ledger) scope(ctx context.Context, cluster string, f fleet.NodeFilter) 
 		}
 		q.add(`n.cluster = ? AND n.removed_at >= ?`, cluster, since)
 	}
-	reach, reachArgs := q.String(), slices.Clone(q.args)
 	q.globs(`lower(n.name)`, f.Names)
 	q.globs(`lower(n.instance_type)`, f.Types)
 	q.globs(`lower(n.zone)`, f.Zones)
@@ -130,59 +132,62 @@ func (l *Ledger) scope(ctx context.Context, cluster string, f fleet.NodeFilter) 
 		}
 	}
 	if len(shared) > 0 {
-		sets, all, err := l.matchingSets(ctx, reach, reachArgs, shared)
-		if err != nil {
+		if err := l.sharedLabels(ctx, &s, &q, shared); err != nil {
 			return s, err
-		}
-		if len(sets) == 0 {
-			s.none = true
-			return s, nil
-		}
-		if !all {
-			list, err := json.Marshal(sets)
-			if err != nil {
-				return s, err
-			}
-			q.add(` AND n.label_set IN (SELECT value FROM json_each(?))`, string(list))
 		}
 	}
 	s.where, s.args = q.String(), q.args
 	return s, nil
 }
 
-// matchingSets returns the label sets of the nodes in reach that meet the requirements, and
-// whether all of them do.
-func (l *Ledger) matchingSets(ctx context.Context, reach string, args []any, rs []fleet.LabelRequirement) (sets []int64, all bool, err error) {
-	rows, err := l.r.once(ctx, `SELECT id, labels FROM label_sets WHERE id IN (SELECT n.label_set FROM nodes n WHERE `+reach+`)`, args...)
+// sharedLabels adds requirements on labels that are kept in sets: it looks which sets the nodes
+// selected so far have, decides which of these meet the requirements, and counts their nodes.
+func (l *Ledger) sharedLabels(ctx context.Context, s *scope, q *query, rs []fleet.LabelRequirement) error {
+	rows, err := l.r.once(ctx, `SELECT n.label_set, count(*), sum(CASE WHEN n.status = 'True' THEN 1 ELSE 0 END), sum(n.cordoned)
+		FROM nodes n WHERE `+q.String()+` GROUP BY n.label_set`, q.args...)
 	if err != nil {
-		return nil, false, err
+		return err
 	}
 	defer rows.Close()
-	quoted := make([]string, len(rs))
-	for i, r := range rs {
-		quoted[i] = quoteKey(r.Key)
-	}
-	all = true
+	var ids []int64
+	var counts []fleet.Totals
 	for rows.Next() {
 		var id int64
-		var text sql.RawBytes
-		if err := rows.Scan(&id, &text); err != nil {
-			return nil, false, err
+		var t fleet.Totals
+		if err := rows.Scan(&id, &t.Nodes, &t.Ready, &t.Cordoned); err != nil {
+			return err
 		}
-		ok := true
-		for i, r := range rs {
-			v, has := labelValue(string(text), quoted[i])
-			if ok = meets(v, has, r); !ok {
-				break
-			}
-		}
-		if ok {
+		ids, counts = append(ids, id), append(counts, t)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return err
+	}
+	keys := make([]string, len(rs))
+	for i, r := range rs {
+		keys[i] = r.Key
+	}
+	values, err := l.labelsOf(ctx, ids, keys)
+	if err != nil {
+		return err
+	}
+	s.totals = &fleet.Totals{Capped: s.capped}
+	var sets []int64
+	for i, id := range ids {
+		if !slices.ContainsFunc(rs, func(r fleet.LabelRequirement) bool { return !values[r.Key][id].meets(r) }) {
 			sets = append(sets, id)
-		} else {
-			all = false
+			t := counts[i]
+			s.totals.Nodes, s.totals.Ready, s.totals.Cordoned = s.totals.Nodes+t.Nodes, s.totals.Ready+t.Ready, s.totals.Cordoned+t.Cordoned
 		}
 	}
-	return sets, all, rows.Err()
+	if s.none = len(sets) == 0; s.none {
+		return nil
+	}
+	list, err := json.Marshal(sets)
+	if err != nil {
+		return err
+	}
+	q.add(` AND n.label_set IN (SELECT value FROM json_each(?))`, string(list))
+	return nil
 }
 
 // ownLabel adds a requirement on a label that is kept with its node.
@@ -254,7 +259,9 @@ func (l *Ledger) ListNodes(ctx context.Context, cluster string, f fleet.NodeFilt
 	if s.none {
 		return p, nil
 	}
-	if err := l.r.onceRow(ctx, `SELECT count(*) FROM nodes n WHERE `+s.where, s.args...).Scan(&p.Total); err != nil {
+	if s.totals != nil {
+		p.Total = s.totals.Nodes
+	} else if err := l.r.onceRow(ctx, `SELECT count(*) FROM nodes n WHERE `+s.where, s.args...).Scan(&p.Total); err != nil {
 		return p, err
 	}
 	p.Nodes, err = l.nodeRecords(ctx, s, nodeOrder(f.Removed, sort), offset, limit)
@@ -298,8 +305,11 @@ func (l *Ledger) nodeRecords(ctx context.Context, s scope, order string, offset,
 // CountNodes counts the nodes of a cluster that a filter selects.
 func (l *Ledger) CountNodes(ctx context.Context, cluster string, f fleet.NodeFilter) (t fleet.Totals, err error) {
 	s, err := l.scope(ctx, cluster, f)
+	if s.totals != nil && err == nil {
+		return *s.totals, nil
+	}
 	t.Capped = s.capped
-	if err == nil && !s.none {
+	if err == nil {
 		err = l.r.onceRow(ctx, `SELECT count(*), coalesce(sum(CASE WHEN n.status = 'True' THEN 1 ELSE 0 END), 0), coalesce(sum(n.cordoned), 0)
 			FROM nodes n WHERE `+s.where, s.args...).Scan(&t.Nodes, &t.Ready, &t.Cordoned)
 	}
@@ -392,33 +402,21 @@ func (l *Ledger) foldSets(ctx context.Context, sets map[int64]fleet.NodeGroup, k
 	for id := range sets {
 		ids = append(ids, id)
 	}
-	list, err := json.Marshal(ids)
+	values, err := l.labelsOf(ctx, ids, []string{key})
 	if err != nil {
 		return nil, err
 	}
-	rows, err := l.r.QueryContext(ctx, `SELECT id, labels FROM label_sets WHERE id IN (SELECT value FROM json_each(?))`, string(list))
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	quoted := quoteKey(key)
 	groups := map[string]*fleet.NodeGroup{}
-	for rows.Next() {
-		var id int64
-		var text sql.RawBytes
-		if err := rows.Scan(&id, &text); err != nil {
-			return nil, err
-		}
-		value, _ := labelValue(string(text), quoted)
+	for id, n := range sets {
+		value := values[key][id].value
 		g := groups[value]
 		if g == nil {
 			g = &fleet.NodeGroup{Value: value}
 			groups[value] = g
 		}
-		n := sets[id]
 		g.Nodes, g.Ready, g.NotReady, g.Cordoned, g.Spot = g.Nodes+n.Nodes, g.Ready+n.Ready, g.NotReady+n.NotReady, g.Cordoned+n.Cordoned, g.Spot+n.Spot
 	}
-	return groups, rows.Err()
+	return groups, nil
 }
 
 // maxNamed is how many nodes whose names begin alike FindNodes can put in order; of more it

@@ -43,7 +43,8 @@ type Ledger struct {
 	log      *slog.Logger         // of migrations only
 	w        *sql.DB              // one connection: writers queue here
 	hot      map[string]*sql.Stmt // of w, see hot
-	r        *reader              // never blocked by the writer (WAL)
+	labels   labelCache
+	r        *reader // never blocked by the writer (WAL)
 
 	mu   sync.Mutex
 	subs map[chan struct{}]struct{} // guarded by mu
