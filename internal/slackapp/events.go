@@ -12,6 +12,7 @@ import (
 	"rollcall/internal/alert"
 	"rollcall/internal/command"
 	"rollcall/internal/fleet"
+	"rollcall/internal/ledger"
 )
 
 // pageEvents is how many events a page has.
@@ -56,6 +57,19 @@ func (c *Commands) events(ctx context.Context, req command.Events, now time.Time
 		state.Lines = append(state.Lines, alert.Line{{Text: "Only " + words}})
 	}
 	state.Lines = append(state.Lines, fresh)
+	if words == "" && at.IsZero() {
+		scaling, other, err := c.c.Ledger.EventCounts(ctx, cluster.Cluster, now.Add(-time.Hour))
+		if err != nil {
+			return view{}, err
+		}
+		number := func(n int) string {
+			if n > ledger.CountLimit {
+				return fmt.Sprintf("more than %d", ledger.CountLimit)
+			}
+			return strconv.Itoa(n)
+		}
+		state.Lines = append(state.Lines, alert.Line{{Text: fmt.Sprintf("Last hour: %s scaling events, %s others.", number(scaling), number(other))}})
+	}
 	v.Parts = slices.Insert(v.Parts, 0, state)
 	if len(page.Events) == 0 && page.SearchedTo.IsZero() {
 		if near := req.Nearest(); near != "" {
