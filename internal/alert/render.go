@@ -13,7 +13,7 @@ import (
 // maxRows is how many groups a table shows; a phone shows about that many at once.
 const maxRows = 12
 
-// Render says what a wave's main message reads. baseline groups are the live nodes, used by
+// Render says what a wave's main message reads. baseline groups are the nodes of the first start, used by
 // WaveBaseline only.
 func Render(w fleet.Wave, totals fleet.Totals, baseline []fleet.Group, cfg Config) Message {
 	m := Message{Kind: w.Kind, Nodes: len(w.Members), Footer: footer(w, totals)}

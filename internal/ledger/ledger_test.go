@@ -156,6 +156,24 @@ func TestBaselineForgetsWhatItsFirstTrySaw(t *testing.T) {
 	}
 }
 
+// What joins or leaves between the first list and the message about it is told on its own, so
+// the message counts neither.
+func TestBaselineIsThatOfTheFirstList(t *testing.T) {
+	l := fresh(t)
+	check(t, l.RecordBaseline(t.Context(), "prod", []fleet.Observation{first(1), first(2), first(3)}))
+	check(t, l.FinishBaseline(t.Context(), fleet.Batch{Cluster: "prod", ResourceVersion: "5", At: t0}, func(string) bool { return true }))
+	record(t, l, "6", first(4), fleet.Gone(node(1), first(1).Known, t0.Add(time.Second)))
+	totals, groups, err := l.Baseline(t.Context(), "prod")
+	check(t, err)
+	n := 0
+	for _, g := range groups {
+		n += g.Nodes
+	}
+	if totals.Nodes != 3 || n != 3 {
+		t.Errorf("the baseline has %d nodes, its groups %d; want 3", totals.Nodes, n)
+	}
+}
+
 func TestWaveLife(t *testing.T) {
 	l, ctx := fresh(t), t.Context()
 	record(t, l, "1", first(1), first(2))

@@ -521,23 +521,27 @@ func (l *Ledger) Totals(ctx context.Context, cluster string) (t fleet.Totals, er
 	return t, nil
 }
 
-// Groups counts the live nodes of a cluster by instance type and capacity type, most first.
-func (l *Ledger) Groups(ctx context.Context, cluster string) ([]fleet.Group, error) {
-	rows, err := l.r.QueryContext(ctx, `SELECT instance_type, capacity_type, count(*) FROM nodes WHERE cluster = ? AND removed_at IS NULL
+// Baseline counts the nodes that were there at the first start, by instance type and capacity
+// type, most first: those whose joining is no change. What joined or left since is told on its
+// own, also if that was before the first start was told.
+func (l *Ledger) Baseline(ctx context.Context, cluster string) (t fleet.Totals, groups []fleet.Group, err error) {
+	rows, err := l.r.QueryContext(ctx, `SELECT instance_type, capacity_type, count(*), sum(status = 'True'), sum(cordoned <> 0) FROM nodes
+		WHERE cluster = ? AND NOT EXISTS (SELECT 1 FROM changes WHERE changes.cluster = nodes.cluster AND node_uid = nodes.uid AND changes.kind = 'joined')
 		GROUP BY instance_type, capacity_type ORDER BY count(*) DESC, instance_type, capacity_type`, cluster)
 	if err != nil {
-		return nil, fmt.Errorf("grouping nodes of %s: %w", cluster, explain(err))
+		return t, nil, fmt.Errorf("counting the first nodes of %s: %w", cluster, explain(err))
 	}
 	defer rows.Close()
-	var groups []fleet.Group
 	for rows.Next() {
 		var g fleet.Group
-		if err := rows.Scan(&g.InstanceType, &g.CapacityType, &g.Nodes); err != nil {
-			return nil, err
+		var ready, cordoned int
+		if err := rows.Scan(&g.InstanceType, &g.CapacityType, &g.Nodes, &ready, &cordoned); err != nil {
+			return t, nil, err
 		}
 		groups = append(groups, g)
+		t.Nodes, t.Ready, t.Cordoned = t.Nodes+g.Nodes, t.Ready+ready, t.Cordoned+cordoned
 	}
-	return groups, rows.Err()
+	return t, groups, rows.Err()
 }
 
 // Lives calls yield with the span of each node of a cluster that lived at some moment since

@@ -365,7 +365,7 @@ func (t *Teller) main(ctx context.Context, w fleet.Wave) (alert.Message, error) 
 	}
 	var groups []fleet.Group
 	if w.Kind == fleet.WaveBaseline {
-		if groups, err = t.c.Ledger.Groups(ctx, w.Cluster); err != nil {
+		if totals, groups, err = t.c.Ledger.Baseline(ctx, w.Cluster); err != nil {
 			return alert.Message{}, err
 		}
 	}
