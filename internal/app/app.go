@@ -64,7 +64,7 @@ func RunCluster(ctx context.Context, c config.Config, restConfig *rest.Config, c
 	if err != nil {
 		return err
 	}
-	store, err := ledger.Open(ctx, c.LedgerPath, ledger.Options{})
+	store, err := ledger.Open(ctx, c.LedgerPath, ledger.Options{Log: log})
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return nil // told to stop while it waited for another process to let go of the ledger
