@@ -93,9 +93,12 @@ func TestRefreshLosesNothing(t *testing.T) {
 	for _, reason := range []string{slackemu.ReasonRefresh, slackemu.ReasonRefresh, slackemu.ReasonWarning} {
 		opened := s.SocketStats().Opened
 		for _, socket := range s.Sockets() {
+			before := s.SocketStats().Opened
 			socket.Disconnect(reason)
 			if reason == slackemu.ReasonRefresh {
-				time.Sleep(time.Second)
+				// The connections are as many seconds apart as it takes to open one: at most one
+				// a second is opened.
+				waitFor(t, s, 5*time.Second, "the next connection", func() bool { return s.SocketStats().Opened > before && s.Connected() >= 2 })
 			}
 		}
 		waitFor(t, s, 15*time.Second, "connected again", func() bool { return s.SocketStats().Opened >= opened+2 && s.Connected() >= 2 })
