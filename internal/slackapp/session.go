@@ -58,8 +58,9 @@ type Session struct {
 	opens *rate.Limiter // connection attempts, over all connections
 	alive atomic.Int32  // connections that said hello
 
-	mu   sync.Mutex
-	seen map[string]time.Time // envelope and event IDs handled, for dedupeFor; guarded by mu
+	mu    sync.Mutex
+	seen  map[string]time.Time // envelope and event IDs handled, for dedupeFor; guarded by mu
+	conns map[*conn]bool       // that Slack has greeted and that are being read; guarded by mu
 }
 
 // dedupeFor is how long an ID is remembered: longer than Slack's last redelivery, 5 minutes
@@ -69,7 +70,7 @@ const dedupeFor = 15 * time.Minute
 // NewSession returns a Session whose envelopes go to handle. Run starts it.
 func NewSession(api *slack.Client, handle Handler, log *slog.Logger) *Session {
 	return &Session{api: api, handle: handle, log: log,
-		opens: rate.NewLimiter(rate.Every(time.Second), 1), seen: map[string]time.Time{}}
+		opens: rate.NewLimiter(rate.Every(time.Second), 1), seen: map[string]time.Time{}, conns: map[*conn]bool{}}
 }
 
 // Ready reports whether a connection is up that Slack has greeted.
@@ -190,6 +191,9 @@ func (c *conn) listen(ctx context.Context) error {
 		if c.greeted.Load() {
 			c.s.alive.Add(-1)
 		}
+		c.s.mu.Lock()
+		defer c.s.mu.Unlock()
+		delete(c.s.conns, c)
 	}()
 	var handlers sync.WaitGroup
 	defer handlers.Wait()
@@ -217,6 +221,9 @@ func (c *conn) listen(ctx context.Context) error {
 			c.app.Store(req.ConnectionInfo.AppID)
 			if !c.greeted.Swap(true) {
 				c.s.alive.Add(1)
+				c.s.mu.Lock()
+				c.s.conns[c] = true
+				c.s.mu.Unlock()
 				c.s.log.Info("connected to Slack", "connections", req.NumConnections, "app", req.ConnectionInfo.AppID)
 			}
 		case "disconnect":
@@ -254,12 +261,38 @@ func (c *conn) answer(ctx context.Context, req socketmode.Request) {
 		}
 		res, _ = json.Marshal(socketmode.Response{EnvelopeID: req.EnvelopeID})
 	}
+	err = c.send(res)
+	if err == nil {
+		return
+	}
+	// Slack takes an acknowledgement on any connection, and this one is closing.
+	for _, other := range c.s.others(c) {
+		if other.send(res) == nil {
+			return
+		}
+	}
+	c.s.log.Warn("an acknowledgement did not reach Slack", "type", req.Type, "err", err)
+}
+
+// send writes one frame.
+func (c *conn) send(frame []byte) error {
 	c.write.Lock()
 	defer c.write.Unlock()
 	c.ws.SetWriteDeadline(time.Now().Add(writeTimeout))
-	if err := c.ws.WriteMessage(websocket.TextMessage, res); err != nil {
-		c.s.log.Warn("an acknowledgement did not reach Slack", "type", req.Type, "err", err)
+	return c.ws.WriteMessage(websocket.TextMessage, frame)
+}
+
+// others are the connections that are up beside c.
+func (s *Session) others(c *conn) []*conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []*conn
+	for o := range s.conns {
+		if o != c {
+			out = append(out, o)
+		}
 	}
+	return out
 }
 
 // safely runs the handler: what it does wrong must not end the watch.
