@@ -140,7 +140,7 @@ func (c *Commands) mayNot(ctx context.Context, who asker, app, what string) stri
 // refusal is what somebody is told who may not.
 func refusal(what, why string) content {
 	title := "You may not use " + what + " here"
-	return view{Icon: "🚫", Title: title, Text: title + ": " + why, Parts: []part{{Lines: lines1(why)}}}.content(onMessage)
+	return view{Icon: "🚫", Title: title, Text: title + ": " + why, Parts: []part{{Lines: sentence(why)}}}.content(onMessage)
 }
 
 // later runs f after the acknowledgement, within answerWithin. Run waits for it.

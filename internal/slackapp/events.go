@@ -74,7 +74,7 @@ func (c *Commands) events(ctx context.Context, req command.Events, now time.Time
 	if len(page.Events) == 0 && page.SearchedTo.IsZero() {
 		if near := req.Nearest(); near != "" {
 			line := "/events " + strings.TrimPrefix(near, "/events ")
-			v.Parts = append(v.Parts, part{Lines: lines1("Did you mean " + line + "?")}, part{Buttons: []button{{Label: line, Verb: verbShow, Value: line}}})
+			v.Parts = append(v.Parts, part{Lines: sentence("Did you mean " + line + "?")}, part{Buttons: []button{{Label: line, Verb: verbShow, Value: line}}})
 		}
 	}
 	if oldest := earliest(span.Scaling, span.Other); !oldest.IsZero() && page.Older.IsZero() {
@@ -124,7 +124,7 @@ func (c *Commands) events(ctx context.Context, req command.Events, now time.Time
 	if len(turn) > 0 {
 		v.Parts = append(v.Parts, part{Buttons: turn})
 	}
-	v.Parts = append(v.Parts, part{Buttons: append(row, common(eventsLine(req))...)})
+	v.Parts = append(v.Parts, part{Buttons: append(row, answerButtons(eventsLine(req))...)})
 	return v, nil
 }
 

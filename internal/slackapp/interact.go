@@ -169,7 +169,7 @@ func (c *Commands) wave(ctx context.Context, verb, value string, now time.Time) 
 	}
 	if !ok || len(w.UIDs) == 0 {
 		const gone = "The ledger does not have the nodes of this message any more"
-		return view{Icon: "❓", Title: gone, Text: gone, Parts: []part{{Lines: lines1("They are older than SCALING_RETENTION keeps.")}}}, nil
+		return view{Icon: "❓", Title: gone, Text: gone, Parts: []part{{Lines: sentence("They are older than SCALING_RETENTION keeps.")}}}, nil
 	}
 	about := fmt.Sprintf("%s: the %s of this message", w.Cluster, counted(len(w.UIDs), w.More, "node"))
 	if verb == verbWaveEvents {
@@ -267,7 +267,7 @@ func (c *Commands) unmute(ctx context.Context, s scene, value string, now time.T
 		v = view{Icon: "🔔", Title: fmt.Sprintf("The mute of %s had already ended", muteWords(m))}
 	default:
 		c.c.Log.Info("a mute was ended", "mute", id, "user", s.who.User)
-		v.Parts = append(v.Parts, part{Lines: lines1("What was kept quiet meanwhile is in /nodes and /events.")})
+		v.Parts = append(v.Parts, part{Lines: sentence("What was kept quiet meanwhile is in /nodes and /events.")})
 		c.home.poke()
 	}
 	v.Text = v.Title

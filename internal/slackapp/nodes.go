@@ -121,7 +121,7 @@ func (c *Commands) summary(ctx context.Context, cluster fleet.ClusterRecord, req
 		if others, err := c.otherClusters(ctx, name); err != nil {
 			return view{}, err
 		} else if len(others) > 0 {
-			v.Parts = append(v.Parts, part{Lines: lines1("Other clusters of this ledger: " + strings.Join(others, ", ") + " (--cluster).")})
+			v.Parts = append(v.Parts, part{Lines: sentence("Other clusters of this ledger: " + strings.Join(others, ", ") + " (--cluster).")})
 		}
 	}
 	var regroup []button
@@ -148,12 +148,12 @@ func (c *Commands) summary(ctx context.Context, cluster fleet.ClusterRecord, req
 		row = append(row, button{Label: "Not ready", Verb: verbShow, Value: nodesLine(unready), Style: "danger"})
 	}
 	row = append(row, button{Label: "Events", Verb: verbShow, Value: eventsLine(command.Events{Scaling: true, Cluster: req.Cluster})})
-	v.Parts = append(v.Parts, part{Buttons: regroup}, part{Buttons: append(row, common(nodesLine(req))...)})
+	v.Parts = append(v.Parts, part{Buttons: regroup}, part{Buttons: append(row, answerButtons(nodesLine(req))...)})
 	return v, nil
 }
 
-// common are the buttons that every answer has.
-func common(line string) []button {
+// answerButtons are the buttons that every answer has.
+func answerButtons(line string) []button {
 	return []button{{Label: "Filter…", Verb: verbFilter, Value: line}, {Label: "Refresh", Verb: verbShow, Value: line}, {Label: "Share", Verb: verbShare, Value: line}}
 }
 
@@ -245,7 +245,8 @@ func counted(n int, capped bool, thing string) string {
 	return fmt.Sprintf("%d%s %ss", n, plus, thing)
 }
 
-func lines1(text string) []alert.Line { return []alert.Line{{{Text: text}}} }
+// sentence is a statement of one text.
+func sentence(text string) []alert.Line { return []alert.Line{{{Text: text}}} }
 
 // filterWords is what a request filters by, as the person would type it.
 func filterWords(req command.Nodes) string {
@@ -404,7 +405,7 @@ func (c *Commands) nodeList(ctx context.Context, cluster fleet.ClusterRecord, re
 	summary := req
 	summary.View, summary.Sort, summary.Page, summary.Names = command.Summary, "", 0, nil
 	turn = append(turn, button{Label: "Summary", Verb: verbShow, Value: nodesLine(summary)})
-	v.Parts = append(v.Parts, part{Buttons: append(turn, common(nodesLine(req))...)})
+	v.Parts = append(v.Parts, part{Buttons: append(turn, answerButtons(nodesLine(req))...)})
 	return v, nil
 }
 
@@ -509,10 +510,10 @@ func noSuchNode(cluster fleet.ClusterRecord, req command.Nodes) view {
 	var buttons []button
 	if near := req.Nearest(); near != "" {
 		line := "/nodes " + strings.TrimPrefix(near, "/nodes ")
-		v.Parts = append(v.Parts, part{Lines: lines1("Did you mean " + line + "?")})
+		v.Parts = append(v.Parts, part{Lines: sentence("Did you mean " + line + "?")})
 		buttons = append(buttons, button{Label: line, Verb: verbShow, Value: line, Style: "primary"})
 	} else {
-		v.Parts = append(v.Parts, part{Lines: lines1("A name may be short: how it begins, or a part of it.")})
+		v.Parts = append(v.Parts, part{Lines: sentence("A name may be short: how it begins, or a part of it.")})
 	}
 	buttons = append(buttons, button{Label: "List of nodes", Verb: verbShow, Value: "/nodes list"}, button{Label: "Help", Verb: verbShow, Value: "/nodes help"})
 	v.Parts = append(v.Parts, part{Buttons: buttons})
@@ -659,7 +660,7 @@ func help(h command.Help) view {
 		}
 		p := part{Heading: heading}
 		for _, l := range lines {
-			p.Cards = append(p.Cards, alert.Card{Name: l.Text, Lines: lines1(l.Meaning)})
+			p.Cards = append(p.Cards, alert.Card{Name: l.Text, Lines: sentence(l.Meaning)})
 		}
 		v.Parts = append(v.Parts, p)
 	}
@@ -678,7 +679,7 @@ func help(h command.Help) view {
 	}
 	add("Examples", h.Examples)
 	for _, n := range h.Notes {
-		v.Parts = append(v.Parts, part{Lines: lines1(n)})
+		v.Parts = append(v.Parts, part{Lines: sentence(n)})
 	}
 	var buttons []button
 	for i, e := range h.Examples {

@@ -3,6 +3,7 @@ package slackapp_test
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -504,5 +505,47 @@ func TestMuteForm(t *testing.T) {
 	m, ok, err := d.ledger.Mute(t.Context(), mutes[0].ID)
 	if err != nil || !ok || m.EndedBy != slackemu.UserGrace || m.EndedByName != "grace" {
 		t.Errorf("%+v, %v", m, err)
+	}
+}
+
+// TestSlowLedger holds that an answer which takes longer than an acknowledgement may wait comes
+// all the same: the command is acknowledged in time, and the answer follows.
+func TestSlowLedger(t *testing.T) {
+	free := make(chan struct{})
+	d := newDesk(t, slackemu.Config{NoRateLimits: true}, func(c *slackapp.CommandsConfig) {
+		c.Watch = func() string { <-free; return "" }
+	})
+	i := d.slack.SlashCommand(slackemu.UserAda, slackemu.ChannelOps, "/nodes", "")
+	if err := i.Wait(t.Context()); err != nil {
+		t.Fatalf("the acknowledgement: %v", err)
+	}
+	if n := len(i.Messages()); n != 0 {
+		t.Errorf("%d messages came with the acknowledgement", n)
+	}
+	close(free)
+	m, err := i.Answer(t.Context())
+	if err != nil || m.Via != slackemu.MethodResponseURL || !m.Ephemeral {
+		t.Fatalf("the answer: %+v, %v", m, err)
+	}
+	contains(t, m, "prod: 0 nodes", "Live.")
+}
+
+// TestAnotherApp holds that what was meant for another app, or for none, is refused.
+func TestAnotherApp(t *testing.T) {
+	d := newDesk(t, slackemu.Config{NoRateLimits: true}, nil)
+	c := slackapp.NewCommands(slackapp.CommandsConfig{Cluster: "prod", Ledger: d.ledger, Log: slog.New(slog.DiscardHandler), Watch: func() string { return "" },
+		API: slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, d.slack.APIURL())})
+	for app, allowed := range map[string]bool{slackemu.DefaultAppID: true, "A0OTHER": false, "": false} {
+		payload, err := json.Marshal(map[string]string{"command": "/nodes", "api_app_id": app, "team_id": slackemu.DefaultTeamID, "user_id": slackemu.UserAda, "channel_id": slackemu.ChannelOps})
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := json.Marshal(c.Handle(t.Context(), slackapp.Envelope{Type: "slash_commands", Payload: payload, App: slackemu.DefaultAppID}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if told := strings.Contains(string(answer), "prod"); told != allowed {
+			t.Errorf("app %q is told %v: %s", app, told, answer)
+		}
 	}
 }
