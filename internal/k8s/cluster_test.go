@@ -360,6 +360,8 @@ func TestHalfOpen(t *testing.T) {
 				if proto == "http/1.1" {
 					w.timing.silence = time.Second
 				}
+				// A request may also be sent on an idle connection that is half-open already.
+				w.timing.open = 2 * time.Second
 			})
 			w.waitSynced(t)
 			accepted := proxy.Accepted()
