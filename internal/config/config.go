@@ -20,9 +20,9 @@ import (
 	_ "time/tzdata" // an image from scratch has no time zones; they cost 450 kB
 
 	"github.com/caarlos0/env/v11"
-	"github.com/robfig/cron/v3"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"rollcall/internal/digest/schedule"
 	"rollcall/internal/ledger"
 	"rollcall/internal/nearest"
 )
@@ -63,6 +63,7 @@ type Config struct {
 	DigestSchedule       string        `env:"DIGEST_SCHEDULE" envDefault:"0 9 * * *" doc:"when the digest is posted: five cron fields or @daily and the like"`
 	DigestTimezone       string        `env:"DIGEST_TIMEZONE" envDefault:"UTC" doc:"IANA time zone of the digest"`
 	DigestChannel        string        `env:"DIGEST_CHANNEL" doc:"channel ID of the digest; empty: SLACK_CHANNEL"`
+	DigestWhenQuiet      string        `env:"DIGEST_WHEN_QUIET" envDefault:"post" doc:"post or skip: what to do when nothing happened to the nodes since the last digest"`
 	PricesFile           string        `env:"PRICES_FILE" doc:"price overrides (CSV); empty: the built-in table"`
 	PriceDiscount        float64       `env:"PRICE_DISCOUNT" envDefault:"0" doc:"discount on list prices, in percent"`
 	ScalingRetention     time.Duration `env:"SCALING_RETENTION" envDefault:"2160h" doc:"how long changes and scaling events are kept"`
@@ -71,10 +72,10 @@ type Config struct {
 	LogLevel             string        `env:"LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error"`
 	LogFormat            string        `env:"LOG_FORMAT" doc:"text or json; empty: text on a terminal, else json"`
 
-	LedgerPath string          // the file DatabaseURL names
-	Selector   labels.Selector // of AlertNodeSelector
-	Digest     cron.Schedule   // of DigestSchedule in Zone
-	Zone       *time.Location  // of the digest: DigestTimezone, or what CRON_TZ= in DigestSchedule says
+	LedgerPath string             // the file DatabaseURL names
+	Selector   labels.Selector    // of AlertNodeSelector
+	Digest     *schedule.Schedule // of DigestSchedule in Zone
+	Zone       *time.Location     // of the digest: DigestTimezone, or what CRON_TZ= in DigestSchedule says
 	Level      slog.Level
 }
 
@@ -139,6 +140,9 @@ func Load(environ map[string]string) (Config, error) {
 		c.Selector = labels.Everything()
 	}
 	l.checkDigest(&c)
+	if c.DigestWhenQuiet != "post" && c.DigestWhenQuiet != "skip" {
+		l.wrong("DIGEST_WHEN_QUIET", "%q is neither post nor skip; write %s", c.DigestWhenQuiet, cmp.Or(nearest.Word(c.DigestWhenQuiet, "post", "skip"), "post or skip"))
+	}
 	if !(c.PriceDiscount >= 0 && c.PriceDiscount <= 100) { // NaN too
 		l.wrong("PRICE_DISCOUNT", "%v is not a percentage; write a number from 0 to 100", c.PriceDiscount)
 	}
@@ -291,9 +295,6 @@ func (l *loader) checkAddr(addr string) {
 	l.wrong("HTTP_ADDR", "%q is not an address with a port number; write %s", addr, right)
 }
 
-// cronFields are what people know from crontab: five fields, or @daily and the like.
-const cronFields = cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor
-
 func (l *loader) checkDigest(c *Config) {
 	var err error
 	if c.Zone, err = zone(c.DigestTimezone); err != nil {
@@ -316,36 +317,16 @@ func (l *loader) checkDigest(c *Config) {
 		fields = strings.TrimSpace(after)
 		break
 	}
-	c.Digest, err = cron.NewParser(cronFields).Parse("CRON_TZ=" + c.Zone.String() + " " + fields)
+	c.Digest, err = schedule.Parse(fields, c.Zone)
 	switch {
-	case err != nil:
-		c.Digest = nil
-		l.wrong("DIGEST_SCHEDULE", "%q: %v; write five fields (minute hour day month weekday), for example 0 9 * * 1-5, or @daily", c.DigestSchedule, err)
-	case tooOften(c.Digest):
-		c.Digest = nil
+	case errors.Is(err, schedule.ErrTooOften):
 		l.wrong("DIGEST_SCHEDULE", "%q is too often for a digest; write at least @every 1m, or better @daily", c.DigestSchedule)
-	case never(c.Digest):
-		c.Digest = nil
+	case errors.Is(err, schedule.ErrNever):
 		l.wrong("DIGEST_SCHEDULE", "%q never comes: there is no such day; write for example 0 9 1 * * for the first of each month", c.DigestSchedule)
+	case err != nil:
+		l.wrong("DIGEST_SCHEDULE", "%q: %v; write five fields (minute hour day month weekday), for example 0 9 * * 1-5, or @daily", c.DigestSchedule, err)
 	}
 }
-
-func tooOften(s cron.Schedule) bool {
-	every, ok := s.(cron.ConstantDelaySchedule)
-	return ok && every.Delay < time.Minute
-}
-
-// never reports whether a schedule has no moment at all. cron takes a field of commas for a list
-// of nothing, and would search its five years minute by minute.
-func never(s cron.Schedule) bool {
-	if spec, ok := s.(*cron.SpecSchedule); ok && (spec.Minute == 0 || spec.Hour == 0 || spec.Dom == 0 || spec.Month == 0 || spec.Dow == 0) {
-		return true
-	}
-	return s.Next(leapYear).IsZero()
-}
-
-// leapYear is a moment within whose next years every date comes that ever comes.
-var leapYear = time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // zone finds an IANA time zone. The machine's own is refused: nobody knows which it is in a pod.
 func zone(name string) (*time.Location, error) {

@@ -164,6 +164,7 @@ func TestMistakes(t *testing.T) {
 		{"schedule of a zone alone", right("DIGEST_SCHEDULE", "CRON_TZ=Europe/Berlin"), "DIGEST_SCHEDULE", "five fields"},
 		{"schedule of nothing but TZ=", right("DIGEST_SCHEDULE", "TZ="), "DIGEST_SCHEDULE", "is not a time zone"},
 		{"two zones", right("DIGEST_SCHEDULE", "TZ=UTC CRON_TZ=UTC 0 9 * * *"), "DIGEST_SCHEDULE", "five fields"},
+		{"quiet", right("DIGEST_WHEN_QUIET", "skp"), "DIGEST_WHEN_QUIET", `"skp" is neither post nor skip; write skip`},
 		{"zone", right("DIGEST_TIMEZONE", "Berlin"), "DIGEST_TIMEZONE", `"Berlin" is not a time zone; write an IANA name, for example Europe/Berlin`},
 		{"the machine's zone", right("DIGEST_TIMEZONE", "Local"), "DIGEST_TIMEZONE", "IANA name"},
 		{"zone outside of the database", right("DIGEST_TIMEZONE", "../../etc/passwd"), "DIGEST_TIMEZONE", "IANA name"},
@@ -243,8 +244,8 @@ func TestDigestSchedule(t *testing.T) {
 		{"@every 6h", "", "2026-03-23 18:00 UTC"},
 		{"0 9 * * MON-FRI", "", "2026-03-24 09:00 UTC"},
 		{"0 9 29 2 *", "", "2028-02-29 09:00 UTC"},
-		// The night without a half past two: that day's digest is left out rather than told at another time.
-		{"30 2 29 3 *", "Europe/Berlin", "2027-03-29 02:30 CEST"},
+		// The night without a half past two: the digest comes when clocks jump over it.
+		{"30 2 29 3 *", "Europe/Berlin", "2026-03-29 03:00 CEST"},
 	}
 	for _, test := range tests {
 		c := load(t, right("DIGEST_SCHEDULE", test.schedule, "DIGEST_TIMEZONE", test.zone))
@@ -303,7 +304,7 @@ func TestVariables(t *testing.T) {
 	}
 	for _, name := range []string{"SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_CHANNEL", "SLACK_API_URL", "SLACK_ALLOWED_USERS", "SLACK_ALLOWED_CHANNELS",
 		"KUBECONFIG", "KUBE_CONTEXT", "CLUSTER_NAME", "DATABASE_URL", "ALERT_WAVE_GAP", "ALERT_WAVE_MAX", "ALERT_LABELS", "ALERT_NODE_SELECTOR",
-		"DIGEST_SCHEDULE", "DIGEST_TIMEZONE", "DIGEST_CHANNEL", "PRICES_FILE", "PRICE_DISCOUNT", "SCALING_RETENTION", "EVENT_RETENTION", "HTTP_ADDR", "LOG_LEVEL", "LOG_FORMAT"} {
+		"DIGEST_SCHEDULE", "DIGEST_TIMEZONE", "DIGEST_CHANNEL", "DIGEST_WHEN_QUIET", "PRICES_FILE", "PRICE_DISCOUNT", "SCALING_RETENTION", "EVENT_RETENTION", "HTTP_ADDR", "LOG_LEVEL", "LOG_FORMAT"} {
 		if !seen[name] {
 			t.Errorf("%s, which the contract promises, is not there", name)
 		}

@@ -126,6 +126,7 @@ var only = []struct {
 	{"modernc.org/sqlite", []string{"internal/ledger"}, "SQL ends in internal/ledger"},
 	{"github.com/jackc/pgx", []string{"internal/ledger"}, "SQL ends in internal/ledger"},
 	{"database/sql", []string{"internal/ledger"}, "SQL ends in internal/ledger"},
+	{"github.com/robfig/cron", []string{"internal/digest/schedule"}, "it parses DIGEST_SCHEDULE"},
 	{"rollcall/internal/slackemu", []string{"cmd/demo", "internal/demo", "internal/channel", "internal/slackemu", "test"}, "the program does not carry the emulator"},
 	{"rollcall/internal/channel", []string{"internal/demo", "test"}, "the program does not read its own channel"},
 	{"rollcall/internal/demo", []string{"cmd/demo"}, "the program does not carry the demo"},
