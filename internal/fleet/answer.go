@@ -20,14 +20,16 @@ type NodeGroup struct {
 	NotReady int
 	Cordoned int
 	Spot     int
+	Machines map[Machine]int // how many of each kind they are
 }
 
 // NodeGroups are the groups of the nodes that a filter selects, the largest first.
 type NodeGroups struct {
 	Groups   []NodeGroup
-	Distinct int  // how many groups there are, listed or not
-	Total    int  // how many nodes are in all of them; a lower bound if Capped
-	Capped   bool // as of NodePage
+	Machines map[Machine]int // of all groups, listed or not
+	Distinct int             // how many groups there are, listed or not
+	Total    int             // how many nodes are in all of them; a lower bound if Capped
+	Capped   bool            // as of NodePage
 }
 
 // Match says how a name was found.

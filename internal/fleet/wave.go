@@ -144,6 +144,7 @@ type Totals struct {
 	Ready    int
 	Cordoned int
 	Capped   bool // of nodes that left only the last ones were counted; see NodePage
+	Cost     Cost // by the hour, where somebody has asked for prices; else zero
 }
 
 // NotReady is how many nodes are not ready.

@@ -351,28 +351,32 @@ func (l *Ledger) GroupNodes(ctx context.Context, cluster string, f fleet.NodeFil
 		column = `n.label_set`
 	}
 	rows, err := l.r.once(ctx, `SELECT `+column+`, count(*), sum(CASE WHEN n.status = 'True' THEN 1 ELSE 0 END), sum(n.cordoned),
-		sum(CASE WHEN n.capacity_type = 'spot' THEN 1 ELSE 0 END) FROM nodes n WHERE `+s.where+` GROUP BY 1`, append(args, s.args...)...)
+		sum(CASE WHEN n.capacity_type = 'spot' THEN 1 ELSE 0 END), `+machineColumns+` FROM nodes n WHERE `+s.where+` GROUP BY 1, `+machineColumns, append(args, s.args...)...)
 	if err != nil {
 		return g, err
 	}
 	defer rows.Close()
 	groups := map[string]*fleet.NodeGroup{}
-	sets := map[int64]fleet.NodeGroup{}
+	sets := map[int64]*fleet.NodeGroup{}
+	g.Machines = map[fleet.Machine]int{}
 	for rows.Next() {
 		var n fleet.NodeGroup
+		var m fleet.Machine
 		var set int64
 		value := any(&n.Value)
 		if column == `n.label_set` {
 			value = &set
 		}
-		if err := rows.Scan(value, &n.Nodes, &n.Ready, &n.Cordoned, &n.Spot); err != nil {
+		if err := rows.Scan(append([]any{value, &n.Nodes, &n.Ready, &n.Cordoned, &n.Spot}, machineDest(&m)...)...); err != nil {
 			return g, err
 		}
 		n.NotReady = n.Nodes - n.Ready
+		n.Machines = map[fleet.Machine]int{m: n.Nodes}
+		g.Machines[m] += n.Nodes
 		if column == `n.label_set` {
-			sets[set] = n
+			fold(sets, set, n)
 		} else {
-			groups[n.Value] = &n
+			fold(groups, n.Value, n)
 		}
 	}
 	if err := rows.Err(); err != nil {
@@ -397,7 +401,7 @@ func (l *Ledger) GroupNodes(ctx context.Context, cluster string, f fleet.NodeFil
 }
 
 // foldSets adds up groups of nodes by label set to groups by the value of one label.
-func (l *Ledger) foldSets(ctx context.Context, sets map[int64]fleet.NodeGroup, key string) (map[string]*fleet.NodeGroup, error) {
+func (l *Ledger) foldSets(ctx context.Context, sets map[int64]*fleet.NodeGroup, key string) (map[string]*fleet.NodeGroup, error) {
 	ids := make([]int64, 0, len(sets))
 	for id := range sets {
 		ids = append(ids, id)
@@ -408,15 +412,30 @@ func (l *Ledger) foldSets(ctx context.Context, sets map[int64]fleet.NodeGroup, k
 	}
 	groups := map[string]*fleet.NodeGroup{}
 	for id, n := range sets {
-		value := values[key][id].value
-		g := groups[value]
-		if g == nil {
-			g = &fleet.NodeGroup{Value: value}
-			groups[value] = g
-		}
-		g.Nodes, g.Ready, g.NotReady, g.Cordoned, g.Spot = g.Nodes+n.Nodes, g.Ready+n.Ready, g.NotReady+n.NotReady, g.Cordoned+n.Cordoned, g.Spot+n.Spot
+		n.Value = values[key][id].value
+		fold(groups, n.Value, *n)
 	}
 	return groups, nil
+}
+
+// fold adds a group to the one of its key.
+func fold[K comparable](groups map[K]*fleet.NodeGroup, key K, n fleet.NodeGroup) {
+	g := groups[key]
+	if g == nil {
+		groups[key] = &n
+		return
+	}
+	g.Nodes, g.Ready, g.NotReady, g.Cordoned, g.Spot = g.Nodes+n.Nodes, g.Ready+n.Ready, g.NotReady+n.NotReady, g.Cordoned+n.Cordoned, g.Spot+n.Spot
+	for m, count := range n.Machines {
+		g.Machines[m] += count
+	}
+}
+
+// machineColumns are what machineDest receives, of nodes n.
+const machineColumns = `n.provider, n.region, n.instance_type, n.capacity_type, n.label_price`
+
+func machineDest(m *fleet.Machine) []any {
+	return []any{&m.Provider, &m.Region, &m.InstanceType, &m.CapacityType, &m.LabelPrice}
 }
 
 // maxNamed is how many nodes whose names begin alike FindNodes can put in order; of more it

@@ -133,6 +133,21 @@ func TestPlans(t *testing.T) {
 		}},
 		{"span of events", "INDEX events_time", func(ctx context.Context) error { _, err := l.EventSpan(ctx, "prod"); return err }},
 		{"counts of events", "INDEX events_time (cluster=? AND scaling=? AND last_at>?)", func(ctx context.Context) error { _, _, err := l.EventCounts(ctx, "prod", t0); return err }},
+		{"machines", "COVERING INDEX nodes_list (cluster=? AND removed_at=?)", func(ctx context.Context) error { _, err := l.Machines(ctx, "prod"); return err }},
+		{"lives of a period", "COVERING INDEX nodes_list (cluster=? AND removed_at>?)", func(ctx context.Context) error {
+			for _, err := range l.NodeLives(ctx, "prod", t0, t0) {
+				return err
+			}
+			return nil
+		}},
+		{"incidents", "INDEX changes_when (cluster=? AND kind=? AND at<?)", func(ctx context.Context) error { _, err := l.Incidents(ctx, "prod", t0, t0); return err }},
+		{"rescales", "INDEX events_reason (cluster=? AND reason=? AND last_at>? AND last_at<?)", func(ctx context.Context) error {
+			for _, err := range l.Rescales(ctx, "prod", t0, t0) {
+				return err
+			}
+			return nil
+		}},
+		{"last digest", "INDEX sqlite_autoindex_digests_2 (cluster=?)", func(ctx context.Context) error { _, _, err := l.LastDigest(ctx, "prod"); return err }},
 		{"recent events", "INDEX events_time", func(ctx context.Context) error { _, err := l.RecentEvents(ctx, "prod", t0, 5); return err }},
 		{"evidence", "INDEX events_name", func(ctx context.Context) error {
 			_, err := l.evidence(ctx, fleet.Member{Node: node(1), RemovedAt: t0})

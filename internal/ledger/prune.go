@@ -92,6 +92,7 @@ func (l *Ledger) Prune(ctx context.Context, r Retention, now time.Time) (int64, 
 		}
 	}
 	for _, stmt := range []string{
+		`DELETE FROM digests WHERE id IN (SELECT d.id FROM digests d WHERE d.until_at < ? AND d.until_at < (SELECT max(o.until_at) FROM digests o WHERE o.cluster = d.cluster) LIMIT ?)`,
 		`DELETE FROM gaps WHERE id IN (SELECT g.id FROM gaps g WHERE g.until_at < ? AND NOT EXISTS (SELECT 1 FROM waves w WHERE w.gap_id = g.id AND w.done_at IS NULL) LIMIT ?)`,
 		`DELETE FROM messages WHERE key IN (SELECT m.key FROM messages m JOIN waves w ON w.id = m.wave_id WHERE w.done_at < ? LIMIT ?)`,
 		`DELETE FROM waves WHERE id IN (SELECT w.id FROM waves w WHERE w.done_at < ? AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.wave_id = w.id) LIMIT ?)`,

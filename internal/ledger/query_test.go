@@ -186,6 +186,13 @@ func TestRemovedNodesAreCapped(t *testing.T) {
 	}
 }
 
+func sum(machines map[fleet.Machine]int) (n int) {
+	for _, count := range machines {
+		n += count
+	}
+	return n
+}
+
 func TestGroupNodes(t *testing.T) {
 	l := fresh(t)
 	fleetOf(t, l, some()...)
@@ -211,6 +218,16 @@ func TestGroupNodes(t *testing.T) {
 	} {
 		got, err := l.GroupNodes(t.Context(), "prod", tc.filter, tc.by, tc.limit)
 		check(t, err)
+		for i, g := range got.Groups {
+			if sum(g.Machines) != g.Nodes {
+				t.Errorf("by %s: %q has machines %v", tc.by, g.Value, g.Machines)
+			}
+			got.Groups[i].Machines = nil
+		}
+		if sum(got.Machines) != got.Total || tc.by == "team" && got.Machines[fleet.Machine{InstanceType: "m5.large", CapacityType: "spot"}] != 1 {
+			t.Errorf("by %s: machines %v", tc.by, got.Machines)
+		}
+		got.Machines = nil
 		if diff := cmp.Diff(tc.want, got); diff != "" {
 			t.Errorf("by %s (-want +got):\n%s", tc.by, diff)
 		}

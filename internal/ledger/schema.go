@@ -216,6 +216,29 @@ CREATE UNIQUE INDEX waves_mute ON waves (mute_id) WHERE mute_id IS NOT NULL;
 ALTER TABLE mutes ADD COLUMN ended_name TEXT NOT NULL DEFAULT '';
 CREATE INDEX mutes_untold ON mutes (cluster, id) WHERE told_end = 0;
 CREATE INDEX changes_mute ON changes (mute_id, kind, node_uid) WHERE mute_id IS NOT NULL;
+`, `
+-- Prices depend on a label too: see fleet.PriceLabel.
+ALTER TABLE nodes ADD COLUMN label_price REAL NOT NULL DEFAULT 0;
+UPDATE nodes SET label_price = coalesce((SELECT CAST(s.labels ->> 'eks-node-viewer/instance-price' AS REAL) FROM label_sets s
+	WHERE s.id = nodes.label_set AND CAST(s.labels ->> 'eks-node-viewer/instance-price' AS REAL) BETWEEN 0 AND 10000), 0);
+DROP INDEX nodes_list;
+-- All that lists, counts and sums of nodes read; removed_at is NULL of those that live.
+CREATE INDEX nodes_list ON nodes (cluster, removed_at, created_at DESC, name, status, cordoned, instance_type, capacity_type, zone, pool, arch, label_set, own_labels,
+	provider, region, label_price, ready_at, removed_after);
+CREATE TABLE digests (
+	id         INTEGER PRIMARY KEY AUTOINCREMENT,
+	key        TEXT NOT NULL UNIQUE,
+	cluster    TEXT NOT NULL,
+	channel    TEXT NOT NULL,
+	from_at    INTEGER NOT NULL,
+	until_at   INTEGER NOT NULL,                -- the tick
+	created_at INTEGER NOT NULL,
+	tried_at   INTEGER,                         -- posting was begun: from here on Slack may have it
+	ts         TEXT,                            -- NULL: not confirmed by Slack
+	picture    TEXT NOT NULL DEFAULT '',
+	done_at    INTEGER,                         -- nothing is left to do
+	UNIQUE (cluster, until_at)
+);
 `}
 
 // moves are run before the migration with their number, in steps of their own that can be
