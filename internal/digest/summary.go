@@ -118,8 +118,8 @@ type Scalings struct {
 
 // Average is that of several earlier periods.
 type Average struct {
-	Cost    float64 // US dollars
-	AtMost  bool
+	Cost    fleet.Cost    // of all of them
+	Length  time.Duration // together
 	Periods int
 }
 
@@ -149,7 +149,8 @@ type Summary struct {
 	PreviousSpan  Span     // only if Previous is set
 	Average       *Average // nil if no earlier period is known whole
 	Machines      []MachineUse
-	Ups, Downs    []Run // the largest first
+	Sources       []string // where the prices come from
+	Ups, Downs    []Run    // the largest first
 	Churn         Churn
 	Down          Down
 	HPAs          Scalings
@@ -187,6 +188,7 @@ func Summarize(f Facts) (Summary, error) {
 	s.compare(&sum)
 	s.count(&sum)
 	sum.Machines = s.uses(sum.Previous != nil)
+	sum.Sources = s.sources()
 	sum.Churn = s.churn()
 	sum.Down = down(f.Incidents, s.span)
 	var err error
@@ -353,9 +355,7 @@ func (s *summing) compare(sum *Summary) {
 			sum.Average = &Average{}
 		}
 		a := sum.Average
-		a.Cost = (a.Cost*float64(a.Periods) + u.Cost.USD) / float64(a.Periods+1)
-		a.Periods++
-		a.AtMost = a.AtMost || u.Cost.AtMost
+		a.Cost, a.Length, a.Periods = a.Cost.Plus(u.Cost), a.Length+s.f.Before[i].Length(), a.Periods+1
 	}
 }
 
@@ -376,6 +376,17 @@ func (s *summing) uses(compared bool) []MachineUse {
 		return cmp.Or(cmp.Compare(b.Cost.USD, a.Cost.USD), cmp.Compare(b.Hours.Sure, a.Hours.Sure), cmp.Compare(a.InstanceType, b.InstanceType), cmp.Compare(a.CapacityType, b.CapacityType))
 	})
 	return uses
+}
+
+// sources lists where the prices of the period come from.
+func (s *summing) sources() (all []string) {
+	for _, p := range s.price {
+		if p.Known && !slices.Contains(all, p.Source) {
+			all = append(all, p.Source)
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 // coverage says what is not known.

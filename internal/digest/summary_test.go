@@ -89,11 +89,11 @@ func TestDay(t *testing.T) {
 	if want := 30*3 + 0.5 + 21 + 21 - minutes(2); math.Abs(s.Cost.USD-want) > 1e-9 || !s.Cost.AtMost || s.Cost.Unpriced != 1 || s.Cost.Priced != 5 || s.Nodes != 6 {
 		t.Errorf("cost %+v of %d nodes, want %v", s.Cost, s.Nodes, want)
 	}
-	// The day before: old 24 h, leaver 24 h; the one before that: both, less 6 h, and gone for 23 h.
+	// The day before: old 24 h, leaver 24 h; the one before that: old 24 h, leaver 6 h, gone 23 h.
 	if s.Previous == nil || math.Abs(s.Previous.Cost.USD-48*3) > 1e-9 {
 		t.Errorf("previous %+v", s.Previous)
 	}
-	if want := (48*3 + (24+24+23-6+6)*3.0) / 2; s.Average == nil || s.Average.Periods != 2 {
+	if want := (48 + 24 + 6 + 23) * 3.0; s.Average == nil || s.Average.Periods != 2 || s.Average.Cost.USD != want || s.Average.Length != 48*h {
 		t.Errorf("average %+v, want %v", s.Average, want)
 	}
 	if len(s.Machines) != 3 || s.Machines[0].CapacityType != "on-demand" || s.Machines[0].Hours.Sure != 30*h || s.Machines[0].Before.Hours.Sure != 48*h || s.Machines[2].InstanceType != "weird" {
