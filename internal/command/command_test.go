@@ -93,6 +93,10 @@ var right = []struct{ text, want string }{
 	{"/nodes --newer 2h.", "/nodes --newer 2h"},
 	{"/nodes --removed", "="},
 	{"/nodes --removed --since 2h", "="},
+	{"/nodes digest", "="},
+	{"/nodes Digest --since=7d", "/nodes digest --since 1w"},
+	{"/nodes --since 2026-11-23 digest --cluster prod", "/nodes digest --since 2026-11-23 --cluster prod"},
+	{"/nodes node digest", "/nodes node/digest"},
 	{"/nodes list --since 2026-11-24T09:00 --removed", "/nodes list --removed --since 2026-11-24T09:00"},
 	{"/nodes --by zone", "="},
 	{"/nodes --by Zones.", "/nodes --by zone"},
@@ -308,7 +312,7 @@ func TestNodesFields(t *testing.T) {
 	if want := (fleet.NodeFilter{Removed: true, RemovedSince: noon.Add(-2 * time.Hour)}); err != nil || !reflect.DeepEqual(got.Filter(noon), want) {
 		t.Errorf("%+v, %v", got.Filter(noon), err)
 	}
-	for text, view := range map[string]NodesView{"": Summary, "--spot": Summary, "list": List, "x": One, "help": HelpOnNodes} {
+	for text, view := range map[string]NodesView{"": Summary, "--spot": Summary, "list": List, "x": One, "help": HelpOnNodes, "digest": Digest} {
 		if n, err := ParseNodes(text, noon); err != nil || n.View != view {
 			t.Errorf("%q: view %v, %v", text, n.View, err)
 		}
@@ -577,6 +581,11 @@ var wrongTexts = strings.Split(strings.TrimSpace(`
 /nodes --removed --not-ready
 /nodes --removed --cordoned --spot
 /nodes list --since 2h
+/nodes digest --spot
+/nodes digest 7d
+/nodes digets --since 7d
+/nodes digest --since 7d --page 2
+/nodes digest --removed --since 7d
 /nodes --removed --since 2026-11-24 09:00
 /nodes --removed --since 09:00
 /nodes --removed --since yesterday

@@ -24,16 +24,17 @@ var NodesHelp = Help{
 		{"/nodes [filters] [--by WHAT]", "totals and groups of the nodes"},
 		{"/nodes list [NAME…] [filters]", "the nodes, page by page; names are globs"},
 		{"/nodes NAME", "one node: its name, how it begins, or a part of it"},
+		{"/nodes digest [--since TIME]", "what happened and what it cost, of the last 24 hours if nothing is said"},
 		{"/nodes help [WORD]", "this, or more about one filter"},
 	},
 	Flags: shownFlags(nodeFlags),
 	Examples: []Line{
 		{"/nodes --by zone", "how many nodes each zone has"},
 		{"/nodes list --spot --type m5.*,c6i.*", "spot nodes of two families"},
-		{"/nodes ip-10-0-0-1", "one node"},
 		{"/nodes list -l 'env in (a,b),!gpu'", "nodes with these labels"},
 		{"/nodes list --not-ready --older 10m", "nodes that are older than ten minutes and not ready"},
 		{"/nodes list --removed --since 1d", "nodes that left since yesterday"},
+		{"/nodes digest --since 7d", "the last week"},
 	},
 	Notes: []string{"Different filters must all hold. Values between commas, or of a repeated filter, are alternatives; labels must all hold."},
 }

@@ -20,6 +20,7 @@ const (
 	List                         // pages of them
 	One                          // the node with Name
 	HelpOnNodes                  // how /nodes is used
+	Digest                       // what happened since Since, and what it cost
 )
 
 // Nodes is what a person asks of /nodes. The zero value is the summary of all live nodes. Fill it
@@ -42,7 +43,7 @@ type Nodes struct {
 	Older    time.Duration // created longer ago than this; whole seconds, 0: whenever
 	Newer    time.Duration // created less long ago than this; whole seconds, 0: whenever
 	Removed  bool
-	Since    Moment // goes with Removed
+	Since    Moment // goes with Removed, and with Digest
 
 	By      fleet.Dimension // "" leaves it to the answer
 	Sort    fleet.NodeSort  // "" is newest
@@ -161,6 +162,16 @@ func (n *Nodes) place(in *input) *Mistake {
 			}
 		}
 		return nil
+	case "digest":
+		n.View = Digest
+		if len(words) > 1 {
+			near := ""
+			if d, err := ParseDuration(words[1].text); err == nil && len(words) == 2 {
+				near = "/nodes digest --since " + FormatDuration(d)
+			}
+			return in.mistake(words[1].at, words[len(words)-1].end, "a digest is about all nodes, and "+shown(words[1].text)+" is another word", near, "/nodes digest --since 7d")
+		}
+		return nil
 	case "node":
 		if len(words) == 1 {
 			return in.mistake(first.at, first.end, "node needs the name of a node", "", "/nodes node ip-10-0-0-1")
@@ -235,11 +246,22 @@ func (n Nodes) conflict() (flag, why string, mended Nodes) {
 			switch nearVerb(n.Name) {
 			case "list":
 				mended.Names = nil
+			case "digest":
+				mended = Nodes{View: Digest, Since: n.Since, Cluster: n.Cluster}
 			case "summary":
 				mended.View, mended.Names = Summary, nil
 			}
 			return f.Name, f.form() + " is for lists and summaries, and " + shown(n.Name) + " asks for one node by its name", mended
 		}
+	}
+	if n.View == Digest {
+		for _, f := range nodeFlags {
+			if f.Name == "cluster" || f.Name == "since" || f.get(n) == "" || f.quiet != nil && f.quiet(n) {
+				continue
+			}
+			return f.Name, f.form() + " is for lists and summaries, and a digest is about all nodes", Nodes{View: Digest, Since: n.Since, Cluster: n.Cluster}
+		}
+		return "", "", n
 	}
 	switch {
 	case n.Removed && n.NotReady:
@@ -293,6 +315,8 @@ func (n Nodes) String() string {
 		for _, name := range n.Names {
 			words = append(words, quoteValue(name))
 		}
+	case Digest:
+		words = append(words, "digest")
 	case One:
 		name := n.Name
 		if nodesVerb(name) {
@@ -360,6 +384,8 @@ func (n Nodes) Nearest() string {
 		return "/nodes list"
 	case "help":
 		return "/nodes help"
+	case "digest":
+		return "/nodes digest"
 	case "summary":
 		return "/nodes"
 	}
@@ -380,7 +406,7 @@ var likeZone = regexp.MustCompile(`^[a-z]{2}(?:-[a-z]+)+-?\d-?[a-f]$`)
 var otherVerbs = map[string]string{
 	"ls": "list", "all": "list", "get": "list", "lists": "list", "show": "node", "describe": "node", "desc": "node", "info": "node",
 	"find": "node", "usage": "help", "man": "help", "h": "help", "summary": "summary", "total": "summary", "totals": "summary",
-	"status": "summary", "overview": "summary", "count": "summary",
+	"status": "summary", "overview": "summary", "count": "summary", "report": "digest", "cost": "digest", "costs": "digest", "price": "digest", "daily": "digest",
 }
 
 // nearVerb is the verb that a word was perhaps meant to be, "" if none.
@@ -392,7 +418,7 @@ func nearVerb(s string) string {
 	if len(s) < 3 {
 		return ""
 	}
-	return nearest.Word(s, "list", "help")
+	return nearest.Word(s, "list", "help", "digest")
 }
 
 func nodesVerb(s string) bool {
@@ -400,7 +426,7 @@ func nodesVerb(s string) bool {
 	return ok || s == "?"
 }
 
-var nodeGrammar = &grammar[Nodes]{command: "/nodes", other: "/events", verbs: []string{"list", "node", "help"}, flags: nodeFlags, foreign: nodesForeign}
+var nodeGrammar = &grammar[Nodes]{command: "/nodes", other: "/events", verbs: []string{"list", "node", "digest", "help"}, flags: nodeFlags, foreign: nodesForeign}
 
 var nodeFlags = []option[Nodes]{
 	{
@@ -440,7 +466,7 @@ var nodeFlags = []option[Nodes]{
 		func(n *Nodes) *time.Duration { return &n.Newer }, without(ParseDuration), FormatDuration)),
 	toggle(Flag{Name: "removed", Meaning: "nodes that left, instead of live ones"},
 		func(n Nodes) bool { return n.Removed }, func(n *Nodes, v bool) { n.Removed = v }),
-	apartBy(timeApart, single(Flag{Name: "since", Value: "TIME", Example: "2h", Meaning: "with --removed: left since then", Detail: timeDetail},
+	apartBy(timeApart, single(Flag{Name: "since", Value: "TIME", Example: "2h", Meaning: "with --removed: left since then; of a digest: its beginning", Detail: timeDetail},
 		func(n *Nodes) *Moment { return &n.Since }, sinceMoment, Moment.String)),
 	single(Flag{Name: "by", Value: "WHAT", Example: "zone", Meaning: "group by type, zone, pool, capacity, arch or a label",
 		Detail: "A label is given by its key, as in --by topology.kubernetes.io/region.", Choices: dimensions},
