@@ -20,6 +20,7 @@ type Config struct {
 	ReadyDeadline time.Duration // a node not ready by then is called out
 	CatchUpAfter  time.Duration // messages unposted for this long are merged into one
 	Labels        []string      // ALERT_LABELS: label keys shown on nodes
+	Price         fleet.Pricer  // what nodes cost; nil: no price is known
 	// Alerts selects the nodes that alert, ALERT_NODE_SELECTOR; nil means all.
 	Alerts func(labels map[string]string) bool
 }

@@ -20,7 +20,7 @@ func Render(w fleet.Wave, totals fleet.Totals, baseline []fleet.Group, cfg Confi
 	switch w.Kind {
 	case fleet.WaveBaseline:
 		m.Nodes = totals.Nodes
-		m.Icon, m.Headline = "📋", fmt.Sprintf("Rollcall is watching %s: %s, %d ready", w.Cluster, nodes(totals.Nodes), totals.Ready)
+		m.Icon, m.Headline = "📋", fmt.Sprintf("Rollcall is watching %s: %s, %d ready%s", w.Cluster, nodes(totals.Nodes), totals.Ready, comma(totals.Cost))
 		m.Table = GroupTable(baseline)
 		m.Lines = append(m.Lines, line("From now on nodes that join, become ready, go not ready or leave are told here."))
 		m.Footer = nil
@@ -41,8 +41,9 @@ func Render(w fleet.Wave, totals fleet.Totals, baseline []fleet.Group, cfg Confi
 	default: // away, catch-up
 		renderSummary(&m, w)
 	}
+	m.Headline += costWords(w, cfg)
 	if len(w.Members) > maxInline {
-		m.Table = GroupTable(Groups(w.Members))
+		m.Table = GroupTable(Groups(w.Members, cfg.Price))
 		m.Lines = append(m.Lines, statistics(w)...)
 		if w.ClosedAt.IsZero() {
 			m.Lines = append(m.Lines, line("The names follow in the thread."))
@@ -65,9 +66,9 @@ func Render(w fleet.Wave, totals fleet.Totals, baseline []fleet.Group, cfg Confi
 		m.Text = muteInShort(m, w)
 	case w.Gap != nil || w.Kind == fleet.WaveCatchUp || len(w.Members) == 0:
 	case len(w.Members) == 1:
-		m.Text = fmt.Sprintf("%s: %s", w.Cluster, oneLine(w.Members[0], w.Kind))
+		m.Text = fmt.Sprintf("%s: %s", w.Cluster, oneLine(w.Members[0], w.Kind, cfg))
 	default:
-		m.Text = fmt.Sprintf("%s (%s)", m.Headline, typesInShort(Groups(w.Members)))
+		m.Text = fmt.Sprintf("%s (%s)", m.Headline, typesInShort(Groups(w.Members, nil)))
 	}
 	return m
 }
@@ -89,7 +90,77 @@ func Count(cluster string, t fleet.Totals) string {
 	if t.Cordoned > 0 {
 		s += fmt.Sprintf(", %d cordoned", t.Cordoned)
 	}
-	return s
+	return s + comma(t.Cost)
+}
+
+// comma adds what something costs by the hour to a sentence, if any of it has a price.
+func comma(c fleet.Cost) string {
+	if c.Priced == 0 {
+		return ""
+	}
+	return ", " + Hourly(c)
+}
+
+// priceOf is what a node costs.
+func (c Config) priceOf(n fleet.Node) fleet.Price {
+	if c.Price == nil {
+		return fleet.Price{}
+	}
+	return c.Price(n.Machine())
+}
+
+// costWords says at the end of a headline what the wave's nodes cost by the hour, or by how much
+// they changed what the cluster costs.
+func costWords(w fleet.Wave, cfg Config) string {
+	var came, left fleet.Cost
+	for _, m := range w.Members {
+		p := cfg.priceOf(m.Node)
+		_, joined := m.Step(fleet.Joined)
+		_, removed := m.Step(fleet.Removed)
+		switch {
+		case w.Kind == fleet.WaveRemoved || removed && !joined:
+			left.Add(p, 1, time.Hour)
+		case joined && !removed || w.Kind != fleet.WaveAway && w.Kind != fleet.WaveCatchUp:
+			came.Add(p, 1, time.Hour)
+		}
+	}
+	unpriced := ""
+	if n := came.Unpriced + left.Unpriced; n > 0 {
+		unpriced = fmt.Sprintf(" (%d not priced)", n)
+	}
+	came.Unpriced, left.Unpriced = 0, 0
+	if came.Priced+left.Priced == 0 {
+		return ""
+	}
+	switch w.Kind {
+	case fleet.WaveJoined:
+		return ", " + Hourly(came) + " more" + unpriced
+	case fleet.WaveRemoved:
+		return ", " + Hourly(left) + " less" + unpriced
+	case fleet.WaveNotReady, fleet.WaveReady:
+		return ", " + Hourly(came) + unpriced
+	case fleet.WaveAway, fleet.WaveCatchUp:
+		if came.AtMost || left.AtMost { // the difference of two bounds is none
+			return ""
+		}
+		switch d := came.USD - left.USD; {
+		case d > 0:
+			return ", " + Hourly(fleet.Cost{USD: d, Priced: 1}) + " more" + unpriced
+		case d < 0:
+			return ", " + Hourly(fleet.Cost{USD: -d, Priced: 1}) + " less" + unpriced
+		}
+	}
+	return ""
+}
+
+// lifeCost says what a node cost in a time, "" if its price is not known.
+func (c Config) lifeCost(n fleet.Node, d time.Duration) string {
+	var cost fleet.Cost
+	cost.Add(c.priceOf(n), 1, max(0, d))
+	if cost.Priced == 0 {
+		return ""
+	}
+	return ", " + Dollars(cost)
 }
 
 func renderJoined(m *Message, w fleet.Wave) {
@@ -325,11 +396,11 @@ func oneWord(s string) string { return Clip(strings.Join(strings.Fields(s), " ")
 
 // card shows one node of a small wave.
 func card(m fleet.Member, kind fleet.WaveKind, cfg Config) Card {
-	c := Card{Name: m.Node.Name, Lines: []Line{line(Attributes(m.Node))}}
+	c := Card{Name: m.Node.Name, Lines: []Line{line(Priced(m.Node, cfg.Price))}}
 	if l := labels(m.Node, cfg.Labels); l != "" {
 		c.Lines = append(c.Lines, line(l))
 	}
-	return Card{Name: c.Name, Lines: append(c.Lines, story(m, kind)...)}
+	return Card{Name: c.Name, Lines: append(c.Lines, story(m, kind, cfg)...)}
 }
 
 // Attributes lists what kind of machine a node is; what labels do not tell is said to be
@@ -342,6 +413,24 @@ func Attributes(n fleet.Node) string {
 		parts = append(parts, "pool "+n.Pool)
 	}
 	return strings.Join(append(parts, or(n.Arch, "architecture unknown")), " · ")
+}
+
+// Priced is Attributes with what the node costs, if that is known.
+func Priced(n fleet.Node, price fleet.Pricer) string {
+	s := Attributes(n)
+	if price == nil {
+		return s
+	}
+	if p := price(n.Machine()); p.Known {
+		s += " · " + Hourly(hourlyOf(p))
+	}
+	return s
+}
+
+// hourlyOf is the cost of one machine by the hour.
+func hourlyOf(p fleet.Price) (c fleet.Cost) {
+	c.Add(p, 1, time.Hour)
+	return c
 }
 
 func or(s, unknown string) string {
@@ -365,7 +454,7 @@ func labels(n fleet.Node, keys []string) string {
 }
 
 // story tells the steps of a node's life that the wave knows, for its card.
-func story(m fleet.Member, kind fleet.WaveKind) []Line {
+func story(m fleet.Member, kind fleet.WaveKind, cfg Config) []Line {
 	var lines []Line
 	joined, hasJoined := m.Step(fleet.Joined)
 	ready, hasReady := m.Step(fleet.BecameReady)
@@ -407,7 +496,7 @@ func story(m fleet.Member, kind fleet.WaveKind) []Line {
 		lines = append(lines, line("ready again since ", up.At))
 	}
 	if hasLeft {
-		lines = append(lines, lifetime(m, left))
+		lines = append(lines, lifetime(m, left, cfg))
 		if why := Cause(m.Evidence, m.Node.UID); why != "" {
 			lines = append(lines, line(why))
 		}
@@ -438,7 +527,7 @@ func vague(c fleet.Change) bool {
 	return c.Proof == fleet.ProofNone && c.At.Sub(c.NotBefore) >= time.Minute
 }
 
-func lifetime(m fleet.Member, left fleet.Change) Line {
+func lifetime(m fleet.Member, left fleet.Change, cfg Config) Line {
 	born := m.Node.CreatedAt
 	if j, ok := m.Step(fleet.Joined); ok && born.IsZero() {
 		born = j.At
@@ -452,16 +541,16 @@ func lifetime(m fleet.Member, left fleet.Change) Line {
 	}
 	l := line("left ", left.At)
 	if !born.IsZero() {
-		l = append(l, line(", lived "+Duration(left.At.Sub(born)))...)
+		l = append(l, line(", lived "+Duration(left.At.Sub(born))+cfg.lifeCost(m.Node, left.At.Sub(born)))...)
 	}
 	return l
 }
 
 // oneLine sums up a single node for the notification.
-func oneLine(m fleet.Member, kind fleet.WaveKind) string {
+func oneLine(m fleet.Member, kind fleet.WaveKind, cfg Config) string {
 	n := m.Node
 	s := n.Name
-	machine := fmt.Sprintf(" (%s, %s, %s)", or(n.InstanceType, "type unknown"), or(n.CapacityType, "capacity unknown"), or(n.Zone, "zone unknown"))
+	machine := fmt.Sprintf(" (%s, %s, %s%s)", or(n.InstanceType, "type unknown"), or(n.CapacityType, "capacity unknown"), or(n.Zone, "zone unknown"), comma(hourlyOf(cfg.priceOf(n))))
 	switch kind {
 	case fleet.WaveJoined:
 		s += " joined" + machine
@@ -489,7 +578,7 @@ func oneLine(m fleet.Member, kind fleet.WaveKind) string {
 	}
 	if left, ok := m.Step(fleet.Removed); ok {
 		if !vague(left) && !n.CreatedAt.IsZero() {
-			s += ", lived " + Duration(left.At.Sub(n.CreatedAt))
+			s += ", lived " + Duration(left.At.Sub(n.CreatedAt)) + cfg.lifeCost(n, left.At.Sub(n.CreatedAt))
 		}
 		if why := Cause(m.Evidence, n.UID); why != "" {
 			s += ", " + why
@@ -632,10 +721,12 @@ func stepsInShort(m fleet.Member) string {
 // whether there are any.
 func Stuck(w fleet.Wave, cfg Config) (Message, bool) {
 	var names []string
+	var cost fleet.Cost
 	for _, m := range w.Members {
 		_, joined := m.Step(fleet.Joined)
 		_, ready := m.Step(fleet.BecameReady)
 		if joined && !ready && m.RemovedAt.IsZero() {
+			cost.Add(cfg.priceOf(m.Node), 1, time.Hour)
 			why := cmp.Or(m.Node.Ready.Message, m.Node.Ready.Reason, "no Ready condition")
 			names = append(names, m.Node.Name+": "+Clip(why, maxReason))
 		}
@@ -644,7 +735,7 @@ func Stuck(w fleet.Wave, cfg Config) (Message, bool) {
 		return Message{}, false
 	}
 	m := Message{Kind: PartStuck, Nodes: len(names), Icon: "🔴", Broad: true}
-	m.Headline = fmt.Sprintf("%s: %s not ready %s after joining", w.Cluster, nodes(len(names)), Duration(cfg.ReadyDeadline))
+	m.Headline = fmt.Sprintf("%s: %s not ready %s after joining%s", w.Cluster, nodes(len(names)), Duration(cfg.ReadyDeadline), comma(cost))
 	m.Text = m.Headline
 	if len(names) == 1 {
 		m.Text += ": " + names[0]
@@ -663,16 +754,24 @@ func groupOf(n fleet.Node) fleet.Group {
 	return fleet.Group{InstanceType: n.InstanceType, CapacityType: n.CapacityType, Zone: n.Zone, Pool: n.Pool, Arch: n.Arch}
 }
 
-// Groups counts members that are alike, the largest group first.
-func Groups(members []fleet.Member) []fleet.Group {
-	count := map[fleet.Group]int{}
+// Groups counts members that are alike, the largest group first, with what they cost by the hour
+// if prices are given.
+func Groups(members []fleet.Member, price fleet.Pricer) []fleet.Group {
+	index := map[fleet.Group]*fleet.Group{}
 	for _, m := range members {
-		count[groupOf(m.Node)]++
+		g := index[groupOf(m.Node)]
+		if g == nil {
+			g = new(groupOf(m.Node))
+			index[*g] = g
+		}
+		g.Nodes++
+		if price != nil {
+			g.Cost.Add(price(m.Node.Machine()), 1, time.Hour)
+		}
 	}
-	groups := make([]fleet.Group, 0, len(count))
-	for g, n := range count {
-		g.Nodes = n
-		groups = append(groups, g)
+	groups := make([]fleet.Group, 0, len(index))
+	for _, g := range index {
+		groups = append(groups, *g)
 	}
 	slices.SortFunc(groups, func(a, b fleet.Group) int {
 		return cmp.Or(cmp.Compare(b.Nodes, a.Nodes), cmp.Compare(a.InstanceType, b.InstanceType), cmp.Compare(a.CapacityType, b.CapacityType),
@@ -689,17 +788,23 @@ func GroupTable(groups []fleet.Group) *Table {
 	t := &Table{Head: []string{"Nodes", "Type", "Capacity"}}
 	zones := slices.ContainsFunc(groups, func(g fleet.Group) bool { return g.Zone != "" })
 	pools := slices.ContainsFunc(groups, func(g fleet.Group) bool { return g.Pool != "" })
+	costs := slices.ContainsFunc(groups, func(g fleet.Group) bool { return g.Cost.Priced > 0 })
 	if zones {
 		t.Head = append(t.Head, "Zone")
 	}
 	if pools {
 		t.Head = append(t.Head, "Pool")
 	}
+	if costs {
+		t.Head = append(t.Head, "Cost")
+	}
 	rest, restNodes := 0, 0
+	var restCost fleet.Cost
 	for i, g := range groups {
 		if i >= maxRows {
 			rest++
 			restNodes += g.Nodes
+			restCost = restCost.Plus(g.Cost)
 			continue
 		}
 		row := []string{fmt.Sprint(g.Nodes), or(g.InstanceType, fleet.Unknown), or(g.CapacityType, fleet.Unknown)}
@@ -709,12 +814,18 @@ func GroupTable(groups []fleet.Group) *Table {
 		if pools {
 			row = append(row, or(g.Pool, fleet.Unknown))
 		}
+		if costs {
+			row = append(row, Hourly(g.Cost))
+		}
 		t.Rows = append(t.Rows, row)
 	}
 	if rest > 0 {
 		row := []string{fmt.Sprint(restNodes), fmt.Sprintf("in %d more groups", rest)}
 		for len(row) < len(t.Head) {
 			row = append(row, "…")
+		}
+		if costs {
+			row[len(row)-1] = Hourly(restCost)
 		}
 		t.Rows = append(t.Rows, row)
 	}

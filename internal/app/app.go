@@ -21,6 +21,7 @@ import (
 
 	"rollcall/internal/alert"
 	"rollcall/internal/config"
+	"rollcall/internal/digest/picture"
 	"rollcall/internal/k8s"
 	"rollcall/internal/ledger"
 	"rollcall/internal/slackapp"
@@ -76,20 +77,24 @@ func RunCluster(ctx context.Context, c config.Config, restConfig *rest.Config, c
 	api := slackapp.NewAPI(c.SlackBotToken.Reveal(), c.SlackAppToken.Reveal(), c.SlackAPIURL)
 	watcher := k8s.New(k8s.Config{Cluster: cluster, Client: client, Store: store, Logger: log})
 	settings := o.Alert
-	settings.WaveGap, settings.WaveMax, settings.Labels = c.AlertWaveGap, c.AlertWaveMax, c.AlertLabels
+	settings.WaveGap, settings.WaveMax, settings.Labels, settings.Price = c.AlertWaveGap, c.AlertWaveMax, c.AlertLabels, c.Prices.Price
 	if !c.Selector.Empty() {
 		settings.Alerts = func(l map[string]string) bool { return c.Selector.Matches(labels.Set(l)) }
 	}
 	teller := slackapp.NewTeller(slackapp.TellerConfig{Cluster: cluster, Channel: c.SlackChannel, API: api, Ledger: store, Alert: settings, Log: log, Pace: o.Pace})
 
+	summaries := slackapp.Summaries{Ledger: store, Price: c.Prices.Price, Zone: c.Zone, Keep: c.ScalingRetention}
+	digester := slackapp.NewDigester(slackapp.DigesterConfig{Cluster: cluster, Channel: c.DigestChannel, API: api, Ledger: store, Summaries: summaries,
+		Schedule: c.Digest, SkipQuiet: c.DigestWhenQuiet == "skip", Live: func() bool { return watchProblem(watcher) == "" }, Draw: picture.PNG, Log: log})
+
 	var health *health
-	commands := slackapp.NewCommands(slackapp.CommandsConfig{Cluster: cluster, Ledger: store, Log: log, API: api, Zone: c.Zone,
+	commands := slackapp.NewCommands(slackapp.CommandsConfig{Cluster: cluster, Ledger: store, Log: log, API: api, Summaries: summaries,
 		Watch:        func() string { return watchProblem(watcher) },
 		Health:       func(ctx context.Context) []slackapp.Health { return health.list(ctx) },
-		Digest:       nextDigest(c),
+		Digest:       c.Digest.Next,
 		AllowedUsers: c.SlackAllowedUsers, AllowedChannels: c.SlackAllowedChannels})
 	session := slackapp.NewSession(api, commands.Handle, log)
-	health = newHealth(store, watcher, session, teller)
+	health = newHealth(store, watcher, session, teller, digester)
 	listener, err := net.Listen("tcp", c.HTTPAddr)
 	if err != nil {
 		return fmt.Errorf("serving health: %w; set HTTP_ADDR to a free address", err)
@@ -100,6 +105,7 @@ func RunCluster(ctx context.Context, c config.Config, restConfig *rest.Config, c
 	g.Go(func() error { return health.serve(ctx, listener) })
 	g.Go(func() error { return watcher.Run(ctx) })
 	g.Go(func() error { return teller.Run(ctx) })
+	g.Go(func() error { return digester.Run(ctx) })
 	g.Go(func() error { return session.Run(ctx) })
 	g.Go(func() error { return commands.Run(ctx) })
 	g.Go(func() error {
@@ -116,14 +122,6 @@ func RunCluster(ctx context.Context, c config.Config, restConfig *rest.Config, c
 		log.Info("stopped; what was not told yet is in the ledger and told at the next start")
 	}
 	return err
-}
-
-// nextDigest says when the digest comes next.
-func nextDigest(c config.Config) func(time.Time) time.Time {
-	if c.Digest == nil {
-		return nil
-	}
-	return c.Digest.Next
 }
 
 // watchProblem says why the ledger may be behind the cluster, "" if it is not.

@@ -25,30 +25,32 @@ type health struct {
 type part struct {
 	name    string
 	problem func(ctx context.Context) string
+	aside   bool // its problem is told, but Rollcall is ready all the same
 }
 
-func newHealth(store *ledger.Ledger, watcher *k8s.Watcher, session *slackapp.Session, teller *slackapp.Teller) *health {
+func newHealth(store *ledger.Ledger, watcher *k8s.Watcher, session *slackapp.Session, teller *slackapp.Teller, digester *slackapp.Digester) *health {
 	return &health{parts: []part{
-		{"ledger", func(ctx context.Context) string {
+		{name: "ledger", problem: func(ctx context.Context) string {
 			if err := store.Ping(ctx); err != nil {
 				return err.Error()
 			}
 			return ""
 		}},
-		{"nodes", func(context.Context) string { return watchProblem(watcher) }},
-		{"events", func(context.Context) string {
+		{name: "nodes", problem: func(context.Context) string { return watchProblem(watcher) }},
+		{name: "events", problem: func(context.Context) string {
 			if s := watcher.Status().Events; !s.Synced && len(s.Forbidden) == 0 {
 				return "the events have not been read yet"
 			}
 			return "" // events only explain: without the permission Rollcall still does its work
 		}},
-		{"slack", func(context.Context) string {
+		{name: "slack", problem: func(context.Context) string {
 			if !session.Ready() {
 				return "Slack has not greeted a Socket Mode connection"
 			}
 			return ""
 		}},
-		{"telling", func(context.Context) string { return teller.Problem() }},
+		{name: "telling", problem: func(context.Context) string { return teller.Problem() }},
+		{name: "digest", problem: func(context.Context) string { return digester.Problem() }, aside: true},
 	}}
 }
 
@@ -58,7 +60,7 @@ func (h *health) report(ctx context.Context) (string, bool) {
 	all := true
 	for _, p := range h.parts {
 		if problem := p.problem(ctx); problem != "" {
-			all = false
+			all = all && p.aside
 			fmt.Fprintf(&b, "%s: %s\n", p.name, problem)
 		} else {
 			fmt.Fprintf(&b, "%s: ok\n", p.name)

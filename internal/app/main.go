@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -20,11 +21,15 @@ const (
 	ExitMistake = 2 // the configuration or the command line is wrong
 )
 
-const usage = `usage: bot [check | version]
+const usage = `usage: bot [command]
 
-  bot           run, configured by environment variables (see the README)
-  bot check     try everything a new installation gets wrong, and say what would be right
-  bot version   print the version`
+  bot                     run, configured by environment variables (see the README)
+  bot check               try everything a new installation gets wrong, and say what would be right
+  bot price TYPE          what an instance type costs by the hour, and how that is known
+      [--region R] [--provider aws|azure|gcp]
+  bot digest --dry-run    print a digest of the ledger as text, and draw its picture; nothing is posted
+      [--since 24h] [--picture FILE] [--cluster C]
+  bot version             print the version`
 
 // Main is the program: it returns the exit code, and the error to print.
 func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer) (int, error) {
@@ -33,21 +38,20 @@ func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer)
 		k, v, _ := strings.Cut(kv, "=")
 		env[k] = v
 	}
-	switch strings.Join(args, " ") {
-	case "":
-		c, err := config.Load(env)
-		mistakes, _ := errors.AsType[config.Mistakes](err)
-		restConfig, cluster, err := findCluster(c)
-		if err != nil {
-			mistakes = append(mistakes, config.Mistake{Variable: "KUBECONFIG", Problem: err.Error()})
-		}
-		if len(mistakes) > 0 {
-			return ExitMistake, mistakes
-		}
-		if err := RunCluster(ctx, c, restConfig, cluster, Options{Version: Version()}, NewLogger(c, stderr)); err != nil {
-			return ExitFailed, err
-		}
-		return ExitOK, nil
+	if len(args) == 0 {
+		return run(ctx, env, stderr)
+	}
+	command, rest := args[0], args[1:]
+	switch command {
+	case "price":
+		return price(rest, env, stdout)
+	case "digest":
+		return dryRun(ctx, rest, env, stdout)
+	}
+	if len(rest) > 0 {
+		return ExitMistake, fmt.Errorf("%s takes no arguments, and %q is one\n%s", command, rest[0], usage)
+	}
+	switch command {
 	case "check":
 		if !Check(ctx, env, Version(), stdout) {
 			return ExitFailed, nil
@@ -60,7 +64,47 @@ func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer)
 		fmt.Fprintln(stdout, usage)
 		return ExitOK, nil
 	}
-	return ExitMistake, fmt.Errorf("unknown command %q\n%s", strings.Join(args, " "), usage)
+	return ExitMistake, fmt.Errorf("unknown command %q\n%s", command, usage)
+}
+
+// run runs Rollcall.
+func run(ctx context.Context, env map[string]string, stderr io.Writer) (int, error) {
+	c, err := config.Load(env)
+	mistakes, _ := errors.AsType[config.Mistakes](err)
+	restConfig, cluster, err := findCluster(c)
+	if err != nil {
+		mistakes = append(mistakes, config.Mistake{Variable: "KUBECONFIG", Problem: err.Error()})
+	}
+	if len(mistakes) > 0 {
+		return ExitMistake, mistakes
+	}
+	if err := RunCluster(ctx, c, restConfig, cluster, Options{Version: Version()}, NewLogger(c, stderr)); err != nil {
+		return ExitFailed, err
+	}
+	return ExitOK, nil
+}
+
+// parse reads flags before, between and after at most one other argument, and returns that.
+func parse(flags *flag.FlagSet, args []string) (string, error) {
+	flags.SetOutput(io.Discard)
+	other := ""
+	for {
+		if err := flags.Parse(args); err != nil {
+			return "", err
+		}
+		if flags.NArg() == 0 {
+			return other, nil
+		}
+		if other != "" {
+			return "", fmt.Errorf("%q is one argument too many", flags.Arg(0))
+		}
+		other, args = flags.Arg(0), flags.Args()[1:]
+	}
+}
+
+// mistaken is the end of a command that was used wrongly.
+func mistaken(command string, err error) (int, error) {
+	return ExitMistake, fmt.Errorf("bot %s: %w\n%s", command, err, usage)
 }
 
 // Version is the version that the binary was built from: the module's, or the commit's.

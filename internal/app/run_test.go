@@ -36,10 +36,10 @@ func TestMainCommands(t *testing.T) {
 		"no cluster":    {nil, good, ExitMistake, "", []string{"KUBECONFIG: reading the kubeconfig: no such file", "correct KUBECONFIG"}},
 		"version":       {[]string{"version"}, nil, ExitOK, "rollcall ", nil},
 		"--version":     {[]string{"--version"}, nil, ExitOK, "rollcall ", nil},
-		"help":          {[]string{"help"}, nil, ExitOK, "usage: bot [check | version]", nil},
+		"help":          {[]string{"help"}, nil, ExitOK, "usage: bot [command]", nil},
 		"-h":            {[]string{"-h"}, nil, ExitOK, "bot check", nil},
 		"unknown":       {[]string{"chekc"}, nil, ExitMistake, "", []string{`unknown command "chekc"`, "usage: "}},
-		"too much":      {[]string{"check", "now"}, nil, ExitMistake, "", []string{`unknown command "check now"`}},
+		"too much":      {[]string{"check", "now"}, nil, ExitMistake, "", []string{`check takes no arguments, and "now" is one`}},
 		"failed check":  {[]string{"check"}, good, ExitFailed, "1 check failed.", nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"os"
 	"reflect"
 	"regexp"
 	"slices"
@@ -25,6 +26,7 @@ import (
 	"rollcall/internal/digest/schedule"
 	"rollcall/internal/ledger"
 	"rollcall/internal/nearest"
+	"rollcall/internal/pricing"
 )
 
 // Secret is a token. It prints as [redacted] with every verb of package fmt, in slog, as text
@@ -64,8 +66,8 @@ type Config struct {
 	DigestTimezone       string        `env:"DIGEST_TIMEZONE" envDefault:"UTC" doc:"IANA time zone of the digest"`
 	DigestChannel        string        `env:"DIGEST_CHANNEL" doc:"channel ID of the digest; empty: SLACK_CHANNEL"`
 	DigestWhenQuiet      string        `env:"DIGEST_WHEN_QUIET" envDefault:"post" doc:"post or skip: what to do when nothing happened to the nodes since the last digest"`
-	PricesFile           string        `env:"PRICES_FILE" doc:"price overrides (CSV); empty: the built-in table"`
-	PriceDiscount        float64       `env:"PRICE_DISCOUNT" envDefault:"0" doc:"discount on list prices, in percent"`
+	PricesFile           string        `env:"PRICES_FILE" doc:"CSV file of your own prices, which outrank the built-in table; empty: none"`
+	PriceDiscount        float64       `env:"PRICE_DISCOUNT" envDefault:"0" doc:"discount on the built-in prices, in percent; your own are taken as they are"`
 	ScalingRetention     time.Duration `env:"SCALING_RETENTION" envDefault:"2160h" doc:"how long changes and scaling events are kept"`
 	EventRetention       time.Duration `env:"EVENT_RETENTION" envDefault:"24h" doc:"how long other events are kept"`
 	HTTPAddr             string        `env:"HTTP_ADDR" envDefault:":8080" doc:"address of /healthz and /readyz"`
@@ -76,6 +78,7 @@ type Config struct {
 	Selector   labels.Selector    // of AlertNodeSelector
 	Digest     *schedule.Schedule // of DigestSchedule in Zone
 	Zone       *time.Location     // of the digest: DigestTimezone, or what CRON_TZ= in DigestSchedule says
+	Prices     *pricing.Book      // of PricesFile and PriceDiscount
 	Level      slog.Level
 }
 
@@ -143,9 +146,7 @@ func Load(environ map[string]string) (Config, error) {
 	if c.DigestWhenQuiet != "post" && c.DigestWhenQuiet != "skip" {
 		l.wrong("DIGEST_WHEN_QUIET", "%q is neither post nor skip; write %s", c.DigestWhenQuiet, cmp.Or(nearest.Word(c.DigestWhenQuiet, "post", "skip"), "post or skip"))
 	}
-	if !(c.PriceDiscount >= 0 && c.PriceDiscount <= 100) { // NaN too
-		l.wrong("PRICE_DISCOUNT", "%v is not a percentage; write a number from 0 to 100", c.PriceDiscount)
-	}
+	l.checkPrices(&c)
 	l.checkAddr(c.HTTPAddr)
 	if err := c.Level.UnmarshalText([]byte(c.LogLevel)); err != nil {
 		l.wrong("LOG_LEVEL", "%q is not a level; write %s", c.LogLevel,
@@ -281,6 +282,47 @@ func (l *loader) atLeast(name string, d, least time.Duration, why string) {
 	if d < least && !l.found(name) {
 		l.wrong(name, "%v is too short; it must be at least %v%s", d, least, why)
 	}
+}
+
+// maxPricesFile bounds the file of prices, in bytes.
+const maxPricesFile = 16 << 20
+
+func (l *loader) checkPrices(c *Config) {
+	if !(c.PriceDiscount >= 0 && c.PriceDiscount <= 100) { // NaN too
+		l.wrong("PRICE_DISCOUNT", "%v is not a percentage; write a number from 0 to 100", c.PriceDiscount)
+		c.PriceDiscount = 0
+	}
+	var own pricing.Overrides
+	if c.PricesFile != "" {
+		var err error
+		if own, err = readPrices(c.PricesFile); err != nil {
+			l.wrong("PRICES_FILE", "%s: %v", c.PricesFile, strings.ReplaceAll(err.Error(), "\n", "\n    "))
+		}
+	}
+	c.Prices = pricing.New(c.PriceDiscount, own)
+}
+
+func readPrices(name string) (pricing.Overrides, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return pricing.Overrides{}, fmt.Errorf("it cannot be read: %w; name a CSV file, or leave the variable empty", errors.Unwrap(err))
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() || info.Size() > maxPricesFile {
+		return pricing.Overrides{}, fmt.Errorf("it is not a file of at most %d MiB; name a CSV file", maxPricesFile>>20)
+	}
+	return pricing.ReadOverrides(io.LimitReader(f, maxPricesFile))
+}
+
+// LoadPrices reads what the environment says of prices alone. Its error is Mistakes.
+func LoadPrices(environ map[string]string) (*pricing.Book, error) {
+	c, err := Load(environ)
+	mistakes, _ := errors.AsType[Mistakes](err)
+	mistakes = slices.DeleteFunc(mistakes, func(m Mistake) bool { return m.Variable != "PRICES_FILE" && m.Variable != "PRICE_DISCOUNT" })
+	if len(mistakes) > 0 {
+		return nil, mistakes
+	}
+	return c.Prices, nil
 }
 
 func (l *loader) checkAddr(addr string) {

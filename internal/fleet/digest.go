@@ -35,6 +35,7 @@ type Digest struct {
 	Tried   bool          // posting was begun at least once: it may be in Slack even without a TS
 	TS      string        // "" until Slack has confirmed it
 	Picture DigestPicture // "" until it is settled
+	File    string        // Slack's ID of the picture that was uploaded, "" before that
 	Done    time.Time     // when nothing was left to do; zero before that
 }
 

@@ -154,4 +154,5 @@ func (t Totals) NotReady() int { return t.Nodes - t.Ready }
 type Group struct {
 	InstanceType, CapacityType, Zone, Pool, Arch string
 	Nodes                                        int
+	Cost                                         Cost // by the hour, where somebody has asked for prices; else zero
 }

@@ -125,8 +125,8 @@ func (l *Ledger) rescales(ctx context.Context, cluster, reason string, from, unt
 func (l *Ledger) LastDigest(ctx context.Context, cluster string) (d fleet.Digest, ok bool, err error) {
 	var from, until, created, tried, done sql.NullInt64
 	var ts sql.NullString
-	err = l.r.QueryRowContext(ctx, `SELECT key, cluster, channel, from_at, until_at, created_at, tried_at, ts, picture, done_at FROM digests
-		WHERE cluster = ? ORDER BY until_at DESC LIMIT 1`, cluster).Scan(&d.Key, &d.Cluster, &d.Channel, &from, &until, &created, &tried, &ts, &d.Picture, &done)
+	err = l.r.QueryRowContext(ctx, `SELECT key, cluster, channel, from_at, until_at, created_at, tried_at, ts, picture, file, done_at FROM digests
+		WHERE cluster = ? ORDER BY until_at DESC LIMIT 1`, cluster).Scan(&d.Key, &d.Cluster, &d.Channel, &from, &until, &created, &tried, &ts, &d.Picture, &d.File, &done)
 	if errors.Is(err, sql.ErrNoRows) {
 		return fleet.Digest{}, false, nil
 	}
@@ -153,8 +153,8 @@ func (l *Ledger) AddDigest(ctx context.Context, d fleet.Digest) (fleet.Digest, e
 
 // SaveDigest records what became of a digest since AddDigest.
 func (l *Ledger) SaveDigest(ctx context.Context, d fleet.Digest, now time.Time) error {
-	_, err := l.w.ExecContext(ctx, `UPDATE digests SET tried_at = CASE WHEN ? THEN coalesce(tried_at, ?) END, ts = nullif(?, ''), picture = ?, done_at = ? WHERE key = ?`,
-		d.Tried, now.UnixMilli(), d.TS, string(d.Picture), ms(d.Done), d.Key)
+	_, err := l.w.ExecContext(ctx, `UPDATE digests SET tried_at = CASE WHEN ? THEN coalesce(tried_at, ?) END, ts = nullif(?, ''), picture = ?, file = ?, done_at = ? WHERE key = ?`,
+		d.Tried, now.UnixMilli(), d.TS, string(d.Picture), d.File, ms(d.Done), d.Key)
 	if err != nil {
 		return fmt.Errorf("recording digest %s: %w", d.Key, explain(err))
 	}

@@ -141,7 +141,7 @@ func TestDigestRecords(t *testing.T) {
 	}
 	first.Tried = true
 	check(t, l.SaveDigest(ctx, first, d.Created))
-	first.TS, first.Picture, first.Done = "1.2", fleet.PictureChart, d.Created.Add(time.Second)
+	first.TS, first.Picture, first.File, first.Done = "1.2", fleet.PictureFile, "F1", d.Created.Add(time.Second)
 	check(t, l.SaveDigest(ctx, first, d.Created))
 	check(t, l.Close())
 	l = open(t, path)
@@ -168,5 +168,30 @@ func TestDigestRecords(t *testing.T) {
 	check(t, l.r.DB.QueryRow(`SELECT count(*) FROM digests WHERE cluster = 'prod'`).Scan(&left))
 	if last, ok, err := l.LastDigest(ctx, "prod"); err != nil || !ok || !last.Until.Equal(next.Until) || left != 1 {
 		t.Errorf("after pruning: %+v, %v, %v, %d rows", last, ok, err, left)
+	}
+}
+
+func TestOpenToRead(t *testing.T) {
+	path, ctx := filepath.Join(t.TempDir(), "rollcall.db"), t.Context()
+	if _, err := OpenToRead(ctx, path); err == nil || !strings.Contains(err.Error(), "DATABASE_URL") {
+		t.Errorf("a ledger that is not there: %v", err)
+	}
+	l := open(t, path)
+	record(t, l, "1", first(1))
+	r, err := OpenToRead(ctx, path) // while another has it open
+	check(t, err)
+	defer r.Close()
+	record(t, l, "2", first(2))
+	if totals, err := r.Totals(ctx, "prod"); err != nil || totals.Nodes != 2 {
+		t.Errorf("%+v, %v", totals, err)
+	}
+	if err := r.Watched(ctx, "prod", t0, "3"); err == nil {
+		t.Error("a ledger that is open to read was written")
+	}
+	if _, err := l.w.ExecContext(ctx, `PRAGMA user_version = 1`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenToRead(ctx, path); err == nil || !strings.Contains(err.Error(), "schema 1") {
+		t.Errorf("an older schema: %v", err)
 	}
 }

@@ -163,14 +163,14 @@ func TestBaselineIsThatOfTheFirstList(t *testing.T) {
 	check(t, l.RecordBaseline(t.Context(), "prod", []fleet.Observation{first(1), first(2), first(3)}))
 	check(t, l.FinishBaseline(t.Context(), fleet.Batch{Cluster: "prod", ResourceVersion: "5", At: t0}, func(string) bool { return true }))
 	record(t, l, "6", first(4), fleet.Gone(node(1), first(1).Known, t0.Add(time.Second)))
-	totals, groups, err := l.Baseline(t.Context(), "prod")
+	totals, groups, machines, err := l.Baseline(t.Context(), "prod")
 	check(t, err)
 	n := 0
 	for _, g := range groups {
 		n += g.Nodes
 	}
-	if totals.Nodes != 3 || n != 3 {
-		t.Errorf("the baseline has %d nodes, its groups %d; want 3", totals.Nodes, n)
+	if totals.Nodes != 3 || n != 3 || sum(machines) != 3 {
+		t.Errorf("the baseline has %d nodes, its groups %d, its machines %v; want 3", totals.Nodes, n, machines)
 	}
 }
 

@@ -104,6 +104,42 @@ func Open(ctx context.Context, path string, o Options) (*Ledger, error) {
 	return l, nil
 }
 
+// OpenToRead opens the ledger in the SQLite file at path for questions only, also while another
+// process writes it. Methods that write fail. It refuses what Open refuses, a file that is not
+// there, and one whose schema is older than this program's.
+func OpenToRead(ctx context.Context, path string) (*Ledger, error) {
+	l, err := openToRead(ctx, path)
+	if err != nil {
+		return nil, fmt.Errorf("opening ledger %s: %w", path, explain(err))
+	}
+	return l, nil
+}
+
+func openToRead(ctx context.Context, path string) (*Ledger, error) {
+	if err := inspect(path); err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("%w; name the ledger with DATABASE_URL", err)
+	}
+	l := &Ledger{path: path, log: slog.New(slog.DiscardHandler), subs: map[chan struct{}]struct{}{}}
+	if err := l.openReader(ctx); err != nil {
+		l.Close()
+		return nil, err
+	}
+	l.w = l.r.DB // it refuses to write
+	var version int
+	err := l.r.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version)
+	if err == nil && version != len(migrations) {
+		err = fmt.Errorf("it has schema %d, and this version of Rollcall reads %d: start that version once, or use the one that wrote it", version, len(migrations))
+	}
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
 // inspect looks at the files before SQLite does, because SQLite makes a new database in
 // silence where the old one is missing or empty.
 func inspect(path string) error {
@@ -207,6 +243,11 @@ func (l *Ledger) open(ctx context.Context) error {
 	if err := l.prepareHot(ctx); err != nil {
 		return err
 	}
+	return l.openReader(ctx)
+}
+
+// openReader opens the readers' side.
+func (l *Ledger) openReader(ctx context.Context) error {
 	// A small cache: every write of another connection empties it, and that costs the more the
 	// larger it is.
 	db, err := sql.Open("sqlite", dsn(l.path, "busy_timeout(5000)", "query_only(ON)", "cache_size(-1000)", "temp_store(MEMORY)"))
@@ -310,7 +351,9 @@ func (l *Ledger) Close() error {
 	if l.w != nil {
 		errs = append(errs, l.w.Close())
 	}
-	errs = append(errs, l.lock.Unlock())
+	if l.lock != nil {
+		errs = append(errs, l.lock.Unlock())
+	}
 	return errors.Join(errs...)
 }
 

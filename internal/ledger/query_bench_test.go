@@ -190,7 +190,7 @@ func BenchmarkQueries(b *testing.B) {
 		{"mutes", func() error { _, err := l.Mutes(ctx, "prod", end); return err }},
 		{"muted", func() error { _, err := l.MutedChanges(ctx, "prod", end.Add(-24*time.Hour), end); return err }},
 		{"totals", func() error { _, err := l.Totals(ctx, "prod"); return err }},
-		{"baseline", func() error { _, _, err := l.Baseline(ctx, "prod"); return err }},
+		{"baseline", func() error { _, _, _, err := l.Baseline(ctx, "prod"); return err }},
 		{"change-counts", func() error { _, err := l.ChangeCounts(ctx, "prod", end.Add(-24*time.Hour)); return err }},
 		{"lives", func() error {
 			return l.Lives(ctx, "prod", end.Add(-8*24*time.Hour), func(_, _ time.Time) {})

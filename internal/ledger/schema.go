@@ -236,6 +236,7 @@ CREATE TABLE digests (
 	tried_at   INTEGER,                         -- posting was begun: from here on Slack may have it
 	ts         TEXT,                            -- NULL: not confirmed by Slack
 	picture    TEXT NOT NULL DEFAULT '',
+	file       TEXT NOT NULL DEFAULT '',        -- Slack's ID of the picture
 	done_at    INTEGER,                         -- nothing is left to do
 	UNIQUE (cluster, until_at)
 );

@@ -1,10 +1,12 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"rollcall/internal/fleet"
@@ -540,27 +542,37 @@ func (l *Ledger) Machines(ctx context.Context, cluster string) (map[fleet.Machin
 	return machines, rows.Err()
 }
 
-// Baseline counts the nodes that were there at the first start, by instance type and capacity
-// type, most first: those whose joining is no change. What joined or left since is told on its
-// own, also if that was before the first start was told.
-func (l *Ledger) Baseline(ctx context.Context, cluster string) (t fleet.Totals, groups []fleet.Group, err error) {
-	rows, err := l.r.QueryContext(ctx, `SELECT instance_type, capacity_type, count(*), sum(status = 'True'), sum(cordoned <> 0) FROM nodes
-		WHERE cluster = ? AND NOT EXISTS (SELECT 1 FROM changes WHERE changes.cluster = nodes.cluster AND node_uid = nodes.uid AND changes.kind = 'joined')
-		GROUP BY instance_type, capacity_type ORDER BY count(*) DESC, instance_type, capacity_type`, cluster)
+// Baseline counts the nodes that were there at the first start: in all, by instance type and
+// capacity type, most first, and by what their prices depend on. Their joining is no change. What
+// joined or left since is told on its own, also if that was before the first start was told.
+func (l *Ledger) Baseline(ctx context.Context, cluster string) (t fleet.Totals, groups []fleet.Group, machines map[fleet.Machine]int, err error) {
+	rows, err := l.r.QueryContext(ctx, `SELECT `+machineColumns+`, count(*), sum(n.status = 'True'), sum(n.cordoned <> 0) FROM nodes n
+		WHERE n.cluster = ? AND NOT EXISTS (SELECT 1 FROM changes WHERE changes.cluster = n.cluster AND node_uid = n.uid AND changes.kind = 'joined')
+		GROUP BY `+machineColumns, cluster)
 	if err != nil {
-		return t, nil, fmt.Errorf("counting the first nodes of %s: %w", cluster, explain(err))
+		return t, nil, nil, fmt.Errorf("counting the first nodes of %s: %w", cluster, explain(err))
 	}
 	defer rows.Close()
+	machines = map[fleet.Machine]int{}
 	for rows.Next() {
-		var g fleet.Group
-		var ready, cordoned int
-		if err := rows.Scan(&g.InstanceType, &g.CapacityType, &g.Nodes, &ready, &cordoned); err != nil {
-			return t, nil, err
+		var m fleet.Machine
+		var nodes, ready, cordoned int
+		if err := rows.Scan(append(machineDest(&m), &nodes, &ready, &cordoned)...); err != nil {
+			return t, nil, nil, err
 		}
-		groups = append(groups, g)
-		t.Nodes, t.Ready, t.Cordoned = t.Nodes+g.Nodes, t.Ready+ready, t.Cordoned+cordoned
+		machines[m] = nodes
+		t.Nodes, t.Ready, t.Cordoned = t.Nodes+nodes, t.Ready+ready, t.Cordoned+cordoned
+		i := slices.IndexFunc(groups, func(g fleet.Group) bool { return g.InstanceType == m.InstanceType && g.CapacityType == m.CapacityType })
+		if i < 0 {
+			i = len(groups)
+			groups = append(groups, fleet.Group{InstanceType: m.InstanceType, CapacityType: m.CapacityType})
+		}
+		groups[i].Nodes += nodes
 	}
-	return t, groups, rows.Err()
+	slices.SortFunc(groups, func(a, b fleet.Group) int {
+		return cmp.Or(cmp.Compare(b.Nodes, a.Nodes), cmp.Compare(a.InstanceType, b.InstanceType), cmp.Compare(a.CapacityType, b.CapacityType))
+	})
+	return t, groups, machines, rows.Err()
 }
 
 // Lives calls yield with the span of each node of a cluster that lived at some moment since

@@ -136,9 +136,37 @@ const clockSkew = 5 * time.Minute
 
 // find returns the ts of the message with a key, posted after since in a channel, or in a
 // thread of it; "" if it is not there or if our scopes do not let us look.
-func (f *finder) find(ctx context.Context, channel, thread, key string, since time.Time) (string, error) {
+func (f *finder) find(ctx context.Context, channel, thread, key string, since time.Time) (ts string, err error) {
+	err = f.look(ctx, channel, thread, since, func(m slack.Message) bool {
+		found := (m.Metadata.EventType == MetadataWave || m.Metadata.EventType == MetadataDigest) && m.Metadata.EventPayload["key"] == key
+		if found {
+			ts = m.Timestamp
+		}
+		return found
+	})
+	if err != nil {
+		err = fmt.Errorf("looking for message %s in %s: %w", key, channel, err)
+	}
+	return ts, err
+}
+
+// findFile reports whether a thread has a file; false also if our scopes do not let us look.
+func (f *finder) findFile(ctx context.Context, channel, thread, id string) (found bool, err error) {
+	err = f.look(ctx, channel, thread, time.Time{}, func(m slack.Message) bool {
+		found = slices.ContainsFunc(m.Files, func(file slack.File) bool { return file.ID == id })
+		return found
+	})
+	if err != nil {
+		err = fmt.Errorf("looking for file %s in %s: %w", id, channel, err)
+	}
+	return found, err
+}
+
+// look goes through the messages of a channel since a moment, or of a thread of it, until match
+// says that it has what it wants. Where our scopes do not let us look, there is nothing.
+func (f *finder) look(ctx context.Context, channel, thread string, since time.Time, match func(slack.Message) bool) error {
 	if f.blind {
-		return "", nil
+		return nil
 	}
 	oldest := fmt.Sprintf("%d.000000", since.Add(-clockSkew).Unix())
 	cursor := ""
@@ -159,19 +187,14 @@ func (f *finder) find(ctx context.Context, channel, thread, key string, since ti
 		if code := errorCode(err); code == "missing_scope" || code == "not_in_channel" || code == "no_permission" {
 			f.blind = true
 			f.log.Warn("cannot look for my own messages after a lost answer: a message may be posted twice; add the scope channels:history (groups:history for a private channel) and invite the app", "channel", channel, "code", code)
-			return "", nil
+			return nil
 		} else if code == "thread_not_found" {
-			return "", nil
+			return nil
 		} else if err != nil {
-			return "", fmt.Errorf("looking for message %s in %s: %w", key, channel, err)
+			return err
 		}
-		for _, m := range page {
-			if m.Metadata.EventType == MetadataWave && m.Metadata.EventPayload["key"] == key {
-				return m.Timestamp, nil
-			}
-		}
-		if cursor == "" {
-			return "", nil
+		if slices.ContainsFunc(page, match) || cursor == "" {
+			return nil
 		}
 	}
 }

@@ -25,6 +25,7 @@ const (
 type content struct {
 	text   string
 	blocks []slack.Block
+	plain  *content // the same for a workspace that does not take it; nil: every one does
 }
 
 // render turns a message into blocks, with the buttons under it.
@@ -249,7 +250,8 @@ func escape(s string, limit int) string {
 
 // Metadata's event types: a contract with other automations that read the channel.
 const (
-	MetadataWave = "rollcall_wave"
+	MetadataWave   = "rollcall_wave"
+	MetadataDigest = "rollcall_digest"
 )
 
 // metadata is the message metadata that carries our key. It holds nothing secret: every app in

@@ -124,7 +124,7 @@ func FuzzUntrustedText(f *testing.F) {
 		cfg := alert.Config{Labels: []string{"team"}}.WithDefaults()
 		for _, kind := range []fleet.WaveKind{fleet.WaveJoined, fleet.WaveNotReady, fleet.WaveRemoved, fleet.WaveAway, fleet.WaveBaseline, fleet.WaveCatchUp} {
 			w.Kind = kind
-			m := alert.Render(w, fleet.Totals{Nodes: n}, alert.Groups(w.Members), cfg)
+			m := alert.Render(w, fleet.Totals{Nodes: n}, alert.Groups(w.Members, cfg.Price), cfg)
 			valid(t, string(kind), render(m, mainButtons(w)...))
 			valid(t, string(kind), plain(m))
 		}

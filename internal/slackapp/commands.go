@@ -29,10 +29,11 @@ type CommandsConfig struct {
 	Health func(ctx context.Context) []Health
 	// Digest says when the digest comes next; nil: it is not shown.
 	Digest func(now time.Time) time.Time
-	// Zone is that of people whose own time zone is not known.
-	Zone *time.Location // nil: UTC
-	Log  *slog.Logger
-	API  *slack.Client
+	// Summaries answers /nodes digest. Its zone is also that of people whose own time zone is not
+	// known, and its prices are those of all answers. Its Ledger may be left out.
+	Summaries Summaries
+	Log       *slog.Logger
+	API       *slack.Client
 
 	// Who may use commands, where; empty: everyone of the own workspace, everywhere.
 	AllowedUsers    []string
@@ -59,9 +60,7 @@ type Commands struct {
 
 // NewCommands returns Commands. Handle answers an envelope, and Run must be running meanwhile.
 func NewCommands(c CommandsConfig) *Commands {
-	if c.Zone == nil {
-		c.Zone = time.UTC
-	}
+	c.Summaries = c.Summaries.withDefaults(c.Ledger)
 	return &Commands{c: c, http: &http.Client{Timeout: callTimeout, Transport: transport()},
 		access: access{api: c.API, log: c.Log, users: c.AllowedUsers, channels: c.AllowedChannels}}
 }
@@ -172,8 +171,12 @@ func (c *Commands) deliver(ctx context.Context, to delivery, what content) bool 
 const ackRoom = ackLimit - 500
 
 // ephemeral is an answer that only the person who asked sees, as the payload of an
-// acknowledgement; nil if it is too large for one.
+// acknowledgement; nil if it is too large for one, or if Slack may not take it, which it does not
+// say of an acknowledgement.
 func ephemeral(what content) any {
+	if what.plain != nil {
+		return nil
+	}
 	answer := map[string]any{"response_type": slack.ResponseTypeEphemeral, "text": what.text, "blocks": what.blocks}
 	if b, err := json.Marshal(answer); err != nil || len(b) > ackRoom {
 		return nil
@@ -184,7 +187,7 @@ func ephemeral(what content) any {
 // answer says what a command line asks for, on a surface. It never fails: what goes wrong is the
 // answer then.
 func (c *Commands) answer(ctx context.Context, line string, on surface) content {
-	return c.lookAt(ctx, line, time.Now()).content(on)
+	return c.lookAt(ctx, line, time.Now()).on(on)
 }
 
 // lookAt is answer at a moment, before it is turned into blocks.

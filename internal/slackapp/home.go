@@ -234,7 +234,7 @@ func (c *Commands) homeView(ctx context.Context, now time.Time) (view, error) {
 	}
 	if c.c.Digest != nil {
 		if next := c.c.Digest(now); !next.IsZero() {
-			v.Parts = append(v.Parts, part{Lines: []alert.Line{{{Text: "The next digest is scheduled for "}, {At: next, Day: true}, {Text: ". This version does not post digests yet."}}}})
+			v.Parts = append(v.Parts, part{Lines: []alert.Line{{{Text: "The next digest comes at "}, {At: next, Day: true}, {Text: "."}}}})
 		}
 	}
 	v.Parts = append(v.Parts, part{Buttons: []button{{Label: "Help with /nodes", Verb: verbOpen, Value: "/nodes help"}, {Label: "Help with /events", Verb: verbOpen, Value: "/events help"}}})
@@ -261,6 +261,7 @@ func (c *Commands) homeCluster(ctx context.Context, cluster fleet.ClusterRecord,
 	if err != nil {
 		return nil, err
 	}
+	totals.Cost = alert.CostOf(groups.Machines, c.c.Summaries.Price)
 	changes, err := l.RecentChanges(ctx, name, lastChanges)
 	if err != nil {
 		return nil, err
@@ -276,7 +277,7 @@ func (c *Commands) homeCluster(ctx context.Context, cluster fleet.ClusterRecord,
 	parts := []part{
 		{Heading: name + ": " + totalsWords(totals), Lines: []alert.Line{fresh,
 			{{Text: fmt.Sprintf("Last 24 hours: %d joined, %d left, %d went not ready.", counts[fleet.Joined], counts[fleet.Removed], counts[fleet.WentUnready])}}}},
-		{Table: groupTable(groups, fleet.ByType, false)},
+		{Table: c.groupTable(groups, fleet.ByType, false)},
 	}
 	if len(changes) > 0 {
 		parts = append(parts, part{Heading: "Last changes", Lines: changeLines(changes)})
@@ -287,6 +288,7 @@ func (c *Commands) homeCluster(ctx context.Context, cluster fleet.ClusterRecord,
 		{Label: "List", Verb: verbOpen, Value: nodesLine(command.Nodes{View: command.List, Cluster: of})},
 		{Label: "Not ready", Verb: verbOpen, Value: nodesLine(command.Nodes{View: command.List, NotReady: true, Cluster: of})},
 		{Label: "Events", Verb: verbOpen, Value: eventsLine(command.Events{Scaling: true, Cluster: of})},
+		{Label: "Digest", Verb: verbOpen, Value: nodesLine(command.Nodes{View: command.Digest, Cluster: of})},
 		{Label: "Mute…", Verb: verbMute, Value: "-"},
 	}}), nil
 }
@@ -314,7 +316,7 @@ func (z *zones) of(ctx context.Context, c *Commands, user string) *time.Location
 		return zone
 	}
 	if off {
-		return c.c.Zone
+		return c.c.Summaries.Zone
 	}
 	ctx, cancel := context.WithTimeout(ctx, zoneWithin)
 	defer cancel()
@@ -323,13 +325,13 @@ func (z *zones) of(ctx context.Context, c *Commands, user string) *time.Location
 	defer z.mu.Unlock()
 	if code := errorCode(err); code == "missing_scope" {
 		z.off = true
-		c.c.Log.Info("people's time zones are not known without the scope users:read; using the digest's", "zone", c.c.Zone.String())
+		c.c.Log.Info("people's time zones are not known without the scope users:read; using the digest's", "zone", c.c.Summaries.Zone.String())
 	}
 	if err != nil {
-		return c.c.Zone
+		return c.c.Summaries.Zone
 	}
 	if zone, err = time.LoadLocation(u.TZ); err != nil || u.TZ == "" {
-		zone = c.c.Zone
+		zone = c.c.Summaries.Zone
 	}
 	if z.by == nil || len(z.by) >= maxZones {
 		z.by = map[string]*time.Location{}

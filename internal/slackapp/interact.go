@@ -136,7 +136,7 @@ func (c *Commands) share(ctx context.Context, s scene, line string) {
 	v.Parts = append(v.Parts,
 		part{Note: alert.Line{{Text: fmt.Sprintf("Shared by %s at ", s.name)}, {At: time.Now(), Day: true}, {Text: " with " + alert.Clip(line, 200)}}},
 		part{Buttons: []button{{Label: "Open for me", Verb: verbOpen, Value: line}}})
-	what := v.content(onMessage)
+	what := v.charted()
 	to := s.to
 	to.replace, to.toAll = false, true
 	if s.on == onMessage && c.deliver(ctx, to, what) {
@@ -200,7 +200,7 @@ func (c *Commands) wave(ctx context.Context, verb, value string, now time.Time) 
 			return view{}, err
 		}
 		if ok {
-			cards.Cards = append(cards.Cards, nodeCard(n, now))
+			cards.Cards = append(cards.Cards, c.nodeCard(n, now))
 			open.Options = append(open.Options, option{n.Name, nodesLine(command.Nodes{View: command.One, Name: n.UID, Cluster: w.Cluster})})
 		}
 	}

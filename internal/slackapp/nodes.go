@@ -38,6 +38,8 @@ func (c *Commands) nodes(ctx context.Context, req command.Nodes, now time.Time) 
 		return c.nodeList(ctx, cluster, req, now)
 	case command.One:
 		return c.oneNode(ctx, cluster, req, now)
+	case command.Digest:
+		return c.digest(ctx, cluster, req, now)
 	}
 	return c.summary(ctx, cluster, req, now)
 }
@@ -74,6 +76,7 @@ func (c *Commands) summary(ctx context.Context, cluster fleet.ClusterRecord, req
 		if err != nil {
 			return view{}, err
 		}
+		totals.Cost = alert.CostOf(groups.Machines, c.c.Summaries.Price)
 		v.Title = fmt.Sprintf("%s: %s", name, totalsWords(totals))
 		if filtered(req) {
 			all, err := l.Totals(ctx, name)
@@ -104,7 +107,7 @@ func (c *Commands) summary(ctx context.Context, cluster fleet.ClusterRecord, req
 		state.Lines = append(state.Lines, alert.Line{{Text: fmt.Sprintf("Last 24 hours: %d joined, %d left, %d went not ready.", counts[fleet.Joined], counts[fleet.Removed], counts[fleet.WentUnready])}})
 	}
 	v.Parts = append(v.Parts, state)
-	v.Parts = append(v.Parts, part{Table: groupTable(groups, by, req.Removed)})
+	v.Parts = append(v.Parts, part{Table: c.groupTable(groups, by, req.Removed)})
 	if !filtered(req) {
 		changes, err := l.RecentChanges(ctx, name, lastChanges)
 		if err != nil {
@@ -221,7 +224,7 @@ func muteWords(m fleet.Mute) string {
 	return "all of " + m.Cluster
 }
 
-// totalsWords counts nodes: "45 nodes, 43 ready, 2 not ready, 1 cordoned".
+// totalsWords counts nodes: "45 nodes, 43 ready, 2 not ready, 1 cordoned, $12.30/h".
 func totalsWords(t fleet.Totals) string {
 	s := fmt.Sprintf("%s, %d ready", counted(t.Nodes, false, "node"), t.Ready)
 	if n := t.Nodes - t.Ready; n > 0 {
@@ -229,6 +232,9 @@ func totalsWords(t fleet.Totals) string {
 	}
 	if t.Cordoned > 0 {
 		s += fmt.Sprintf(", %d cordoned", t.Cordoned)
+	}
+	if t.Cost.Priced > 0 {
+		s += ", " + alert.Hourly(t.Cost)
 	}
 	return s
 }
@@ -277,7 +283,7 @@ func dimensionWords(by fleet.Dimension) string {
 	return string(by)
 }
 
-func groupTable(g fleet.NodeGroups, by fleet.Dimension, removed bool) *alert.Table {
+func (c *Commands) groupTable(g fleet.NodeGroups, by fleet.Dimension, removed bool) *alert.Table {
 	t := &alert.Table{Head: []string{dimensionWords(by), "Nodes"}}
 	spot := by != fleet.ByCapacity
 	if !removed {
@@ -285,6 +291,11 @@ func groupTable(g fleet.NodeGroups, by fleet.Dimension, removed bool) *alert.Tab
 	}
 	if spot {
 		t.Head = append(t.Head, "Spot")
+	}
+	all := alert.CostOf(g.Machines, c.c.Summaries.Price)
+	costs := !removed && all.Priced > 0
+	if costs {
+		t.Head = append(t.Head, "Cost")
 	}
 	shown := 0
 	for _, x := range g.Groups {
@@ -295,6 +306,9 @@ func groupTable(g fleet.NodeGroups, by fleet.Dimension, removed bool) *alert.Tab
 		}
 		if spot {
 			row = append(row, fmt.Sprint(x.Spot))
+		}
+		if costs {
+			row = append(row, alert.Hourly(alert.CostOf(x.Machines, c.c.Summaries.Price)))
 		}
 		t.Rows = append(t.Rows, row)
 	}
@@ -376,7 +390,7 @@ func (c *Commands) nodeList(ctx context.Context, cluster fleet.ClusterRecord, re
 	open := &choice{Verb: verbShow, Prompt: "Open a node…"}
 	var cards part
 	for _, n := range page.Nodes {
-		cards.Cards = append(cards.Cards, nodeCard(n, now))
+		cards.Cards = append(cards.Cards, c.nodeCard(n, now))
 		open.Options = append(open.Options, option{n.Name, nodesLine(command.Nodes{View: command.One, Name: n.UID, Cluster: req.Cluster})})
 	}
 	v.Parts = append(v.Parts, cards, part{Choice: open})
@@ -430,7 +444,7 @@ func nodeState(n fleet.NodeRecord) (icon, word string) {
 }
 
 // nodeCard shows a node in a list.
-func nodeCard(n fleet.NodeRecord, now time.Time) alert.Card {
+func (c *Commands) nodeCard(n fleet.NodeRecord, now time.Time) alert.Card {
 	icon, word := nodeState(n)
 	line := alert.Line{{Text: fmt.Sprintf("%s %s, ", icon, word)}}
 	if n.RemovedAt.IsZero() {
@@ -438,7 +452,7 @@ func nodeCard(n fleet.NodeRecord, now time.Time) alert.Card {
 	} else {
 		line = append(line, leftSpans(n, now)...)
 	}
-	return alert.Card{Name: n.Name, Lines: []alert.Line{{{Text: alert.Attributes(n.Node)}}, line}}
+	return alert.Card{Name: n.Name, Lines: []alert.Line{{{Text: alert.Priced(n.Node, c.c.Summaries.Price)}}, line}}
 }
 
 // vague reports whether it is unknown, by more than people care about, when a node left.
@@ -495,7 +509,7 @@ func (c *Commands) oneNode(ctx context.Context, cluster fleet.ClusterRecord, req
 	open := &choice{Verb: verbShow, Prompt: "Which one?"}
 	var cards part
 	for _, n := range found {
-		cards.Cards = append(cards.Cards, nodeCard(n, now))
+		cards.Cards = append(cards.Cards, c.nodeCard(n, now))
 		_, word := nodeState(n)
 		open.Options = append(open.Options, option{alert.Clip(n.Name, 50) + ", " + word, nodesLine(command.Nodes{View: command.One, Name: n.UID, Cluster: req.Cluster})})
 	}
@@ -550,6 +564,7 @@ func (c *Commands) node(ctx context.Context, cluster fleet.ClusterRecord, n flee
 	if !n.RemovedAt.IsZero() {
 		say(append(alert.Line{{Text: "Left "}}, leftSpans(n, now)...)...)
 	}
+	say(alert.Span{Text: c.costWords(n, now)})
 	if n.Ready.Status != fleet.Ready {
 		why := strings.Trim(n.Ready.Reason+": "+n.Ready.Message, ": ")
 		say(alert.Span{Text: "Ready is " + string(n.Ready.Status) + " since "}, alert.Span{At: n.Ready.Since, Day: true}, alert.Span{Text: strings.TrimSuffix(": "+alert.Clip(why, 300), ": ")})
@@ -626,6 +641,23 @@ func (c *Commands) node(ctx context.Context, cluster fleet.ClusterRecord, n flee
 		button{Label: "Refresh", Verb: verbShow, Value: line}, button{Label: "Share", Verb: verbShare, Value: line})
 	v.Parts = append(v.Parts, part{Buttons: row})
 	return v, nil
+}
+
+// costWords says what a node costs and has cost so far, and how that is known.
+func (c *Commands) costWords(n fleet.NodeRecord, now time.Time) string {
+	p := c.c.Summaries.Price(n.Machine())
+	if !p.Known {
+		return "Price unknown."
+	}
+	until, so := now, "so far"
+	if !n.RemovedAt.IsZero() {
+		until, so = n.RemovedAt, "in all"
+	}
+	var hourly, life fleet.Cost
+	hourly.Add(p, 1, time.Hour)
+	life.Add(p, 1, until.Sub(n.CreatedAt))
+	life.AtMost = life.AtMost || vague(n)
+	return fmt.Sprintf("%s, %s %s (%s).", alert.Hourly(hourly), alert.Dollars(life), so, p.Source)
 }
 
 // lifeLine tells one step of one node.

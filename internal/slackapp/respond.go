@@ -56,12 +56,17 @@ func (c *Commands) respond(ctx context.Context, to delivery, what content) error
 			return fmt.Errorf("answering through the response_url: %w", err)
 		case ok && (status.Code == http.StatusNotFound || status.Code == http.StatusGone):
 			try = respondTries // used up or expired
+		case ok && status.Code < 500 && status.Code != http.StatusTooManyRequests && what.plain != nil:
+			return c.respond(ctx, to, *what.plain)
 		case ok && status.Code < 500 && status.Code != http.StatusTooManyRequests:
 			return fmt.Errorf("answering through the response_url: %w", err)
 		}
 	}
 	if to.channel == "" || to.toAll {
 		return fmt.Errorf("answering through the response_url: %w", err)
+	}
+	if what.plain != nil {
+		what = *what.plain
 	}
 	opts := []slack.MsgOption{slack.MsgOptionText(what.text, false), slack.MsgOptionBlocks(what.blocks...), slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl()}
 	if _, fallback := c.c.API.PostEphemeralContext(ctx, to.channel, to.user, opts...); fallback != nil {

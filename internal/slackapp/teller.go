@@ -364,11 +364,16 @@ func (t *Teller) main(ctx context.Context, w fleet.Wave) (alert.Message, error) 
 		return alert.Message{}, err
 	}
 	var groups []fleet.Group
+	var machines map[fleet.Machine]int
 	if w.Kind == fleet.WaveBaseline {
-		if totals, groups, err = t.c.Ledger.Baseline(ctx, w.Cluster); err != nil {
-			return alert.Message{}, err
-		}
+		totals, groups, machines, err = t.c.Ledger.Baseline(ctx, w.Cluster)
+	} else if t.c.Alert.Price != nil {
+		machines, err = t.c.Ledger.Machines(ctx, w.Cluster)
 	}
+	if err != nil {
+		return alert.Message{}, err
+	}
+	totals.Cost = alert.CostOf(machines, t.c.Alert.Price)
 	if w.Mute != nil && !w.ClosedAt.IsZero() {
 		if w.Muted, err = t.c.Ledger.Muted(ctx, w.Mute.ID); err != nil {
 			return alert.Message{}, err

@@ -2,11 +2,13 @@ package slackapp
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/slack-go/slack"
 
 	"rollcall/internal/alert"
+	"rollcall/internal/digest"
 )
 
 // view is what an answer, a modal or the Home tab shows, as data: every text is untrusted and
@@ -20,7 +22,7 @@ type view struct {
 	Parts []part
 }
 
-// part is one piece of a view. Exactly one field, or Heading with one other, is set.
+// part is one piece of a view. Exactly one field, or Heading or Alt with one other, is set.
 type part struct {
 	Heading string
 	Lines   []alert.Line
@@ -31,6 +33,8 @@ type part struct {
 	Buttons []button
 	Choice  *choice
 	Rule    bool // a line across
+	Chart   *digest.Chart
+	Alt     string // with Chart: what it shows, in words
 }
 
 // button does something when it is pressed.
@@ -91,9 +95,30 @@ const (
 	maxRow         = 25 // elements of an actions block
 )
 
-// blocks turns a view into blocks for a surface, and into the text that stands for them.
-func (v view) content(on surface) content {
-	b := &builder{on: on, budget: maxBlockText}
+// content turns a view into blocks for a surface, and into the text that stands for them. Charts
+// are left out: not every workspace has them yet, and modals never do.
+func (v view) content(on surface) content { return v.build(&builder{on: on, budget: maxBlockText}) }
+
+// charted is content for a message, with its charts, which not every workspace takes.
+func (v view) charted() content {
+	plain := v.content(onMessage)
+	if !slices.ContainsFunc(v.Parts, func(p part) bool { return p.Chart != nil }) {
+		return plain
+	}
+	c := v.build(&builder{budget: maxBlockText, charts: true})
+	c.plain = &plain
+	return c
+}
+
+// on is content for a surface, with its charts where there can be any.
+func (v view) on(on surface) content {
+	if on == onMessage {
+		return v.charted()
+	}
+	return v.content(on)
+}
+
+func (v view) build(b *builder) content {
 	b.say(section(bold(b.take(strings.TrimSpace(v.Icon+" "+v.Title), 300))))
 	for _, p := range v.Parts {
 		b.part(p)
@@ -109,6 +134,7 @@ type builder struct {
 	on     surface
 	budget int // characters left
 	cut    bool
+	charts bool                    // may be shown
 	main   []slack.RichTextElement // rich text not yet in a block
 	blocks []slack.Block
 	tables int
@@ -171,6 +197,13 @@ func (b *builder) part(p part) {
 	}
 	if p.Table != nil && len(p.Table.Rows) > 0 {
 		b.table(p.Table)
+	}
+	if p.Chart != nil && b.charts && b.room(1500) {
+		if block := chart(*p.Chart); block != nil {
+			b.flush()
+			b.budget -= 600 // about what its labels take
+			b.blocks = append(b.blocks, block, note(alert.Line{{Text: p.Alt}}, b.take))
+		}
 	}
 	if p.Rule && b.room(0) {
 		b.flush()
@@ -331,6 +364,9 @@ func (v view) String() string {
 		}
 		if p.Rule {
 			s.WriteString("----\n")
+		}
+		if p.Chart != nil {
+			fmt.Fprintf(&s, "[chart: %s]\n", p.Alt)
 		}
 		for _, b := range p.Buttons {
 			fmt.Fprintf(&s, "[%s → %s %s]\n", b.Label, b.Verb, b.Value)

@@ -1,0 +1,540 @@
+package slackapp
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"rollcall/internal/alert"
+	"rollcall/internal/command"
+	"rollcall/internal/digest"
+	"rollcall/internal/fleet"
+)
+
+// How much of each part a digest shows: what a phone shows without scrolling for ever.
+const (
+	digestRows    = 8 // of the table of machines
+	digestSources = 3
+)
+
+// digest answers /nodes digest.
+func (c *Commands) digest(ctx context.Context, cluster fleet.ClusterRecord, req command.Nodes, now time.Time) (view, error) {
+	length := 24 * time.Hour
+	if !req.Since.IsZero() {
+		length = now.Sub(req.Since.Time(now))
+	}
+	s, err := c.c.Summaries.Last(ctx, cluster.Cluster, length, now)
+	if err != nil {
+		return view{}, err
+	}
+	mutes, err := mutesOf(ctx, c.c.Ledger, s)
+	if err != nil {
+		return view{}, err
+	}
+	v := digestView(s, mutes)
+	var row []button
+	for _, span := range []struct {
+		label string
+		ago   time.Duration
+	}{{"24 h", 24 * time.Hour}, {"7 days", 7 * 24 * time.Hour}, {"30 days", 30 * 24 * time.Hour}} {
+		to := command.Nodes{View: command.Digest, Since: command.Moment{Ago: span.ago}, Cluster: req.Cluster}
+		if length == span.ago {
+			span.label = "✓ " + span.label
+		}
+		row = append(row, button{Label: span.label, Verb: verbShow, Value: nodesLine(to)})
+	}
+	line := nodesLine(req)
+	v.Parts = append(v.Parts, part{Buttons: append(row, button{Label: "Nodes", Verb: verbShow, Value: nodesLine(command.Nodes{Cluster: req.Cluster})},
+		button{Label: "Refresh", Verb: verbShow, Value: line}, button{Label: "Share", Verb: verbShare, Value: line})})
+	return v, nil
+}
+
+// digestView is what a digest reads. Its moments are in the summary's own zone, as is its
+// picture: a digest is forwarded, and all who read it should read the same. mutes are those that
+// the summary's counts are of.
+func digestView(s digest.Summary, mutes []fleet.Mute) view {
+	w := words{s}
+	v := view{Icon: "📊", Title: w.headline(), Text: w.headline()}
+	if s.Joined+s.Left > 0 {
+		v.Text += fmt.Sprintf(", %d joined, %d left, at most %d at once", s.Joined, s.Left, s.Peak)
+	}
+	add := func(heading string, texts ...string) {
+		p := part{Heading: heading}
+		for _, t := range texts {
+			if t != "" {
+				p.Lines = append(p.Lines, alert.Line{{Text: t}})
+			}
+		}
+		if len(p.Lines) > 0 {
+			v.Parts = append(v.Parts, p)
+		}
+	}
+	if s.Quiet() {
+		add("", w.period(), "Nothing happened to the nodes.", w.comparison(), w.unpriced())
+		return v
+	}
+	add("", w.period(), w.counts(), w.comparison())
+	if len(s.Chart.Series) > 0 {
+		v.Parts = append(v.Parts, part{Chart: &s.Chart, Alt: w.picture()})
+	}
+	if t := w.machines(); t != nil {
+		v.Parts = append(v.Parts, part{Table: t})
+	}
+	add("Scaling", append(w.runs("🔺", "joined", s.Ups), w.runs("🔻", "left", s.Downs)...)...)
+	add("Churn", w.churn()...)
+	add("Not ready", w.down()...)
+	add("Autoscalers", append(w.scalings("HPA", s.HPAs), w.scalings("Deployment", s.Deployments)...)...)
+	add("Muted", w.muted(mutes)...)
+	add("Not known", w.unknown()...)
+	if len(s.Sources) > 0 {
+		sources := slices.Clone(s.Sources)
+		if len(sources) > digestSources {
+			sources = append(sources[:digestSources], "others")
+		}
+		v.Parts = append(v.Parts, part{Note: alert.Line{{Text: "Prices: " + strings.Join(sources, ", ") + ". Estimates, not your bill."}}})
+	}
+	return v
+}
+
+// words are what is said of a summary.
+type words struct{ s digest.Summary }
+
+func (w words) headline() string {
+	s := w.s
+	nodes := fmt.Sprintf("%d → %s", s.Start, counted(s.End, false, "node"))
+	if s.Start == s.End {
+		nodes = counted(s.End, false, "node")
+		if s.Joined+s.Left == 0 {
+			nodes += " all the time"
+		}
+	}
+	text := fmt.Sprintf("%s: %s", s.Cluster, nodes)
+	if s.Nodes > 0 {
+		text += ", " + alert.Dollars(s.Cost)
+	}
+	text += " in " + spanWords(s.Length())
+	if p, ok := percent(s.Cost, s.Length(), w.previousCost(), s.PreviousSpan.Length()); ok {
+		text += " (" + p + ")"
+	}
+	return text
+}
+
+// spanWords is a length of time in one unit where it is nearly one: 24 h, 7 days, 90 m.
+func spanWords(d time.Duration) string {
+	const day = 24 * time.Hour
+	if days := d.Round(time.Hour) / day; days >= 2 && d.Round(time.Hour)%day == 0 {
+		return fmt.Sprintf("%d days", days)
+	}
+	if hours := d.Round(time.Minute) / time.Hour; hours >= 2 && hours < 48 && d.Round(time.Minute)%time.Hour == 0 {
+		return fmt.Sprintf("%d h", hours)
+	}
+	return alert.Duration(d)
+}
+
+func (w words) previousCost() fleet.Cost {
+	if w.s.Previous == nil {
+		return fleet.Cost{}
+	}
+	return w.s.Previous.Cost
+}
+
+// percent compares two costs by the hour. It does not where one is not known, or where only one
+// is an upper bound.
+func percent(now fleet.Cost, length time.Duration, before fleet.Cost, lengthBefore time.Duration) (string, bool) {
+	if length <= 0 || lengthBefore <= 0 || before.USD <= 0 || now.Priced == 0 || now.AtMost != before.AtMost {
+		return "", false
+	}
+	p := math.Round(100 * (now.USD/length.Hours()/(before.USD/lengthBefore.Hours()) - 1))
+	switch {
+	case p > 999:
+		return fmt.Sprintf("%.0f times as much", now.USD/length.Hours()/(before.USD/lengthBefore.Hours())), true
+	case p > 0:
+		return fmt.Sprintf("+%.0f %%", p), true
+	case p < 0:
+		return fmt.Sprintf("−%.0f %%", -p), true
+	}
+	return "±0 %", true
+}
+
+// stamp is a moment of the summary as short as its period lets it be.
+func (w words) stamp(t time.Time) string {
+	t = t.In(w.s.From.Location())
+	switch d := w.s.Length(); {
+	case t.Before(w.s.From.AddDate(0, 0, -1)):
+		return t.Format("2 Jan 15:04")
+	case d <= 25*time.Hour:
+		return t.Format("15:04")
+	case d <= 6*24*time.Hour:
+		return t.Format("Mon 15:04")
+	}
+	return t.Format("2 Jan 15:04")
+}
+
+func (w words) period() string {
+	from, until := w.s.From, w.s.Until
+	form := "Mon 2 Jan 15:04"
+	a, b := from.Format(form), until.Format(form)
+	if from.Year() == until.Year() && from.YearDay() == until.YearDay() {
+		b = until.Format("15:04")
+	}
+	zoneA, zoneB := from.Format("MST"), until.Format("MST")
+	if zoneA != zoneB { // clocks were changed in between
+		a += " " + zoneA
+	}
+	return fmt.Sprintf("%s – %s %s", a, b, zoneB)
+}
+
+func (w words) counts() string {
+	s := w.s
+	text := fmt.Sprintf("%s joined, %d left.", counted(s.Joined, false, "node"), s.Left)
+	if s.Peak > max(s.Start, s.End) {
+		text += fmt.Sprintf(" At most %d, at %s.", s.Peak, w.stamp(s.PeakAt))
+	}
+	if s.Low < min(s.Start, s.End) {
+		text += fmt.Sprintf(" At least %d, at %s.", s.Low, w.stamp(s.LowAt))
+	}
+	return text
+}
+
+// comparison says how much was used, and how that compares.
+func (w words) comparison() string {
+	s := w.s
+	if s.Nodes == 0 {
+		return ""
+	}
+	text := hours(s.Hours.Sure) + " node-hours"
+	if s.Cost.Priced > 0 {
+		text = fmt.Sprintf("%s for %s", alert.Dollars(s.Cost), text)
+	}
+	var parts []string
+	if s.Previous != nil && s.Previous.Nodes > 0 {
+		if p, ok := percent(s.Cost, s.Length(), s.Previous.Cost, s.PreviousSpan.Length()); ok {
+			if d := s.PreviousSpan.Length(); d.Round(2*time.Hour) != s.Length().Round(2*time.Hour) && (d-s.Length()).Abs() > s.Length()/10 {
+				parts = append(parts, fmt.Sprintf("%s by the hour against the %s before", p, spanWords(d)))
+			} else {
+				parts = append(parts, fmt.Sprintf("%s (%s) against the period before", signed(s.Cost.USD-s.Previous.Cost.USD), p))
+			}
+		} else if s.Previous.Cost.Priced > 0 {
+			parts = append(parts, fmt.Sprintf("%s in the period before", alert.Dollars(s.Previous.Cost)))
+		}
+	}
+	if a := s.Average; a != nil && a.Periods > 1 {
+		if p, ok := percent(s.Cost, s.Length(), a.Cost, a.Length); ok {
+			parts = append(parts, fmt.Sprintf("%s against the average of the last %d", p, a.Periods))
+		}
+	}
+	if len(parts) > 0 {
+		text += ": " + strings.Join(parts, ", ")
+	}
+	return text + "."
+}
+
+// signed is a difference in dollars.
+func signed(usd float64) string {
+	sign := "+"
+	if usd < 0 {
+		sign = "−"
+	}
+	return sign + alert.Dollars(fleet.Cost{USD: math.Abs(usd), Priced: 1})
+}
+
+// hours is a time in hours as people count them.
+func hours(d time.Duration) string {
+	h := d.Hours()
+	if h < 100 {
+		return strings.TrimSuffix(fmt.Sprintf("%.1f", h), ".0")
+	}
+	return thousands(int64(math.Round(h)))
+}
+
+// thousands writes a number with separators.
+func thousands(n int64) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// picture says in words what the picture shows.
+func (w words) picture() string {
+	s := w.s
+	text := fmt.Sprintf("Nodes by %s: %d at %s", s.Chart.By, s.Start, w.stamp(s.From))
+	if s.Peak > s.Start {
+		text += fmt.Sprintf(", at most %d at %s", s.Peak, w.stamp(s.PeakAt))
+	}
+	if s.Low < s.Start {
+		text += fmt.Sprintf(", at least %d at %s", s.Low, w.stamp(s.LowAt))
+	}
+	text += fmt.Sprintf(", %d at the end", s.End)
+	var parts []string
+	for _, x := range s.Chart.Series {
+		if n := x.Nodes[len(x.Nodes)-1]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, alert.Clip(x.Name, 40)))
+		}
+	}
+	if len(parts) > 1 {
+		text += " (" + strings.Join(parts, ", ") + ")"
+	}
+	text += fmt.Sprintf(". %d joined, %d left.", s.Joined, s.Left)
+	if n := len(s.Coverage.Gaps); n > 0 {
+		text += fmt.Sprintf(" Not watched: %s.", w.gaps())
+	}
+	return text
+}
+
+// machines is the table of what was used by instance type and capacity type.
+func (w words) machines() *alert.Table {
+	s := w.s
+	if len(s.Machines) == 0 {
+		return nil
+	}
+	t := &alert.Table{Head: []string{"Type", "Capacity", "Node-hours", "Cost"}}
+	if s.Previous != nil {
+		t.Head = append(t.Head, "Change")
+	}
+	row := func(itype, capacity string, u, before digest.Use) {
+		cells := []string{itype, capacity, hours(u.Hours.Sure), alert.Dollars(u.Cost)}
+		if u.Nodes == 0 {
+			cells[2], cells[3] = "0", "$0"
+		}
+		if s.Previous != nil {
+			cells = append(cells, change(u, before))
+		}
+		t.Rows = append(t.Rows, cells)
+	}
+	var rest, restBefore digest.Use
+	more := 0
+	for i, m := range s.Machines {
+		if i >= digestRows && len(s.Machines) > digestRows+1 {
+			more++
+			rest, restBefore = plus(rest, m.Use), plus(restBefore, m.Before)
+			continue
+		}
+		row(cmp.Or(m.InstanceType, fleet.Unknown), cmp.Or(m.CapacityType, fleet.Unknown), m.Use, m.Before)
+	}
+	if more > 0 {
+		row(fmt.Sprintf("%d more", more), "…", rest, restBefore)
+	}
+	return t
+}
+
+func plus(a, b digest.Use) digest.Use {
+	a.Nodes += b.Nodes
+	a.Hours.Sure, a.Hours.Unsure = a.Hours.Sure+b.Hours.Sure, a.Hours.Unsure+b.Hours.Unsure
+	a.Cost, a.UnsureUSD = a.Cost.Plus(b.Cost), a.UnsureUSD+b.UnsureUSD
+	return a
+}
+
+// change compares the use of a kind of machine with the period before: in dollars, or in hours
+// where the price is not known.
+func change(now, before digest.Use) string {
+	switch {
+	case before.Nodes == 0 && now.Nodes > 0:
+		return "new"
+	case now.Cost.Unpriced+before.Cost.Unpriced == 0:
+		if d := now.Cost.USD - before.Cost.USD; math.Abs(d) >= 0.005 {
+			return signed(d)
+		}
+		return "same"
+	}
+	switch d := now.Hours.Sure - before.Hours.Sure; {
+	case d > time.Minute:
+		return "+" + hours(d) + " h"
+	case d < -time.Minute:
+		return "−" + hours(-d) + " h"
+	}
+	return "same"
+}
+
+// runs tells the largest growths or shrinkings.
+func (w words) runs(icon, verb string, rs []digest.Run) (texts []string) {
+	for _, r := range rs {
+		when := w.stamp(r.From)
+		if until := w.stamp(r.Until); until != when {
+			when += "–" + until
+		}
+		texts = append(texts, fmt.Sprintf("%s %s  %d %s (%d → %d)", icon, when, r.Nodes, verb, r.Before, r.After))
+	}
+	return texts
+}
+
+func (w words) churn() (texts []string) {
+	c := w.s.Churn
+	if n := c.Short; n.Nodes > 0 {
+		text := fmt.Sprintf("%s lived less than an hour: %s node-hours", counted(n.Nodes, false, "node"), hours(n.Hours.Sure))
+		if n.Cost.Priced > 0 {
+			text += ", " + alert.Dollars(n.Cost)
+		}
+		texts = append(texts, text+".")
+	}
+	switch {
+	case c.Ready > 1:
+		texts = append(texts, fmt.Sprintf("Ready after a median of %s, at worst %s (%s).", alert.Duration(c.Median), alert.Duration(c.Worst), c.WorstName))
+	case c.Ready == 1:
+		texts = append(texts, fmt.Sprintf("Ready after %s (%s).", alert.Duration(c.Worst), c.WorstName))
+	}
+	if c.NeverReady > 0 {
+		texts = append(texts, fmt.Sprintf("%s left without ever having been ready.", counted(c.NeverReady, false, "node")))
+	}
+	for _, l := range c.Loops {
+		what := strings.TrimSpace(l.CapacityType + " " + cmp.Or(l.InstanceType, "nodes of unknown type"))
+		if l.Pool != "" {
+			what += " of pool " + l.Pool
+		}
+		texts = append(texts, fmt.Sprintf("🔁 %s: replaced by the same type %d times.", what, l.Times))
+	}
+	return texts
+}
+
+func (w words) down() (texts []string) {
+	d := w.s.Down
+	if d.Incidents == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("%s on %s, %s together", counted(d.Incidents, false, "incident"), counted(d.Nodes, false, "node"), alert.Duration(d.Total))
+	if d.Left > 0 {
+		text += fmt.Sprintf("; %d ended with the node", d.Left)
+	}
+	if d.Lasting > 0 {
+		text += fmt.Sprintf("; %d not over", d.Lasting)
+	}
+	texts = append(texts, text+".")
+	for _, i := range d.Longest {
+		end := i.Until
+		how := "recovered"
+		switch {
+		case end.IsZero():
+			end, how = w.s.Until, "not over"
+		case i.Left:
+			how = "then it left"
+		}
+		why := ""
+		if i.Reason != "" {
+			why = " (" + alert.Clip(i.Reason, 60) + ")"
+		}
+		texts = append(texts, fmt.Sprintf("🔴 %s  %s%s: %s, %s", w.stamp(i.From), i.NodeName, why, alert.Duration(end.Sub(i.From)), how))
+	}
+	return texts
+}
+
+// scalings tells which autoscalers changed sizes the most often.
+func (w words) scalings(kind string, sc digest.Scalings) (texts []string) {
+	if sc.Objects == 0 {
+		return nil
+	}
+	if sc.Objects > len(sc.Top) {
+		texts = append(texts, fmt.Sprintf("%d %ss changed size %s. The most often:", sc.Objects, kind, times(sc.Times, sc.AtLeast)))
+	}
+	for _, x := range sc.Top {
+		text := fmt.Sprintf("%s %s/%s: %s", kind, x.Namespace, x.Name, times(x.Times, x.AtLeast))
+		if x.To >= 0 {
+			switch {
+			case x.From >= 0:
+				text += fmt.Sprintf(", %d → %d", x.From, x.To)
+			default:
+				text += fmt.Sprintf(", to %d", x.To)
+			}
+			if x.High > max(x.From, x.To) || x.Low < x.To && (x.From < 0 || x.Low < x.From) {
+				text += fmt.Sprintf(" (%d to %d)", x.Low, x.High)
+			}
+		}
+		texts = append(texts, text)
+	}
+	return texts
+}
+
+func times(n int, atLeast bool) string {
+	switch {
+	case atLeast:
+		return fmt.Sprintf("at least %d times", n)
+	case n == 1:
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
+}
+
+// muted tells what mutes kept quiet, by mute.
+func (w words) muted(mutes []fleet.Mute) (texts []string) {
+	changes := map[int64]int{}
+	var order []int64
+	for _, m := range w.s.Muted {
+		if changes[m.Mute] == 0 {
+			order = append(order, m.Mute)
+		}
+		changes[m.Mute] += m.Changes
+	}
+	for _, id := range order {
+		what, by := "a mute", ""
+		if i := slices.IndexFunc(mutes, func(m fleet.Mute) bool { return m.ID == id }); i >= 0 {
+			what, by = muteWords(mutes[i]), cmp.Or(mutes[i].ByName, "somebody")
+			by = " (by " + by + ")"
+		}
+		texts = append(texts, fmt.Sprintf("🔕 %s%s: %s kept quiet", what, by, counted(changes[id], false, "change")))
+	}
+	return texts
+}
+
+// unknown says what the digest cannot know.
+func (w words) unknown() (texts []string) {
+	s, c := w.s, w.s.Coverage
+	if c.Shortened {
+		texts = append(texts, fmt.Sprintf("Nothing is known from before %s: Rollcall had not begun to watch, or does not keep it so long.", s.From.Format("2 Jan 15:04")))
+	}
+	if c.Unwatched > 0 {
+		text := fmt.Sprintf("Not watched for %s: %s", alert.Duration(c.Unwatched), w.gaps())
+		switch {
+		case c.EventsLost >= time.Minute:
+			text += fmt.Sprintf(". Of %s of it Kubernetes had no events any more: nodes that came and went then left no trace", alert.Duration(c.EventsLost))
+		default:
+			text += ". What changed was found out afterwards"
+		}
+		texts = append(texts, text+".")
+		if c.Ongoing {
+			texts[len(texts)-1] = fmt.Sprintf("Not watched for %s: %s, and still not when the period ended.", alert.Duration(c.Unwatched), w.gaps())
+		}
+	}
+	if s.Hours.Unsure >= time.Minute {
+		text := fmt.Sprintf("Up to %s node-hours more", hours(s.Hours.Unsure))
+		if s.UnsureUSD >= 0.005 {
+			text += fmt.Sprintf(" (%s)", alert.Dollars(fleet.Cost{USD: s.UnsureUSD, Priced: 1}))
+		}
+		texts = append(texts, text+": when some nodes left was not seen.")
+	}
+	return append(texts, w.unpriced())
+}
+
+func (w words) unpriced() string {
+	s := w.s
+	switch n := s.Cost.Unpriced; {
+	case n == 0:
+		return ""
+	case s.Cost.Priced == 0 && n == 1:
+		return "The price of the node is not known."
+	case s.Cost.Priced == 0:
+		return fmt.Sprintf("The prices of all %d nodes are not known.", n)
+	case n == 1:
+		return "The price of 1 node is not known; it is in no sum."
+	default:
+		return fmt.Sprintf("The prices of %d nodes are not known; they are in no sum.", n)
+	}
+}
+
+// maxGaps is how many gaps are named.
+const maxGaps = 3
+
+func (w words) gaps() string {
+	var parts []string
+	for i, g := range w.s.Coverage.Gaps {
+		if i == maxGaps {
+			parts = append(parts, fmt.Sprintf("%d more", len(w.s.Coverage.Gaps)-i))
+			break
+		}
+		parts = append(parts, w.stamp(g.From)+"–"+w.stamp(g.Until))
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,441 @@
+package slackapp_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/slack-go/slack"
+
+	"rollcall/internal/channel"
+	"rollcall/internal/digest"
+	"rollcall/internal/digest/schedule"
+	"rollcall/internal/fleet"
+	"rollcall/internal/ledger"
+	"rollcall/internal/slackapp"
+	"rollcall/internal/slackemu"
+)
+
+// posted is a digest as the channel has it.
+type posted struct {
+	slackemu.Message
+	from, until time.Time
+}
+
+func digests(s *slackemu.Server) (all []posted) {
+	for _, m := range s.Messages(slackemu.ChannelOps) {
+		if m.Metadata == nil || m.Metadata.EventType != slackapp.MetadataDigest {
+			continue
+		}
+		var p struct{ From, Until int64 }
+		if err := json.Unmarshal(m.Metadata.EventPayload, &p); err != nil {
+			panic(err) // the emulator has read it
+		}
+		all = append(all, posted{m, time.Unix(p.From, 0), time.Unix(p.Until, 0)})
+	}
+	return all
+}
+
+func ticks(t *testing.T, spec, zone string) *schedule.Schedule {
+	t.Helper()
+	z, err := time.LoadLocation(zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := schedule.Parse(spec, z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// dollar prices every machine.
+func dollar(fleet.Machine) fleet.Price { return fleet.Price{USD: 1, Known: true, Source: "a test"} }
+
+// editor stands between a ledger with a baseline, the emulator, and a Digester.
+type editor struct {
+	t      *testing.T
+	slack  *slackemu.Server
+	ledger *ledger.Ledger
+	config slackapp.DigesterConfig
+	nodes  int
+}
+
+func newEditor(t *testing.T, emu *slackemu.Server, api *slack.Client, s *schedule.Schedule) *editor {
+	t.Helper()
+	l, err := ledger.Open(t.Context(), filepath.Join(t.TempDir(), "rollcall.db"), ledger.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &editor{t: t, slack: emu, ledger: l, config: slackapp.DigesterConfig{Cluster: "prod", Channel: slackemu.ChannelOps, API: api, Ledger: l, Schedule: s,
+		Summaries: slackapp.Summaries{Ledger: l, Price: dollar, Zone: s.Zone()}, Live: func() bool { return true }, MaxPause: 2 * time.Second,
+		Draw: func(digest.Chart, *time.Location, string) ([]byte, error) { return []byte("a picture"), nil }, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}}
+	t.Cleanup(func() {
+		l.Close()
+		if t.Failed() {
+			channel.Dump(t, emu, slackemu.ChannelOps)
+		}
+	})
+	return e
+}
+
+// baseline declares the cluster watched from a moment on, with a node that joins then.
+func (e *editor) baseline(at time.Time) {
+	e.t.Helper()
+	e.check(e.ledger.FinishBaseline(e.t.Context(), fleet.Batch{Cluster: "prod", At: at, ResourceVersion: "1"}, func(string) bool { return true }))
+	e.join(at)
+}
+
+func (e *editor) join(at time.Time) {
+	e.t.Helper()
+	e.nodes++
+	n := fleet.Node{Cluster: "prod", UID: fmt.Sprint("uid-", e.nodes), Name: fmt.Sprint("node-", e.nodes), InstanceType: "m5.large", CapacityType: []string{"spot", "on-demand"}[e.nodes%2], CreatedAt: at,
+		Ready: fleet.Condition{Status: fleet.Ready, Since: at.Add(40 * time.Second)}}
+	e.check(e.ledger.RecordNodes(e.t.Context(), fleet.Batch{Cluster: "prod", Observations: []fleet.Observation{fleet.First(n, at)}, At: at}))
+}
+
+func (e *editor) watched(at time.Time) {
+	e.t.Helper()
+	e.check(e.ledger.Watched(e.t.Context(), "prod", at, ""))
+}
+
+func (e *editor) check(err error) {
+	e.t.Helper()
+	if err != nil {
+		e.t.Fatal(err)
+	}
+}
+
+// run runs a new Digester, as a new process would, until stop.
+func (e *editor) run() (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(e.t.Context()))
+	done := make(chan error, 1)
+	d := slackapp.NewDigester(e.config)
+	go func() { done <- d.Run(ctx) }()
+	return func() {
+		e.t.Helper()
+		cancel()
+		if err := <-done; err != nil {
+			e.t.Error(err)
+		}
+	}
+}
+
+// TestDigestWeeks lets weeks pass around both changes of clocks in three zones, with months in
+// between in which nothing ran.
+func TestDigestWeeks(t *testing.T) {
+	// A bubble's clock begins on 1 January 2000.
+	for zone, changes := range map[string][2]time.Time{
+		"Europe/Berlin":    {time.Date(2000, 3, 26, 1, 0, 0, 0, time.UTC), time.Date(2000, 10, 29, 1, 0, 0, 0, time.UTC)},
+		"America/New_York": {time.Date(2000, 4, 2, 7, 0, 0, 0, time.UTC), time.Date(2000, 10, 29, 6, 0, 0, 0, time.UTC)},
+		"Australia/Sydney": {time.Date(2000, 3, 25, 16, 0, 0, 0, time.UTC), time.Date(2000, 8, 26, 16, 0, 0, 0, time.UTC)},
+	} {
+		t.Run(strings.ReplaceAll(zone, "/", "-"), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				emu := slackemu.New(slackemu.Config{})
+				defer emu.Close()
+				api := slack.New(slackemu.DefaultBotToken, slack.OptionAPIURL("http://slack/api/"), slack.OptionHTTPClient(&http.Client{Transport: inMemory{emu}}))
+				s := ticks(t, "0 9 * * *", zone)
+				e := newEditor(t, emu, api, s)
+				defer e.ledger.Close()
+				e.config.Log = slog.New(slog.DiscardHandler)
+				time.Sleep(time.Until(changes[0].AddDate(0, 0, -3)))
+				e.baseline(time.Now())
+				ran := [2][2]time.Time{}
+				for i, change := range changes {
+					time.Sleep(time.Until(change.AddDate(0, 0, -3)))
+					ran[i][0] = time.Now()
+					stop := e.run()
+					for range 7 { // a node joins each day
+						time.Sleep(24 * time.Hour)
+						e.join(time.Now())
+						e.watched(time.Now())
+					}
+					ran[i][1] = time.Now()
+					stop()
+				}
+				all := digests(emu)
+				odd, late := map[time.Duration]int{}, 0
+				for i, d := range all {
+					length := d.until.Sub(d.from)
+					if !s.Last(d.until).Equal(d.until) {
+						t.Errorf("digest %d is not of a tick: %s", i, d.until)
+					}
+					if i > 0 && !d.from.Equal(all[i-1].until) {
+						t.Errorf("digest %d begins at %s, the one before ended at %s", i, d.from, all[i-1].until)
+					}
+					m := d.Versions[0]
+					if lateBy := m.At.Sub(d.until); lateBy > 5*time.Second {
+						late++
+						if !strings.Contains(m.Text, "(late)") || !m.At.Before(ran[1][0].Add(10*time.Second)) {
+							t.Errorf("digest %d is late by %v: %s", i, lateBy, m.Text)
+						}
+					} else if strings.Contains(m.Text, "late") {
+						t.Errorf("digest %d is marked late: %s", i, m.Text)
+					}
+					if i > 0 && length < 30*time.Hour {
+						odd[length]++
+					}
+				}
+				// Seven days have seven ticks, and the months between one digest.
+				if len(all) < 14 || len(all) > 16 || late != 1 || odd[23*time.Hour] != 1 || odd[25*time.Hour] != 1 || odd[24*time.Hour] < 9 {
+					t.Errorf("%d digests, %d late, lengths %v", len(all), late, odd)
+				}
+				for method, c := range emu.Counts() {
+					if c.RateLimited > 0 || len(c.Errors) > 0 {
+						t.Errorf("%s: %d over the limit, errors %v", method, c.RateLimited, c.Errors)
+					}
+				}
+			})
+		})
+	}
+}
+
+// due is an editor for whom a digest is due at once, with a day that had a node.
+func due(t *testing.T, cfg slackemu.Config) *editor {
+	t.Helper()
+	emu := slackemu.Start(t, cfg)
+	e := newEditor(t, emu, slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, emu.APIURL()), ticks(t, "@every 1h", "UTC"))
+	last := e.config.Schedule.Last(time.Now())
+	e.baseline(last.Add(-2 * time.Hour))
+	e.join(last.Add(-30 * time.Minute))
+	e.watched(time.Now())
+	return e
+}
+
+// eventually polls until there is one digest, and what check wants holds.
+func (e *editor) eventually(check func(posted) error) posted {
+	e.t.Helper()
+	err := errors.New("not tried")
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		all := digests(e.slack)
+		if err = fmt.Errorf("%d digests", len(all)); len(all) == 1 {
+			if err = check(all[0]); err == nil {
+				return all[0]
+			}
+		}
+	}
+	e.t.Fatal(err)
+	return posted{}
+}
+
+// done waits until nothing is left to do.
+func (e *editor) done(picture fleet.DigestPicture) func(posted) error {
+	return func(p posted) error {
+		d, ok, err := e.ledger.LastDigest(e.t.Context(), "prod")
+		if err != nil || !ok || d.Done.IsZero() || d.TS != p.TS || d.Picture != picture {
+			return fmt.Errorf("the ledger says %+v, %v, %v", d, ok, err)
+		}
+		return nil
+	}
+}
+
+// files are the pictures in a digest's thread.
+func (e *editor) files(p posted) (names []string) {
+	for _, m := range e.slack.Thread(slackemu.ChannelOps, p.TS) {
+		for _, f := range m.Files {
+			file, _ := e.slack.File(f)
+			names = append(names, file.Name+": "+file.AltText)
+		}
+	}
+	return names
+}
+
+func TestDigestPicture(t *testing.T) {
+	noFiles := []slackemu.Token{{Value: slackemu.DefaultBotToken, Scopes: []string{"commands", "chat:write", "channels:history"}}, {Value: slackemu.DefaultAppToken, Scopes: []string{"connections:write"}}}
+	noChart := []string{"data_visualization"}
+	for _, c := range []struct {
+		name    string
+		cfg     slackemu.Config
+		picture fleet.DigestPicture
+		files   int
+		says    string
+		chart   bool
+	}{
+		{"chart", slackemu.Config{}, fleet.PictureChart, 0, "Nodes by capacity type", true},
+		{"chart without the scope for files", slackemu.Config{Tokens: noFiles}, fleet.PictureChart, 0, "Nodes by capacity type", true},
+		{"no charts yet", slackemu.Config{NotRolledOut: noChart}, fleet.PictureFile, 1, "The picture is in the thread", false},
+		{"neither", slackemu.Config{NotRolledOut: noChart, Tokens: noFiles}, fleet.PictureNone, 0, "add the scope files:write", false},
+		{"no tables and charts", slackemu.Config{NotRolledOut: []string{"data_visualization", "table"}}, fleet.PictureFile, 1, "The picture is in the thread", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e := due(t, c.cfg)
+			defer e.run()()
+			p := e.eventually(e.done(c.picture))
+			files := e.files(p)
+			if len(files) != c.files || c.files == 1 && !strings.Contains(files[0], "1 joined, 0 left") {
+				t.Errorf("files %q", files)
+			}
+			all := p.Text + string(p.Blocks)
+			if !strings.Contains(all, c.says) || strings.Contains(all, `"data_visualization"`) != c.chart {
+				t.Errorf("the message does not say %q, or has a chart: %s", c.says, all)
+			}
+			if !strings.Contains(p.Text, "prod: 1 → 2 nodes, $1.50 in") {
+				t.Errorf("text: %s", p.Text)
+			}
+		})
+	}
+}
+
+// TestDigestLostAnswers breaks each call after its effect, or before: the digest and its picture
+// come once.
+func TestDigestLostAnswers(t *testing.T) {
+	for _, method := range []string{"chat.postMessage", "files.getUploadURLExternal", slackemu.MethodUpload, "files.completeUploadExternal", "conversations.history", "conversations.replies"} {
+		for _, fault := range []slackemu.Fault{slackemu.ServerError(), slackemu.CutConnection(), slackemu.RateLimited(1), slackemu.ServerError().AfterEffect(), slackemu.CutConnection().AfterEffect(), slackemu.RateLimitedNoHeader().AfterEffect()} {
+			t.Run(method+"/"+fault.Name, func(t *testing.T) {
+				t.Parallel()
+				e := due(t, slackemu.Config{NotRolledOut: []string{"data_visualization"}, NoRateLimits: true})
+				e.slack.Inject(slackemu.Rule{Method: method, Times: 1, Fault: fault})
+				if strings.HasPrefix(method, "conversations") { // nobody looks unless an answer was lost
+					lost := "chat.postMessage"
+					skip := 1
+					if method == "conversations.replies" {
+						lost, skip = "files.completeUploadExternal", 0
+					}
+					e.slack.Inject(slackemu.Rule{Method: lost, Skip: skip, Times: 1, Fault: slackemu.CutConnection().AfterEffect()})
+				}
+				defer e.run()()
+				p := e.eventually(e.done(fleet.PictureFile))
+				if files := e.files(p); len(files) != 1 {
+					t.Errorf("files %q", files)
+				}
+			})
+		}
+	}
+}
+
+// TestDigestRestarts stops the digester in the middle of each call, and starts another.
+func TestDigestRestarts(t *testing.T) {
+	for _, method := range []string{"chat.postMessage", "files.getUploadURLExternal", slackemu.MethodUpload, "files.completeUploadExternal"} {
+		t.Run(method, func(t *testing.T) {
+			t.Parallel()
+			e := due(t, slackemu.Config{NotRolledOut: []string{"data_visualization"}, NoRateLimits: true})
+			// The answer never comes, though the call has its effect: what the process would learn
+			// it does not, as if it were killed there.
+			skip := 0
+			if method == "chat.postMessage" {
+				skip = 1 // the first is refused for its chart
+			}
+			var calls atomic.Int32
+			e.slack.Inject(slackemu.Rule{Method: method, Skip: skip, Times: 1, Fault: slackemu.HangUp().AfterEffect(), Where: func(slackemu.Call) bool { calls.Add(1); return true }})
+			stop := e.run()
+			for deadline := time.Now().Add(20 * time.Second); int(calls.Load()) <= skip; time.Sleep(10 * time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatalf("%s was not called", method)
+				}
+			}
+			stop()
+			defer e.run()()
+			p := e.eventually(e.done(fleet.PictureFile))
+			if files := e.files(p); len(files) != 1 {
+				t.Errorf("files %q", files)
+			}
+		})
+	}
+}
+
+func TestDigestWhenQuiet(t *testing.T) {
+	for _, skip := range []bool{false, true} {
+		t.Run(fmt.Sprint("skip ", skip), func(t *testing.T) {
+			emu := slackemu.Start(t, slackemu.Config{})
+			e := newEditor(t, emu, slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, emu.APIURL()), ticks(t, "@every 1h", "UTC"))
+			e.config.SkipQuiet = skip
+			e.baseline(e.config.Schedule.Last(time.Now()).Add(-3 * time.Hour))
+			e.watched(time.Now())
+			stop := e.run()
+			if !skip {
+				p := e.eventually(e.done(fleet.PictureNone))
+				if !strings.Contains(p.Text, "prod: 1 node all the time, $1.00 in 60 m") && !strings.Contains(p.Text, "prod: 1 node all the time, $1.00 in 1 h") {
+					t.Errorf("text: %s", p.Text)
+				}
+				stop()
+				return
+			}
+			for {
+				d, ok, err := e.ledger.LastDigest(t.Context(), "prod")
+				e.check(err)
+				if ok {
+					if d.Done.IsZero() || d.TS != "" {
+						t.Errorf("%+v", d)
+					}
+					break
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+			stop()
+			if n := emu.Counts()["chat.postMessage"].Calls; n > 0 || len(digests(emu)) > 0 {
+				t.Errorf("%d calls for a quiet digest", n)
+			}
+		})
+	}
+}
+
+// TestDigestNotDue holds that of a time in which nobody watched there is no digest, and that a
+// digest waits for the watch after a start.
+func TestDigestNotDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		emu := slackemu.New(slackemu.Config{})
+		defer emu.Close()
+		api := slack.New(slackemu.DefaultBotToken, slack.OptionAPIURL("http://slack/api/"), slack.OptionHTTPClient(&http.Client{Transport: inMemory{emu}}))
+		e := newEditor(t, emu, api, ticks(t, "0 9 * * *", "UTC"))
+		defer e.ledger.Close()
+		time.Sleep(9*time.Hour + time.Minute) // one minute after a tick
+		stop := e.run()
+		time.Sleep(time.Hour)
+		e.baseline(time.Now())
+		time.Sleep(22 * time.Hour)
+		e.watched(time.Now())
+		if n := len(digests(emu)); n > 0 {
+			t.Fatalf("%d digests before the first tick", n)
+		}
+		stop()
+		live := false
+		e.config.Live = func() bool { return live }
+		time.Sleep(time.Hour) // over the tick
+		stop = e.run()
+		time.Sleep(time.Minute)
+		if n := len(digests(emu)); n > 0 {
+			t.Fatalf("%d digests before the watch was up", n)
+		}
+		live = true
+		time.Sleep(2 * time.Second)
+		if n := len(digests(emu)); n != 1 {
+			t.Fatalf("%d digests once the watch was up", n)
+		}
+		stop()
+		live = false
+		time.Sleep(24 * time.Hour)
+		stop = e.run()
+		time.Sleep(3 * time.Minute) // it does not wait for ever
+		if n := len(digests(emu)); n != 2 {
+			t.Fatalf("%d digests though the watch does not come up", n)
+		}
+		stop()
+	})
+}
+
+func TestDigestRefused(t *testing.T) {
+	e := due(t, slackemu.Config{NoRateLimits: true})
+	e.slack.Inject(slackemu.Rule{Method: "chat.postMessage", Times: 3, Fault: slackemu.Refuse("invalid_blocks")})
+	stop := e.run()
+	p := e.eventually(e.done(fleet.PictureNone))
+	if !strings.Contains(p.Text, "/nodes digest") {
+		t.Errorf("text: %s", p.Text)
+	}
+	stop()
+	e = due(t, slackemu.Config{NoRateLimits: true})
+	e.slack.Inject(slackemu.Rule{Method: "chat.postMessage", Fault: slackemu.Refuse("token_revoked")})
+	err := slackapp.NewDigester(e.config).Run(t.Context())
+	if _, ok := errors.AsType[*slackapp.FatalError](err); !ok {
+		t.Errorf("a revoked token: %v", err)
+	}
+}
