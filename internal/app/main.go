@@ -39,7 +39,7 @@ func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer)
 		env[k] = v
 	}
 	if len(args) == 0 {
-		return run(ctx, env, stderr)
+		return runBot(ctx, env, stderr)
 	}
 	command, rest := args[0], args[1:]
 	switch command {
@@ -67,8 +67,8 @@ func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer)
 	return ExitMistake, fmt.Errorf("unknown command %q\n%s", command, usage)
 }
 
-// run runs Rollcall.
-func run(ctx context.Context, env map[string]string, stderr io.Writer) (int, error) {
+// runBot runs Rollcall until ctx ends.
+func runBot(ctx context.Context, env map[string]string, stderr io.Writer) (int, error) {
 	c, err := config.Load(env)
 	mistakes, _ := errors.AsType[config.Mistakes](err)
 	restConfig, cluster, err := findCluster(c)

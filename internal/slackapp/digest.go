@@ -13,6 +13,7 @@ import (
 	"rollcall/internal/command"
 	"rollcall/internal/digest"
 	"rollcall/internal/fleet"
+	"rollcall/internal/ledger"
 )
 
 // How much of each part a digest shows: what a phone shows without scrolling for ever.
@@ -538,3 +539,14 @@ func (w words) gaps() string {
 	}
 	return strings.Join(parts, ", ")
 }
+
+// DigestText is a digest as text, for places without Slack, and the title of its picture.
+func DigestText(ctx context.Context, l *ledger.Ledger, s digest.Summary) (text, title string, err error) {
+	mutes, err := mutesOf(ctx, l, s)
+	if err != nil {
+		return "", "", err
+	}
+	return digestView(s, mutes).String(), words{s}.pictureTitle(), nil
+}
+
+func (w words) pictureTitle() string { return fmt.Sprintf("%s: nodes, %s", w.s.Cluster, w.period()) }

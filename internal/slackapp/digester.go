@@ -348,7 +348,7 @@ func (d *Digester) upload(ctx context.Context, rec fleet.Digest) error {
 		return err
 	}
 	w := words{s}
-	png, err := d.c.Draw(s.Chart, d.c.Schedule.Zone(), fmt.Sprintf("%s: nodes, %s", s.Cluster, w.period()))
+	png, err := d.c.Draw(s.Chart, d.c.Schedule.Zone(), w.pictureTitle())
 	if err != nil {
 		d.c.Log.Error("the digest's picture could not be drawn", "err", err)
 		return end(fleet.PictureNone)

@@ -127,6 +127,7 @@ var only = []struct {
 	{"github.com/jackc/pgx", []string{"internal/ledger"}, "SQL ends in internal/ledger"},
 	{"database/sql", []string{"internal/ledger"}, "SQL ends in internal/ledger"},
 	{"github.com/robfig/cron", []string{"internal/digest/schedule"}, "it parses DIGEST_SCHEDULE"},
+	{"gonum.org/v1", []string{"internal/digest/picture"}, "drawing ends in internal/digest/picture"},
 	{"rollcall/internal/slackemu", []string{"cmd/demo", "internal/demo", "internal/channel", "internal/slackemu", "test"}, "the program does not carry the emulator"},
 	{"rollcall/internal/channel", []string{"internal/demo", "test"}, "the program does not read its own channel"},
 	{"rollcall/internal/demo", []string{"cmd/demo"}, "the program does not carry the demo"},
@@ -144,6 +145,7 @@ var pure = map[string][]string{
 	"internal/nearest":         {},
 	"internal/alert":           {"rollcall/internal/fleet"},
 	"internal/alert/alerttest": {"rollcall/internal/fleet"},
+	"internal/digest":          {"rollcall/internal/fleet"},
 	"internal/pricing":         {"rollcall/internal/fleet"},
 	"internal/command":         {"rollcall/internal/fleet", "rollcall/internal/nearest", "k8s.io/apimachinery/pkg/labels"},
 }
@@ -212,6 +214,10 @@ func TestRefused(t *testing.T) {
 		{"internal/app", "rollcall/internal/slackemu", true},
 		{"internal/app", "github.com/slack-go/slackers", false},
 		{"test/channel", "rollcall/internal/slackemu", false},
+		{"internal/digest", "rollcall/internal/fleet", false},
+		{"internal/digest", "gonum.org/v1/plot/vg", true},
+		{"internal/digest/picture", "gonum.org/v1/plot/vg", false},
+		{"internal/slackapp", "gonum.org/v1/plot/vg", true},
 	} {
 		if got := refused(tt.pkg, tt.path); (got != "") != tt.want {
 			t.Errorf("refused(%s, %s) = %q, want refused %t", tt.pkg, tt.path, got, tt.want)

@@ -1,0 +1,107 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"rollcall/internal/command"
+	"rollcall/internal/config"
+	"rollcall/internal/digest/picture"
+	"rollcall/internal/fleet"
+	"rollcall/internal/ledger"
+	"rollcall/internal/slackapp"
+)
+
+// dryRun is `bot digest --dry-run`: it prints a digest of the ledger as text and draws its picture,
+// also while Rollcall runs.
+func dryRun(ctx context.Context, args []string, env map[string]string, stdout io.Writer) (int, error) {
+	flags := flag.NewFlagSet("digest", flag.ContinueOnError)
+	since := flags.String("since", "24h", "")
+	dry := flags.Bool("dry-run", false, "")
+	file := flags.String("picture", "digest.png", "")
+	cluster := flags.String("cluster", "", "")
+	if other, err := parse(flags, args); err != nil {
+		return mistaken("digest", err)
+	} else if other != "" {
+		return mistaken("digest", fmt.Errorf("%q is one argument too many", other))
+	}
+	if !*dry {
+		return mistaken("digest", errors.New("write --dry-run: digests are posted by the schedule, and by /nodes digest with Share"))
+	}
+	length, err := command.ParseDuration(*since)
+	if err != nil {
+		return mistaken("digest", fmt.Errorf("--since %s: %w", *since, err))
+	}
+	// Neither Slack nor the cluster is needed, so what is wrong with their settings does not matter.
+	c, err := config.Load(env)
+	var wrong config.Mistakes
+	if mistakes, ok := errors.AsType[config.Mistakes](err); ok {
+		for _, m := range mistakes {
+			if slices.Contains([]string{"DATABASE_URL", "PRICES_FILE", "PRICE_DISCOUNT", "DIGEST_TIMEZONE", "DIGEST_SCHEDULE", "SCALING_RETENTION"}, m.Variable) {
+				wrong = append(wrong, m)
+			}
+		}
+	}
+	if len(wrong) > 0 {
+		return ExitMistake, wrong
+	}
+	store, err := ledger.OpenToRead(ctx, c.LedgerPath)
+	if err != nil {
+		return ExitFailed, err
+	}
+	defer store.Close()
+	name, err := oneCluster(ctx, store, *cluster)
+	if err != nil {
+		return ExitMistake, err
+	}
+	summaries := slackapp.Summaries{Ledger: store, Price: c.Prices.Price, Zone: c.Zone, Keep: c.ScalingRetention}
+	now := time.Now()
+	s, err := summaries.Last(ctx, name, length, now)
+	if err != nil {
+		return ExitFailed, err
+	}
+	text, title, err := slackapp.DigestText(ctx, store, s)
+	if err != nil {
+		return ExitFailed, err
+	}
+	fmt.Fprint(stdout, text)
+	png, err := picture.PNG(s.Chart, c.Zone, title)
+	if err == nil {
+		err = os.WriteFile(*file, png, 0o644)
+	}
+	if err != nil {
+		return ExitFailed, fmt.Errorf("the picture: %w", err)
+	}
+	fmt.Fprintf(stdout, "\nThe picture is in %s.\n", *file)
+	return ExitOK, nil
+}
+
+// oneCluster is the cluster of a ledger that is asked for, or the only one.
+func oneCluster(ctx context.Context, store *ledger.Ledger, name string) (string, error) {
+	all, err := store.Clusters(ctx)
+	if err != nil {
+		return "", err
+	}
+	var names []string
+	for _, c := range all {
+		names = append(names, c.Cluster)
+	}
+	switch {
+	case name == "" && len(names) == 1:
+		return names[0], nil
+	case len(names) == 0:
+		return "", errors.New("the ledger has no cluster yet: Rollcall has not run with it")
+	case slices.ContainsFunc(all, func(c fleet.ClusterRecord) bool { return c.Cluster == name }):
+		return name, nil
+	case name == "":
+		return "", fmt.Errorf("the ledger has several clusters; name one with --cluster: %s", strings.Join(names, ", "))
+	}
+	return "", fmt.Errorf("--cluster %s: the ledger has %s", name, strings.Join(names, ", "))
+}
