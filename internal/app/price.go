@@ -62,7 +62,7 @@ func price(args []string, env map[string]string, stdout io.Writer) (int, error) 
 		return ExitFailed, err
 	}
 	if more := len(offers) - maxOffers; more > 0 {
-		fmt.Fprintf(stdout, "%d more regions have it, at higher prices: name one with --region\n", more)
+		fmt.Fprintf(stdout, "%d more regions have it: name one with --region\n", more)
 	}
 	return ExitOK, nil
 }

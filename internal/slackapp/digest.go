@@ -74,6 +74,12 @@ func digestView(s digest.Summary, mutes []fleet.Mute) view {
 			v.Parts = append(v.Parts, p)
 		}
 	}
+	if s.Length() <= 0 {
+		v.Title = fmt.Sprintf("%s: nothing is known of that time yet", s.Cluster)
+		v.Text = v.Title
+		add("", "Rollcall had not begun to watch, or does not keep it so long.")
+		return v
+	}
 	if s.Quiet() {
 		add("", w.period(), "Nothing happened to the nodes.", w.comparison(), w.unpriced())
 		return v
@@ -114,7 +120,7 @@ func (w words) headline() string {
 		}
 	}
 	text := fmt.Sprintf("%s: %s", s.Cluster, nodes)
-	if s.Nodes > 0 {
+	if s.Cost.Priced > 0 {
 		text += ", " + alert.Dollars(s.Cost)
 	}
 	text += " in " + spanWords(s.Length())
@@ -158,8 +164,11 @@ func percent(now fleet.Cost, length time.Duration, before fleet.Cost, lengthBefo
 	case p < 0:
 		return fmt.Sprintf("−%.0f %%", -p), true
 	}
-	return "±0 %", true
+	return same, true
 }
+
+// same is what percent says of two costs that are alike.
+const same = "±0 %"
 
 // stamp is a moment of the summary as short as its period lets it be.
 func (w words) stamp(t time.Time) string {
@@ -173,6 +182,19 @@ func (w words) stamp(t time.Time) string {
 		return t.Format("Mon 15:04")
 	}
 	return t.Format("2 Jan 15:04")
+}
+
+// stamps is a span of the summary.
+func (w words) stamps(s digest.Span) string {
+	from, until := w.stamp(s.From), w.stamp(s.Until)
+	if from == until {
+		return from
+	}
+	a, b := s.From.In(w.s.From.Location()), s.Until.In(w.s.From.Location())
+	if a.YearDay() == b.YearDay() && a.Year() == b.Year() {
+		until = b.Format("15:04")
+	}
+	return from + "–" + until
 }
 
 func (w words) period() string {
@@ -207,20 +229,22 @@ func (w words) comparison() string {
 	if s.Nodes == 0 {
 		return ""
 	}
-	text := hours(s.Hours.Sure) + " node-hours"
+	text := nodeHours(s.Hours.Sure)
 	if s.Cost.Priced > 0 {
-		text = fmt.Sprintf("%s for %s", alert.Dollars(s.Cost), text)
+		text = fmt.Sprintf("%s for %s", alert.Dollars(known(s.Cost)), text)
 	}
 	var parts []string
 	if s.Previous != nil && s.Previous.Nodes > 0 {
-		if p, ok := percent(s.Cost, s.Length(), s.Previous.Cost, s.PreviousSpan.Length()); ok {
-			if d := s.PreviousSpan.Length(); d.Round(2*time.Hour) != s.Length().Round(2*time.Hour) && (d-s.Length()).Abs() > s.Length()/10 {
-				parts = append(parts, fmt.Sprintf("%s by the hour against the %s before", p, spanWords(d)))
-			} else {
-				parts = append(parts, fmt.Sprintf("%s (%s) against the period before", signed(s.Cost.USD-s.Previous.Cost.USD), p))
-			}
-		} else if s.Previous.Cost.Priced > 0 {
-			parts = append(parts, fmt.Sprintf("%s in the period before", alert.Dollars(s.Previous.Cost)))
+		p, ok := percent(s.Cost, s.Length(), s.Previous.Cost, s.PreviousSpan.Length())
+		switch {
+		case ok && !w.alike():
+			parts = append(parts, fmt.Sprintf("%s by the hour against the %s before", p, spanWords(s.PreviousSpan.Length())))
+		case ok && p == same:
+			parts = append(parts, "as much as in the period before")
+		case ok:
+			parts = append(parts, fmt.Sprintf("%s (%s) against the period before", signed(s.Cost.USD-s.Previous.Cost.USD), p))
+		case s.Previous.Cost.Priced > 0:
+			parts = append(parts, fmt.Sprintf("%s in the %s before", alert.Dollars(known(s.Previous.Cost)), spanWords(s.PreviousSpan.Length())))
 		}
 	}
 	if a := s.Average; a != nil && a.Periods > 1 {
@@ -232,6 +256,17 @@ func (w words) comparison() string {
 		text += ": " + strings.Join(parts, ", ")
 	}
 	return text + "."
+}
+
+// alike reports whether the period before was about as long, so that their sums compare.
+func (w words) alike() bool {
+	return (w.s.PreviousSpan.Length() - w.s.Length()).Abs() <= w.s.Length()/10
+}
+
+// known is a cost without what is said of its unknown part elsewhere.
+func known(c fleet.Cost) fleet.Cost {
+	c.Unpriced = 0
+	return c
 }
 
 // signed is a difference in dollars.
@@ -250,6 +285,14 @@ func hours(d time.Duration) string {
 		return strings.TrimSuffix(fmt.Sprintf("%.1f", h), ".0")
 	}
 	return thousands(int64(math.Round(h)))
+}
+
+// nodeHours is a time in node-hours, with the unit.
+func nodeHours(d time.Duration) string {
+	if h := hours(d); h != "1" {
+		return h + " node-hours"
+	}
+	return "1 node-hour"
 }
 
 // thousands writes a number with separators.
@@ -294,16 +337,20 @@ func (w words) machines() *alert.Table {
 	if len(s.Machines) == 0 {
 		return nil
 	}
-	t := &alert.Table{Head: []string{"Type", "Capacity", "Node-hours", "Cost"}}
-	if s.Previous != nil {
+	t := &alert.Table{Head: []string{"Type", "Capacity", "Node-hours"}}
+	costs, changes := s.Cost.Priced > 0, s.Previous != nil && w.alike()
+	if costs {
+		t.Head = append(t.Head, "Cost")
+	}
+	if changes {
 		t.Head = append(t.Head, "Change")
 	}
 	row := func(itype, capacity string, u, before digest.Use) {
-		cells := []string{itype, capacity, hours(u.Hours.Sure), alert.Dollars(u.Cost)}
-		if u.Nodes == 0 {
-			cells[2], cells[3] = "0", "$0"
+		cells := []string{itype, capacity, hours(u.Hours.Sure)}
+		if costs {
+			cells = append(cells, alert.Dollars(u.Cost))
 		}
-		if s.Previous != nil {
+		if changes {
 			cells = append(cells, change(u, before))
 		}
 		t.Rows = append(t.Rows, cells)
@@ -355,11 +402,7 @@ func change(now, before digest.Use) string {
 // runs tells the largest growths or shrinkings.
 func (w words) runs(icon, verb string, rs []digest.Run) (texts []string) {
 	for _, r := range rs {
-		when := w.stamp(r.From)
-		if until := w.stamp(r.Until); until != when {
-			when += "–" + until
-		}
-		texts = append(texts, fmt.Sprintf("%s %s  %d %s (%d → %d)", icon, when, r.Nodes, verb, r.Before, r.After))
+		texts = append(texts, fmt.Sprintf("%s %s  %d %s (%d → %d)", icon, w.stamps(r.Span), r.Nodes, verb, r.Before, r.After))
 	}
 	return texts
 }
@@ -367,7 +410,7 @@ func (w words) runs(icon, verb string, rs []digest.Run) (texts []string) {
 func (w words) churn() (texts []string) {
 	c := w.s.Churn
 	if n := c.Short; n.Nodes > 0 {
-		text := fmt.Sprintf("%s lived less than an hour: %s node-hours", counted(n.Nodes, false, "node"), hours(n.Hours.Sure))
+		text := fmt.Sprintf("%s lived less than an hour: %s", counted(n.Nodes, false, "node"), nodeHours(n.Hours.Sure))
 		if n.Cost.Priced > 0 {
 			text += ", " + alert.Dollars(n.Cost)
 		}
@@ -500,7 +543,7 @@ func (w words) unknown() (texts []string) {
 		}
 	}
 	if s.Hours.Unsure >= time.Minute {
-		text := fmt.Sprintf("Up to %s node-hours more", hours(s.Hours.Unsure))
+		text := fmt.Sprintf("Up to %s more", nodeHours(s.Hours.Unsure))
 		if s.UnsureUSD >= 0.005 {
 			text += fmt.Sprintf(" (%s)", alert.Dollars(fleet.Cost{USD: s.UnsureUSD, Priced: 1}))
 		}
@@ -535,7 +578,7 @@ func (w words) gaps() string {
 			parts = append(parts, fmt.Sprintf("%d more", len(w.s.Coverage.Gaps)-i))
 			break
 		}
-		parts = append(parts, w.stamp(g.From)+"–"+w.stamp(g.Until))
+		parts = append(parts, w.stamps(g))
 	}
 	return strings.Join(parts, ", ")
 }

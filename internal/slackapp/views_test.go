@@ -36,6 +36,9 @@ func deskAt(t testing.TB) *Commands {
 			t.Fatal(err)
 		}
 	}
+	if err := l.FinishBaseline(t.Context(), fleet.Batch{Cluster: "prod", At: noon.AddDate(0, 0, -3), ResourceVersion: "1"}, func(string) bool { return true }); err != nil {
+		t.Fatal(err)
+	}
 	for n := range 12 {
 		node := storyNode(n)
 		o := fleet.First(node, node.CreatedAt.Add(41*time.Second))
@@ -79,7 +82,18 @@ func deskAt(t testing.TB) *Commands {
 		Health: func(context.Context) []Health {
 			return []Health{{Part: "ledger"}, {Part: "nodes"}, {Part: "slack", Problem: "Slack has not greeted a Socket Mode connection"}}
 		},
-		Digest: func(now time.Time) time.Time { return now.Add(21 * time.Hour) }})
+		Digest:    func(now time.Time) time.Time { return now.Add(21 * time.Hour) },
+		Summaries: Summaries{Price: storyPrice}})
+}
+
+// storyPrice prices the machines of the golden views' cluster, but for one type.
+func storyPrice(m fleet.Machine) fleet.Price {
+	p := fleet.Price{USD: map[string]float64{"m5.large": 0.096, "c6i.2xlarge": 0.34}[m.InstanceType], Source: "AWS list price of 2026-07-20"}
+	if p.Known = p.USD > 0; !p.Known {
+		return fleet.Price{}
+	}
+	p.AtMost = m.CapacityType == "spot"
+	return p
 }
 
 // storyNode is a node of the golden views' cluster.
@@ -128,6 +142,8 @@ var views = map[string]string{
 	"events-kind":       "/events --for hpa --since 2h",
 	"help-events":       "/events help",
 	"unknown-command":   "/nodez",
+	"digest":            "/nodes digest",
+	"digest-week":       "/nodes digest --since 7d",
 	"events-bad-cursor": "/events --before 1.x",
 }
 
