@@ -44,7 +44,7 @@ func Render(w fleet.Wave, totals fleet.Totals, baseline []fleet.Group, cfg Confi
 	m.Headline += costWords(w, cfg)
 	if len(w.Members) > maxInline {
 		m.Table = GroupTable(Groups(w.Members, cfg.Price))
-		m.Lines = append(m.Lines, statistics(w)...)
+		m.Lines = append(m.Lines, statistics(w, cfg)...)
 		if w.ClosedAt.IsZero() {
 			m.Lines = append(m.Lines, line("The names follow in the thread."))
 		} else {
@@ -588,7 +588,8 @@ func oneLine(m fleet.Member, kind fleet.WaveKind, cfg Config) string {
 }
 
 // statistics are the sentences that a large wave has instead of cards.
-func statistics(w fleet.Wave) []Line {
+func statistics(w fleet.Wave, cfg Config) []Line {
+	var spent fleet.Cost // by those that left
 	var toReady, lived, down []time.Duration
 	causes := map[string]int{}
 	var unproven, notReady int
@@ -612,6 +613,7 @@ func statistics(w fleet.Wave) []Line {
 				unproven++
 			} else if !m.Node.CreatedAt.IsZero() {
 				lived = append(lived, left.At.Sub(m.Node.CreatedAt))
+				spent.Add(cfg.priceOf(m.Node), 1, left.At.Sub(m.Node.CreatedAt))
 			}
 			if why := Cause(m.Evidence, m.Node.UID); why != "" {
 				causes[why]++
@@ -629,6 +631,9 @@ func statistics(w fleet.Wave) []Line {
 	add("Ready after a median of %s (%s to %s).", toReady)
 	add("Recovered after a median of %s (%s to %s).", down)
 	add("Lived a median of %s (%s to %s).", lived)
+	if spent.Priced > 0 {
+		lines = append(lines, line("They have cost "+Dollars(spent)+" in all."))
+	}
 	if unproven > 0 {
 		lines = append(lines, line(fmt.Sprintf("When %s left is not recorded.", nodes(unproven))))
 	}

@@ -28,6 +28,25 @@ func TestRenderGolden(t *testing.T) {
 		got := Render(w, fleet.Totals{Nodes: 45, Ready: 43}, groups, cfg)
 		golden(t, name, fmt.Sprintf("notification: %s\nmetadata: %s, %d nodes\n\n%s", got.Text, got.Kind, got.Nodes, got))
 	}
+	// The same with prices, of which one type has none.
+	cfg.Price = func(m fleet.Machine) fleet.Price {
+		if m.InstanceType != "m5.large" {
+			return fleet.Price{}
+		}
+		return fleet.Price{USD: 0.0317, Known: true, AtMost: m.CapacityType == "", Source: "AWS spot average of 2026-07-20"}
+	}
+	for _, name := range []string{"baseline", "joined-one", "joined-three", "joined-fifty", "joined-unknown", "not-ready", "removed-one", "removed-twelve", "away", "away-blind", "surge"} {
+		w := alerttest.Scenes()[name]
+		w.Cluster = "prod"
+		if w.OpenedAt.IsZero() {
+			w.OpenedAt = t0
+		}
+		got := Render(w, fleet.Totals{Nodes: 45, Ready: 43, Cost: fleet.Cost{USD: 12.3, Priced: 42, Unpriced: 3}}, groups, cfg)
+		golden(t, "priced-"+name, fmt.Sprintf("notification: %s\n\n%s", got.Text, got))
+	}
+	priced, _ := Stuck(alerttest.Scenes()["joined-three"], cfg)
+	golden(t, "priced-thread-stuck", priced.Text+"\n\n"+priced.String())
+	cfg.Price = nil
 	w := alerttest.Scenes()["joined-fifty"]
 	w.Cluster = "prod"
 	golden(t, "thread-list", List(w, w.Members[:8], 1).String())
