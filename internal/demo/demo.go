@@ -160,7 +160,7 @@ type demo struct {
 
 // The demo's day is short, so the bot is told to wait less: these are the variables and options
 // for which a real day has time.
-var hasty = map[string]string{"ALERT_WAVE_GAP": "8s", "ALERT_WAVE_MAX": "1m"}
+var hasty = map[string]string{"ALERT_WAVE_GAP": "8s", "ALERT_WAVE_MAX": "1m", "DIGEST_SCHEDULE": "@every 5m"}
 
 const (
 	hastyReadyDeadline = 25 * time.Second

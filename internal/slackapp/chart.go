@@ -22,11 +22,19 @@ var chartSteps = []time.Duration{time.Second, 5 * time.Second, 10 * time.Second,
 	30 * time.Minute, time.Hour, 2 * time.Hour, 3 * time.Hour, 4 * time.Hour, 6 * time.Hour, 12 * time.Hour}
 
 // chart turns a chart into the block that Slack draws, or nil if there is nothing to draw. A
-// point shows the moment at which there were the most nodes until the next.
+// point shows the moment at which there were the most nodes until the next. Slack does not stack
+// areas but draws one before the other, so all nodes are an area of their own, behind the others.
 func chart(c digest.Chart) slack.Block {
 	length := c.Until.Sub(c.From)
-	if len(c.Series) == 0 || len(c.Series) > maxChartSeries || length <= 0 {
+	if len(c.Series) == 0 || length <= 0 {
 		return nil
+	}
+	layers := c.Series
+	if len(layers) > 1 {
+		layers = append([]digest.Series{sumOf("all", c.Series)}, c.Series...)
+	}
+	if len(layers) > maxChartSeries {
+		layers = append(layers[:maxChartSeries-1:maxChartSeries-1], sumOf("others", layers[maxChartSeries-1:]))
 	}
 	bins := len(c.Series[0].Nodes)
 	width := length/(maxChartPoints-1) + 1
@@ -61,7 +69,7 @@ func chart(c digest.Chart) slack.Block {
 	}
 	var series []slack.DataVisualizationDataSeries
 	names := map[string]bool{}
-	for i, s := range c.Series {
+	for i, s := range layers {
 		name := clip(clean(s.Name), maxChartLabel)
 		if names[name] {
 			name = clip(fmt.Sprintf("%d %s", i+1, clean(s.Name)), maxChartLabel)
@@ -75,6 +83,17 @@ func chart(c digest.Chart) slack.Block {
 	}
 	axis := slack.NewDataVisualizationAxisConfig(categories...).WithXLabel(clip(c.From.Format("MST"), maxChartTitle)).WithYLabel("nodes")
 	return slack.NewDataVisualizationBlock(clip("Nodes by "+c.By, maxChartTitle), slack.NewDataVisualizationAreaChart(axis, series...))
+}
+
+// sumOf is the layer of several together.
+func sumOf(name string, all []digest.Series) digest.Series {
+	sum := digest.Series{Name: name, Nodes: make([]int, len(all[0].Nodes))}
+	for _, s := range all {
+		for i, n := range s.Nodes {
+			sum.Nodes[i] += n
+		}
+	}
+	return sum
 }
 
 // nodesIn is how many nodes a bin shows.

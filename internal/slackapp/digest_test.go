@@ -107,6 +107,15 @@ func TestDigestViews(t *testing.T) {
 		v := digestView(s, mutes)
 		golden(t, "digest-of-"+name, v.Text+"\n\n"+v.String())
 		validDigest(t, name, v)
+		if name == "day" {
+			c := v.charted()
+			rec := fleet.Digest{Key: "ab12cd34-digest-prod-1795507200", Cluster: "prod", From: s.From, Until: s.Until}
+			blocks, err := json.MarshalIndent(map[string]any{"text": c.text, "blocks": c.blocks, "metadata": digestMetadata(rec, s)}, "", "  ")
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden(t, "digest-of-day-blocks", string(blocks)+"\n")
+		}
 	}
 }
 
