@@ -87,7 +87,8 @@ func read(r io.Reader) (map[string]*region, int, error) {
 		if strings.ContainsAny(row[0]+row[1], "/\\ ") || row[0] == "" || row[1] == "" || name == "" || strings.ContainsAny(name, ",\n") {
 			return nil, 0, fmt.Errorf("line %d: provider, region or instance type is empty or holds what it must not", line)
 		}
-		text := name
+		var text strings.Builder
+		text.WriteString(name)
 		for i, price := range row[3:5] {
 			if price == "" && i == 1 {
 				continue
@@ -95,7 +96,7 @@ func read(r io.Reader) (map[string]*region, int, error) {
 			if n, err := strconv.ParseFloat(price, 64); err != nil || !(n > 0 && n < 10_000) {
 				return nil, 0, fmt.Errorf("line %d: %s is %q; it must be a price in US dollars an hour", line, header[3+i], price)
 			}
-			text += "," + price
+			text.WriteString("," + price)
 		}
 		r := table[key]
 		if r == nil {
@@ -108,7 +109,7 @@ func read(r io.Reader) (map[string]*region, int, error) {
 		if _, twice := r.lines[name]; twice {
 			return nil, 0, fmt.Errorf("line %d: %s %s is there twice", line, key, name)
 		}
-		r.lines[name] = text
+		r.lines[name] = text.String()
 		rows++
 	}
 }
