@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"rollcall/internal/config"
+	"rollcall/internal/nearest"
 )
 
 // The program's exit codes.
@@ -20,11 +22,34 @@ const (
 	ExitMistake = 2 // the configuration or the command line is wrong
 )
 
-const usage = `usage: bot [check | version]
+const usage = `usage: bot [check | price TYPE | version]
 
-  bot           run, configured by environment variables (see the README)
-  bot check     try everything a new installation gets wrong, and say what would be right
-  bot version   print the version`
+  bot              run, configured by environment variables (see the README)
+  bot check        try everything a new installation gets wrong, and say what would be right
+  bot price TYPE   say what an instance type costs; bot price --help tells more
+  bot version      print the version`
+
+// call is one invocation of the program.
+type call struct {
+	args   []string // after the command's name
+	env    map[string]string
+	stdout io.Writer
+	stderr io.Writer
+}
+
+// command is one of the program's commands. run returns the exit code, and the error to print.
+type command struct {
+	run  func(context.Context, call) (int, error)
+	args bool // it takes arguments
+}
+
+var commands = map[string]command{
+	"":        {run: runBot},
+	"check":   {run: runCheck},
+	"price":   {run: runPrice, args: true},
+	"version": {run: printVersion}, "--version": {run: printVersion}, "-v": {run: printVersion},
+	"help": {run: printUsage}, "--help": {run: printUsage}, "-h": {run: printUsage},
+}
 
 // Main is the program: it returns the exit code, and the error to print.
 func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer) (int, error) {
@@ -33,34 +58,82 @@ func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer)
 		k, v, _ := strings.Cut(kv, "=")
 		env[k] = v
 	}
-	switch strings.Join(args, " ") {
-	case "":
-		c, err := config.Load(env)
-		mistakes, _ := errors.AsType[config.Mistakes](err)
-		restConfig, cluster, err := findCluster(c)
-		if err != nil {
-			mistakes = append(mistakes, config.Mistake{Variable: "KUBECONFIG", Problem: err.Error()})
-		}
-		if len(mistakes) > 0 {
-			return ExitMistake, mistakes
-		}
-		if err := RunCluster(ctx, c, restConfig, cluster, Options{Version: Version()}, NewLogger(c, stderr)); err != nil {
-			return ExitFailed, err
-		}
-		return ExitOK, nil
-	case "check":
-		if !Check(ctx, env, Version(), stdout) {
-			return ExitFailed, nil
-		}
-		return ExitOK, nil
-	case "version", "--version", "-v":
-		fmt.Fprintln(stdout, "rollcall", Version())
-		return ExitOK, nil
-	case "help", "--help", "-h":
-		fmt.Fprintln(stdout, usage)
-		return ExitOK, nil
+	name, rest := "", args
+	if len(args) > 0 {
+		name, rest = args[0], args[1:]
 	}
-	return ExitMistake, fmt.Errorf("unknown command %q\n%s", strings.Join(args, " "), usage)
+	c, ok := commands[name]
+	if !ok || len(rest) > 0 && !c.args {
+		return ExitMistake, fmt.Errorf("unknown command %q\n%s", strings.Join(args, " "), usage)
+	}
+	return c.run(ctx, call{rest, env, stdout, stderr})
+}
+
+func runBot(ctx context.Context, in call) (int, error) {
+	c, err := config.Load(in.env)
+	mistakes, _ := errors.AsType[config.Mistakes](err)
+	restConfig, cluster, err := findCluster(c)
+	if err != nil {
+		mistakes = append(mistakes, config.Mistake{Variable: "KUBECONFIG", Problem: err.Error()})
+	}
+	if len(mistakes) > 0 {
+		return ExitMistake, mistakes
+	}
+	if err := RunCluster(ctx, c, restConfig, cluster, Options{Version: Version()}, NewLogger(c, in.stderr)); err != nil {
+		return ExitFailed, err
+	}
+	return ExitOK, nil
+}
+
+func runCheck(ctx context.Context, in call) (int, error) {
+	if !Check(ctx, in.env, Version(), in.stdout) {
+		return ExitFailed, nil
+	}
+	return ExitOK, nil
+}
+
+func printVersion(_ context.Context, in call) (int, error) {
+	fmt.Fprintln(in.stdout, "rollcall", Version())
+	return ExitOK, nil
+}
+
+func printUsage(_ context.Context, in call) (int, error) {
+	fmt.Fprintln(in.stdout, usage)
+	return ExitOK, nil
+}
+
+// newFlags returns the flags of a command, which prints nothing by itself.
+func newFlags() *flag.FlagSet {
+	fs := flag.NewFlagSet("", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	return fs
+}
+
+// parseFlags reads flags, which may stand before and after other arguments, and returns these.
+// Its error is flag.ErrHelp if help is asked for.
+func parseFlags(fs *flag.FlagSet, args []string) (others []string, err error) {
+	for {
+		if err := fs.Parse(args); err != nil {
+			if name, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); ok {
+				var names []string
+				fs.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
+				return nil, fmt.Errorf("there is no flag --%s%s", strings.TrimLeft(name, "-"), meant(nearest.Word(name, names...), "--"))
+			}
+			return nil, err
+		}
+		if fs.NArg() == 0 {
+			return others, nil
+		}
+		others, args = append(others, fs.Arg(0)), fs.Args()[1:]
+	}
+}
+
+// meant asks whether a word is meant, which was perhaps found.
+func meant(word, prefix string) string {
+	if word == "" {
+		return ""
+	}
+	return "; is " + prefix + word + " meant?"
 }
 
 // Version is the version that the binary was built from: the module's, or the commit's.

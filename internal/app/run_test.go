@@ -36,7 +36,7 @@ func TestMainCommands(t *testing.T) {
 		"no cluster":    {nil, good, ExitMistake, "", []string{"KUBECONFIG: reading the kubeconfig: no such file", "correct KUBECONFIG"}},
 		"version":       {[]string{"version"}, nil, ExitOK, "rollcall ", nil},
 		"--version":     {[]string{"--version"}, nil, ExitOK, "rollcall ", nil},
-		"help":          {[]string{"help"}, nil, ExitOK, "usage: bot [check | version]", nil},
+		"help":          {[]string{"help"}, nil, ExitOK, "usage: bot [check | price TYPE | version]", nil},
 		"-h":            {[]string{"-h"}, nil, ExitOK, "bot check", nil},
 		"unknown":       {[]string{"chekc"}, nil, ExitMistake, "", []string{`unknown command "chekc"`, "usage: "}},
 		"too much":      {[]string{"check", "now"}, nil, ExitMistake, "", []string{`unknown command "check now"`}},

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"os"
 	"reflect"
 	"regexp"
 	"slices"
@@ -25,6 +26,7 @@ import (
 
 	"rollcall/internal/ledger"
 	"rollcall/internal/nearest"
+	"rollcall/internal/pricing"
 )
 
 // Secret is a token. It prints as [redacted] with every verb of package fmt, in slog, as text
@@ -63,8 +65,8 @@ type Config struct {
 	DigestSchedule       string        `env:"DIGEST_SCHEDULE" envDefault:"0 9 * * *" doc:"when the digest is posted: five cron fields or @daily and the like"`
 	DigestTimezone       string        `env:"DIGEST_TIMEZONE" envDefault:"UTC" doc:"IANA time zone of the digest"`
 	DigestChannel        string        `env:"DIGEST_CHANNEL" doc:"channel ID of the digest; empty: SLACK_CHANNEL"`
-	PricesFile           string        `env:"PRICES_FILE" doc:"price overrides (CSV); empty: the built-in table"`
-	PriceDiscount        float64       `env:"PRICE_DISCOUNT" envDefault:"0" doc:"discount on list prices, in percent"`
+	PricesFile           string        `env:"PRICES_FILE" doc:"CSV file of prices of your own, which outrank the built-in list prices; see Prices"`
+	PriceDiscount        float64       `env:"PRICE_DISCOUNT" envDefault:"0" doc:"discount on the built-in list prices, in percent"`
 	ScalingRetention     time.Duration `env:"SCALING_RETENTION" envDefault:"2160h" doc:"how long changes and scaling events are kept"`
 	EventRetention       time.Duration `env:"EVENT_RETENTION" envDefault:"24h" doc:"how long other events are kept"`
 	HTTPAddr             string        `env:"HTTP_ADDR" envDefault:":8080" doc:"address of /healthz and /readyz"`
@@ -76,6 +78,7 @@ type Config struct {
 	Digest     cron.Schedule   // of DigestSchedule in Zone
 	Zone       *time.Location  // of the digest: DigestTimezone, or what CRON_TZ= in DigestSchedule says
 	Level      slog.Level
+	Prices     *pricing.Book // of PricesFile and PriceDiscount; never nil
 }
 
 // Mistake is one thing wrong with the environment.
@@ -139,9 +142,7 @@ func Load(environ map[string]string) (Config, error) {
 		c.Selector = labels.Everything()
 	}
 	l.checkDigest(&c)
-	if !(c.PriceDiscount >= 0 && c.PriceDiscount <= 100) { // NaN too
-		l.wrong("PRICE_DISCOUNT", "%v is not a percentage; write a number from 0 to 100", c.PriceDiscount)
-	}
+	l.checkPrices(&c)
 	l.checkAddr(c.HTTPAddr)
 	if err := c.Level.UnmarshalText([]byte(c.LogLevel)); err != nil {
 		l.wrong("LOG_LEVEL", "%q is not a level; write %s", c.LogLevel,
@@ -155,6 +156,18 @@ func Load(environ map[string]string) (Config, error) {
 		return c, l.mistakes
 	}
 	return c, nil
+}
+
+// LoadPrices reads the variables of prices alone: they need no Slack and no cluster. Its error is
+// Mistakes.
+func LoadPrices(environ map[string]string) (*pricing.Book, error) {
+	c, err := Load(environ)
+	mistakes, _ := errors.AsType[Mistakes](err)
+	mistakes = slices.DeleteFunc(mistakes, func(m Mistake) bool { return m.Variable != "PRICES_FILE" && m.Variable != "PRICE_DISCOUNT" })
+	if len(mistakes) > 0 {
+		return c.Prices, mistakes
+	}
+	return c.Prices, nil
 }
 
 // loader collects the mistakes of one environment.
@@ -277,6 +290,51 @@ func (l *loader) atLeast(name string, d, least time.Duration, why string) {
 	if d < least && !l.found(name) {
 		l.wrong(name, "%v is too short; it must be at least %v%s", d, least, why)
 	}
+}
+
+// maxPricesFile is how much of PRICES_FILE is read, in bytes: several times what its rows take.
+const maxPricesFile = 16 << 20
+
+// checkPrices makes the Book of what is right.
+func (l *loader) checkPrices(c *Config) {
+	discount := c.PriceDiscount
+	if !(discount >= 0 && discount <= 100) { // NaN too
+		l.wrong("PRICE_DISCOUNT", "%v is not a percentage; write a number from 0 to 100", discount)
+		discount = 0
+	}
+	var overrides pricing.Overrides
+	if c.PricesFile != "" {
+		var err error
+		overrides, err = readPrices(c.PricesFile)
+		mistakes, ok := errors.AsType[pricing.Mistakes](err)
+		for _, m := range mistakes {
+			l.wrong("PRICES_FILE", "%s: %v", c.PricesFile, m)
+		}
+		if err != nil && !ok {
+			l.wrong("PRICES_FILE", "%v; set it to a CSV file that can be read, or leave it empty", err)
+		}
+	}
+	c.Prices = pricing.New(discount, overrides)
+}
+
+// readPrices reads the user's own prices. Its error is pricing.Mistakes if the file can be read.
+func readPrices(path string) (pricing.Overrides, error) {
+	info, err := os.Stat(path) // before opening it: a pipe would wait for a writer
+	if err != nil {
+		return pricing.Overrides{}, err
+	}
+	if !info.Mode().IsRegular() {
+		return pricing.Overrides{}, fmt.Errorf("%s is not a file", path)
+	}
+	if info.Size() > maxPricesFile {
+		return pricing.Overrides{}, fmt.Errorf("%s is larger than %d MiB", path, maxPricesFile>>20)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return pricing.Overrides{}, err
+	}
+	defer f.Close()
+	return pricing.ReadOverrides(io.LimitReader(f, maxPricesFile))
 }
 
 func (l *loader) checkAddr(addr string) {

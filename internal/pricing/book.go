@@ -186,18 +186,18 @@ func (b *Book) Regions() []Region {
 	return regions
 }
 
-// Types returns the instance types of a region, sorted; those of all regions if it is "".
-func (b *Book) Types(region string) []string {
+// Types returns the instance types of a provider and a region, sorted; "" is any.
+func (b *Book) Types(provider, region string) []string {
 	types := map[string]bool{}
 	for _, p := range builtIn().places {
-		if region == "" || region == p.region {
+		if (provider == "" || provider == p.provider) && (region == "" || region == p.region) {
 			for t := range load(p).rates {
 				types[t] = true
 			}
 		}
 	}
 	for r := range b.overrides.rows {
-		if region == "" || r.region == "" || region == r.region {
+		if (provider == "" || r.provider == "" || provider == r.provider) && (region == "" || r.region == "" || region == r.region) {
 			types[r.instanceType] = true
 		}
 	}

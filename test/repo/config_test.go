@@ -19,8 +19,6 @@ var later = map[string]string{
 	"DIGEST_SCHEDULE": "used by the digest, not built yet",
 	"DIGEST_TIMEZONE": "used by the digest, not built yet",
 	"DIGEST_CHANNEL":  "used by the digest, not built yet",
-	"PRICES_FILE":     "used by the prices, not built yet",
-	"PRICE_DISCOUNT":  "used by the prices, not built yet",
 }
 
 // required returns the variables that an empty environment lacks.
