@@ -76,12 +76,12 @@ func parsePrice(args []string) (priceAsked, error) {
 // quotesFor returns what is asked for, the cheapest first. Its error says what would be right.
 func quotesFor(book *pricing.Book, a priceAsked) ([]pricing.Quote, error) {
 	if a.region != "" {
-		if q := book.Quote(a.provider, a.region, a.instanceType); q.Known() {
+		if q := book.Quote(a.provider, a.region, a.instanceType); a.has(q) {
 			return []pricing.Quote{q}, nil
 		}
 	}
 	quotes := slices.DeleteFunc(book.Quotes(a.instanceType), func(q pricing.Quote) bool {
-		return a.provider != "" && q.Provider != "" && q.Provider != a.provider
+		return !a.has(q) || a.provider != "" && q.Provider != "" && q.Provider != a.provider
 	})
 	slices.SortStableFunc(quotes, func(p, q pricing.Quote) int { return cmp.Compare(a.usd(p), a.usd(q)) })
 	if a.region == "" && len(quotes) > 0 {
@@ -90,10 +90,15 @@ func quotesFor(book *pricing.Book, a priceAsked) ([]pricing.Quote, error) {
 	if err := checkPlace(book, a); err != nil {
 		return nil, err
 	}
+	what := strings.TrimSpace(a.capacity + " price")
 	if len(quotes) > 0 {
-		return nil, fmt.Errorf("no price of %q is known in %s, but in %s; %s is the cheapest of them", a.instanceType, a.region, inRegions(len(quotes)), quotes[0].Region)
+		return nil, fmt.Errorf("no %s of %q is known in %s, but in %s; %s is the cheapest of them", what, a.instanceType, a.region, inRegions(len(quotes)), quotes[0].Region)
 	}
-	return nil, fmt.Errorf("no price of %q is known%s", a.instanceType, meant(nearest.Word(a.instanceType, book.Types(a.provider, a.region)...), ""))
+	word := nearest.Word(a.instanceType, book.Types(a.provider, a.region)...)
+	if word == a.instanceType {
+		word = ""
+	}
+	return nil, fmt.Errorf("no %s of %q is known%s", what, a.instanceType, meant(word, ""))
 }
 
 // checkPlace sees that the provider and the region are known, and go together.
@@ -119,6 +124,11 @@ func checkPlace(book *pricing.Book, a priceAsked) error {
 		return fmt.Errorf("no prices are known in the region %q%s", a.region, meant(nearest.Word(a.region, regions...), ""))
 	}
 	return nil
+}
+
+// has reports whether a quote has what is asked for.
+func (a priceAsked) has(q pricing.Quote) bool {
+	return q.OnDemand.Known && a.capacity != "spot" || q.Spot.Known && a.capacity != "on-demand"
 }
 
 // usd is what quotes are sorted by: the price asked for, else the on-demand one.

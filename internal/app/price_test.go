@@ -12,7 +12,7 @@ import (
 
 func TestPrice(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "prices.csv")
-	if err := os.WriteFile(file, []byte("instance_type,usd_per_hour,capacity_type,region,provider\nm5.large,0.05,on-demand,cellar-1,\nrack-1,0,,,\nc3,2000,,,openstack\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("instance_type,usd_per_hour,capacity_type,region,provider\nm5.large,0.05,on-demand,cellar-1,\nrack-1,0,,,\nc3,2000,,,openstack\nd1,1,spot,,\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	own := "PRICES_FILE=" + file
@@ -62,6 +62,7 @@ c3     openstack   any      spot       $2,000/h   $1,460,000   PRICES_FILE
 		{name: "unknown provider", args: "m5.large --provider mainframe", err: "write aws, azure, gcp"},
 		{name: "a region of another provider", args: "m5.large --provider aws --region eastus", err: "the region eastus is of azure, not of aws"},
 		{name: "a type that the region has not", args: "m5.large --region eastus", err: `no price of "m5.large" is known in eastus, but in 33 regions; us-east-1 is the cheapest of them`},
+		{name: "only a spot price", args: "d1 --capacity on-demand", env: []string{own}, err: `no on-demand price of "d1" is known`},
 		{name: "misspelt capacity", args: "m5.large --capacity ondemand", err: `--capacity "ondemand" is not known; write on-demand`},
 		{name: "no such file", args: "m5.large", env: []string{"PRICES_FILE=" + file + "x"}, err: "PRICES_FILE: stat "},
 	}

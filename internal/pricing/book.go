@@ -71,8 +71,8 @@ func (b *Book) Price(m fleet.Machine) fleet.Price {
 	return fleet.Price{USD: usd * b.paid, Known: true, AtMost: atMost, Source: list}
 }
 
-// where returns the place that a machine's price is looked up in. Who has no provider of his own
-// is in the cloud whose region it is.
+// where returns the place that a machine's price is looked up in: without a provider of its own
+// it counts as one of the cloud whose region it names.
 func where(provider, region string) place {
 	switch provider {
 	case "", "kind", "kwok":
@@ -136,8 +136,8 @@ func (b *Book) Quote(provider, region, instanceType string) Quote {
 }
 
 // Quotes returns what an instance type costs in each region that is known to have it, sorted by
-// provider and region. A price of the user's own for any region has no region of its own, unless
-// the built-in table does not know the type. It reads all of the built-in table (30 ms), as does
+// provider and region. Where no region is, because the user alone knows the type and for any
+// region, Quote.Region is "". It reads all of the built-in table (30 ms), as does
 // Types: they are for a person's question, not for each node.
 func (b *Book) Quotes(instanceType string) []Quote {
 	var places, anywhere []place

@@ -34,9 +34,10 @@
 //
 //   - AWS us-east-1 (2026-07-20) and GovCloud (2026-08-24):
 //     github.com/aws/karpenter-provider-aws, Apache-2.0
-//   - AWS elsewhere, and its spot averages (2025-05-28): github.com/cristim/ec2-instances-info, MIT
+//   - AWS elsewhere, and its spot averages (2025-05-28): github.com/cristim/ec2-instances-info,
+//     whose data is that of ec2instances.info, MIT
 //   - Azure (2026-06-18): github.com/Azure/karpenter-provider-azure, Apache-2.0
 //   - Google Cloud (2026-08-03): github.com/cloudpilot-ai/karpenter-provider-gcp, Apache-2.0
 //
-// They are list prices of Linux machines in US dollars, without disks and network.
+// NOTICE has the licence that asks to be repeated. They are list prices of Linux machines in US dollars, without disks and network.
 package pricing

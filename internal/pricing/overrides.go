@@ -91,9 +91,6 @@ func (o Overrides) find(r row) (float64, bool) {
 	return 0, false
 }
 
-// Len returns how many prices there are.
-func (o Overrides) Len() int { return len(o.rows) }
-
 var (
 	overrideColumns = []string{"instance_type", "usd_per_hour", "provider", "region", "capacity_type", "on_demand_usd_per_hour", "spot_usd_per_hour", "as_of"}
 	capacityTypes   = []string{"on-demand", "spot", "reserved"}
