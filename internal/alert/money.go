@@ -3,7 +3,7 @@ package alert
 import (
 	"fmt"
 	"math"
-	"strings"
+	"strconv"
 	"time"
 
 	"rollcall/internal/fleet"
@@ -20,56 +20,66 @@ func CostOf(machines map[fleet.Machine]int, price fleet.Pricer) (c fleet.Cost) {
 	return c
 }
 
-// Hourly shows what nodes cost by the hour: $0.0104/h, $12.34/h, $1,234/h.
-func Hourly(c fleet.Cost) string { return money(c, hourly, "/h") }
+// Hourly says what nodes cost by the hour: $0.0104/h, $12.34/h, ≤ $0.34/h + 3 not priced.
+func Hourly(c fleet.Cost) string { return cost(c, "/h", small) }
 
-// Dollars shows what nodes cost over a span: <$0.01, $0.29, $12.34, $1,234.
-func Dollars(c fleet.Cost) string { return money(c, dollars, "") }
+// Dollars says what nodes cost over a span: $0.29, $12.34, $1,234, ≤ $5.10 + 3 not priced.
+func Dollars(c fleet.Cost) string { return cost(c, "", nil) }
 
-func money(c fleet.Cost, amount func(float64) string, unit string) string {
-	if c.Priced == 0 && c.Unpriced > 0 {
+// cost words a cost. below words amounts below a dollar that two decimals do not do for.
+func cost(c fleet.Cost, unit string, below func(float64) string) string {
+	if c.Priced == 0 && c.Unpriced > 0 || !(c.USD >= 0) || math.IsInf(c.USD, 0) { // NaN too
 		return "price unknown"
 	}
-	s := amount(c.USD) + unit
-	if c.AtMost {
-		s = "≤ " + s
-	}
+	sum := amount(c, below) + unit
 	if c.Unpriced > 0 {
-		s += fmt.Sprintf(" + %d not priced", c.Unpriced)
+		sum += fmt.Sprintf(" + %d not priced", c.Unpriced)
 	}
-	return s
+	return sum
 }
 
-// hourly shows small prices with three significant digits: machines begin at half a cent.
-func hourly(usd float64) string {
-	if !(usd > 0 && usd < 1) {
-		return dollars(usd)
+func amount(c fleet.Cost, below func(float64) string) string {
+	usd, mark := c.USD, ""
+	if c.AtMost {
+		mark = "≤ "
 	}
-	digits := 2 - int(math.Floor(math.Log10(usd)))
-	s := fmt.Sprintf("%.*f", min(digits, 6), usd)
-	for len(s) > len("0.00") && strings.HasSuffix(s, "0") {
-		s = s[:len(s)-1]
+	cents := math.Round(usd * 100)
+	least := 0.01
+	if below != nil {
+		least = 0.0001
 	}
-	return "$" + s
-}
-
-func dollars(usd float64) string {
 	switch {
-	case !(usd > 0) || math.IsInf(usd, 0):
+	case usd == 0:
 		return "$0"
-	case usd < 0.01:
-		return "<$0.01"
-	case usd < 999.995:
-		return fmt.Sprintf("$%.2f", usd)
+	case usd < least:
+		if mark == "" {
+			mark = "<"
+		}
+		return mark + "$" + strconv.FormatFloat(least, 'f', -1, 64)
+	case below != nil && usd < 1:
+		return mark + below(usd)
+	case cents >= 1000_00:
+		return mark + "$" + thousands(math.Round(usd))
 	}
-	return "$" + thousands(math.Round(usd))
+	return mark + fmt.Sprintf("$%.2f", usd)
 }
 
-// thousands writes a whole number with separators.
-func thousands(n float64) string {
-	s := fmt.Sprintf("%.0f", n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
+// small words an amount below a dollar with three significant digits, and no zeros behind the
+// cents.
+func small(usd float64) string {
+	digits := 2 - int(math.Floor(math.Log10(usd)))
+	text := fmt.Sprintf("$%.*f", digits, usd)
+	for len(text) > len("$0.00") && text[len(text)-1] == '0' {
+		text = text[:len(text)-1]
 	}
-	return s
+	return text
+}
+
+// thousands writes a whole number with commas.
+func thousands(n float64) string {
+	text := strconv.FormatFloat(n, 'f', 0, 64)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -19,28 +18,40 @@ import (
 	"rollcall/internal/slackapp"
 )
 
-// dryRun is `bot digest --dry-run`: it prints a digest of the ledger as text and draws its picture,
-// also while Rollcall runs.
-func dryRun(ctx context.Context, args []string, env map[string]string, stdout io.Writer) (int, error) {
-	flags := flag.NewFlagSet("digest", flag.ContinueOnError)
-	since := flags.String("since", "24h", "")
-	dry := flags.Bool("dry-run", false, "")
-	file := flags.String("picture", "digest.png", "")
-	cluster := flags.String("cluster", "", "")
-	if other, err := parse(flags, args); err != nil {
-		return mistaken("digest", err)
-	} else if other != "" {
-		return mistaken("digest", fmt.Errorf("%q is one argument too many", other))
+const digestUsage = `usage: bot digest --dry-run [--since 24h] [--cluster CLUSTER] [--picture digest.png]
+
+Prints a digest of the ledger that DATABASE_URL names as text and draws its picture, also while
+Rollcall runs. Nothing is posted: that is done by the schedule, and by /nodes digest with Share.
+DIGEST_TIMEZONE, PRICES_FILE, PRICE_DISCOUNT and SCALING_RETENTION count; tokens are not needed.`
+
+// runDigest is `bot digest`.
+func runDigest(ctx context.Context, in call) (int, error) {
+	fs := newFlags()
+	since := fs.String("since", "24h", "")
+	dry := fs.Bool("dry-run", false, "")
+	file := fs.String("picture", "digest.png", "")
+	cluster := fs.String("cluster", "", "")
+	others, err := parseFlags(fs, in.args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(in.stdout, digestUsage)
+		return ExitOK, nil
 	}
-	if !*dry {
-		return mistaken("digest", errors.New("write --dry-run: digests are posted by the schedule, and by /nodes digest with Share"))
+	switch {
+	case err != nil:
+	case len(others) > 0:
+		err = fmt.Errorf("%q is one argument too many", others[0])
+	case !*dry:
+		err = errors.New("write --dry-run: digests are posted by the schedule, and by /nodes digest with Share")
+	}
+	if err != nil {
+		return ExitMistake, fmt.Errorf("%w\n%s", err, digestUsage)
 	}
 	length, err := command.ParseDuration(*since)
 	if err != nil {
-		return mistaken("digest", fmt.Errorf("--since %s: %w", *since, err))
+		return ExitMistake, fmt.Errorf("--since %s: %w\n%s", *since, err, digestUsage)
 	}
 	// Neither Slack nor the cluster is needed, so what is wrong with their settings does not matter.
-	c, err := config.Load(env)
+	c, err := config.Load(in.env)
 	var wrong config.Mistakes
 	if mistakes, ok := errors.AsType[config.Mistakes](err); ok {
 		for _, m := range mistakes {
@@ -71,7 +82,7 @@ func dryRun(ctx context.Context, args []string, env map[string]string, stdout io
 	if err != nil {
 		return ExitFailed, err
 	}
-	fmt.Fprint(stdout, text)
+	fmt.Fprint(in.stdout, text)
 	png, err := picture.PNG(s.Chart, c.Zone, title)
 	if err == nil {
 		err = os.WriteFile(*file, png, 0o644)
@@ -79,7 +90,7 @@ func dryRun(ctx context.Context, args []string, env map[string]string, stdout io
 	if err != nil {
 		return ExitFailed, fmt.Errorf("the picture: %w", err)
 	}
-	fmt.Fprintf(stdout, "\nThe picture is in %s.\n", *file)
+	fmt.Fprintf(in.stdout, "\nThe picture is in %s.\n", *file)
 	return ExitOK, nil
 }
 

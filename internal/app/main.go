@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"rollcall/internal/config"
+	"rollcall/internal/nearest"
 )
 
 // The program's exit codes.
@@ -21,15 +22,36 @@ const (
 	ExitMistake = 2 // the configuration or the command line is wrong
 )
 
-const usage = `usage: bot [command]
+const usage = `usage: bot [check | price TYPE | digest --dry-run | version]
 
-  bot                     run, configured by environment variables (see the README)
-  bot check               try everything a new installation gets wrong, and say what would be right
-  bot price TYPE          what an instance type costs by the hour, and how that is known
-      [--region R] [--provider aws|azure|gcp]
-  bot digest --dry-run    print a digest of the ledger as text, and draw its picture; nothing is posted
-      [--since 24h] [--picture FILE] [--cluster C]
-  bot version             print the version`
+  bot                    run, configured by environment variables (see the README)
+  bot check              try everything a new installation gets wrong, and say what would be right
+  bot price TYPE         say what an instance type costs; bot price --help tells more
+  bot digest --dry-run   print a digest and draw its picture, without posting it; bot digest --help tells more
+  bot version            print the version`
+
+// call is one invocation of the program.
+type call struct {
+	args   []string // after the command's name
+	env    map[string]string
+	stdout io.Writer
+	stderr io.Writer
+}
+
+// subcommand is one of the program's commands. run returns the exit code, and the error to print.
+type subcommand struct {
+	run  func(context.Context, call) (int, error)
+	args bool // it takes arguments
+}
+
+var commands = map[string]subcommand{
+	"":        {run: runBot},
+	"check":   {run: runCheck},
+	"price":   {run: runPrice, args: true},
+	"digest":  {run: runDigest, args: true},
+	"version": {run: printVersion}, "--version": {run: printVersion}, "-v": {run: printVersion},
+	"help": {run: printUsage}, "--help": {run: printUsage}, "-h": {run: printUsage},
+}
 
 // Main is the program: it returns the exit code, and the error to print.
 func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer) (int, error) {
@@ -38,38 +60,19 @@ func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer)
 		k, v, _ := strings.Cut(kv, "=")
 		env[k] = v
 	}
-	if len(args) == 0 {
-		return runBot(ctx, env, stderr)
+	name, rest := "", args
+	if len(args) > 0 {
+		name, rest = args[0], args[1:]
 	}
-	command, rest := args[0], args[1:]
-	switch command {
-	case "price":
-		return price(rest, env, stdout)
-	case "digest":
-		return dryRun(ctx, rest, env, stdout)
+	c, ok := commands[name]
+	if !ok || len(rest) > 0 && !c.args {
+		return ExitMistake, fmt.Errorf("unknown command %q\n%s", strings.Join(args, " "), usage)
 	}
-	if len(rest) > 0 {
-		return ExitMistake, fmt.Errorf("%s takes no arguments, and %q is one\n%s", command, rest[0], usage)
-	}
-	switch command {
-	case "check":
-		if !Check(ctx, env, Version(), stdout) {
-			return ExitFailed, nil
-		}
-		return ExitOK, nil
-	case "version", "--version", "-v":
-		fmt.Fprintln(stdout, "rollcall", Version())
-		return ExitOK, nil
-	case "help", "--help", "-h":
-		fmt.Fprintln(stdout, usage)
-		return ExitOK, nil
-	}
-	return ExitMistake, fmt.Errorf("unknown command %q\n%s", command, usage)
+	return c.run(ctx, call{rest, env, stdout, stderr})
 }
 
-// runBot runs Rollcall until ctx ends.
-func runBot(ctx context.Context, env map[string]string, stderr io.Writer) (int, error) {
-	c, err := config.Load(env)
+func runBot(ctx context.Context, in call) (int, error) {
+	c, err := config.Load(in.env)
 	mistakes, _ := errors.AsType[config.Mistakes](err)
 	restConfig, cluster, err := findCluster(c)
 	if err != nil {
@@ -78,33 +81,61 @@ func runBot(ctx context.Context, env map[string]string, stderr io.Writer) (int, 
 	if len(mistakes) > 0 {
 		return ExitMistake, mistakes
 	}
-	if err := RunCluster(ctx, c, restConfig, cluster, Options{Version: Version()}, NewLogger(c, stderr)); err != nil {
+	if err := RunCluster(ctx, c, restConfig, cluster, Options{Version: Version()}, NewLogger(c, in.stderr)); err != nil {
 		return ExitFailed, err
 	}
 	return ExitOK, nil
 }
 
-// parse reads flags before, between and after at most one other argument, and returns that.
-func parse(flags *flag.FlagSet, args []string) (string, error) {
-	flags.SetOutput(io.Discard)
-	other := ""
+func runCheck(ctx context.Context, in call) (int, error) {
+	if !Check(ctx, in.env, Version(), in.stdout) {
+		return ExitFailed, nil
+	}
+	return ExitOK, nil
+}
+
+func printVersion(_ context.Context, in call) (int, error) {
+	fmt.Fprintln(in.stdout, "rollcall", Version())
+	return ExitOK, nil
+}
+
+func printUsage(_ context.Context, in call) (int, error) {
+	fmt.Fprintln(in.stdout, usage)
+	return ExitOK, nil
+}
+
+// newFlags returns the flags of a command, which prints nothing by itself.
+func newFlags() *flag.FlagSet {
+	fs := flag.NewFlagSet("", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	return fs
+}
+
+// parseFlags reads flags, which may stand before and after other arguments, and returns these.
+// Its error is flag.ErrHelp if help is asked for.
+func parseFlags(fs *flag.FlagSet, args []string) (others []string, err error) {
 	for {
-		if err := flags.Parse(args); err != nil {
-			return "", err
+		if err := fs.Parse(args); err != nil {
+			if name, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); ok {
+				var names []string
+				fs.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
+				return nil, fmt.Errorf("there is no flag --%s%s", strings.TrimLeft(name, "-"), meant(nearest.Word(name, names...), "--"))
+			}
+			return nil, err
 		}
-		if flags.NArg() == 0 {
-			return other, nil
+		if fs.NArg() == 0 {
+			return others, nil
 		}
-		if other != "" {
-			return "", fmt.Errorf("%q is one argument too many", flags.Arg(0))
-		}
-		other, args = flags.Arg(0), flags.Args()[1:]
+		others, args = append(others, fs.Arg(0)), fs.Args()[1:]
 	}
 }
 
-// mistaken is the end of a command that was used wrongly.
-func mistaken(command string, err error) (int, error) {
-	return ExitMistake, fmt.Errorf("bot %s: %w\n%s", command, err, usage)
+// meant asks whether a word is meant, which was perhaps found.
+func meant(word, prefix string) string {
+	if word == "" {
+		return ""
+	}
+	return "; is " + prefix + word + " meant?"
 }
 
 // Version is the version that the binary was built from: the module's, or the commit's.

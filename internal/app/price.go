@@ -1,6 +1,8 @@
 package app
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -17,88 +19,153 @@ import (
 	"rollcall/internal/pricing"
 )
 
-// maxOffers is how many regions `bot price` lists when none is named.
-const maxOffers = 5
+const priceUsage = `usage: bot price TYPE [--region REGION] [--provider PROVIDER] [--capacity spot|on-demand]
 
-// hoursPerMonth is what the clouds' own calculators take for a month.
-const hoursPerMonth = 730
+Says what an instance type costs by the hour and in a month of 730 hours. Without --region the
+cheapest regions are shown. PRICES_FILE and PRICE_DISCOUNT count; no other variable is needed.`
 
-// price is `bot price`: what an instance type costs, and how that is known.
-func price(args []string, env map[string]string, stdout io.Writer) (int, error) {
-	flags := flag.NewFlagSet("price", flag.ContinueOnError)
-	region := flags.String("region", "", "")
-	provider := flags.String("provider", "", "")
-	itype, err := parse(flags, args)
+const (
+	month    = 730 * time.Hour
+	cheapest = 5 // how many regions are shown where none is asked for
+)
+
+// priceAsked is what `bot price` is asked for; "" is any, but for the type.
+type priceAsked struct{ instanceType, region, provider, capacity string }
+
+func runPrice(_ context.Context, in call) (int, error) {
+	asked, err := parsePrice(in.args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(in.stdout, priceUsage)
+		return ExitOK, nil
+	}
 	if err != nil {
-		return mistaken("price", err)
+		return ExitMistake, fmt.Errorf("%w\n%s", err, priceUsage)
 	}
-	if itype == "" {
-		return mistaken("price", errors.New("it needs an instance type, for example m5.large"))
-	}
-	book, err := config.LoadPrices(env)
+	book, err := config.LoadPrices(in.env)
 	if err != nil {
 		return ExitMistake, err
 	}
-	if problem := unknownPlace(*provider, *region); problem != "" {
-		return ExitMistake, errors.New(problem)
+	quotes, err := quotesFor(book, asked)
+	if err != nil {
+		return ExitMistake, err
 	}
-	offers := book.Offers(itype, *provider, *region)
-	if len(offers) == 0 {
-		return ExitMistake, errors.New(unknownType(itype, *provider, *region))
-	}
-	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "PROVIDER\tREGION\tCAPACITY\tBY THE HOUR\tBY THE MONTH\tSOURCE")
-	row := func(o pricing.Offer, capacity string, p fleet.Price) {
-		var hour, month fleet.Cost
-		hour.Add(p, 1, time.Hour)
-		month.Add(p, 1, hoursPerMonth*time.Hour)
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", o.Provider, o.Region, capacity, alert.Hourly(hour), alert.Dollars(month), p.Source)
-	}
-	for _, o := range offers[:min(len(offers), maxOffers)] {
-		row(o, "on-demand", o.OnDemand)
-		row(o, "spot", o.Spot)
-	}
-	if err := w.Flush(); err != nil {
-		return ExitFailed, err
-	}
-	if more := len(offers) - maxOffers; more > 0 {
-		fmt.Fprintf(stdout, "%d more regions have it: name one with --region\n", more)
-	}
+	printQuotes(in.stdout, quotes, asked)
 	return ExitOK, nil
 }
 
-// unknownPlace says what is wrong with a provider or a region, "" if they are known.
-func unknownPlace(provider, region string) string {
-	providers := []string{"aws", "azure", "gcp"}
-	if provider != "" && !slices.Contains(providers, provider) {
-		return fmt.Sprintf("--provider %s: there are %s", provider, strings.Join(providers, ", "))
+func parsePrice(args []string) (priceAsked, error) {
+	var a priceAsked
+	fs := newFlags()
+	fs.StringVar(&a.region, "region", "", "")
+	fs.StringVar(&a.provider, "provider", "", "")
+	fs.StringVar(&a.capacity, "capacity", "", "")
+	types, err := parseFlags(fs, args)
+	if err != nil {
+		return a, err
 	}
-	regions := pricing.Regions(provider)
-	if region == "" || slices.Contains(regions, region) {
-		return ""
+	if len(types) != 1 {
+		return a, errors.New("name one instance type, for example: bot price m5.large --region us-east-1")
 	}
-	problem := fmt.Sprintf("--region %s: no prices of this region are known", region)
-	if provider != "" && slices.Contains(pricing.Regions(""), region) {
-		return fmt.Sprintf("--region %s: it is no region of %s", region, provider)
+	a.instanceType = types[0]
+	if !slices.Contains([]string{"", "spot", "on-demand"}, a.capacity) {
+		return a, fmt.Errorf("--capacity %q is not known; write %s", a.capacity, cmp.Or(nearest.Word(a.capacity, "spot", "on-demand"), "spot or on-demand"))
 	}
-	if near := nearest.Word(region, regions...); near != "" {
-		return problem + "; did you mean " + near + "?"
-	}
-	return problem + "; write it as the node's label topology.kubernetes.io/region, for example us-east-1"
+	return a, nil
 }
 
-// unknownType says that a type has no price in a place, and which was perhaps meant.
-func unknownType(itype, provider, region string) string {
-	where := strings.TrimSpace(provider + " " + region)
-	if where != "" {
-		where = " in " + where
+// quotesFor returns what is asked for, the cheapest first. Its error says what would be right.
+func quotesFor(book *pricing.Book, a priceAsked) ([]pricing.Quote, error) {
+	if a.region != "" {
+		if q := book.Quote(a.provider, a.region, a.instanceType); a.has(q) {
+			return []pricing.Quote{q}, nil
+		}
 	}
-	problem := fmt.Sprintf("no price of %s is known%s", itype, where)
-	if elsewhere := pricing.New(0, pricing.Overrides{}).Offers(itype, "", ""); len(elsewhere) > 0 {
-		return fmt.Sprintf("%s; it is to be had in %s", problem, elsewhere[0].Region)
+	quotes := slices.DeleteFunc(book.Quotes(a.instanceType), func(q pricing.Quote) bool {
+		return !a.has(q) || a.provider != "" && q.Provider != "" && q.Provider != a.provider
+	})
+	slices.SortStableFunc(quotes, func(p, q pricing.Quote) int { return cmp.Compare(a.usd(p), a.usd(q)) })
+	if a.region == "" && len(quotes) > 0 {
+		return quotes, nil
 	}
-	if near := nearest.Word(itype, pricing.Types(region)...); near != "" {
-		return problem + "; did you mean " + near + "?"
+	if err := checkPlace(book, a); err != nil {
+		return nil, err
 	}
-	return problem + "; write it as the node's label node.kubernetes.io/instance-type, for example m5.large"
+	what := strings.TrimSpace(a.capacity + " price")
+	if len(quotes) > 0 {
+		return nil, fmt.Errorf("no %s of %q is known in %s, but in %s; %s is the cheapest of them", what, a.instanceType, a.region, inRegions(len(quotes)), quotes[0].Region)
+	}
+	word := nearest.Word(a.instanceType, book.Types(a.provider, a.region)...)
+	if word == a.instanceType {
+		word = ""
+	}
+	return nil, fmt.Errorf("no %s of %q is known%s", what, a.instanceType, meant(word, ""))
+}
+
+// checkPlace sees that the provider and the region are known, and go together.
+func checkPlace(book *pricing.Book, a priceAsked) error {
+	var providers, regions []string
+	for _, r := range book.Regions() {
+		if r.Provider != "" {
+			providers = append(providers, r.Provider)
+		}
+		switch {
+		case a.provider == "" || r.Provider == a.provider:
+			regions = append(regions, r.Name)
+		case r.Name == a.region:
+			return fmt.Errorf("the region %s is of %s, not of %s", a.region, r.Provider, a.provider)
+		}
+	}
+	if a.provider != "" && len(regions) == 0 {
+		slices.Sort(providers)
+		providers = slices.Compact(providers)
+		return fmt.Errorf("the provider %q is not known; write %s", a.provider, cmp.Or(nearest.Word(a.provider, providers...), strings.Join(providers, ", ")))
+	}
+	if a.region != "" && !slices.Contains(regions, a.region) {
+		return fmt.Errorf("no prices are known in the region %q%s", a.region, meant(nearest.Word(a.region, regions...), ""))
+	}
+	return nil
+}
+
+// has reports whether a quote has what is asked for.
+func (a priceAsked) has(q pricing.Quote) bool {
+	return q.OnDemand.Known && a.capacity != "spot" || q.Spot.Known && a.capacity != "on-demand"
+}
+
+// usd is what quotes are sorted by: the price asked for, else the on-demand one.
+func (a priceAsked) usd(q pricing.Quote) float64 {
+	if a.capacity == "spot" || !q.OnDemand.Known {
+		return q.Spot.USD
+	}
+	return q.OnDemand.USD
+}
+
+func printQuotes(out io.Writer, quotes []pricing.Quote, a priceAsked) {
+	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(w, "TYPE\tPROVIDER\tREGION\tCAPACITY\tPRICE\tPER MONTH\tSOURCE")
+	for _, q := range quotes[:min(cheapest, len(quotes))] {
+		for _, p := range []struct {
+			capacity string
+			price    fleet.Price
+		}{{"on-demand", q.OnDemand}, {"spot", q.Spot}} {
+			if !p.price.Known || a.capacity != "" && a.capacity != p.capacity {
+				continue
+			}
+			var hourly, monthly fleet.Cost
+			hourly.Add(p.price, 1, time.Hour)
+			monthly.Add(p.price, 1, month)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", q.InstanceType, cmp.Or(q.Provider, "any"), cmp.Or(q.Region, "any"), p.capacity,
+				alert.Hourly(hourly), alert.Dollars(monthly), p.price.Source)
+		}
+	}
+	w.Flush()
+	if len(quotes) > cheapest {
+		fmt.Fprintf(out, "\nPrices of %s are known in %s; these are the %d cheapest. Name one with --region.\n", a.instanceType, inRegions(len(quotes)), cheapest)
+	}
+}
+
+func inRegions(n int) string {
+	if n == 1 {
+		return "1 region"
+	}
+	return fmt.Sprintf("%d regions", n)
 }

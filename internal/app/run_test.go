@@ -36,10 +36,13 @@ func TestMainCommands(t *testing.T) {
 		"no cluster":    {nil, good, ExitMistake, "", []string{"KUBECONFIG: reading the kubeconfig: no such file", "correct KUBECONFIG"}},
 		"version":       {[]string{"version"}, nil, ExitOK, "rollcall ", nil},
 		"--version":     {[]string{"--version"}, nil, ExitOK, "rollcall ", nil},
-		"help":          {[]string{"help"}, nil, ExitOK, "usage: bot [command]", nil},
+		"help":          {[]string{"help"}, nil, ExitOK, "usage: bot [check | price TYPE | digest --dry-run | version]", nil},
 		"-h":            {[]string{"-h"}, nil, ExitOK, "bot check", nil},
 		"unknown":       {[]string{"chekc"}, nil, ExitMistake, "", []string{`unknown command "chekc"`, "usage: "}},
-		"too much":      {[]string{"check", "now"}, nil, ExitMistake, "", []string{`check takes no arguments, and "now" is one`}},
+		"digest":        {[]string{"digest"}, nil, ExitMistake, "", []string{"write --dry-run", "usage: bot digest"}},
+		"digest, since": {[]string{"digest", "--dry-run", "--since", "soon"}, nil, ExitMistake, "", []string{"--since soon"}},
+		"digest, none":  {[]string{"digest", "--dry-run"}, map[string]string{"DATABASE_URL": "sqlite:/no/such.db"}, ExitFailed, "", []string{"/no/such.db"}},
+		"too much":      {[]string{"check", "now"}, nil, ExitMistake, "", []string{`unknown command "check now"`}},
 		"failed check":  {[]string{"check"}, good, ExitFailed, "1 check failed.", nil},
 	} {
 		t.Run(name, func(t *testing.T) {

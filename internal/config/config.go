@@ -66,8 +66,8 @@ type Config struct {
 	DigestTimezone       string        `env:"DIGEST_TIMEZONE" envDefault:"UTC" doc:"IANA time zone of the digest"`
 	DigestChannel        string        `env:"DIGEST_CHANNEL" doc:"channel ID of the digest; empty: SLACK_CHANNEL"`
 	DigestWhenQuiet      string        `env:"DIGEST_WHEN_QUIET" envDefault:"post" doc:"post or skip: what to do when nothing happened to the nodes since the last digest"`
-	PricesFile           string        `env:"PRICES_FILE" doc:"CSV file of your own prices, which outrank the built-in table; empty: none"`
-	PriceDiscount        float64       `env:"PRICE_DISCOUNT" envDefault:"0" doc:"discount on the built-in prices, in percent; your own are taken as they are"`
+	PricesFile           string        `env:"PRICES_FILE" doc:"CSV file of prices of your own, which outrank the built-in list prices; see Where prices come from"`
+	PriceDiscount        float64       `env:"PRICE_DISCOUNT" envDefault:"0" doc:"discount on the built-in list prices, in percent"`
 	ScalingRetention     time.Duration `env:"SCALING_RETENTION" envDefault:"2160h" doc:"how long changes and scaling events are kept"`
 	EventRetention       time.Duration `env:"EVENT_RETENTION" envDefault:"24h" doc:"how long other events are kept"`
 	HTTPAddr             string        `env:"HTTP_ADDR" envDefault:":8080" doc:"address of /healthz and /readyz"`
@@ -78,8 +78,8 @@ type Config struct {
 	Selector   labels.Selector    // of AlertNodeSelector
 	Digest     *schedule.Schedule // of DigestSchedule in Zone
 	Zone       *time.Location     // of the digest: DigestTimezone, or what CRON_TZ= in DigestSchedule says
-	Prices     *pricing.Book      // of PricesFile and PriceDiscount
 	Level      slog.Level
+	Prices     *pricing.Book // of PricesFile and PriceDiscount; never nil
 }
 
 // Mistake is one thing wrong with the environment.
@@ -160,6 +160,18 @@ func Load(environ map[string]string) (Config, error) {
 		return c, l.mistakes
 	}
 	return c, nil
+}
+
+// LoadPrices reads the variables of prices alone: they need no Slack and no cluster. Its error is
+// Mistakes.
+func LoadPrices(environ map[string]string) (*pricing.Book, error) {
+	c, err := Load(environ)
+	mistakes, _ := errors.AsType[Mistakes](err)
+	mistakes = slices.DeleteFunc(mistakes, func(m Mistake) bool { return m.Variable != "PRICES_FILE" && m.Variable != "PRICE_DISCOUNT" })
+	if len(mistakes) > 0 {
+		return c.Prices, mistakes
+	}
+	return c.Prices, nil
 }
 
 // loader collects the mistakes of one environment.
@@ -284,45 +296,49 @@ func (l *loader) atLeast(name string, d, least time.Duration, why string) {
 	}
 }
 
-// maxPricesFile bounds the file of prices, in bytes.
+// maxPricesFile is how much of PRICES_FILE is read, in bytes: several times what its rows take.
 const maxPricesFile = 16 << 20
 
+// checkPrices makes the Book of what is right.
 func (l *loader) checkPrices(c *Config) {
-	if !(c.PriceDiscount >= 0 && c.PriceDiscount <= 100) { // NaN too
-		l.wrong("PRICE_DISCOUNT", "%v is not a percentage; write a number from 0 to 100", c.PriceDiscount)
-		c.PriceDiscount = 0
+	discount := c.PriceDiscount
+	if !(discount >= 0 && discount <= 100) { // NaN too
+		l.wrong("PRICE_DISCOUNT", "%v is not a percentage; write a number from 0 to 100", discount)
+		discount = 0
 	}
-	var own pricing.Overrides
+	var overrides pricing.Overrides
 	if c.PricesFile != "" {
 		var err error
-		if own, err = readPrices(c.PricesFile); err != nil {
-			l.wrong("PRICES_FILE", "%s: %v", c.PricesFile, strings.ReplaceAll(err.Error(), "\n", "\n    "))
+		overrides, err = readPrices(c.PricesFile)
+		mistakes, ok := errors.AsType[pricing.Mistakes](err)
+		for _, m := range mistakes {
+			l.wrong("PRICES_FILE", "%s: %v", c.PricesFile, m)
+		}
+		if err != nil && !ok {
+			l.wrong("PRICES_FILE", "%v; set it to a CSV file that can be read, or leave it empty", err)
 		}
 	}
-	c.Prices = pricing.New(c.PriceDiscount, own)
+	c.Prices = pricing.New(discount, overrides)
 }
 
-func readPrices(name string) (pricing.Overrides, error) {
-	f, err := os.Open(name)
+// readPrices reads the user's own prices. Its error is pricing.Mistakes if the file can be read.
+func readPrices(path string) (pricing.Overrides, error) {
+	info, err := os.Stat(path) // before opening it: a pipe would wait for a writer
 	if err != nil {
-		return pricing.Overrides{}, fmt.Errorf("it cannot be read: %w; name a CSV file, or leave the variable empty", errors.Unwrap(err))
+		return pricing.Overrides{}, err
+	}
+	if !info.Mode().IsRegular() {
+		return pricing.Overrides{}, fmt.Errorf("%s is not a file", path)
+	}
+	if info.Size() > maxPricesFile {
+		return pricing.Overrides{}, fmt.Errorf("%s is larger than %d MiB", path, maxPricesFile>>20)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return pricing.Overrides{}, err
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() || info.Size() > maxPricesFile {
-		return pricing.Overrides{}, fmt.Errorf("it is not a file of at most %d MiB; name a CSV file", maxPricesFile>>20)
-	}
 	return pricing.ReadOverrides(io.LimitReader(f, maxPricesFile))
-}
-
-// LoadPrices reads what the environment says of prices alone. Its error is Mistakes.
-func LoadPrices(environ map[string]string) (*pricing.Book, error) {
-	c, err := Load(environ)
-	mistakes, _ := errors.AsType[Mistakes](err)
-	mistakes = slices.DeleteFunc(mistakes, func(m Mistake) bool { return m.Variable != "PRICES_FILE" && m.Variable != "PRICE_DISCOUNT" })
-	if len(mistakes) > 0 {
-		return nil, mistakes
-	}
-	return c.Prices, nil
 }
 
 func (l *loader) checkAddr(addr string) {

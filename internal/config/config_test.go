@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/labels"
+
+	"rollcall/internal/fleet"
 )
 
 const (
@@ -165,12 +169,10 @@ func TestMistakes(t *testing.T) {
 		{"schedule of nothing but TZ=", right("DIGEST_SCHEDULE", "TZ="), "DIGEST_SCHEDULE", "is not a time zone"},
 		{"two zones", right("DIGEST_SCHEDULE", "TZ=UTC CRON_TZ=UTC 0 9 * * *"), "DIGEST_SCHEDULE", "five fields"},
 		{"quiet", right("DIGEST_WHEN_QUIET", "skp"), "DIGEST_WHEN_QUIET", `"skp" is neither post nor skip; write skip`},
+		{"quiet", right("DIGEST_WHEN_QUIET", "skp"), "DIGEST_WHEN_QUIET", `"skp" is neither post nor skip; write skip`},
 		{"zone", right("DIGEST_TIMEZONE", "Berlin"), "DIGEST_TIMEZONE", `"Berlin" is not a time zone; write an IANA name, for example Europe/Berlin`},
 		{"the machine's zone", right("DIGEST_TIMEZONE", "Local"), "DIGEST_TIMEZONE", "IANA name"},
 		{"zone outside of the database", right("DIGEST_TIMEZONE", "../../etc/passwd"), "DIGEST_TIMEZONE", "IANA name"},
-		{"no such file of prices", right("PRICES_FILE", "/no/such.csv"), "PRICES_FILE", "/no/such.csv: it cannot be read: no such file or directory; name a CSV file"},
-		{"folder of prices", right("PRICES_FILE", t.TempDir()), "PRICES_FILE", "it is not a file of at most 16 MiB"},
-		{"wrong file of prices", right("PRICES_FILE", "config.go"), "PRICES_FILE", "config.go: line 1: "},
 		{"discount above all", right("PRICE_DISCOUNT", "101"), "PRICE_DISCOUNT", "101 is not a percentage; write a number from 0 to 100"},
 		{"negative discount", right("PRICE_DISCOUNT", "-1"), "PRICE_DISCOUNT", "from 0 to 100"},
 		{"discount of no number", right("PRICE_DISCOUNT", "NaN"), "PRICE_DISCOUNT", "from 0 to 100"},
@@ -203,10 +205,64 @@ func TestMistakes(t *testing.T) {
 			if strings.Contains(err.Error(), "secret") {
 				t.Errorf("the error holds a secret: %v", err)
 			}
-			if c.Selector == nil || c.Zone == nil {
+			if c.Selector == nil || c.Zone == nil || c.Prices == nil {
 				t.Error("a check cannot go on with what is right")
 			}
 		})
+	}
+}
+
+func TestPrices(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	good := file("good.csv", "instance_type,region,usd_per_hour\nm5.large,eu-west-1,0.08\n")
+	large := file("large.csv", "")
+	if err := os.Truncate(large, maxPricesFile+1); err != nil {
+		t.Fatal(err)
+	}
+	// No Slack, and another mistake: neither matters to the prices.
+	book, err := LoadPrices(map[string]string{"PRICES_FILE": good, "PRICE_DISCOUNT": "50", "LOG_LEVEL": "loud"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for region, want := range map[string]fleet.Price{
+		"eu-west-1": {USD: 0.08, Known: true, Source: "PRICES_FILE"},
+		"us-east-1": {USD: 0.048, Known: true, Source: "AWS list price of 2026-07-20, 50% off"},
+	} {
+		if got := book.Price(fleet.Machine{Region: region, InstanceType: "m5.large", CapacityType: "on-demand"}); got != want {
+			t.Errorf("%s: %+v, want %+v", region, got, want)
+		}
+	}
+	for path, want := range map[string][]string{
+		filepath.Join(dir, "none.csv"): {"PRICES_FILE: stat " + filepath.Join(dir, "none.csv") + ": no such file or directory; set it to a CSV file that can be read, or leave it empty"},
+		dir:                            {"PRICES_FILE: " + dir + " is not a file; set it to"},
+		large:                          {"PRICES_FILE: " + large + " is larger than 16 MiB; set it to"},
+		file("bad.csv", "instance_type,usd_per_hour\nm5.large,$1\nm5.large,x\n"): {"bad.csv: line 2: usd_per_hour \"$1\": it is not a price; write 1", "bad.csv: line 3: usd_per_hour \"x\""},
+		file("token.csv", botToken+"\n"+appToken):                                {"token.csv: line 1: the first line must name the columns"},
+	} {
+		book, err := LoadPrices(map[string]string{"PRICES_FILE": path})
+		ms, _ := errors.AsType[Mistakes](err)
+		if len(ms) != len(want) {
+			t.Errorf("%s: %v", path, err)
+			continue
+		}
+		for i, m := range ms {
+			if !strings.Contains(m.Error(), want[i]) {
+				t.Errorf("got  %v\nwant …%s…", m, want[i])
+			}
+		}
+		if strings.Contains(err.Error(), "secret") {
+			t.Errorf("the error holds a secret: %v", err)
+		}
+		if !book.Price(fleet.Machine{Region: "us-east-1", InstanceType: "m5.large"}).Known {
+			t.Error("no prices at all")
+		}
 	}
 }
 

@@ -1,13 +1,43 @@
-// Package pricing knows what a machine costs by the hour, and how sure that is.
+// Package pricing says what a machine costs by the hour, and how sure that is. It owns a table
+// of the list prices of AWS, Azure and Google Cloud, which is part of the program, and reads the
+// prices that a user gives instead. It is pure: readers in, values out; it opens no file,
+// contacts nobody and reads no clock.
 //
-// It holds a table of the list prices of AWS, Azure and Google Cloud (prices.zip, embedded), which
-// a file of the user's own and a label on a node outrank. It is pure: readers in, values out. It
-// never asks a cloud, and it never guesses: what is in no source has no price.
+// # Where a price comes from
 //
-// The table's figures come from the price tables that other projects publish under the Apache-2.0
-// and MIT licences: AWS from github.com/aws/karpenter-provider-aws and, for most regions and for
-// spot, github.com/cristim/ec2-instances-info; Azure from github.com/Azure/karpenter-provider-azure;
-// Google Cloud from github.com/cloudpilot-ai/karpenter-provider-gcp. To make it from a newer CSV:
+// The first that knows one wins:
 //
-//	go run ./internal/pricing/mkprices node-prices.csv
+//  1. the label eks-node-viewer/instance-price of the node itself,
+//  2. a row of the user's own table (Overrides),
+//  3. the built-in table, less the user's discount.
+//
+// The first two are the user's own prices, and no discount is taken off them. The discount is
+// taken off every price of the built-in table, on-demand and spot.
+//
+// Reserved capacity is priced as on-demand. Where the price of a spot node is unknown, and where
+// nothing says whether a node is spot, the on-demand price is returned as an upper bound
+// (fleet.Price.AtMost). A node of no provider, or of one that simulates (kind, kwok), is priced
+// as one of the cloud that has its region; on any other platform the built-in table says nothing.
+//
+// # The built-in table
+//
+// prices.zip holds 95,211 prices of 200 regions in 0.6 MB. To make it anew from a CSV with the
+// columns provider, region, instance_type, on_demand_usd_per_hour, spot_usd_per_hour (may be
+// empty) and as_of, run in the repository's root:
+//
+//	go run ./internal/pricing/mkprices -spot-as-of aws=2025-05-28 FILE.csv
+//
+// The CSV dates a row by its on-demand price; the flag gives a provider's spot prices a date of
+// their own. The same CSV makes the same bytes.
+//
+// The figures are those that open-source projects publish:
+//
+//   - AWS us-east-1 (2026-07-20) and GovCloud (2026-08-24):
+//     github.com/aws/karpenter-provider-aws, Apache-2.0
+//   - AWS elsewhere, and its spot averages (2025-05-28): github.com/cristim/ec2-instances-info,
+//     whose data is that of ec2instances.info, MIT
+//   - Azure (2026-06-18): github.com/Azure/karpenter-provider-azure, Apache-2.0
+//   - Google Cloud (2026-08-03): github.com/cloudpilot-ai/karpenter-provider-gcp, Apache-2.0
+//
+// NOTICE has the licence that asks to be repeated. They are list prices of Linux machines in US dollars, without disks and network.
 package pricing

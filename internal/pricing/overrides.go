@@ -1,142 +1,194 @@
 package pricing
 
 import (
-	"encoding/csv"
-	"errors"
 	"fmt"
 	"io"
+	"math/bits"
 	"slices"
-	"strconv"
 	"strings"
-
-	"rollcall/internal/fleet"
 )
 
-// Overrides are prices of the user's own, in US dollars an hour. The zero value has none.
+// Overrides are the prices that a user gives. The zero value has none.
 type Overrides struct {
-	rows map[match]float64
+	rows map[row]price
+	// By instance type, which of the other columns its rows give: bit i of the value stands for
+	// the combination i of the bits below.
+	given map[string]uint8
 }
 
-// match is what a row is about; an empty field stands for any value.
-type match struct{ provider, region, instanceType, capacityType string }
+// row names what a price is for; "" is any.
+type row struct{ instanceType, capacityType, region, provider string }
 
-// columns are those of a file; the last two are not always needed.
-var columns = []string{"provider", "region", "instance_type", "capacity_type", "usd_per_hour"}
+type price struct {
+	usd  float64
+	line int
+}
 
+// The columns besides the instance type that a row gives. The more a row gives the more specific
+// it is; among as many, the greater bits are.
 const (
-	maxRows     = 100_000
-	maxPrice    = 10_000 // US dollars an hour: a few times that of the largest machines there are
-	maxMistakes = 10
+	givesProvider = 1 << iota
+	givesRegion
+	givesCapacity
+	combinations
 )
 
-// ReadOverrides reads a CSV file with a header: instance_type and usd_per_hour must be there;
-// provider, region and capacity_type may be, and where they are empty a row is about all of them.
-// Of several rows about a machine the one that names more of it wins, and a region names more
-// than a provider or a capacity type. Blank lines and those that begin with # are passed over.
-//
-// The error lists what is wrong, each with its line and what would be right; nothing is read
-// then.
-func ReadOverrides(r io.Reader) (Overrides, error) {
-	in := csv.NewReader(skipBOM(r))
-	in.Comment, in.FieldsPerRecord, in.TrimLeadingSpace = '#', -1, true
-	head, err := in.Read()
-	if errors.Is(err, io.EOF) {
-		return Overrides{}, fmt.Errorf("it is empty; its first line names its columns: %s", strings.Join(columns, ","))
+// mostSpecific lists the combinations, the most specific first.
+var mostSpecific = func() []uint8 {
+	var all []uint8
+	for c := range uint8(combinations) {
+		all = append(all, c)
 	}
-	if err != nil {
-		return Overrides{}, err
+	slices.SortFunc(all, func(a, b uint8) int {
+		return 16*(bits.OnesCount8(b)-bits.OnesCount8(a)) + int(b) - int(a)
+	})
+	return all
+}()
+
+func (r row) gives() uint8 {
+	var c uint8
+	if r.provider != "" {
+		c |= givesProvider
 	}
-	index := map[string]int{}
-	for i, name := range head {
-		name = strings.ToLower(strings.TrimSpace(name))
-		if _, twice := index[name]; twice {
-			return Overrides{}, fmt.Errorf("line 1: the column %q is there twice", name)
-		}
-		if !slices.Contains(columns, name) {
-			return Overrides{}, fmt.Errorf("line 1: %q is no column; there are %s", name, strings.Join(columns, ", "))
-		}
-		index[name] = i
+	if r.region != "" {
+		c |= givesRegion
 	}
-	for _, need := range []string{"instance_type", "usd_per_hour"} {
-		if _, ok := index[need]; !ok {
-			return Overrides{}, fmt.Errorf("line 1: the column %s is missing; write for example instance_type,capacity_type,usd_per_hour", need)
-		}
+	if r.capacityType != "" {
+		c |= givesCapacity
 	}
-	o := Overrides{rows: map[match]float64{}}
-	var mistakes []error
-	for len(mistakes) < maxMistakes {
-		row, err := in.Read()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			mistakes = append(mistakes, err) // it names its line
-			break
-		}
-		line, _ := in.FieldPos(0)
-		if len(row) != len(head) {
-			mistakes = append(mistakes, fmt.Errorf("line %d: it has %d columns, and the first line has %d", line, len(row), len(head)))
-			continue
-		}
-		cell := func(name string) string {
-			if i, ok := index[name]; ok {
-				return strings.TrimSpace(row[i])
-			}
-			return ""
-		}
-		m := match{strings.ToLower(cell("provider")), cell("region"), cell("instance_type"), strings.ToLower(cell("capacity_type"))}
-		usd, err := strconv.ParseFloat(strings.TrimPrefix(cell("usd_per_hour"), "$"), 64)
-		_, twice := o.rows[m]
-		switch {
-		case m.instanceType == "":
-			mistakes = append(mistakes, fmt.Errorf("line %d: instance_type is empty; write one, for example m5.large", line))
-		case err != nil || !(usd >= 0 && usd <= maxPrice):
-			mistakes = append(mistakes, fmt.Errorf("line %d: usd_per_hour is %q; write a number from 0 to %d, for example 0.096", line, cell("usd_per_hour"), maxPrice))
-		case !slices.Contains([]string{"", "spot", "on-demand", "reserved"}, m.capacityType):
-			mistakes = append(mistakes, fmt.Errorf("line %d: capacity_type is %q; write spot, on-demand or reserved, or leave it empty for all", line, m.capacityType))
-		case twice:
-			mistakes = append(mistakes, fmt.Errorf("line %d: an earlier line is about the same machine", line))
-		case len(o.rows) == maxRows:
-			mistakes = append(mistakes, fmt.Errorf("line %d: there are more than %d lines", line, maxRows))
-			return Overrides{}, errors.Join(mistakes...)
-		default:
-			o.rows[m] = usd
-		}
-	}
-	if len(mistakes) > 0 {
-		return Overrides{}, errors.Join(mistakes...)
-	}
-	return o, nil
+	return c
 }
 
-// skipBOM leaves out the mark that spreadsheets put at the beginning of a file.
-func skipBOM(r io.Reader) io.Reader {
-	var head [3]byte
-	n, err := io.ReadFull(r, head[:])
-	rest := strings.TrimPrefix(string(head[:n]), "\ufeff")
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return io.MultiReader(strings.NewReader(rest), failing{err})
+// only is the row with nothing but a combination of its columns.
+func (r row) only(c uint8) row {
+	if c&givesProvider == 0 {
+		r.provider = ""
 	}
-	return io.MultiReader(strings.NewReader(rest), r)
+	if c&givesRegion == 0 {
+		r.region = ""
+	}
+	if c&givesCapacity == 0 {
+		r.capacityType = ""
+	}
+	return r
 }
 
-type failing struct{ err error }
-
-func (f failing) Read([]byte) (int, error) { return 0, f.err }
-
-// price is what the most telling row about a machine says.
-func (o Overrides) price(m fleet.Machine) (float64, bool) {
-	if len(o.rows) == 0 || m.InstanceType == "" {
+// find returns the price of the most specific row that matches.
+func (o Overrides) find(r row) (float64, bool) {
+	given := o.given[r.instanceType]
+	if given == 0 {
 		return 0, false
 	}
-	for _, region := range []string{m.Region, ""} {
-		for _, capacity := range []string{m.CapacityType, ""} {
-			for _, provider := range []string{m.Provider, ""} {
-				if usd, ok := o.rows[match{provider, region, m.InstanceType, capacity}]; ok {
-					return usd, true
-				}
-			}
+	can := r.gives()
+	for _, c := range mostSpecific {
+		if given&(1<<c) == 0 || c&^can != 0 {
+			continue
+		}
+		if p, ok := o.rows[r.only(c)]; ok {
+			return p.usd, true
 		}
 	}
 	return 0, false
+}
+
+var (
+	overrideColumns = []string{"instance_type", "usd_per_hour", "provider", "region", "capacity_type", "on_demand_usd_per_hour", "spot_usd_per_hour", "as_of"}
+	capacityTypes   = []string{"on-demand", "spot", "reserved"}
+)
+
+const overrideExample = "instance_type,usd_per_hour"
+
+// ReadOverrides reads a user's table of prices: CSV with a header, with the columns instance_type
+// and usd_per_hour and, where wanted, provider, region and capacity_type, in which an empty field
+// means any. The most specific row that matches a machine wins: the one that gives most of these
+// three; among as many a capacity type counts more than a region, and a region more than a
+// provider. No two rows may be for the same.
+//
+// A table in the form of the built-in one's CSV is read, too (on_demand_usd_per_hour and
+// spot_usd_per_hour instead of usd_per_hour and capacity_type).
+//
+// A table has at most 100,000 rows, and a price is at most 10,000; how many bytes are read is the
+// caller's to bound. What is wrong with the table is returned as Mistakes, and then there are no
+// overrides at all.
+func ReadOverrides(r io.Reader) (Overrides, error) {
+	s := newSheet(r)
+	if s.header(overrideColumns, overrideExample) && checkColumns(s) {
+		o := Overrides{rows: map[row]price{}, given: map[string]uint8{}}
+		for s.next(maxRows) {
+			if s.fits() {
+				o.read(s)
+			}
+		}
+		if s.err() == nil {
+			return o, nil
+		}
+	}
+	return Overrides{}, s.err()
+}
+
+// checkColumns sees that the columns go together.
+func checkColumns(s *sheet) bool {
+	split := s.has("on_demand_usd_per_hour") || s.has("spot_usd_per_hour")
+	switch {
+	case !s.has("instance_type"):
+		s.note(Mistake{Line: s.line, Problem: "there is no column instance_type; write for example " + overrideExample})
+	case split && (s.has("usd_per_hour") || s.has("capacity_type")):
+		s.note(Mistake{Line: s.line, Problem: "on_demand_usd_per_hour and spot_usd_per_hour do not go together with usd_per_hour and capacity_type; write one or the other"})
+	case !split && !s.has("usd_per_hour"):
+		s.note(Mistake{Line: s.line, Problem: "there is no column usd_per_hour; write for example " + overrideExample})
+	default:
+		return true
+	}
+	return false
+}
+
+// read takes the sheet's row.
+func (o Overrides) read(s *sheet) {
+	r := row{instanceType: s.get("instance_type"), region: s.get("region"), provider: strings.ToLower(s.get("provider"))}
+	if r.instanceType == "" {
+		s.wrong("instance_type", "it is missing; write it as in the label node.kubernetes.io/instance-type")
+		return
+	}
+	if s.has("usd_per_hour") {
+		var ok bool
+		if r.capacityType, ok = capacity(s); ok {
+			if usd, ok := s.price("usd_per_hour", false); ok {
+				o.add(s, r, usd)
+			}
+		}
+		return
+	}
+	for _, c := range []struct{ column, capacityType string }{{"on_demand_usd_per_hour", "on-demand"}, {"spot_usd_per_hour", "spot"}} {
+		if usd, ok := s.price(c.column, true); ok && s.get(c.column) != "" {
+			r.capacityType = c.capacityType
+			o.add(s, r, usd)
+		}
+	}
+}
+
+func (o Overrides) add(s *sheet, r row, usd float64) {
+	if first, ok := o.rows[r]; ok {
+		s.wrong("instance_type", "line %d gives a price for the same; leave one of them", first.line)
+		return
+	}
+	o.rows[r] = price{usd, s.line}
+	o.given[r.instanceType] |= 1 << r.gives()
+}
+
+// capacity returns the row's capacity type, and notes what is none.
+func capacity(s *sheet) (string, bool) {
+	text := s.get("capacity_type")
+	word := strings.ToLower(text)
+	if word == "" || slices.Contains(capacityTypes, word) {
+		return word, true
+	}
+	letters := func(s string) string { return strings.NewReplacer("-", "", "_", "", " ", "").Replace(s) }
+	right := fmt.Sprintf("%s, or leave it empty for any", strings.Join(capacityTypes, ", "))
+	for _, c := range capacityTypes {
+		if letters(c) == letters(word) {
+			right = c
+		}
+	}
+	s.wrong("capacity_type", "it is not a capacity type; write %s", right)
+	return "", false
 }

@@ -2,131 +2,119 @@ package pricing
 
 import (
 	"archive/zip"
-	"bufio"
-	"bytes"
-	_ "embed" // the table
+	_ "embed"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 )
 
-// prices.zip has a member for each region, named provider/region. Its first line is the date of
-// the prices, and each other one a machine: instance type, on-demand price and, if it is known,
-// spot price, in US dollars an hour, between commas. See mkprices.
+// prices is the built-in table: a zip archive with a member for each region, named provider/region.
+// A member is text. Its first line dates the on-demand and the spot prices: 2026-07-20,2025-05-28.
+// Each other line is an instance type, its on-demand price and, if it is known, its spot price,
+// in US dollars an hour: m5.large,0.096,0.0384. See Pack.
 //
 //go:embed prices.zip
-var archive []byte
+var prices string
 
-// maxRegions is how many regions are kept in memory. A cluster is in one; but a region's name is
-// a label, and whoever may set labels must not be able to fill the memory.
-const maxRegions = 8
+// place is a region of a provider.
+type place struct{ provider, region string }
 
-// table is the embedded list of prices. A region is read when it is asked for first.
-type table struct {
-	mu      sync.Mutex
-	members map[string]*zip.File // by provider/region; nil before the first use
-	byName  map[string]string    // provider of each region
-	regions map[string]*region   // that were read
+// directory is what the built-in table has, without the prices.
+type directory struct {
+	members   map[place]*zip.File
+	providers map[string]string // by region: no two providers have a region of the same name
+	places    []place           // sorted
 }
 
-// region is the prices of one region.
-type region struct {
-	provider string
-	date     string // of the prices, as 2026-07-20
-	machines map[string]listed
-}
-
-// listed are the list prices of an instance type, in US dollars an hour; spot is 0 if it is
-// unknown.
-type listed struct{ onDemand, spot float64 }
-
-var builtIn table
-
-// open reads the names of the regions.
-func (t *table) open() {
-	if t.members != nil {
-		return
-	}
-	t.members, t.byName, t.regions = map[string]*zip.File{}, map[string]string{}, map[string]*region{}
-	r, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
+// builtIn opens the built-in table. It panics if the table is damaged, as does load: it is part
+// of the program, and the tests read all of it.
+var builtIn = sync.OnceValue(func() directory {
+	z, err := zip.NewReader(strings.NewReader(prices), int64(len(prices)))
 	if err != nil {
-		panic(fmt.Sprintf("pricing: the embedded table is broken: %v", err)) // a mistake of the build, found by the tests
+		panic(fmt.Sprintf("pricing: opening the built-in table: %v", err))
 	}
-	for _, f := range r.File {
-		t.members[f.Name] = f
+	d := directory{members: map[place]*zip.File{}, providers: map[string]string{}}
+	for _, f := range z.File {
 		provider, name, _ := strings.Cut(f.Name, "/")
-		t.byName[name] = provider
+		d.members[place{provider, name}] = f
+		d.providers[name] = provider
+		d.places = append(d.places, place{provider, name})
 	}
+	return d
+})
+
+// rates are the prices of an instance type in US dollars an hour; 0 is unknown.
+type rates struct{ onDemand, spot float64 }
+
+// region is the prices of a region.
+type region struct {
+	rates          map[string]rates // by instance type
+	asOf, spotAsOf string           // dates
+	list, spot     string           // the sources, for people
+	used           uint64           // the Book's clock when it was last asked
 }
 
-// simulated are providers whose machines are none: the region says whose prices are meant.
-var simulated = []string{"", "kwok", "kind"}
-
-// region returns the prices of a region, nil if the table has none. A provider that is not known
-// is that of the region: their names are all different.
-func (t *table) region(provider, name string) *region {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.open()
-	if slices.Contains(simulated, provider) {
-		provider = t.byName[name]
-	}
-	key := provider + "/" + name
-	if r := t.regions[key]; r != nil {
-		return r
-	}
-	f := t.members[key]
+// load reads a region from the built-in table. It returns nil if there is none.
+func load(p place) *region {
+	f := builtIn().members[p]
 	if f == nil {
 		return nil
 	}
-	if len(t.regions) >= maxRegions {
-		clear(t.regions)
-	}
-	r, err := readRegion(f, provider)
+	r, err := read(f)
 	if err != nil {
-		panic(fmt.Sprintf("pricing: region %s of the embedded table is broken: %v", key, err))
+		panic(fmt.Sprintf("pricing: reading %s from the built-in table: %v", f.Name, err))
 	}
-	t.regions[key] = r
 	return r
 }
 
-func readRegion(f *zip.File, provider string) (*region, error) {
-	in, err := f.Open()
+func read(f *zip.File) (*region, error) {
+	member, err := f.Open()
 	if err != nil {
 		return nil, err
 	}
-	defer in.Close()
-	lines := bufio.NewScanner(in)
-	lines.Scan()
-	r := &region{provider: provider, date: lines.Text(), machines: map[string]listed{}}
-	for lines.Scan() {
-		name, rest, _ := strings.Cut(lines.Text(), ",")
-		onDemand, spot, known := strings.Cut(rest, ",")
-		var p listed
-		if p.onDemand, err = strconv.ParseFloat(onDemand, 64); err != nil {
+	defer member.Close()
+	var text strings.Builder
+	text.Grow(int(f.UncompressedSize64))
+	if _, err := io.Copy(&text, member); err != nil {
+		return nil, err
+	}
+	dates, lines, _ := strings.Cut(text.String(), "\n")
+	r := &region{rates: make(map[string]rates, strings.Count(lines, "\n"))}
+	r.asOf, r.spotAsOf, _ = strings.Cut(dates, ",")
+	for line := range strings.Lines(lines) {
+		instanceType, usd, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ",")
+		onDemand, spot, hasSpot := strings.Cut(usd, ",")
+		var row rates
+		if row.onDemand, err = strconv.ParseFloat(onDemand, 64); err != nil {
 			return nil, err
 		}
-		if known {
-			if p.spot, err = strconv.ParseFloat(spot, 64); err != nil {
+		if hasSpot {
+			if row.spot, err = strconv.ParseFloat(spot, 64); err != nil {
 				return nil, err
 			}
 		}
-		r.machines[name] = p
+		r.rates[instanceType] = row
 	}
-	return r, lines.Err()
+	return r, nil
 }
 
-// names are the regions of the table as provider/region, sorted.
-func (t *table) names() []string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.open()
-	var names []string
-	for name := range t.members {
-		names = append(names, name)
+// providerNames are the providers of the built-in table as people call them, and what its spot
+// prices are: AWS's move, and the table has their average; Google's are a list.
+var providerNames = map[string]struct{ name, spot string }{
+	"aws":   {"AWS", "spot average"},
+	"azure": {"Azure", "spot price"},
+	"gcp":   {"Google Cloud", "spot price"},
+}
+
+// tableProviders are the providers that the table may have.
+func tableProviders() []string {
+	var all []string
+	for p := range providerNames {
+		all = append(all, p)
 	}
-	slices.Sort(names)
-	return names
+	slices.Sort(all)
+	return all
 }
