@@ -209,7 +209,7 @@ func TestReadiness(t *testing.T) {
 		p.isNotReady(20*time.Second, "slack", "Slack has not greeted a Socket Mode connection")
 		p.until(20*time.Second, "the rest is ready", func() bool {
 			_, body := p.get("/readyz")
-			return strings.Count(body, ": ok\n") == 4
+			return strings.Count(body, ": ok\n") == 5
 		})
 		s.RefuseSockets(false)
 		p.isReady(30 * time.Second)
