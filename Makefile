@@ -17,7 +17,7 @@ BUSY = ./internal/clustersim ./internal/demo ./internal/slackemu/page ./test/bro
 STATICCHECK = go tool -modfile="$(CURDIR)/tools/go.mod" staticcheck -checks inherit,-ST1005
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test short bench lint screenshots controlplane browser build clean
+.PHONY: help demo test short bench soak lint screenshots controlplane browser build clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ short: ## run the tests that need no control plane
 
 bench: controlplane ## measure latency, bursts, memory and events beside a bare watch
 	go test ./test/bench -run '^$$' -bench . -benchtime 1x -timeout 60m
+
+soak: controlplane ## run the program for half an hour with churn and faults, and report what grows (ROLLCALL_SOAK: how long)
+	ROLLCALL_SOAK=$${ROLLCALL_SOAK:-30m} go test ./test/e2e -count=1 -run TestSoak -v -timeout 24h
 
 lint: ## gofmt, go vet, staticcheck, go mod tidy and go fix: all must have nothing to say
 	@unformatted=$$(gofmt -l .); \

@@ -74,14 +74,15 @@ func RunCluster(ctx context.Context, c config.Config, restConfig *rest.Config, c
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 
-	api := slackapp.NewAPI(c.SlackBotToken.Reveal(), c.SlackAppToken.Reveal(), c.SlackAPIURL)
-	watcher := k8s.New(k8s.Config{Cluster: cluster, Client: client, Store: store, Logger: log})
+	metrics := newMetrics(cluster, o.Version)
+	api := slackapp.NewAPI(c.SlackBotToken.Reveal(), c.SlackAppToken.Reveal(), c.SlackAPIURL, metrics.call)
+	watcher := k8s.New(k8s.Config{Cluster: cluster, Client: client, Store: counted{store, metrics}, Logger: log})
 	settings := o.Alert
 	settings.WaveGap, settings.WaveMax, settings.Labels, settings.Price = c.AlertWaveGap, c.AlertWaveMax, c.AlertLabels, c.Prices.Price
 	if !c.Selector.Empty() {
 		settings.Alerts = func(l map[string]string) bool { return c.Selector.Matches(labels.Set(l)) }
 	}
-	teller := slackapp.NewTeller(slackapp.TellerConfig{Cluster: cluster, Channel: c.SlackChannel, API: api, Ledger: store, Alert: settings, Log: log, Pace: o.Pace})
+	teller := slackapp.NewTeller(slackapp.TellerConfig{Cluster: cluster, Channel: c.SlackChannel, API: api, Ledger: store, Alert: settings, Log: log, Pace: o.Pace, Opened: metrics.opened})
 
 	summaries := slackapp.Summaries{Ledger: store, Price: c.Prices.Price, Zone: c.Zone, Keep: c.ScalingRetention}
 	digester := slackapp.NewDigester(slackapp.DigesterConfig{Cluster: cluster, Channel: c.DigestChannel, API: api, Ledger: store, Summaries: summaries,
@@ -92,17 +93,20 @@ func RunCluster(ctx context.Context, c config.Config, restConfig *rest.Config, c
 		Watch:        func() string { return watchProblem(watcher) },
 		Health:       func(ctx context.Context) []slackapp.Health { return health.list(ctx) },
 		Digest:       c.Digest.Next,
+		Calls:        metrics.call,
+		Asked:        metrics.answered,
 		AllowedUsers: c.SlackAllowedUsers, AllowedChannels: c.SlackAllowedChannels})
 	session := slackapp.NewSession(api, commands.Handle, log)
 	health = newHealth(store, watcher, session, teller, digester)
+	metrics.register(cluster, present{cluster, store, watcher, health, c.Prices.Price})
 	listener, err := net.Listen("tcp", c.HTTPAddr)
 	if err != nil {
-		return fmt.Errorf("serving health: %w; set HTTP_ADDR to a free address", err)
+		return fmt.Errorf("serving health and metrics: %w; set HTTP_ADDR to a free address", err)
 	}
 
 	log.Info("starting", "version", o.Version, "ledger", c.LedgerPath, "channel", c.SlackChannel, "api", c.SlackAPIURL, "http", listener.Addr().String())
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return health.serve(ctx, listener) })
+	g.Go(func() error { return health.serve(ctx, listener, metrics.handler()) })
 	g.Go(func() error { return watcher.Run(ctx) })
 	g.Go(func() error { return teller.Run(ctx) })
 	g.Go(func() error { return digester.Run(ctx) })
@@ -138,5 +142,5 @@ func watchProblem(w *k8s.Watcher) string {
 
 // slackAPI is what checks need of Slack.
 func slackAPI(c config.Config) *slack.Client {
-	return slackapp.NewAPI(c.SlackBotToken.Reveal(), c.SlackAppToken.Reveal(), c.SlackAPIURL)
+	return slackapp.NewAPI(c.SlackBotToken.Reveal(), c.SlackAppToken.Reveal(), c.SlackAPIURL, nil)
 }
