@@ -139,7 +139,7 @@ func TestAlerts(t *testing.T) {
 		{"RollcallNotTelling", []string{`rollcall_untold_age_seconds{cluster="prod"} 0+60x20 0 0 0`}, 22 * time.Minute, ""},
 
 		{"RollcallWatchSilent", []string{`rollcall_watch_silence_seconds{cluster="prod",watch="nodes"} 0+60x8`}, 8 * time.Minute, "prod: nothing came from the watch of nodes for 8m 0s."},
-		{"RollcallWatchSilent", []string{`rollcall_watch_silence_seconds{cluster="prod",watch="nodes"} 0 60 0 60 0 60 0 60 0`}, 8 * time.Minute, ""},
+		{"RollcallWatchSilent", []string{`rollcall_watch_silence_seconds{cluster="prod",watch="nodes"} 0+60x4 240x9`}, 13 * time.Minute, ""},
 		{"RollcallWatchSilent", []string{`rollcall_watch_silence_seconds{cluster="prod",watch="events"} 0+60x11 0`}, 11 * time.Minute, ""},
 		{"RollcallWatchSilent", []string{`rollcall_watch_silence_seconds{cluster="prod",watch="events"} 0+60x30`}, 30 * time.Minute, "prod: nothing came from the watch of events for 30m 0s."},
 
