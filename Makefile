@@ -36,7 +36,8 @@ test: controlplane browser ## run every test with the race detector, end to end 
 	fi; \
 	busy="$$(go list $(BUSY))"; \
 	rest="$$(go list ./... | grep -vxF "$$busy")"; \
-	set -ex; go test $$race -count=1 -parallel 8 -timeout $(TEST_TIMEOUT) $$rest; \
+	set -ex; go -C test/monitoring test -count=1 ./...; \
+	go test $$race -count=1 -parallel 8 -timeout $(TEST_TIMEOUT) $$rest; \
 	go test $$race -count=1 -p 1 -parallel 4 -timeout $(TEST_TIMEOUT) $$busy
 
 short: ## run the tests that need no control plane
@@ -60,6 +61,10 @@ lint: ## gofmt, go vet, staticcheck, go mod tidy and go fix: all must have nothi
 	cd test/controlplane && $(STATICCHECK) ./...
 	go -C test/controlplane mod tidy -diff
 	go -C test/controlplane fix -diff ./...
+	go -C test/monitoring vet ./...
+	cd test/monitoring && $(STATICCHECK) ./...
+	go -C test/monitoring mod tidy -diff
+	go -C test/monitoring fix -diff ./...
 
 screenshots: browser ## take the README's pictures of the demo again
 	go test ./internal/demo -count=1 -run InBrowser -screenshots "$(CURDIR)/docs"

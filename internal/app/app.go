@@ -98,7 +98,7 @@ func RunCluster(ctx context.Context, c config.Config, restConfig *rest.Config, c
 		AllowedUsers: c.SlackAllowedUsers, AllowedChannels: c.SlackAllowedChannels})
 	session := slackapp.NewSession(api, commands.Handle, log)
 	health = newHealth(store, watcher, session, teller, digester)
-	metrics.register(cluster, present{cluster, store, watcher, health, c.Prices.Price})
+	metrics.register(cluster, present{cluster, store, watcher.Status, health, c.Prices.Price})
 	listener, err := net.Listen("tcp", c.HTTPAddr)
 	if err != nil {
 		return fmt.Errorf("serving health and metrics: %w; set HTTP_ADDR to a free address", err)

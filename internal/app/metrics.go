@@ -112,7 +112,7 @@ func (c counted) RecordNodes(ctx context.Context, b fleet.Batch) error {
 type present struct {
 	cluster string
 	store   *ledger.Ledger
-	watcher *k8s.Watcher
+	watch   func() k8s.Status
 	health  *health
 	price   fleet.Pricer
 }
@@ -197,7 +197,7 @@ func (p present) Collect(out chan<- prometheus.Metric) {
 		gauge(digestDesc, at)
 	}
 	gauge(sizeDesc, float64(p.store.Size()))
-	status := p.watcher.Status()
+	status := p.watch()
 	for _, w := range []struct {
 		name string
 		k8s.WatchStatus
