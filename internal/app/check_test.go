@@ -303,7 +303,7 @@ func TestCheckLedger(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "rollcall.db")
 		store := open(t, path)
 		defer store.Close()
-		if l := look(t, path); !strings.HasPrefix(l, "FAIL") || !strings.Contains(l, "only one Rollcall may write a ledger") {
+		if l := look(t, path); !strings.HasPrefix(l, "-") || !strings.Contains(l, "a running Rollcall has "+path+" open") {
 			t.Error(l)
 		}
 		if err := store.RecordEvents(t.Context(), "prod", nil, "7"); err != nil {
