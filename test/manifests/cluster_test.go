@@ -44,7 +44,7 @@ var resources = map[string]string{
 
 // apply is kubectl apply --server-side, strictly: a field that the API server does not know is an
 // error.
-func apply(t *testing.T, c *cluster.Cluster, all []*unstructured.Unstructured, dryRun ...string) {
+func apply(t *testing.T, c *cluster.Cluster, all []*unstructured.Unstructured, dryRun ...string) error {
 	t.Helper()
 	client, err := dynamic.NewForConfig(c.Config(cluster.UserAdmin))
 	if err != nil {
@@ -63,25 +63,40 @@ func apply(t *testing.T, c *cluster.Cluster, all []*unstructured.Unstructured, d
 		}
 		options := metav1.PatchOptions{FieldManager: "test", FieldValidation: metav1.FieldValidationStrict, DryRun: dryRun}
 		if _, err := patch.Patch(t.Context(), o.GetName(), types.ApplyPatchType, data, options); err != nil {
-			t.Errorf("applying %s %s: %v", kind.Kind, o.GetName(), err)
+			return fmt.Errorf("applying %s %s: %w", kind.Kind, o.GetName(), err)
 		}
 	}
+	return nil
 }
 
 // installed is the shared cluster with manifests/base applied.
 func installed(t *testing.T) *cluster.Cluster {
 	t.Helper()
 	c := cluster.Shared(t)
-	apply(t, c, render(t, "base"))
+	if err := apply(t, c, render(t, "base")); err != nil {
+		t.Fatal(err)
+	}
 	return c
 }
 
 func TestApply(t *testing.T) {
 	c := installed(t)
 	for _, folder := range folders {
-		apply(t, c, render(t, folder), metav1.DryRunAll)
+		if err := apply(t, c, render(t, folder), metav1.DryRunAll); err != nil {
+			t.Errorf("%s: %v", folder, err)
+		}
 	}
-	apply(t, c, example(t), metav1.DryRunAll)
+	if err := apply(t, c, example(t), metav1.DryRunAll); err != nil {
+		t.Error(err)
+	}
+	for _, o := range render(t, "base") {
+		if o.GetKind() == "Deployment" {
+			set(o.Object, int64(3), "spec", "replica")
+			if err := apply(t, c, []*unstructured.Unstructured{o}, metav1.DryRunAll); err == nil {
+				t.Error("a field that does not exist was taken")
+			}
+		}
+	}
 }
 
 // The namespace admits nothing but pods that meet the restricted Pod Security Standard.
@@ -152,6 +167,10 @@ func TestServiceAccountMayReadNodesAndEventsAlone(t *testing.T) {
 	if _, err := c.Admin().CoreV1().Secrets(d.Namespace).Create(ctx, secret, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		c.DeleteNode(context.Background(), node.Name)
+		c.Admin().CoreV1().Secrets(d.Namespace).Delete(context.Background(), secret.Name, metav1.DeleteOptions{})
+	})
 	if got, err := client.CoreV1().Nodes().Get(ctx, node.Name, metav1.GetOptions{}); err != nil || got.UID != node.UID {
 		t.Errorf("reading a Node: %v", err)
 	}
