@@ -299,3 +299,47 @@ func TestRights(t *testing.T) {
 		t.Errorf("subjects, -want +got:\n%s", diff)
 	}
 }
+
+// The folder of one's own that the README shows does what it says.
+func TestReadmeOverlay(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, ok := strings.Cut(string(readme), "<!-- overlay -->\n")
+	text, _, ok2 := strings.Cut(text, "<!-- /overlay -->")
+	if !ok || !ok2 {
+		t.Fatal("README.md has no markers <!-- overlay --> and <!-- /overlay -->")
+	}
+	files := filesys.MakeFsInMemory()
+	if err := files.WriteFile("/mine/kustomization.yaml", []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	base, err := filepath.Glob(filepath.Join(root, "base", "*.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range base {
+		data, err := os.ReadFile(name)
+		if err == nil {
+			err = files.WriteFile("/manifests/base/"+filepath.Base(name), data)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(files, "/mine")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := resources.AsYaml()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := objects(t, "the README's overlay", out)
+	_, c := deployment(t, all)
+	env := variables(t, c, all)
+	if c.Image != "registry.example.com/rollcall:v1.0.0" || env["SLACK_CHANNEL"] != "C0EXAMPLE" || env["CLUSTER_NAME"] != "prod" || env["DIGEST_TIMEZONE"] != "Europe/Berlin" {
+		t.Errorf("image %s, variables %v", c.Image, env)
+	}
+}
