@@ -24,8 +24,8 @@ type Finding struct {
 var (
 	requiredScopes = []string{"chat:write", "commands"}
 	optionalScopes = [][2]string{
-		{"channels:history", "a message may be posted twice when Slack's answer is lost"},
-		{"groups:history", "the same in private channels"},
+		{"channels:history", "a message in a public channel may be posted twice when Slack's answer is lost"},
+		{"groups:history", "a message in a private channel may be posted twice when Slack's answer is lost"},
 		{"users:read", "a mute until tomorrow 9:00 goes by DIGEST_TIMEZONE"},
 		{"files:write", "the digest has no picture where Slack does not draw charts"},
 	}
