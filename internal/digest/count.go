@@ -15,6 +15,8 @@ const (
 	maxSeries = 6
 	// pause is how long nobody may join for a run of joining to be over, and likewise of leaving.
 	pause = 5 * time.Minute
+	// maxRun is how long a run lasts at most: where nodes come and go all day, that is no growth.
+	maxRun = time.Hour
 	// maxRuns is how many of the largest runs of each direction a summary names.
 	maxRuns = 3
 )
@@ -52,7 +54,7 @@ func (s *summing) count(sum *Summary) {
 	sum.Start, sum.End = w.start, w.total
 	sum.Peak, sum.Low = w.peak, w.low
 	sum.PeakAt, sum.LowAt = moment(w.peakAt, s.span), moment(w.lowAt, s.span)
-	sum.Ups, sum.Downs = w.ups.largest(), w.downs.largest()
+	sum.Ups, sum.Downs = w.ups.largest(1), w.downs.largest(-1)
 	sum.Chart = w.chart
 }
 
@@ -177,7 +179,7 @@ type runs struct {
 }
 
 func (r *runs) add(at int64, before, after int, span Span) {
-	if len(r.all) == 0 || at-r.last > int64(pause) {
+	if n := len(r.all); n == 0 || at-r.last > int64(pause) || at-r.all[n-1].From.UnixNano() > int64(maxRun) {
 		r.all = append(r.all, Run{Span: Span{From: moment(at, span)}, Before: before})
 	}
 	r.last = at
@@ -186,9 +188,11 @@ func (r *runs) add(at int64, before, after int, span Span) {
 	run.After, run.Until = after, moment(at, span)
 }
 
-// largest returns the largest runs; a single node is none.
-func (r *runs) largest() []Run {
-	big := slices.DeleteFunc(r.all, func(r Run) bool { return r.Nodes < 2 })
-	slices.SortStableFunc(big, func(a, b Run) int { return cmp.Compare(b.Nodes, a.Nodes) })
+// largest returns the runs that changed the number of nodes the most in their direction, which is
+// 1 or -1. A single node is none, nor is what was mostly made up for meanwhile.
+func (r *runs) largest(direction int) []Run {
+	net := func(r Run) int { return direction * (r.After - r.Before) }
+	big := slices.DeleteFunc(r.all, func(r Run) bool { return net(r) < 2 || net(r) < r.Nodes/4 })
+	slices.SortStableFunc(big, func(a, b Run) int { return cmp.Compare(net(b), net(a)) })
 	return big[:min(len(big), maxRuns)]
 }

@@ -332,6 +332,25 @@ func TestScalings(t *testing.T) {
 	}
 }
 
+// Nodes that come and go all day are no growth; a real one among them is.
+func TestRuns(t *testing.T) {
+	lives := []fleet.Life{lived("old", od, -h, 0)}
+	for i := range 24 * 60 {
+		at := time.Duration(i) * time.Minute
+		lives = append(lives, lived(fmt.Sprint("churn-", i), spot, at, at+10*time.Minute+30*time.Second))
+	}
+	if s := summarize(t, day(lives...)); len(s.Ups) != 0 || len(s.Downs) != 0 {
+		t.Errorf("churn: up %+v, down %+v", s.Ups, s.Downs)
+	}
+	for i := range 50 {
+		lives = append(lives, lived(fmt.Sprint("burst-", i), spot, 12*h+time.Duration(i)*time.Second, 15*h+time.Duration(i)*time.Second))
+	}
+	s := summarize(t, day(lives...))
+	if len(s.Ups) == 0 || s.Ups[0].After-s.Ups[0].Before < 45 || len(s.Downs) == 0 || s.Downs[0].Before-s.Downs[0].After < 45 {
+		t.Errorf("a burst in churn: up %+v, down %+v", s.Ups, s.Downs)
+	}
+}
+
 // The layers of the chart are the largest, and the rest is one.
 func TestLayers(t *testing.T) {
 	var lives []fleet.Life

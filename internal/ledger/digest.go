@@ -153,8 +153,8 @@ func (l *Ledger) AddDigest(ctx context.Context, d fleet.Digest) (fleet.Digest, e
 
 // SaveDigest records what became of a digest since AddDigest.
 func (l *Ledger) SaveDigest(ctx context.Context, d fleet.Digest, now time.Time) error {
-	_, err := l.w.ExecContext(ctx, `UPDATE digests SET tried_at = CASE WHEN ? THEN coalesce(tried_at, ?) END, ts = nullif(?, ''), picture = ?, file = ?, done_at = ? WHERE key = ?`,
-		d.Tried, now.UnixMilli(), d.TS, string(d.Picture), d.File, ms(d.Done), d.Key)
+	_, err := l.w.ExecContext(ctx, `UPDATE digests SET channel = ?, tried_at = CASE WHEN ? THEN coalesce(tried_at, ?) END, ts = nullif(?, ''), picture = ?, file = ?, done_at = ? WHERE key = ?`,
+		d.Channel, d.Tried, now.UnixMilli(), d.TS, string(d.Picture), d.File, ms(d.Done), d.Key)
 	if err != nil {
 		return fmt.Errorf("recording digest %s: %w", d.Key, explain(err))
 	}

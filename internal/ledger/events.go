@@ -14,10 +14,11 @@ import (
 	"rollcall/internal/fleet"
 )
 
+// maxSearched is how many events one call of Events looks at. It bounds the time that the search
+// for a rare word takes. Tests make it smaller.
+var maxSearched = 10000
+
 const (
-	// maxSearched is how many events one call of Events looks at. It bounds the time that the
-	// search for a rare word takes.
-	maxSearched = 10000
 	// maxReasons is how many reasons of a cluster a pattern is compared with. Kubernetes and
 	// its controllers know a few hundred; the reasons of others are whatever they write.
 	maxReasons = 2000

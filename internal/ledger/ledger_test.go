@@ -41,6 +41,13 @@ func must[T any](t testing.TB) func(v T, err error) T {
 	}
 }
 
+// shrink makes a limit smaller for a test, which takes long with the real one.
+func shrink(t *testing.T, limit *int, to int) {
+	saved := *limit
+	*limit = to
+	t.Cleanup(func() { *limit = saved })
+}
+
 func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {

@@ -62,6 +62,7 @@ func oldFile(t *testing.T, path string, nodes []fleet.Node, events []fleet.Event
 // A ledger of the first schema is brought up to date with everything in it, also when the
 // process is killed anywhere on the way.
 func TestMigrateFromFirstSchema(t *testing.T) {
+	shrink(t, &moveStep, 2000)
 	var nodes []fleet.Node
 	for i := range 2500 {
 		n := node(i)

@@ -282,8 +282,8 @@ func moveRows(ctx context.Context, l *Ledger) error {
 	return nil
 }
 
-// moveStep is how many rows one transaction of a move holds.
-const moveStep = 10000
+// moveStep is how many rows one transaction of a move holds. Tests make it smaller.
+var moveStep = 10000
 
 // nodeKey is the key of a row of nodes.
 type nodeKey struct{ cluster, uid string }

@@ -168,13 +168,16 @@ func (d *Digester) begin(ctx context.Context, next fleet.Digest, now time.Time) 
 func (d *Digester) post(ctx context.Context, rec fleet.Digest) error {
 	if rec.Tried && !d.settled[rec.Key] {
 		ts, err := d.find.find(ctx, rec.Channel, "", rec.Key, rec.Created)
-		if what, wait := classify(err); what != accepted {
+		what, wait := classify(err)
+		switch moved := rec.Channel != d.c.Channel; {
+		case what == notAllowed && moved: // what cannot be seen there is posted in the new place
+		case what != accepted:
 			return d.failed(err, what, wait)
-		}
-		if ts != "" {
+		case ts != "":
 			return d.posted(ctx, rec, ts)
 		}
 	}
+	rec.Channel = d.c.Channel // DIGEST_CHANNEL may have been mended since
 	now := time.Now()
 	s, err := d.c.Summaries.Scheduled(ctx, rec, d.c.Schedule, now)
 	if err != nil {

@@ -423,6 +423,22 @@ func TestDigestNotDue(t *testing.T) {
 	})
 }
 
+// A digest that could not be posted goes into the channel that is configured by then.
+func TestDigestChannelMended(t *testing.T) {
+	e := due(t, slackemu.Config{})
+	e.config.Channel = slackemu.ChannelArchived
+	stop := e.run()
+	for deadline := time.Now().Add(20 * time.Second); e.slack.Counts()["chat.postMessage"].Errors["is_archived"] == 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nothing was tried")
+		}
+	}
+	stop()
+	e.config.Channel = slackemu.ChannelOps
+	defer e.run()()
+	e.eventually(e.done(fleet.PictureChart))
+}
+
 func TestDigestRefused(t *testing.T) {
 	e := due(t, slackemu.Config{NoRateLimits: true})
 	e.slack.Inject(slackemu.Rule{Method: "chat.postMessage", Times: 3, Fault: slackemu.Refuse("invalid_blocks")})

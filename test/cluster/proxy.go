@@ -61,21 +61,25 @@ func (c *Cluster) Proxy(tb testing.TB) *Proxy {
 }
 
 func newProxy(backend string) (*Proxy, error) {
-	port, err := freePort()
-	if err != nil {
-		return nil, err
+	var busy error
+	// Between finding a port and listening on it, another process may take it.
+	for range 10 {
+		port, err := freePort()
+		if err != nil {
+			return nil, err
+		}
+		p := &Proxy{
+			backend: backend,
+			address: fmt.Sprintf("127.0.0.1:%d", port),
+			links:   map[*link]struct{}{},
+			gate:    make(chan struct{}),
+		}
+		close(p.gate)
+		if busy = p.Accept(); busy == nil {
+			return p, nil
+		}
 	}
-	p := &Proxy{
-		backend: backend,
-		address: fmt.Sprintf("127.0.0.1:%d", port),
-		links:   map[*link]struct{}{},
-		gate:    make(chan struct{}),
-	}
-	close(p.gate)
-	if err := p.Accept(); err != nil {
-		return nil, err
-	}
-	return p, nil
+	return nil, busy
 }
 
 // URL is the proxy's address to use in place of the API server's.
