@@ -59,12 +59,29 @@ func findCluster(c config.Config) (*rest.Config, string, error) {
 }
 
 // RunCluster is Run for a cluster that the caller has found.
-func RunCluster(ctx context.Context, c config.Config, restConfig *rest.Config, cluster string, o Options, log *slog.Logger) (err error) {
+func RunCluster(ctx context.Context, c config.Config, restConfig *rest.Config, cluster string, o Options, log *slog.Logger) error {
 	log = log.With("cluster", cluster)
 	client, err := k8s.NewClient(restConfig, o.Version)
 	if err != nil {
 		return err
 	}
+	listener, err := net.Listen("tcp", c.HTTPAddr)
+	if err != nil {
+		return fmt.Errorf("serving health and metrics: %w; set HTTP_ADDR to a free address", err)
+	}
+	addr := listener.Addr().String()
+	log.Info("starting", "version", o.Version, "ledger", c.LedgerPath, "channel", c.SlackChannel, "api", c.SlackAPIURL, "http", addr)
+	// Health is served before the ledger is open: bringing a large one up to a new schema takes
+	// minutes, and whoever watches over the process must not take it for dead meanwhile.
+	health, metrics := &health{}, newMetrics(cluster, o.Version)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return health.serve(ctx, listener, metrics.handler()) })
+	g.Go(func() error { return runParts(ctx, c, client, cluster, o, log, health, metrics, addr) })
+	return g.Wait()
+}
+
+// runParts opens the ledger and runs everything that needs it until ctx ends.
+func runParts(ctx context.Context, c config.Config, client *k8s.Client, cluster string, o Options, log *slog.Logger, health *health, metrics *metrics, addr string) (err error) {
 	store, err := ledger.Open(ctx, c.LedgerPath, ledger.Options{Log: log})
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -74,7 +91,6 @@ func RunCluster(ctx context.Context, c config.Config, restConfig *rest.Config, c
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 
-	metrics := newMetrics(cluster, o.Version)
 	api := slackapp.NewAPI(c.SlackBotToken.Reveal(), c.SlackAppToken.Reveal(), c.SlackAPIURL, metrics.call)
 	watcher := k8s.New(k8s.Config{Cluster: cluster, Client: client, Store: counted{store, metrics}, Logger: log})
 	settings := o.Alert
@@ -88,7 +104,6 @@ func RunCluster(ctx context.Context, c config.Config, restConfig *rest.Config, c
 	digester := slackapp.NewDigester(slackapp.DigesterConfig{Cluster: cluster, Channel: c.DigestChannel, API: api, Ledger: store, Summaries: summaries,
 		Schedule: c.Digest, SkipQuiet: c.DigestWhenQuiet == "skip", Live: func() bool { return watchProblem(watcher) == "" }, Draw: picture.PNG, Log: log})
 
-	var health *health
 	commands := slackapp.NewCommands(slackapp.CommandsConfig{Cluster: cluster, Ledger: store, Log: log, API: api, Summaries: summaries,
 		Watch:        func() string { return watchProblem(watcher) },
 		Health:       func(ctx context.Context) []slackapp.Health { return health.list(ctx) },
@@ -97,16 +112,10 @@ func RunCluster(ctx context.Context, c config.Config, restConfig *rest.Config, c
 		Asked:        metrics.answered,
 		AllowedUsers: c.SlackAllowedUsers, AllowedChannels: c.SlackAllowedChannels})
 	session := slackapp.NewSession(api, commands.Handle, log)
-	health = newHealth(store, watcher, session, teller, digester)
+	health.opened(store, watcher, session, teller, digester)
 	metrics.register(cluster, present{cluster, store, watcher.Status, health, c.Prices.Price})
-	listener, err := net.Listen("tcp", c.HTTPAddr)
-	if err != nil {
-		return fmt.Errorf("serving health and metrics: %w; set HTTP_ADDR to a free address", err)
-	}
 
-	log.Info("starting", "version", o.Version, "ledger", c.LedgerPath, "channel", c.SlackChannel, "api", c.SlackAPIURL, "http", listener.Addr().String())
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return health.serve(ctx, listener, metrics.handler()) })
 	g.Go(func() error { return watcher.Run(ctx) })
 	g.Go(func() error { return teller.Run(ctx) })
 	g.Go(func() error { return digester.Run(ctx) })
@@ -117,7 +126,7 @@ func RunCluster(ctx context.Context, c config.Config, restConfig *rest.Config, c
 	})
 	g.Go(func() error {
 		if health.wait(ctx) && o.Ready != nil {
-			o.Ready(listener.Addr().String())
+			o.Ready(addr)
 		}
 		return nil
 	})

@@ -110,7 +110,7 @@ func TestCheckSlack(t *testing.T) {
 		{name: "app token revoked", wrong: func(s *slackemu.Server) { s.RevokeToken(slackemu.DefaultAppToken) },
 			fails: []string{`Slack Socket Mode: token_revoked; .*copy the new token`}},
 		{name: "scopes missing", wrong: func(s *slackemu.Server) { s.SetScopes(slackemu.DefaultBotToken, "channels:read") },
-			fails: []string{`Slack scope chat:write: missing; add it under OAuth & Permissions`, `Slack scope commands: missing; add it`}},
+			fails: []string{`Slack scope chat:write: missing; add the line "- chat:write" under oauth_config, scopes, bot .*install the app again`, `Slack scope commands: missing; add the line "- commands"`}},
 		{name: "scope of the app token missing", wrong: func(s *slackemu.Server) { s.RemoveScope(slackemu.DefaultAppToken, "connections:write") },
 			fails: []string{`Slack Socket Mode: missing_scope; .*connections:write`}},
 		{name: "Socket Mode off", wrong: func(s *slackemu.Server) { s.SetSocketMode(false) },
@@ -303,7 +303,7 @@ func TestCheckLedger(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "rollcall.db")
 		store := open(t, path)
 		defer store.Close()
-		if l := look(t, path); !strings.HasPrefix(l, "FAIL") || !strings.Contains(l, "only one Rollcall may write a ledger") {
+		if l := look(t, path); !strings.HasPrefix(l, "-") || !strings.Contains(l, "a running Rollcall has "+path+" open") {
 			t.Error(l)
 		}
 		if err := store.RecordEvents(t.Context(), "prod", nil, "7"); err != nil {

@@ -89,9 +89,10 @@ func exercised(t *testing.T) *metrics {
 	for _, command := range []string{"/nodes", "/events", "/else"} {
 		m.answered(command, time.Second)
 	}
-	parts := newHealth(nil, nil, nil, nil, nil)
-	for i := range parts.parts {
-		parts.parts[i].problem = func(context.Context) string { return "" }
+	parts := &health{}
+	parts.opened(nil, nil, nil, nil, nil)
+	for i := range *parts.parts.Load() {
+		(*parts.parts.Load())[i].problem = func(context.Context) string { return "" }
 	}
 	alive := k8s.WatchStatus{Alive: time.Now()}
 	price := func(fleet.Machine) fleet.Price { return fleet.Price{} }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"rollcall/internal/k8s"
@@ -16,9 +17,10 @@ import (
 
 // health answers /healthz and /readyz. Alive means that the ledger answers: a restart can help
 // with that. Ready means that changes are seen and told; when the API server or Slack is down a
-// restart helps nobody.
+// restart helps nobody. The zero value is that of a Rollcall that is opening its ledger: alive and
+// not ready.
 type health struct {
-	parts []part
+	parts atomic.Pointer[[]part] // nil until the ledger is open; the first is the ledger
 }
 
 // part is one thing that must be up. problem returns "" while it is.
@@ -28,8 +30,9 @@ type part struct {
 	aside   bool // its problem is told, but Rollcall is ready all the same
 }
 
-func newHealth(store *ledger.Ledger, watcher *k8s.Watcher, session *slackapp.Session, teller *slackapp.Teller, digester *slackapp.Digester) *health {
-	return &health{parts: []part{
+// opened is called once, when the ledger is open and the parts are about to run.
+func (h *health) opened(store *ledger.Ledger, watcher *k8s.Watcher, session *slackapp.Session, teller *slackapp.Teller, digester *slackapp.Digester) {
+	h.parts.Store(&[]part{
 		{name: "ledger", problem: func(ctx context.Context) string {
 			if err := store.Ping(ctx); err != nil {
 				return err.Error()
@@ -51,14 +54,18 @@ func newHealth(store *ledger.Ledger, watcher *k8s.Watcher, session *slackapp.Ses
 		}},
 		{name: "telling", problem: func(context.Context) string { return teller.Problem() }},
 		{name: "digest", problem: func(context.Context) string { return digester.Problem() }, aside: true},
-	}}
+	})
 }
 
 // report returns a line for each part and whether all are up.
 func (h *health) report(ctx context.Context) (string, bool) {
+	parts := h.parts.Load()
+	if parts == nil {
+		return "ledger: it is being opened; after an upgrade that changes its schema a large one takes minutes\n", false
+	}
 	var b strings.Builder
 	all := true
-	for _, p := range h.parts {
+	for _, p := range *parts {
 		if problem := p.problem(ctx); problem != "" {
 			all = all && p.aside
 			fmt.Fprintf(&b, "%s: %s\n", p.name, problem)
@@ -69,10 +76,10 @@ func (h *health) report(ctx context.Context) (string, bool) {
 	return b.String(), all
 }
 
-// list is the state of every part, for people.
+// list is the state of every part, for people, once the ledger is open.
 func (h *health) list(ctx context.Context) []slackapp.Health {
 	var out []slackapp.Health
-	for _, p := range h.parts {
+	for _, p := range *h.parts.Load() {
 		out = append(out, slackapp.Health{Part: p.name, Problem: p.problem(ctx)})
 	}
 	return out
@@ -99,9 +106,11 @@ func (h *health) serve(ctx context.Context, listener net.Listener, metrics http.
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
-		if problem := h.parts[0].problem(r.Context()); problem != "" {
-			http.Error(w, "ledger: "+problem, http.StatusServiceUnavailable)
-			return
+		if parts := h.parts.Load(); parts != nil {
+			if problem := (*parts)[0].problem(r.Context()); problem != "" {
+				http.Error(w, "ledger: "+problem, http.StatusServiceUnavailable)
+				return
+			}
 		}
 		fmt.Fprintln(w, "ok")
 	})

@@ -262,6 +262,25 @@ func TestReadiness(t *testing.T) {
 	})
 }
 
+// While the ledger is not open yet Rollcall is alive: a kubelet that restarted it would only make
+// it begin again.
+func TestAliveWhileTheLedgerIsOpened(t *testing.T) {
+	s := slackemu.Start(t, slackemu.Config{})
+	_, kubeconfig := reader(t, cluster.Shared(t))
+	env := settings(t, s, kubeconfig)
+	store, err := ledger.Open(t.Context(), strings.TrimPrefix(env["DATABASE_URL"], "sqlite:"), ledger.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	p := run(t, env)
+	p.isNotReady(10*time.Second, "ledger", "it is being opened")
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p.isReady(30 * time.Second)
+}
+
 // What trying again cannot help ends the program with 1, and its last line says what to do.
 func TestFinalErrors(t *testing.T) {
 	c := cluster.Shared(t)

@@ -30,6 +30,9 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
+// ErrInUse is part of Open's error where another process kept the ledger open.
+var ErrInUse = errors.New("another process has had it open")
+
 // applicationID marks a SQLite file as Rollcall's (PRAGMA application_id): "Roll" in ASCII.
 const applicationID = 0x526f6c6c
 
@@ -184,7 +187,7 @@ func (l *Ledger) acquire(ctx context.Context, wait time.Duration) error {
 	case ok:
 		return nil
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("another process has had it open for %s; only one Rollcall may write a ledger: stop the other one, or give this one its own DATABASE_URL", wait)
+		return fmt.Errorf("%w for %s; only one Rollcall may write a ledger: stop the other one, or give this one its own DATABASE_URL", ErrInUse, wait)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return fmt.Errorf("its folder cannot be written (%w); mount it read-write and owned by the user that Rollcall runs as (fsGroup in a pod)", err)
 	default:

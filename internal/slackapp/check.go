@@ -19,15 +19,22 @@ type Finding struct {
 	Detail string // what was found, or why it failed, ending in a hint
 }
 
-// Scopes of the bot token. The optional ones are not needed to work, but to work well.
+// Scopes of the bot token: those without which nothing works, and those for working well, each
+// with what is missed without it. manifests/slack-app.yaml asks for all of them.
 var (
 	requiredScopes = []string{"chat:write", "commands"}
-	optionalScopes = map[string]string{
-		"channels:history": "without it a message may be posted twice after a crash (groups:history for a private channel)",
-		"files:write":      "without it the digest has no picture",
-		"users:read":       "without it a mute until tomorrow 9:00 goes by DIGEST_TIMEZONE",
+	optionalScopes = [][2]string{
+		{"channels:history", "a message in a public channel may be posted twice when Slack's answer is lost"},
+		{"groups:history", "a message in a private channel may be posted twice when Slack's answer is lost"},
+		{"users:read", "a mute until tomorrow 9:00 goes by DIGEST_TIMEZONE"},
+		{"files:write", "the digest has no picture where Slack does not draw charts"},
 	}
 )
+
+// addScope is how a scope is given.
+func addScope(scope string) string {
+	return fmt.Sprintf("add the line \"- %s\" under oauth_config, scopes, bot in the app's settings under App Manifest, and install the app again", scope)
+}
 
 // CheckBot tries the bot token: its kind and validity, its scopes, and whether it can post to
 // each channel.
@@ -44,16 +51,13 @@ func CheckBot(ctx context.Context, api *slack.Client, channels []string) []Findi
 	for _, want := range requiredScopes {
 		f := Finding{What: "Slack scope " + want, OK: slices.Contains(scopes, want)}
 		if !f.OK {
-			f.Detail = "missing; add it under OAuth & Permissions > Bot Token Scopes and install the app again"
+			f.Detail = "missing; " + addScope(want)
 		}
 		findings = append(findings, f)
 	}
-	for _, want := range []string{"channels:history", "files:write", "users:read"} {
-		if want == "channels:history" && slices.Contains(scopes, "groups:history") {
-			continue
-		}
-		if !slices.Contains(scopes, want) {
-			findings = append(findings, Finding{What: "Slack scope " + want, OK: true, Detail: "not given (optional); " + optionalScopes[want]})
+	for _, o := range optionalScopes {
+		if scope, without := o[0], o[1]; !slices.Contains(scopes, scope) {
+			findings = append(findings, Finding{What: "Slack scope " + scope, OK: true, Detail: fmt.Sprintf("not given (optional): %s; to give it, %s", without, addScope(scope))})
 		}
 	}
 	for _, id := range channels {

@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	authv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -162,7 +163,25 @@ func (c *Cluster) Kubeconfig(tb testing.TB, user string) string {
 // KubeconfigVia is [Cluster.Kubeconfig] with another address for the API server, such as a [Proxy]'s.
 func (c *Cluster) KubeconfigVia(tb testing.TB, user, server string) string {
 	tb.Helper()
-	direct := c.Config(user)
+	return kubeconfig(tb, user, server, c.Config(user))
+}
+
+// ServiceAccount asks the API server for a token of a ServiceAccount, as a kubelet does for a pod, and returns a client
+// configuration and a kubeconfig file with it.
+func (c *Cluster) ServiceAccount(tb testing.TB, namespace, name string) (config *rest.Config, path string) {
+	tb.Helper()
+	request, err := c.admin.CoreV1().ServiceAccounts(namespace).CreateToken(tb.Context(), name, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	if err != nil {
+		tb.Fatalf("asking for a token of ServiceAccount %s/%s: %v", namespace, name, err)
+	}
+	config = c.Config(UserNobody)
+	config.BearerToken = request.Status.Token
+	return config, kubeconfig(tb, name, c.URL(), config)
+}
+
+// kubeconfig writes a file with one context and returns its path; the file goes away with the test.
+func kubeconfig(tb testing.TB, user, server string, direct *rest.Config) string {
+	tb.Helper()
 	config := clientcmdapi.NewConfig()
 	config.Clusters[ContextName] = &clientcmdapi.Cluster{Server: server, CertificateAuthorityData: direct.CAData}
 	config.AuthInfos[user] = &clientcmdapi.AuthInfo{Token: direct.BearerToken}

@@ -12,10 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/slack-go/slack"
-	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/util/yaml"
-
-	"rollcall/test/cluster"
 )
 
 // documents decodes the YAML documents of a file, strictly, each into the next of into.
@@ -42,25 +39,6 @@ func documents(t *testing.T, name string, into ...any) {
 		if err := dec.Decode(into[i]); err != nil {
 			t.Fatalf("%s, document %d: %v", name, i+1, err)
 		}
-	}
-}
-
-func TestClusterRole(t *testing.T) {
-	var role rbacv1.ClusterRole
-	var binding rbacv1.ClusterRoleBinding
-	documents(t, "manifests/base/clusterrole.yaml", &role, &binding)
-	if role.Kind != "ClusterRole" || role.Name != "rollcall" || binding.Kind != "ClusterRoleBinding" {
-		t.Errorf("found %s %s and %s", role.Kind, role.Name, binding.Kind)
-	}
-	// The end-to-end tests run the program with just these rights.
-	if diff := cmp.Diff(cluster.ReadNodesAndEvents(), role.Rules); diff != "" {
-		t.Errorf("the rules differ from those that the end-to-end tests grant, -tests +manifest:\n%s", diff)
-	}
-	if want := (rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name}); binding.RoleRef != want {
-		t.Errorf("the binding refers to %v", binding.RoleRef)
-	}
-	if diff := cmp.Diff([]rbacv1.Subject{{Kind: "ServiceAccount", Name: "rollcall", Namespace: "rollcall"}}, binding.Subjects); diff != "" {
-		t.Errorf("subjects, -want +got:\n%s", diff)
 	}
 }
 

@@ -133,6 +133,7 @@ var only = []struct {
 	{"rollcall/internal/demo", []string{"cmd/demo"}, "the program does not carry the demo"},
 	{"rollcall/internal/clustersim", []string{"internal/demo", "test"}, "the program does not carry the simulation"},
 	{"github.com/chromedp", []string{"test"}, "it drives a browser in tests"},
+	{"sigs.k8s.io/kustomize", []string{"test"}, "it renders manifests in tests"},
 	{"rollcall/internal/alert/alerttest", []string{"test"}, "it is for tests"},
 	{"rollcall/internal/ledger/ledgertest", []string{"test"}, "it is for tests"},
 	{"rollcall/test", []string{"test"}, "it is for tests"},
