@@ -64,6 +64,7 @@ func TestNoSecretLeaks(t *testing.T) {
 	}
 	// And it ends when Slack takes its tokens no more.
 	s.slack.RevokeToken(slackemu.DefaultBotToken)
+	s.slack.RevokeToken(slackemu.DefaultAppToken)
 	s.start()
 	select {
 	case <-s.exited:
