@@ -59,7 +59,7 @@ func findCluster(c config.Config) (*rest.Config, string, error) {
 }
 
 // RunCluster is Run for a cluster that the caller has found.
-func RunCluster(ctx context.Context, c config.Config, restConfig *rest.Config, cluster string, o Options, log *slog.Logger) error {
+func RunCluster(ctx context.Context, c config.Config, restConfig *rest.Config, cluster string, o Options, log *slog.Logger) (err error) {
 	log = log.With("cluster", cluster)
 	client, err := k8s.NewClient(restConfig, o.Version)
 	if err != nil {
@@ -67,38 +67,32 @@ func RunCluster(ctx context.Context, c config.Config, restConfig *rest.Config, c
 	}
 	listener, err := net.Listen("tcp", c.HTTPAddr)
 	if err != nil {
-		return fmt.Errorf("serving health: %w; set HTTP_ADDR to a free address", err)
+		return fmt.Errorf("serving health and metrics: %w; set HTTP_ADDR to a free address", err)
 	}
-	addr := listener.Addr().String()
-	log.Info("starting", "version", o.Version, "ledger", c.LedgerPath, "channel", c.SlackChannel, "api", c.SlackAPIURL, "http", addr)
+	log.Info("starting", "version", o.Version, "ledger", c.LedgerPath, "channel", c.SlackChannel, "api", c.SlackAPIURL, "http", listener.Addr().String())
+	metrics := newMetrics(cluster, o.Version)
 	// Health is served before the ledger is open: bringing a large one up to a new schema takes
 	// minutes, and whoever watches over the process must not take it for dead meanwhile.
 	health := &health{}
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return health.serve(ctx, listener) })
-	g.Go(func() error { return runParts(ctx, c, client, cluster, o, log, health, addr) })
-	return g.Wait()
-}
-
-// runParts opens the ledger and runs everything that needs it until ctx ends.
-func runParts(ctx context.Context, c config.Config, client *k8s.Client, cluster string, o Options, log *slog.Logger, health *health, addr string) (err error) {
+	g.Go(func() error { return health.serve(ctx, listener, metrics.handler()) })
 	store, err := ledger.Open(ctx, c.LedgerPath, ledger.Options{Log: log})
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return nil // told to stop while it waited for another process to let go of the ledger
-	case err != nil:
-		return err
+	if err != nil {
+		if ctx.Err() == nil { // otherwise told to stop while it was being opened
+			g.Go(func() error { return err })
+		}
+		return g.Wait()
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 
-	api := slackapp.NewAPI(c.SlackBotToken.Reveal(), c.SlackAppToken.Reveal(), c.SlackAPIURL)
-	watcher := k8s.New(k8s.Config{Cluster: cluster, Client: client, Store: store, Logger: log})
+	api := slackapp.NewAPI(c.SlackBotToken.Reveal(), c.SlackAppToken.Reveal(), c.SlackAPIURL, metrics.call)
+	watcher := k8s.New(k8s.Config{Cluster: cluster, Client: client, Store: counted{store, metrics}, Logger: log})
 	settings := o.Alert
 	settings.WaveGap, settings.WaveMax, settings.Labels, settings.Price = c.AlertWaveGap, c.AlertWaveMax, c.AlertLabels, c.Prices.Price
 	if !c.Selector.Empty() {
 		settings.Alerts = func(l map[string]string) bool { return c.Selector.Matches(labels.Set(l)) }
 	}
-	teller := slackapp.NewTeller(slackapp.TellerConfig{Cluster: cluster, Channel: c.SlackChannel, API: api, Ledger: store, Alert: settings, Log: log, Pace: o.Pace})
+	teller := slackapp.NewTeller(slackapp.TellerConfig{Cluster: cluster, Channel: c.SlackChannel, API: api, Ledger: store, Alert: settings, Log: log, Pace: o.Pace, Opened: metrics.opened})
 
 	summaries := slackapp.Summaries{Ledger: store, Price: c.Prices.Price, Zone: c.Zone, Keep: c.ScalingRetention}
 	digester := slackapp.NewDigester(slackapp.DigesterConfig{Cluster: cluster, Channel: c.DigestChannel, API: api, Ledger: store, Summaries: summaries,
@@ -108,11 +102,13 @@ func runParts(ctx context.Context, c config.Config, client *k8s.Client, cluster 
 		Watch:        func() string { return watchProblem(watcher) },
 		Health:       func(ctx context.Context) []slackapp.Health { return health.list(ctx) },
 		Digest:       c.Digest.Next,
+		Calls:        metrics.call,
+		Asked:        metrics.answered,
 		AllowedUsers: c.SlackAllowedUsers, AllowedChannels: c.SlackAllowedChannels})
 	session := slackapp.NewSession(api, commands.Handle, log)
 	health.opened(store, watcher, session, teller, digester)
+	metrics.register(cluster, present{cluster, store, watcher.Status, health, c.Prices.Price})
 
-	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return watcher.Run(ctx) })
 	g.Go(func() error { return teller.Run(ctx) })
 	g.Go(func() error { return digester.Run(ctx) })
@@ -123,7 +119,7 @@ func runParts(ctx context.Context, c config.Config, client *k8s.Client, cluster 
 	})
 	g.Go(func() error {
 		if health.wait(ctx) && o.Ready != nil {
-			o.Ready(addr)
+			o.Ready(listener.Addr().String())
 		}
 		return nil
 	})
@@ -148,5 +144,5 @@ func watchProblem(w *k8s.Watcher) string {
 
 // slackAPI is what checks need of Slack.
 func slackAPI(c config.Config) *slack.Client {
-	return slackapp.NewAPI(c.SlackBotToken.Reveal(), c.SlackAppToken.Reveal(), c.SlackAPIURL)
+	return slackapp.NewAPI(c.SlackBotToken.Reveal(), c.SlackAppToken.Reveal(), c.SlackAPIURL, nil)
 }

@@ -101,9 +101,10 @@ func (h *health) wait(ctx context.Context) bool {
 	}
 }
 
-// serve answers until ctx ends.
-func (h *health) serve(ctx context.Context, listener net.Listener) error {
+// serve answers until ctx ends, and shows the metrics.
+func (h *health) serve(ctx context.Context, listener net.Listener, metrics http.Handler) error {
 	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
 		if parts := h.parts.Load(); parts != nil {
 			if problem := (*parts)[0].problem(r.Context()); problem != "" {

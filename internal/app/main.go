@@ -22,12 +22,14 @@ const (
 	ExitMistake = 2 // the configuration or the command line is wrong
 )
 
-const usage = `usage: bot [check | price TYPE | digest --dry-run | version]
+const usage = `usage: bot [check | price TYPE | digest --dry-run | backup FILE | restore FILE | version]
 
   bot                    run, configured by environment variables (see the README)
   bot check              try everything a new installation gets wrong, and say what would be right
   bot price TYPE         say what an instance type costs; bot price --help tells more
   bot digest --dry-run   print a digest and draw its picture, without posting it; bot digest --help tells more
+  bot backup FILE        copy the ledger into a new file, also while Rollcall runs
+  bot restore FILE       put such a copy in the ledger's place, while Rollcall does not run
   bot version            print the version`
 
 // call is one invocation of the program.
@@ -49,6 +51,8 @@ var commands = map[string]subcommand{
 	"check":   {run: runCheck},
 	"price":   {run: runPrice, args: true},
 	"digest":  {run: runDigest, args: true},
+	"backup":  {run: runBackup, args: true},
+	"restore": {run: runRestore, args: true},
 	"version": {run: printVersion}, "--version": {run: printVersion}, "-v": {run: printVersion},
 	"help": {run: printUsage}, "--help": {run: printUsage}, "-h": {run: printUsage},
 }

@@ -32,18 +32,21 @@ func TestMainCommands(t *testing.T) {
 		stdout string // what it contains, as the next
 		err    []string
 	}{
-		"nothing right": {nil, nil, ExitMistake, "", []string{"SLACK_BOT_TOKEN: it is missing", "SLACK_APP_TOKEN: it is missing", "SLACK_CHANNEL: it is missing", "KUBECONFIG: "}},
-		"no cluster":    {nil, good, ExitMistake, "", []string{"KUBECONFIG: reading the kubeconfig: no such file", "correct KUBECONFIG"}},
-		"version":       {[]string{"version"}, nil, ExitOK, "rollcall ", nil},
-		"--version":     {[]string{"--version"}, nil, ExitOK, "rollcall ", nil},
-		"help":          {[]string{"help"}, nil, ExitOK, "usage: bot [check | price TYPE | digest --dry-run | version]", nil},
-		"-h":            {[]string{"-h"}, nil, ExitOK, "bot check", nil},
-		"unknown":       {[]string{"chekc"}, nil, ExitMistake, "", []string{`unknown command "chekc"`, "usage: "}},
-		"digest":        {[]string{"digest"}, nil, ExitMistake, "", []string{"write --dry-run", "usage: bot digest"}},
-		"digest, since": {[]string{"digest", "--dry-run", "--since", "soon"}, nil, ExitMistake, "", []string{"--since soon"}},
-		"digest, none":  {[]string{"digest", "--dry-run"}, map[string]string{"DATABASE_URL": "sqlite:/no/such.db"}, ExitFailed, "", []string{"/no/such.db"}},
-		"too much":      {[]string{"check", "now"}, nil, ExitMistake, "", []string{`unknown command "check now"`}},
-		"failed check":  {[]string{"check"}, good, ExitFailed, "1 check failed.", nil},
+		"nothing right":    {nil, nil, ExitMistake, "", []string{"SLACK_BOT_TOKEN: it is missing", "SLACK_APP_TOKEN: it is missing", "SLACK_CHANNEL: it is missing", "KUBECONFIG: "}},
+		"no cluster":       {nil, good, ExitMistake, "", []string{"KUBECONFIG: reading the kubeconfig: no such file", "correct KUBECONFIG"}},
+		"version":          {[]string{"version"}, nil, ExitOK, "rollcall ", nil},
+		"--version":        {[]string{"--version"}, nil, ExitOK, "rollcall ", nil},
+		"help":             {[]string{"help"}, nil, ExitOK, "usage: bot [check | price TYPE | digest --dry-run | backup FILE | restore FILE | version]", nil},
+		"-h":               {[]string{"-h"}, nil, ExitOK, "bot check", nil},
+		"unknown":          {[]string{"chekc"}, nil, ExitMistake, "", []string{`unknown command "chekc"`, "usage: "}},
+		"digest":           {[]string{"digest"}, nil, ExitMistake, "", []string{"write --dry-run", "usage: bot digest"}},
+		"digest, since":    {[]string{"digest", "--dry-run", "--since", "soon"}, nil, ExitMistake, "", []string{"--since soon"}},
+		"digest, none":     {[]string{"digest", "--dry-run"}, map[string]string{"DATABASE_URL": "sqlite:/no/such.db"}, ExitFailed, "", []string{"/no/such.db"}},
+		"backup, no file":  {[]string{"backup"}, nil, ExitMistake, "", []string{"usage: bot backup FILE"}},
+		"backup, nothing":  {[]string{"backup", "/no/such/copy.db"}, map[string]string{"DATABASE_URL": "sqlite:/no/such.db"}, ExitFailed, "", []string{"/no/such"}},
+		"restore, nothing": {[]string{"restore", "/no/such/copy.db"}, map[string]string{"DATABASE_URL": "sqlite:/no/such.db"}, ExitFailed, "", []string{"/no/such"}},
+		"too much":         {[]string{"check", "now"}, nil, ExitMistake, "", []string{`unknown command "check now"`}},
+		"failed check":     {[]string{"check"}, good, ExitFailed, "1 check failed.", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var environ []string

@@ -70,7 +70,7 @@ type Config struct {
 	PriceDiscount        float64       `env:"PRICE_DISCOUNT" envDefault:"0" doc:"discount on the built-in list prices, in percent"`
 	ScalingRetention     time.Duration `env:"SCALING_RETENTION" envDefault:"2160h" doc:"how long changes and scaling events are kept"`
 	EventRetention       time.Duration `env:"EVENT_RETENTION" envDefault:"24h" doc:"how long other events are kept"`
-	HTTPAddr             string        `env:"HTTP_ADDR" envDefault:":8080" doc:"address of /healthz and /readyz"`
+	HTTPAddr             string        `env:"HTTP_ADDR" envDefault:":8080" doc:"address of /healthz, /readyz and /metrics"`
 	LogLevel             string        `env:"LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error"`
 	LogFormat            string        `env:"LOG_FORMAT" doc:"text or json; empty: text on a terminal, else json"`
 

@@ -81,8 +81,9 @@ type Status struct {
 
 // WatchStatus is how one watch is.
 type WatchStatus struct {
-	Synced bool      // the first list, or for events the first resumed watch, is done
-	Alive  time.Time // when the watch was last known to be alive; zero before that
+	Synced   bool      // the first list, or for events the first resumed watch, is done
+	Alive    time.Time // when the watch was last known to be alive; zero before that
+	Failures int       // how often it was interrupted since the start: each time it is begun again
 	// Error says in one line why the watch is not alive, ending in a hint where there is one;
 	// "" while it is.
 	Error string
@@ -146,6 +147,7 @@ func (s *state) failed(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.status.Error = err.Error()
+	s.status.Failures++
 	if re, ok := errors.AsType[*requestError](err); ok && re.forbidden() && !slices.Contains(s.status.Forbidden, re.permission()) {
 		s.status.Forbidden = append(s.status.Forbidden, re.permission())
 	}

@@ -10,10 +10,8 @@ package ledger
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -298,9 +296,7 @@ func (l *Ledger) migrate(ctx context.Context) error {
 				return fmt.Errorf("migrating to schema %d: %w", version+1, err)
 			}
 			if version == 0 {
-				id := make([]byte, 4)
-				rand.Read(id)
-				if _, err := tx.ExecContext(ctx, `INSERT INTO meta (name, value) VALUES ('instance', ?)`, hex.EncodeToString(id)); err != nil {
+				if _, err := tx.ExecContext(ctx, `INSERT INTO meta (name, value) VALUES ('instance', ?)`, newInstance()); err != nil {
 					return err
 				}
 				if _, err := tx.ExecContext(ctx, fmt.Sprintf(`PRAGMA application_id = %d`, applicationID)); err != nil {

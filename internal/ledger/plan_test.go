@@ -154,6 +154,7 @@ func TestPlans(t *testing.T) {
 			return err
 		}},
 		{"to-dos", "INDEX changes_todo (cluster=?)", func(ctx context.Context) error { _, _, err := l.Todo(ctx, "prod", 5); return err }},
+		{"backlog", "INDEX changes_wave (wave_id=?)", func(ctx context.Context) error { _, _, err := l.Backlog(ctx, "prod"); return err }},
 		{"live waves", "INDEX waves_live", func(ctx context.Context) error { _, err := l.LiveWaves(ctx, "prod"); return err }},
 		{"members", "INDEX changes_wave", func(ctx context.Context) error { _, err := l.Members(ctx, 1); return err }},
 		{"nodes of a wave", "INDEX", func(ctx context.Context) error { _, _, err := l.WaveNodes(ctx, "x", 5); return err }},

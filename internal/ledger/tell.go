@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -675,8 +676,31 @@ func (l *Ledger) Gaps(ctx context.Context, cluster string, since time.Time) ([]f
 	return gaps, rows.Err()
 }
 
-// Untold counts the changes that a person is to be told and that no accepted message tells.
-func (l *Ledger) Untold(ctx context.Context, cluster string) (n int, err error) {
-	err = l.r.QueryRowContext(ctx, `SELECT count(*) FROM changes WHERE cluster = ? AND tell = 1 AND told_at IS NULL`, cluster).Scan(&n)
+// Backlog counts the changes that a person is to be told and that no accepted message tells, and
+// says when the oldest of them happened; zero if there is none.
+func (l *Ledger) Backlog(ctx context.Context, cluster string) (n int, oldest time.Time, err error) {
+	var at sql.NullInt64
+	// What is untold has no wave yet, or one that is not done.
+	err = l.r.QueryRowContext(ctx, `SELECT count(*), min(at) FROM (SELECT at FROM changes WHERE cluster = ?1 AND wave_id IS NULL AND tell = 1
+		UNION ALL SELECT c.at FROM waves w JOIN changes c ON c.wave_id = w.id WHERE w.cluster = ?1 AND w.done_at IS NULL AND c.told_at IS NULL)`, cluster).Scan(&n, &at)
+	if err != nil {
+		err = fmt.Errorf("counting what is untold of %s: %w", cluster, explain(err))
+	}
+	return n, fromMS(at), err
+}
+
+// Size is how large the ledger's files are, in bytes.
+func (l *Ledger) Size() (bytes int64) {
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if info, err := os.Stat(l.path + suffix); err == nil {
+			bytes += info.Size()
+		}
+	}
+	return bytes
+}
+
+// Untold is how many changes Backlog counts.
+func (l *Ledger) Untold(ctx context.Context, cluster string) (int, error) {
+	n, _, err := l.Backlog(ctx, cluster)
 	return n, err
 }

@@ -23,11 +23,11 @@ import (
 const callTimeout = 10 * time.Second
 
 // NewAPI returns a Web API client. The tokens are sent to apiURL only; an empty apiURL means
-// Slack itself.
-func NewAPI(botToken, appToken, apiURL string) *slack.Client {
+// Slack itself. observe, which may be nil, hears of each call.
+func NewAPI(botToken, appToken, apiURL string, observe Observer) *slack.Client {
 	opts := []slack.Option{
 		slack.OptionAppLevelToken(appToken),
-		slack.OptionHTTPClient(&http.Client{Timeout: callTimeout, Transport: transport()}),
+		slack.OptionHTTPClient(&http.Client{Timeout: callTimeout, Transport: transport(observe)}),
 	}
 	if apiURL != "" {
 		opts = append(opts, slack.OptionAPIURL(apiURL))
@@ -35,10 +35,13 @@ func NewAPI(botToken, appToken, apiURL string) *slack.Client {
 	return slack.New(botToken, opts...)
 }
 
-func transport() http.RoundTripper {
+func transport(observe Observer) http.RoundTripper {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConnsPerHost = 4
-	return t
+	if observe == nil {
+		return t
+	}
+	return observed{t, observe}
 }
 
 // outcome is what became of a call.

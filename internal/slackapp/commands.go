@@ -34,6 +34,10 @@ type CommandsConfig struct {
 	Summaries Summaries
 	Log       *slog.Logger
 	API       *slack.Client
+	// Calls hears of the answers sent to response_urls, and Asked of each slash command and how
+	// long its answer took; nil: nobody does.
+	Calls Observer
+	Asked func(command string, took time.Duration)
 
 	// Who may use commands, where; empty: everyone of the own workspace, everywhere.
 	AllowedUsers    []string
@@ -61,7 +65,7 @@ type Commands struct {
 // NewCommands returns Commands. Handle answers an envelope, and Run must be running meanwhile.
 func NewCommands(c CommandsConfig) *Commands {
 	c.Summaries = c.Summaries.withDefaults(c.Ledger)
-	return &Commands{c: c, http: &http.Client{Timeout: callTimeout, Transport: transport()},
+	return &Commands{c: c, http: &http.Client{Timeout: callTimeout, Transport: transport(c.Calls)},
 		access: access{api: c.API, log: c.Log, users: c.AllowedUsers, channels: c.AllowedChannels}}
 }
 
@@ -110,17 +114,24 @@ func (c *Commands) slash(ctx context.Context, e Envelope) any {
 		return ephemeral(refusal(cmd.Command, why))
 	}
 	line := strings.TrimSpace(cmd.Command + " " + cmd.Text)
+	began := time.Now()
+	answered := func() {
+		if c.c.Asked != nil {
+			c.c.Asked(cmd.Command, time.Since(began))
+		}
+	}
 	done := make(chan content, 1)
 	c.later(ctx, func(ctx context.Context) { done <- c.answer(ctx, line, onMessage) })
 	to := delivery{responseURL: cmd.ResponseURL, channel: cmd.ChannelID, user: cmd.UserID}
 	select {
 	case what := <-done:
 		if payload := ephemeral(what); payload != nil {
+			answered()
 			return payload
 		}
-		c.later(ctx, func(ctx context.Context) { c.deliver(ctx, to, what) })
+		c.later(ctx, func(ctx context.Context) { c.deliver(ctx, to, what); answered() })
 	case <-time.After(patience):
-		c.later(ctx, func(ctx context.Context) { c.deliver(ctx, to, <-done) })
+		c.later(ctx, func(ctx context.Context) { c.deliver(ctx, to, <-done); answered() })
 	}
 	return nil
 }

@@ -59,7 +59,7 @@ func newDesk(t *testing.T, cfg slackemu.Config, change func(*slackapp.CommandsCo
 	t.Cleanup(func() { l.Close() })
 	d := &desk{slack: slackemu.Start(t, cfg), ledger: l, log: &syncBuffer{}}
 	c := slackapp.CommandsConfig{Cluster: "prod", Ledger: l, Log: slog.New(slog.NewTextHandler(d.log, nil)),
-		API: slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, d.slack.APIURL()),
+		API: slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, d.slack.APIURL(), nil),
 		Watch: func() string {
 			d.mu.Lock()
 			defer d.mu.Unlock()
@@ -268,7 +268,7 @@ func TestForeignTeams(t *testing.T) {
 			t.Cleanup(func() { l.Close() })
 			log := &syncBuffer{}
 			c := slackapp.CommandsConfig{Cluster: "prod", Ledger: l, Log: slog.New(slog.NewTextHandler(log, nil)), Watch: func() string { return "" },
-				API: slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, s.APIURL())}
+				API: slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, s.APIURL(), nil)}
 			if test.alsoOnTheAllowLists {
 				c.AllowedUsers, c.AllowedChannels = []string{slackemu.UserEve}, []string{slackemu.ChannelOps}
 			}

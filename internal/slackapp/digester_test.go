@@ -204,7 +204,7 @@ func TestDigestWeeks(t *testing.T) {
 func due(t *testing.T, cfg slackemu.Config) *editor {
 	t.Helper()
 	emu := slackemu.Start(t, cfg)
-	e := newEditor(t, emu, slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, emu.APIURL()), ticks(t, "@every 1h", "UTC"))
+	e := newEditor(t, emu, slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, emu.APIURL(), nil), ticks(t, "@every 1h", "UTC"))
 	last := e.config.Schedule.Last(time.Now())
 	e.baseline(last.Add(-2 * time.Hour))
 	e.join(last.Add(-30 * time.Minute))
@@ -347,7 +347,7 @@ func TestDigestWhenQuiet(t *testing.T) {
 	for _, skip := range []bool{false, true} {
 		t.Run(fmt.Sprint("skip ", skip), func(t *testing.T) {
 			emu := slackemu.Start(t, slackemu.Config{})
-			e := newEditor(t, emu, slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, emu.APIURL()), ticks(t, "@every 1h", "UTC"))
+			e := newEditor(t, emu, slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, emu.APIURL(), nil), ticks(t, "@every 1h", "UTC"))
 			e.config.SkipQuiet = skip
 			e.baseline(e.config.Schedule.Last(time.Now()).Add(-3 * time.Hour))
 			e.watched(time.Now())

@@ -534,7 +534,7 @@ func TestSlowLedger(t *testing.T) {
 func TestAnotherApp(t *testing.T) {
 	d := newDesk(t, slackemu.Config{NoRateLimits: true}, nil)
 	c := slackapp.NewCommands(slackapp.CommandsConfig{Cluster: "prod", Ledger: d.ledger, Log: slog.New(slog.DiscardHandler), Watch: func() string { return "" },
-		API: slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, d.slack.APIURL())})
+		API: slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, d.slack.APIURL(), nil)})
 	for app, allowed := range map[string]bool{slackemu.DefaultAppID: true, "A0OTHER": false, "": false} {
 		payload, err := json.Marshal(map[string]string{"command": "/nodes", "api_app_id": app, "team_id": slackemu.DefaultTeamID, "user_id": slackemu.UserAda, "channel_id": slackemu.ChannelOps})
 		if err != nil {

@@ -18,7 +18,7 @@ import (
 // connect runs a session against an emulator until the test ends.
 func connect(t *testing.T, s *slackemu.Server, handle slackapp.Handler) (*slackapp.Session, func() error) {
 	t.Helper()
-	session := slackapp.NewSession(slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, s.APIURL()), handle, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	session := slackapp.NewSession(slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, s.APIURL(), nil), handle, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	ctx, cancel := context.WithCancel(t.Context())
 	var err error
 	done := make(chan struct{})

@@ -19,7 +19,7 @@ import (
 	"rollcall/internal/ledger"
 )
 
-// TellerConfig is what a Teller needs. Every field but Pace is required.
+// TellerConfig is what a Teller needs. Every field but Pace and Opened is required.
 type TellerConfig struct {
 	Cluster string
 	Channel string // channel ID
@@ -28,6 +28,8 @@ type TellerConfig struct {
 	Alert   alert.Config
 	Log     *slog.Logger
 	Pace    Pace // zero: Slack's documented limits
+	// Opened hears of each wave that is opened; nil: nobody does.
+	Opened func(kind fleet.WaveKind)
 }
 
 // Pace bounds how often the teller calls Slack.
@@ -171,6 +173,7 @@ func (t *Teller) turn(ctx context.Context) (time.Time, error) {
 		if err := t.c.Ledger.Apply(ctx, t.c.Cluster, t.c.Channel, plan, trying, now); err != nil {
 			return now, err
 		}
+		t.opened(plan)
 		for id := range plan.Add {
 			t.added[id] = now
 		}
@@ -207,6 +210,19 @@ func (t *Teller) turn(ctx context.Context) (time.Time, error) {
 	t.c.Log.Debug("wave step", "wave", wave.ID, "kind", wave.Kind, "action", step.Action.String(), "why", step.Why)
 	t.live = nil
 	return now, t.take(grace, *wave, step)
+}
+
+// opened says which waves a plan has opened.
+func (t *Teller) opened(plan fleet.Plan) {
+	if t.c.Opened == nil {
+		return
+	}
+	if plan.Baseline {
+		t.c.Opened(fleet.WaveBaseline)
+	}
+	for _, n := range plan.New {
+		t.c.Opened(n.Kind)
+	}
 }
 
 // current gives the waves of mutes these as they are now.

@@ -59,7 +59,7 @@ func (r *rig) start() {
 	ended := make(chan error, 1)
 	r.ended = ended
 	teller := slackapp.NewTeller(slackapp.TellerConfig{Cluster: "prod", Channel: slackemu.ChannelOps, Ledger: r.ledger, Alert: r.alert, Pace: r.pace,
-		API: slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, r.slack.APIURL()), Log: slog.New(slog.NewTextHandler(r.t.Output(), nil))})
+		API: slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, r.slack.APIURL(), nil), Log: slog.New(slog.NewTextHandler(r.t.Output(), nil))})
 	go func() {
 		defer close(ended)
 		ended <- teller.Run(ctx)

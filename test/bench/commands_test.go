@@ -48,7 +48,7 @@ func BenchmarkCommands(b *testing.B) {
 	defer l.Close()
 	s := slackemu.Start(b, slackemu.Config{})
 	c := slackapp.NewCommands(slackapp.CommandsConfig{Cluster: "prod", Ledger: l, Log: slog.New(slog.DiscardHandler), Watch: func() string { return "" },
-		API: slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, s.APIURL())})
+		API: slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, s.APIURL(), nil)})
 	ask := func(command, text string) time.Duration {
 		payload, err := json.Marshal(map[string]string{"command": command, "text": text, "api_app_id": slackemu.DefaultAppID, "team_id": slackemu.DefaultTeamID, "user_id": slackemu.UserAda, "channel_id": slackemu.ChannelOps})
 		if err != nil {

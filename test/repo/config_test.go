@@ -52,16 +52,51 @@ func TestReadmeListsTheConfiguration(t *testing.T) {
 	if got := required(t); len(got) != 3 {
 		t.Errorf("required variables: %q, want the two tokens and the channel", got)
 	}
-	want := configTable(t)
-	before, got, after := between(t, "README.md", "config")
+	holds(t, "config", configTable(t), "internal/config")
+}
+
+// holds compares a table of README.md with what it must be, or rewrites it.
+func holds(t *testing.T, name, want, source string) {
+	t.Helper()
+	before, got, after := between(t, "README.md", name)
 	if *update && got != want {
-		text := before + "<!-- config -->\n" + want + "<!-- /config -->" + after
+		text := before + "<!-- " + name + " -->\n" + want + "<!-- /" + name + " -->" + after
 		if err := os.WriteFile(filepath.Join(root, "README.md"), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("the table in README.md is not what internal/config says (go test ./test/repo -update rewrites it), -config +README:\n%s", diff)
+		t.Errorf("the table in README.md is not what %s says (go test ./test/repo -update rewrites it), -%s +README:\n%s", source, name, diff)
 	}
+}
+
+// TestReadmeListsTheMetrics holds the table against the file that the tests of internal/app hold
+// against the program.
+func TestReadmeListsTheMetrics(t *testing.T) {
+	const source = "internal/app/testdata/metrics.txt"
+	var b strings.Builder
+	b.WriteString("| metric | type | labels besides `cluster` | meaning |\n|---|---|---|---|\n")
+	for line := range strings.Lines(read(t, source)) {
+		fields := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		if len(fields) != 4 {
+			t.Fatalf("%s: %q has not four fields", source, line)
+		}
+		if !strings.HasPrefix(fields[0], "rollcall_") {
+			continue
+		}
+		var labels []string
+		for label := range strings.FieldsSeq(fields[2]) {
+			name, values, _ := strings.Cut(label, "=")
+			switch {
+			case name == "cluster":
+				continue
+			case values != "":
+				values = ": " + strings.ReplaceAll(values, "|", ", ")
+			}
+			labels = append(labels, "`"+name+"`"+values)
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", fields[0], fields[1], strings.Join(labels, "; "), fields[3])
+	}
+	holds(t, "metrics", b.String(), source)
 }

@@ -1,0 +1,180 @@
+package ledger
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gofrs/flock"
+)
+
+// Backup copies the ledger in the file at path into a new file, also while a process has it open:
+// the copy is what was recorded at one moment. It refuses to overwrite a file, and one that it
+// leaves behind is whole.
+func Backup(ctx context.Context, path, to string) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("backing up ledger %s: %w", path, explain(err))
+		}
+	}()
+	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s is there already; name another file, or remove it", to)
+	}
+	if err := inspect(path); err != nil {
+		return err
+	}
+	if _, err := os.Stat(path); err != nil {
+		return fmt.Errorf("%w; name the ledger with DATABASE_URL", err)
+	}
+	db, err := sql.Open("sqlite", dsn(path, "busy_timeout(5000)"))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	part := to + ".part"
+	defer os.Remove(part)
+	if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if _, err := db.ExecContext(ctx, `VACUUM INTO ?`, part); err != nil {
+		return err
+	}
+	if err := sound(ctx, part); err != nil {
+		return err
+	}
+	return install(part, to)
+}
+
+// Restore puts a backup in the place of the ledger at path, which no process may have open. What
+// was there is kept beside it, under the name that is returned, "" if nothing was. The restored
+// ledger is a new instance: messages that were posted since the backup are not taken for its own.
+func Restore(ctx context.Context, from, path string, now time.Time) (kept string, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("restoring ledger %s from %s: %w", path, from, explain(err))
+		}
+	}()
+	if err := inspect(from); err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(from); err != nil {
+		return "", err
+	}
+	if dir, err := os.Stat(filepath.Dir(path)); err != nil || !dir.IsDir() {
+		return "", fmt.Errorf("the folder %s does not exist", filepath.Dir(path))
+	}
+	l := &Ledger{path: path, lock: flock.New(path + ".lock"), log: slog.New(slog.DiscardHandler)}
+	if err := l.acquire(ctx, time.Second); err != nil {
+		return "", err
+	}
+	defer l.lock.Unlock()
+	part := path + ".part"
+	defer os.Remove(part)
+	if err := copyFile(from, part); err != nil {
+		return "", err
+	}
+	if err := sound(ctx, part); err != nil {
+		return "", err
+	}
+	if err := renew(ctx, part); err != nil {
+		return "", err
+	}
+	if _, err := os.Lstat(path); err == nil {
+		kept = fmt.Sprintf("%s.replaced-%s", path, now.UTC().Format("20060102T150405Z"))
+	}
+	// The log of the old file would be taken for the new one's.
+	for _, suffix := range []string{"-wal", "-shm", ""} {
+		if kept == "" {
+			continue
+		}
+		if err := os.Rename(path+suffix, kept+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+	}
+	return kept, install(part, path)
+}
+
+// sound checks a copy from beginning to end, and that this program can read it.
+func sound(ctx context.Context, path string) error {
+	db, err := sql.Open("sqlite", dsn(path, "query_only(ON)"))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	var check string
+	var version int
+	if err := db.QueryRowContext(ctx, `PRAGMA integrity_check(1)`).Scan(&check); err != nil {
+		return err
+	}
+	if check != "ok" {
+		return fmt.Errorf("the copy is damaged (%s), and so probably is what it was made from", check)
+	}
+	if err := db.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
+		return err
+	}
+	if version > len(migrations) {
+		return fmt.Errorf("it was written by a newer Rollcall (schema %d, this one knows %d): use that one", version, len(migrations))
+	}
+	return nil
+}
+
+// renew makes a ledger another instance.
+func renew(ctx context.Context, path string) error {
+	db, err := sql.Open("sqlite", dsn(path, "journal_mode(DELETE)", "synchronous(FULL)"))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	_, err = db.ExecContext(ctx, `UPDATE meta SET value = ? WHERE name = 'instance'`, newInstance())
+	return err
+}
+
+// newInstance is an identifier that no other ledger has.
+func newInstance() string {
+	id := make([]byte, 4)
+	rand.Read(id)
+	return hex.EncodeToString(id)
+}
+
+// install gives a finished file its name, so that it is there whole or not at all, and stays.
+func install(part, to string) error {
+	f, err := os.OpenFile(part, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(part, to); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(to))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}
+
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
+}
