@@ -70,10 +70,9 @@ func RunCluster(ctx context.Context, c config.Config, restConfig *rest.Config, c
 		return fmt.Errorf("serving health and metrics: %w; set HTTP_ADDR to a free address", err)
 	}
 	log.Info("starting", "version", o.Version, "ledger", c.LedgerPath, "channel", c.SlackChannel, "api", c.SlackAPIURL, "http", listener.Addr().String())
-	metrics := newMetrics(cluster, o.Version)
 	// Health is served before the ledger is open: bringing a large one up to a new schema takes
 	// minutes, and whoever watches over the process must not take it for dead meanwhile.
-	health := &health{}
+	health, metrics := &health{}, newMetrics(cluster, o.Version)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return health.serve(ctx, listener, metrics.handler()) })
 	store, err := ledger.Open(ctx, c.LedgerPath, ledger.Options{Log: log})
