@@ -59,7 +59,7 @@ func findCluster(c config.Config) (*rest.Config, string, error) {
 }
 
 // RunCluster is Run for a cluster that the caller has found.
-func RunCluster(ctx context.Context, c config.Config, restConfig *rest.Config, cluster string, o Options, log *slog.Logger) error {
+func RunCluster(ctx context.Context, c config.Config, restConfig *rest.Config, cluster string, o Options, log *slog.Logger) (err error) {
 	log = log.With("cluster", cluster)
 	client, err := k8s.NewClient(restConfig, o.Version)
 	if err != nil {
@@ -69,25 +69,18 @@ func RunCluster(ctx context.Context, c config.Config, restConfig *rest.Config, c
 	if err != nil {
 		return fmt.Errorf("serving health and metrics: %w; set HTTP_ADDR to a free address", err)
 	}
-	addr := listener.Addr().String()
-	log.Info("starting", "version", o.Version, "ledger", c.LedgerPath, "channel", c.SlackChannel, "api", c.SlackAPIURL, "http", addr)
+	log.Info("starting", "version", o.Version, "ledger", c.LedgerPath, "channel", c.SlackChannel, "api", c.SlackAPIURL, "http", listener.Addr().String())
 	// Health is served before the ledger is open: bringing a large one up to a new schema takes
 	// minutes, and whoever watches over the process must not take it for dead meanwhile.
 	health, metrics := &health{}, newMetrics(cluster, o.Version)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return health.serve(ctx, listener, metrics.handler()) })
-	g.Go(func() error { return runParts(ctx, c, client, cluster, o, log, health, metrics, addr) })
-	return g.Wait()
-}
-
-// runParts opens the ledger and runs everything that needs it until ctx ends.
-func runParts(ctx context.Context, c config.Config, client *k8s.Client, cluster string, o Options, log *slog.Logger, health *health, metrics *metrics, addr string) (err error) {
 	store, err := ledger.Open(ctx, c.LedgerPath, ledger.Options{Log: log})
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return nil // told to stop while it waited for another process to let go of the ledger
-	case err != nil:
-		return err
+	if err != nil {
+		if ctx.Err() == nil { // otherwise told to stop while it was being opened
+			g.Go(func() error { return err })
+		}
+		return g.Wait()
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 
@@ -115,7 +108,6 @@ func runParts(ctx context.Context, c config.Config, client *k8s.Client, cluster 
 	health.opened(store, watcher, session, teller, digester)
 	metrics.register(cluster, present{cluster, store, watcher.Status, health, c.Prices.Price})
 
-	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return watcher.Run(ctx) })
 	g.Go(func() error { return teller.Run(ctx) })
 	g.Go(func() error { return digester.Run(ctx) })
@@ -126,7 +118,7 @@ func runParts(ctx context.Context, c config.Config, client *k8s.Client, cluster 
 	})
 	g.Go(func() error {
 		if health.wait(ctx) && o.Ready != nil {
-			o.Ready(addr)
+			o.Ready(listener.Addr().String())
 		}
 		return nil
 	})

@@ -39,7 +39,7 @@ func TestMain(m *testing.M) { os.Exit(cluster.Main(m)) }
 var resources = map[string]string{
 	"ClusterRole": "clusterroles", "ClusterRoleBinding": "clusterrolebindings", "ConfigMap": "configmaps", "Deployment": "deployments",
 	"Namespace": "namespaces", "NetworkPolicy": "networkpolicies", "PersistentVolumeClaim": "persistentvolumeclaims", "PriorityClass": "priorityclasses",
-	"Secret": "secrets", "Service": "services", "ServiceAccount": "serviceaccounts",
+	"Secret": "secrets", "ServiceAccount": "serviceaccounts",
 }
 
 // apply is kubectl apply --server-side, strictly: a field that the API server does not know is an

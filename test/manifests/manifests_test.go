@@ -101,7 +101,7 @@ func deployment(t *testing.T, all []*unstructured.Unstructured) (*appsv1.Deploym
 }
 
 func TestKinds(t *testing.T) {
-	base := []string{"ClusterRole", "ClusterRoleBinding", "ConfigMap", "Deployment", "Namespace", "NetworkPolicy", "PersistentVolumeClaim", "PriorityClass", "Service", "ServiceAccount"}
+	base := []string{"ClusterRole", "ClusterRoleBinding", "ConfigMap", "Deployment", "Namespace", "NetworkPolicy", "PersistentVolumeClaim", "PriorityClass", "ServiceAccount"}
 	without := func(kinds ...string) []string {
 		return slices.DeleteFunc(slices.Clone(base), func(k string) bool { return slices.Contains(kinds, k) })
 	}
@@ -172,13 +172,11 @@ func TestDeployment(t *testing.T) {
 					t.Errorf("%s selects everything", what)
 				}
 			}
-			service, policy := one[corev1.Service](t, all, "Service"), one[networkingv1.NetworkPolicy](t, all, "NetworkPolicy")
+			policy := one[networkingv1.NetworkPolicy](t, all, "NetworkPolicy")
 			found("the Deployment", d.Spec.Selector.MatchLabels)
-			found("the Service", service.Spec.Selector)
 			found("the NetworkPolicy", policy.Spec.PodSelector.MatchLabels)
 			port := c.Ports[0]
 			for what, name := range map[string]string{
-				"the Service":         service.Spec.Ports[0].TargetPort.String(),
 				"the NetworkPolicy":   policy.Spec.Ingress[0].Ports[0].Port.String(),
 				"the liveness probe":  c.LivenessProbe.HTTPGet.Port.String(),
 				"the readiness probe": c.ReadinessProbe.HTTPGet.Port.String(),

@@ -30,7 +30,6 @@ var roots = []string{
 	"io.k8s.api.core.v1.Namespace",
 	"io.k8s.api.core.v1.PersistentVolumeClaim",
 	"io.k8s.api.core.v1.Secret",
-	"io.k8s.api.core.v1.Service",
 	"io.k8s.api.core.v1.ServiceAccount",
 	"io.k8s.api.networking.v1.NetworkPolicy",
 	"io.k8s.api.rbac.v1.ClusterRole",
