@@ -186,12 +186,12 @@ func (p present) Collect(out chan<- prometheus.Metric) {
 		gauge(backlogDesc, float64(n))
 		gauge(oldestDesc, age)
 	}
-	if d, any, err := p.store.LastDigest(ctx, p.cluster); ok(err) {
+	if d, had, err := p.store.LastDigest(ctx, p.cluster); ok(err) {
 		at := 0.0
 		switch {
-		case any && !d.Done.IsZero():
+		case had && !d.Done.IsZero():
 			at = float64(d.Until.Unix())
-		case any: // it is on its way; the one before ended where it begins
+		case had: // it is on its way; the one before ended where it begins
 			at = float64(d.From.Unix())
 		}
 		gauge(digestDesc, at)

@@ -69,6 +69,9 @@ func Restore(ctx context.Context, from, path string, now time.Time) (kept string
 	if _, err := os.Stat(from); err != nil {
 		return "", err
 	}
+	if log, err := os.Stat(from + "-wal"); err == nil && log.Size() > 0 {
+		return "", fmt.Errorf("%s is a ledger in use, or one that was cut off, and no backup; make one with bot backup", from)
+	}
 	if dir, err := os.Stat(filepath.Dir(path)); err != nil || !dir.IsDir() {
 		return "", fmt.Errorf("the folder %s does not exist", filepath.Dir(path))
 	}
@@ -88,19 +91,31 @@ func Restore(ctx context.Context, from, path string, now time.Time) (kept string
 	if err := renew(ctx, part); err != nil {
 		return "", err
 	}
-	if _, err := os.Lstat(path); err == nil {
-		kept = fmt.Sprintf("%s.replaced-%s", path, now.UTC().Format("20060102T150405Z"))
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		return "", install(part, path)
 	}
-	// The log of the old file would be taken for the new one's.
-	for _, suffix := range []string{"-wal", "-shm", ""} {
-		if kept == "" {
-			continue
-		}
+	kept = fmt.Sprintf("%s.replaced-%s", path, now.UTC().Format("20060102T150405Z"))
+	// Killed anywhere here, one of the two ledgers is in the place, whole. The old one's log goes
+	// into its file first, because it would be taken for the new one's; what is so damaged that it
+	// cannot is kept as it is.
+	checkpoint(ctx, path)
+	if err := os.Link(path, kept); err != nil {
+		return "", err
+	}
+	for _, suffix := range []string{"-wal", "-shm"} {
 		if err := os.Rename(path+suffix, kept+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return "", err
 		}
 	}
 	return kept, install(part, path)
+}
+
+// checkpoint brings what is in a ledger's log into its file, if it can.
+func checkpoint(ctx context.Context, path string) {
+	if db, err := sql.Open("sqlite", dsn(path, "busy_timeout(5000)", "journal_mode(WAL)")); err == nil {
+		db.ExecContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`)
+		db.Close()
+	}
 }
 
 // sound checks a copy from beginning to end, and that this program can read it.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -54,7 +56,7 @@ const (
 	liveWithin = 2 * time.Minute
 	// lateAfter is how long after its tick a digest is marked late.
 	lateAfter = 5 * time.Minute
-	// pictureWithin is how long an upload is tried again.
+	// pictureWithin is how long after its digest a picture is tried again.
 	pictureWithin = time.Hour
 	// lookEvery is how often is looked at the clock, which may have been set.
 	lookEvery = time.Minute
@@ -126,22 +128,22 @@ func (d *Digester) turn(ctx context.Context) (time.Time, error) {
 // due returns the digest whose tick was the last, and whether it is still to be posted; if it is
 // not, its Until is the next tick. A period begins where the last digest's ended, so that nothing
 // is left out, also when the schedule was changed or the program did not run.
-func (d *Digester) due(ctx context.Context, last fleet.Digest, any bool, now time.Time) (fleet.Digest, bool, error) {
+func (d *Digester) due(ctx context.Context, last fleet.Digest, had bool, now time.Time) (fleet.Digest, bool, error) {
 	tick := d.c.Schedule.Last(now)
 	next := fleet.Digest{Cluster: d.c.Cluster, Channel: d.c.Channel, From: last.Until, Until: tick, Created: now}
-	if !any {
+	if !had {
 		cp, err := d.c.Ledger.Checkpoint(ctx, d.c.Cluster)
 		if err != nil {
 			return next, false, err
 		}
 		next.From = d.c.Schedule.Last(tick.Add(-1))
 		// Of a time in which nobody watched there is no digest.
-		any = !cp.BaselineAt.IsZero()
+		had = !cp.BaselineAt.IsZero()
 		if next.From.Before(cp.BaselineAt) {
 			next.From = cp.BaselineAt
 		}
 	}
-	if any && !tick.IsZero() && tick.After(next.From) {
+	if had && !tick.IsZero() && tick.After(next.From) {
 		return next, true, nil
 	}
 	next.Until = d.c.Schedule.Next(now)
@@ -201,7 +203,9 @@ func (d *Digester) post(ctx context.Context, rec fleet.Digest) error {
 	// Slack takes it in no form that holds text from the cluster.
 	const bare = "Rollcall's digest is ready, but Slack refuses it. Type /nodes digest for it."
 	rec.Picture = fleet.PictureNone
-	_, err = d.send(ctx, &rec, s, content{text: bare})
+	if what, err = d.send(ctx, &rec, s, content{text: bare}); what == refused {
+		return d.failed(fmt.Errorf("Slack refuses a digest in every form: %w", err), notAllowed, 0)
+	}
 	return err
 }
 
@@ -336,10 +340,16 @@ func (d *Digester) upload(ctx context.Context, rec fleet.Digest) error {
 		rec.Picture, rec.Done = up, now
 		return d.c.Ledger.SaveDigest(ctx, rec, now)
 	}
+	// The digests that follow wait for this one.
+	tooLate := now.Sub(timeOf(rec.TS)) > pictureWithin
 	if rec.File != "" {
 		found, err := d.find.findFile(ctx, rec.Channel, rec.TS, rec.File)
 		if what, wait := classify(err); what != accepted {
-			return d.failed(err, what, wait)
+			if what == fatal || !tooLate {
+				return d.failed(err, what, wait)
+			}
+			d.c.Log.Warn("whether the digest's picture was uploaded cannot be found out", "err", err)
+			return end(fleet.PictureNone)
 		}
 		if found {
 			d.succeeded()
@@ -362,11 +372,21 @@ func (d *Digester) upload(ctx context.Context, rec fleet.Digest) error {
 	case what == accepted:
 		d.succeeded()
 		return end(fleet.PictureFile)
-	case what == fatal, (what == limited || what == uncertain) && now.Sub(rec.Created) < pictureWithin:
+	case what == fatal, (what == limited || what == uncertain) && !tooLate:
 		return d.failed(err, what, wait)
 	}
 	d.c.Log.Warn("the digest's picture could not be uploaded; it stays without", "err", err, "hint", Hint(errorCode(err), rec.Channel))
 	return end(fleet.PictureNone)
+}
+
+// timeOf is when a message was posted: its ts is Unix seconds with a fraction.
+func timeOf(ts string) time.Time {
+	seconds, _, _ := strings.Cut(ts, ".")
+	n, err := strconv.ParseInt(seconds, 10, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.Unix(n, 0)
 }
 
 // maxAlt is how long a file's alternative text may be. Source: docs.slack.dev,

@@ -423,6 +423,28 @@ func TestDigestNotDue(t *testing.T) {
 	})
 }
 
+// A picture of which nothing can be found out does not hold up the digests that follow for ever.
+func TestDigestPictureGivenUp(t *testing.T) {
+	e := due(t, slackemu.Config{})
+	last := e.config.Schedule.Last(time.Now())
+	rec, err := e.ledger.AddDigest(t.Context(), fleet.Digest{Cluster: "prod", Channel: slackemu.ChannelOps, From: last.Add(-time.Hour), Until: last, Created: last})
+	e.check(err)
+	rec.Tried, rec.TS, rec.Picture, rec.File = true, fmt.Sprintf("%d.000100", time.Now().Add(-2*time.Hour).Unix()), fleet.PictureFile, "F0LOST"
+	e.check(e.ledger.SaveDigest(t.Context(), rec, time.Now()))
+	e.slack.Inject(slackemu.Rule{Method: "conversations.replies", Fault: slackemu.Refuse("channel_not_found")})
+	defer e.run()()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		d, _, err := e.ledger.LastDigest(t.Context(), "prod")
+		e.check(err)
+		if !d.Done.IsZero() {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("it still waits: %+v", d)
+		}
+	}
+}
+
 // A digest that could not be posted goes into the channel that is configured by then.
 func TestDigestChannelMended(t *testing.T) {
 	e := due(t, slackemu.Config{})
@@ -447,6 +469,12 @@ func TestDigestRefused(t *testing.T) {
 	if !strings.Contains(p.Text, "/nodes digest") {
 		t.Errorf("text: %s", p.Text)
 	}
+	stop()
+	// Refused in every form, it waits, and nothing else ends for it.
+	e = due(t, slackemu.Config{NoRateLimits: true})
+	e.slack.Inject(slackemu.Rule{Method: "chat.postMessage", Times: 8, Fault: slackemu.Refuse("invalid_metadata_format")})
+	stop = e.run()
+	e.eventually(e.done(fleet.PictureNone))
 	stop()
 	e = due(t, slackemu.Config{NoRateLimits: true})
 	e.slack.Inject(slackemu.Rule{Method: "chat.postMessage", Fault: slackemu.Refuse("token_revoked")})
