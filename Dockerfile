@@ -18,9 +18,8 @@ ENV CGO_ENABLED=0 GOFLAGS= GOTOOLCHAIN=local
 RUN GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -buildvcs=true -ldflags="-s -w" -o /out/rollcall ./cmd/bot
 # The licences of all that is linked, and the bill of materials (CycloneDX), both from the program itself.
 RUN go -C tools run ./release -binary /out/rollcall -out /out
-RUN mkdir -p /out/etc/ssl/certs /out/var/lib/rollcall && \
-    cp -L /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/ && \
-    chmod 0700 /out/var/lib/rollcall
+RUN mkdir -p /out/etc/ssl/certs /out/var/lib /out/ledger && \
+    cp -L /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/
 
 FROM scratch
 ARG VERSION=devel
@@ -33,7 +32,8 @@ LABEL org.opencontainers.image.title="Rollcall" \
 COPY --from=build /out/etc /etc
 COPY --from=build /out/licences /licences
 COPY --from=build /out/sbom.cdx.json /sbom.cdx.json
-COPY --from=build --chown=65532:65532 /out/var/lib/rollcall /var/lib/rollcall
+COPY --from=build /out/var /var
+COPY --from=build --chown=65532:65532 /out/ledger /var/lib/rollcall
 COPY --from=build /out/rollcall /rollcall
 # By number, so that Kubernetes can see that it is not root.
 USER 65532:65532

@@ -17,7 +17,10 @@ BUSY = ./internal/clustersim ./internal/demo ./internal/slackemu/page ./test/bro
 STATICCHECK = go tool -modfile="$(CURDIR)/tools/go.mod" staticcheck -checks inherit,-ST1005
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test short bench soak lint screenshots controlplane browser build clean
+.PHONY: help demo test short bench soak lint vulncheck screenshots controlplane browser buildah build image licences clean
+
+# Modules of their own, so that what they need reaches nothing else; test/controlplane has no tests.
+MODULES = tools test/dockerfile test/monitoring
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,7 +29,7 @@ demo: ## show Rollcall at work in a browser: no Slack account, no cluster
 	@go build -o bin/demo ./cmd/demo
 	@exec bin/demo
 
-test: controlplane browser ## run every test with the race detector, end to end against a real control plane
+test: controlplane browser buildah ## run every test with the race detector, end to end against a real control plane
 	@race='-race -gcflags=modernc.org/...=-race=false'; \
 	if [ "$$(go env CGO_ENABLED)" != 1 ]; then \
 		race=; \
@@ -36,7 +39,7 @@ test: controlplane browser ## run every test with the race detector, end to end 
 	fi; \
 	busy="$$(go list $(BUSY))"; \
 	rest="$$(go list ./... | grep -vxF "$$busy")"; \
-	set -ex; go -C test/monitoring test -count=1 ./...; \
+	set -ex; for module in $(MODULES); do go -C "$$module" test -count=1 ./...; done; \
 	go test $$race -count=1 -parallel 8 -timeout $(TEST_TIMEOUT) $$rest; \
 	go test $$race -count=1 -p 1 -parallel 4 -timeout $(TEST_TIMEOUT) $$busy
 
@@ -52,19 +55,13 @@ soak: controlplane ## run the program for half an hour with churn and faults, an
 lint: ## gofmt, go vet, staticcheck, go mod tidy and go fix: all must have nothing to say
 	@unformatted=$$(gofmt -l .); \
 	if [ -n "$$unformatted" ]; then echo "gofmt -w is needed for:" >&2; echo "$$unformatted" >&2; exit 1; fi
-	go vet ./...
-	$(STATICCHECK) ./...
-	go mod tidy -diff
-	go fix -diff ./...
-	go -C tools mod tidy -diff
-	go -C test/controlplane vet ./...
-	cd test/controlplane && $(STATICCHECK) ./...
-	go -C test/controlplane mod tidy -diff
-	go -C test/controlplane fix -diff ./...
-	go -C test/monitoring vet ./...
-	cd test/monitoring && $(STATICCHECK) ./...
-	go -C test/monitoring mod tidy -diff
-	go -C test/monitoring fix -diff ./...
+	@set -ex; for module in . $(MODULES) test/controlplane; do \
+		cd "$(CURDIR)/$$module"; \
+		go vet ./...; $(STATICCHECK) ./...; go mod tidy -diff; go fix -diff ./...; \
+	done
+
+vulncheck: ## look for known vulnerabilities that the code can reach
+	@sh tools/vulncheck.sh
 
 screenshots: browser ## take the README's pictures of the demo again
 	go test ./internal/demo -count=1 -run InBrowser -screenshots "$(CURDIR)/docs"
@@ -75,8 +72,22 @@ controlplane: ## build the tests' control plane where it is missing: ten minutes
 browser: ## find Chromium for the browser tests, or install it from Debian's packages
 	@sh tools/browser.sh
 
+buildah: ## find what the image's tests build it with, or install it from Debian's packages
+	@sh tools/buildah.sh
+
 build: ## build the static program bin/rollcall
-	CGO_ENABLED=0 go build -trimpath -o bin/rollcall ./cmd/bot
+	CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o bin/rollcall ./cmd/bot
+
+# VERSION names the image; the version in the program comes from the commit.
+VERSION ?= $(shell git describe --tags --always --dirty)
+IMAGE ?= rollcall:$(VERSION)
+BUILDER ?= $(firstword $(foreach builder,docker podman buildah,$(if $(shell command -v $(builder)),$(builder))))
+
+image: ## build the image (IMAGE: its name, BUILDER: docker, podman or buildah, BUILD: further options)
+	$(or $(BUILDER),$(error install docker, podman or buildah)) build --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) $(BUILD) -t $(IMAGE) .
+
+licences: build ## write bin/licences and the bill of materials bin/sbom.cdx.json
+	go -C tools run ./release -binary ../bin/rollcall -out ../bin
 
 clean: ## remove bin/ (the control plane stays in its cache, see test/controlplane/README.md)
 	rm -rf bin
