@@ -9,9 +9,9 @@ TEST_TIMEOUT ?= 20m
 # The database is a translation from C, which takes ten times as long under the race detector. It is
 # left out of it; what calls it is not.
 
-# These packages keep both cores busy, with browsers and whole days; the others test when things
-# happen, and are better off without them.
-BUSY = ./internal/clustersim ./internal/demo ./internal/slackemu/page ./test/browser
+# These packages keep both cores busy, with browsers, compilers and whole days; the others test when
+# things happen, and are better off without them.
+BUSY = ./internal/clustersim ./internal/demo ./internal/slackemu/page ./test/browser ./test/image
 
 # ST1005 takes the name Slack at the beginning of an error for a capitalised word.
 STATICCHECK = go tool -modfile="$(CURDIR)/tools/go.mod" staticcheck -checks inherit,-ST1005
