@@ -1,15 +1,29 @@
 package ledger
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"rollcall/internal/fleet"
 )
 
-// What a single node's change costs in the ledger, call by call, until its message is accepted.
+// BenchmarkOneChange: what a single node's change costs in the ledger, call by call, until its
+// message is accepted, in a cluster of so many nodes.
 func BenchmarkOneChange(b *testing.B) {
+	for _, nodes := range []int{0, 5000, 20_000} {
+		b.Run(fmt.Sprint(nodes), func(b *testing.B) { oneChange(b, nodes) })
+	}
+}
+
+func oneChange(b *testing.B, nodes int) {
 	l, ctx := fresh(b), b.Context()
+	var there []fleet.Observation
+	for i := range nodes {
+		there = append(there, first(1_000_000+i))
+	}
+	check(b, l.RecordBaseline(ctx, "prod", there))
+	check(b, l.FinishBaseline(ctx, fleet.Batch{Cluster: "prod", At: t0}, func(string) bool { return true }))
 	took := map[string]time.Duration{}
 	last := time.Now()
 	lap := func(name string) {
@@ -26,6 +40,9 @@ func BenchmarkOneChange(b *testing.B) {
 		todo, _, err := l.Todo(ctx, "prod", 5000)
 		check(b, err)
 		lap("todo")
+		_, err = l.UntoldMutes(ctx, "prod")
+		check(b, err)
+		lap("mutes")
 		_, err = l.LiveWaves(ctx, "prod")
 		check(b, err)
 		lap("livewaves")
@@ -34,12 +51,16 @@ func BenchmarkOneChange(b *testing.B) {
 		live, err := l.LiveWaves(ctx, "prod")
 		check(b, err)
 		lap("livewaves")
-		w, err := l.Wave(ctx, live[0].ID)
+		w := live[0]
+		w.Members, err = l.Members(ctx, w.ID)
 		check(b, err)
-		lap("wave")
+		lap("members")
 		_, err = l.Totals(ctx, "prod")
 		check(b, err)
 		lap("totals")
+		_, err = l.Machines(ctx, "prod")
+		check(b, err)
+		lap("machines")
 		check(b, l.Accepted(ctx, w.Main, w.Counts.LastChange, t0))
 		lap("accepted")
 		check(b, l.FinishWave(ctx, w.ID, t0))
