@@ -69,3 +69,23 @@ func oneChange(b *testing.B, nodes int) {
 		b.ReportMetric(float64(d.Microseconds())/float64(i), "µs-"+name)
 	}
 }
+
+// BenchmarkRecordEvents: an event into the ledger, so many in a transaction.
+func BenchmarkRecordEvents(b *testing.B) {
+	for _, size := range []int{1, 50, 500} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			l := fresh(b)
+			i := 0
+			for b.Loop() {
+				batch := make([]fleet.Event, size)
+				for k := range batch {
+					i++
+					batch[k] = fleet.Event{Cluster: "prod", UID: fmt.Sprintf("%032x", i*7919), Reason: "Started", Type: "Normal", Count: 1, First: t0, Last: t0, Controller: "kubelet",
+						Regarding: fleet.ObjectRef{Kind: "Pod", Namespace: "shop", Name: fmt.Sprintf("web-%d", i), UID: fmt.Sprintf("%032x", i)}, Note: "Started container app"}
+				}
+				check(b, l.RecordEvents(b.Context(), "prod", batch, "1"))
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(i), "µs/event")
+		})
+	}
+}
