@@ -1,7 +1,9 @@
 package alert
 
 import (
+	"strconv"
 	"testing"
+	"time"
 
 	"rollcall/internal/alert/alerttest"
 	"rollcall/internal/fleet"
@@ -30,4 +32,20 @@ func BenchmarkOneNode(b *testing.B) {
 			}
 		}
 	})
+}
+
+// What it costs to look for growth, once a minute, in a cluster that had so many nodes in a week.
+func BenchmarkGrew(b *testing.B) {
+	for _, n := range []int{5000, 300_000} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			for b.Loop() {
+				lives := &Lives{}
+				for i := range n {
+					joined := t0.Add(-time.Duration(i) * Lookback / time.Duration(n))
+					lives.Add(joined, joined.Add(time.Hour))
+				}
+				Grew(lives, nil, t0.Add(-2*Lookback), t0)
+			}
+		})
+	}
 }
