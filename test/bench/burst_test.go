@@ -14,8 +14,8 @@ import (
 )
 
 // burstGap is ALERT_WAVE_GAP in bursts: a wave's last few names are listed when it is closed, so
-// with the default of 30 s the last list may come 20 s later.
-const burstGap = 10 * time.Second
+// with the default of 30 s the last list may come 25 s later.
+const burstGap = 5 * time.Second
 
 // bareTime is how long the bare program has after the last node. It is not waited for until it is
 // done, which at a message a second takes as many seconds as there are nodes.

@@ -24,7 +24,7 @@ import (
 // watch.
 func BenchmarkLatency(b *testing.B) {
 	plane := controlPlane(b)
-	for _, size := range []struct{ nodes, samples int }{{0, 50}, {5000, 26}} {
+	for _, size := range []struct{ nodes, samples int }{{0, 50}, {5000, 20}} {
 		b.Run(fmt.Sprint(size.nodes), func(b *testing.B) {
 			c, kubeconfig := plane()
 			c.grow(b, size.nodes)

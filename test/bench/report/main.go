@@ -46,7 +46,7 @@ func report(only string, count int, from string) error {
 	if only != "" {
 		pattern, raw = "^Benchmark"+strings.ReplaceAll(only, "/", "$/"), filepath.Join("bench", strings.ReplaceAll(only, "/", "-")+".txt")
 	}
-	began := time.Now()
+	began, commit := time.Now(), commit()
 	var out bytes.Buffer
 	cmd := exec.Command("go", "test", "./test/bench", "-run", "^$", "-bench", pattern, "-benchtime", "1x", "-count", fmt.Sprint(count), "-timeout", "60m")
 	cmd.Stdout, cmd.Stderr = io.MultiWriter(os.Stderr, &out), os.Stderr
@@ -65,7 +65,7 @@ func report(only string, count int, from string) error {
 		}
 		return nil
 	}
-	text := head(parse(out.String()), began, time.Since(began), count) + tables
+	text := head(parse(out.String()), commit, began, time.Since(began), count) + tables
 	if err := os.WriteFile(filepath.Join("bench", "RESULTS.md"), []byte(text), 0o644); err != nil {
 		return err
 	}
@@ -74,11 +74,7 @@ func report(only string, count int, from string) error {
 }
 
 // head says what was measured, where and how.
-func head(r results, began time.Time, took time.Duration, count int) string {
-	commit := output("git", "rev-parse", "--short", "HEAD")
-	if output("git", "status", "--porcelain") != "" {
-		commit += " with changes"
-	}
+func head(r results, commit string, began time.Time, took time.Duration, count int) string {
 	versions := strings.Fields(output("go", "-C", "test/controlplane", "list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes", "go.etcd.io/etcd/server/v3"))
 	for len(versions) < 2 {
 		versions = append(versions, "unknown")
@@ -107,6 +103,15 @@ produce as much. What a figure means exactly is said at its benchmark in `+"`tes
 `, began.UTC().Format("2 January 2006"), took.Minutes(), commit, r.config["cpu"], runtime.NumCPU(), memory(), kernel(),
 		runtime.Version(), versions[0], versions[1], r.config["sqlite"], count)
 	return b.String()
+}
+
+// commit is what is measured.
+func commit() string {
+	commit := output("git", "rev-parse", "--short", "HEAD")
+	if output("git", "status", "--porcelain") != "" {
+		commit += " with changes"
+	}
+	return commit
 }
 
 // output is what a command prints, "" if it fails: what is not known is left out.

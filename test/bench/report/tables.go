@@ -46,7 +46,7 @@ type section struct {
 func sections() []section {
 	var all []section
 
-	latency := section{title: "Latency", about: "A node is committed → Slack has accepted its message; 50 single nodes (26 in a cluster of 5,000), without rate limits. " +
+	latency := section{title: "Latency", about: "A node is committed → Slack has accepted its message; 50 single nodes (20 in a cluster of 5,000), without rate limits. " +
 		"\"From the request\" counts the API server's own work of creating the node too, \"from the answer\" begins when the creator is told, which the watch often is not later than."}
 	for _, size := range []struct{ name, text string }{{"0", "an empty cluster"}, {"5000", "5,000 nodes there"}} {
 		n := "Latency/" + size.name
@@ -59,7 +59,7 @@ func sections() []section {
 	}
 	all = append(all, latency)
 
-	burst := section{title: "Burst", about: "Nodes as fast as the API server takes them, then removed as fast, under Slack's rate limits, with ALERT_WAVE_GAP=10s. " +
+	burst := section{title: "Burst", about: "Nodes as fast as the API server takes them, then removed as fast, under Slack's rate limits, with ALERT_WAVE_GAP=5s. " +
 		"\"Headline right\" is the time from the last node until the message says how many; \"all named\" until each name is in the message's thread, which at a post a second is about 270 names a second at the most, and for the last few when the wave is closed. " +
 		"The bare program posts each of 1,000 nodes; one drops what Slack refuses, the other waits as Slack says and is stopped 15 s after the last node."}
 	for _, n := range []string{"1000", "5000"} {
