@@ -140,5 +140,6 @@ func kernel() string {
 	if err != nil {
 		return runtime.GOOS
 	}
-	return "Linux " + strings.TrimSpace(string(release))
+	version, _, _ := strings.Cut(strings.TrimSpace(string(release)), "-")
+	return "Linux " + version
 }

@@ -206,7 +206,7 @@ func (f figure) verdict(m float64) (target, verdict string) {
 	holds := true
 	switch {
 	case f.exactly0:
-		target, holds = "0", m == 0
+		target, holds = "0", m <= 0
 	case f.most > 0:
 		target, holds = "≤ "+number(f.most), m <= f.most
 	case f.least > 0:
