@@ -46,8 +46,8 @@ test: controlplane browser buildah ## run every test with the race detector, end
 short: ## run the tests that need no control plane
 	go test -short ./...
 
-bench: controlplane ## measure latency, bursts, memory and events beside a bare watch
-	go test ./test/bench -run '^$$' -bench . -benchtime 1x -timeout 60m
+bench: controlplane ## measure everything beside a bare watch into bench/RESULTS.md: 25 minutes (CASE=Latency: that case alone, printed)
+	go run ./test/bench/report $(if $(CASE),-case "$(CASE)")
 
 soak: controlplane ## run the program for half an hour with churn and faults, and report what grows (ROLLCALL_SOAK: how long)
 	ROLLCALL_SOAK=$${ROLLCALL_SOAK:-30m} go test ./test/e2e -count=1 -run TestSoak -v -timeout 24h

@@ -24,13 +24,48 @@ const (
 	Lookback = (creepDays + 1) * day
 )
 
-// Life is the span in which a node was in the cluster; Removed is zero while it is.
-type Life struct{ Joined, Removed time.Time }
+// Lives are the spans in which nodes were in the cluster. Growth asks for their number at hundreds
+// of moments, and a busy cluster has hundreds of thousands of them: so all that is kept is when
+// they began and when they ended, in order. The zero value is empty.
+type Lives struct {
+	joined, removed []int64 // Unix nanoseconds
+	sorted          bool
+}
+
+// Add adds the life of a node that joined and was removed then; removed is zero while it lives.
+func (l *Lives) Add(joined, removed time.Time) {
+	if !removed.IsZero() && removed.Before(joined) {
+		return // it never was
+	}
+	l.sorted = false
+	l.joined = append(l.joined, joined.UnixNano())
+	if !removed.IsZero() {
+		l.removed = append(l.removed, removed.UnixNano())
+	}
+}
+
+func (l *Lives) sort() {
+	if !l.sorted {
+		slices.Sort(l.joined)
+		slices.Sort(l.removed)
+		l.sorted = true
+	}
+}
+
+// count is how many there were at a moment. They are sorted.
+func (l *Lives) count(at time.Time) int { return until(l.joined, at) - until(l.removed, at) }
+
+// until is how many of the moments are not after at.
+func until(moments []int64, at time.Time) int {
+	n, _ := slices.BinarySearch(moments, at.UnixNano()+1)
+	return n
+}
 
 // Grew decides whether growth is to be told now, and of which kind. lives are all that reach
 // into the last Lookback, told are the surges and creeps told before, oldest first. watched is
 // when the cluster was first watched: of the time before, nothing is known to be usual.
-func Grew(lives []Life, told []fleet.Wave, watched, now time.Time) (fleet.NewWave, bool) {
+func Grew(lives *Lives, told []fleet.Wave, watched, now time.Time) (fleet.NewWave, bool) {
+	lives.sort()
 	if g, ok := surge(lives, watched, now); ok && !toldSince(told, fleet.WaveSurge, now.Add(-surgeOver)) {
 		return fleet.NewWave{Kind: fleet.WaveSurge, Growth: &g, Closed: true}, true
 	}
@@ -40,22 +75,22 @@ func Grew(lives []Life, told []fleet.Wave, watched, now time.Time) (fleet.NewWav
 	return fleet.NewWave{}, false
 }
 
-func surge(lives []Life, watched, now time.Time) (fleet.Growth, bool) {
-	g := fleet.Growth{From: count(lives, now.Add(-surgeOver)), To: count(lives, now), Over: surgeOver}
+func surge(lives *Lives, watched, now time.Time) (fleet.Growth, bool) {
+	g := fleet.Growth{From: lives.count(now.Add(-surgeOver)), To: lives.count(now), Over: surgeOver}
 	if now.Sub(watched) < surgeOver || g.To-g.From < surgeLeast {
 		return g, false
 	}
 	// Of the time before, the day is looked at in steps of half a span, so that no rise falls
 	// between two.
 	for at := now.Add(-surgeOver); at.Sub(watched) >= surgeOver && now.Sub(at) <= day; at = at.Add(-surgeOver / 2) {
-		g.Usual = max(g.Usual, count(lives, at)-count(lives, at.Add(-surgeOver)))
+		g.Usual = max(g.Usual, lives.count(at)-lives.count(at.Add(-surgeOver)))
 	}
 	return g, g.To-g.From >= surgeFactor*g.Usual
 }
 
 // creep compares the least of the last day with the least of the days before. Each step further
 // than the last one told is told again.
-func creep(lives []Life, told []fleet.Wave, watched, now time.Time) (fleet.Growth, bool) {
+func creep(lives *Lives, told []fleet.Wave, watched, now time.Time) (fleet.Growth, bool) {
 	g := fleet.Growth{From: -1, To: least(lives, now)}
 	for d := 1; d <= creepDays; d++ {
 		until := now.Add(-time.Duration(d) * day)
@@ -79,23 +114,14 @@ func creep(lives []Life, told []fleet.Wave, watched, now time.Time) (fleet.Growt
 }
 
 // least is the smallest hourly count in the day that ends at until.
-func least(lives []Life, until time.Time) int {
-	n := count(lives, until)
+func least(lives *Lives, until time.Time) int {
+	n := lives.count(until)
 	for h := 1; h < 24; h++ {
-		n = min(n, count(lives, until.Add(-time.Duration(h)*time.Hour)))
+		n = min(n, lives.count(until.Add(-time.Duration(h)*time.Hour)))
 	}
 	return n
 }
 
 func toldSince(told []fleet.Wave, kind fleet.WaveKind, since time.Time) bool {
 	return slices.ContainsFunc(told, func(w fleet.Wave) bool { return w.Kind == kind && w.OpenedAt.After(since) })
-}
-
-func count(lives []Life, at time.Time) (n int) {
-	for _, l := range lives {
-		if !l.Joined.After(at) && (l.Removed.IsZero() || l.Removed.After(at)) {
-			n++
-		}
-	}
-	return n
 }

@@ -1,19 +1,22 @@
 package alert
 
 import (
+	"math/rand/v2"
 	"testing"
 	"time"
 
 	"rollcall/internal/fleet"
 )
 
+type life struct{ joined, removed time.Time }
+
 // crowd is n nodes that joined at one moment and left at another, if that is not zero.
-func crowd(n int, joined, removed time.Duration) []Life {
-	l := Life{Joined: t0.Add(joined)}
+func crowd(n int, joined, removed time.Duration) []life {
+	l := life{joined: t0.Add(joined)}
 	if removed != 0 {
-		l.Removed = t0.Add(removed)
+		l.removed = t0.Add(removed)
 	}
-	lives := make([]Life, n)
+	lives := make([]life, n)
 	for i := range lives {
 		lives[i] = l
 	}
@@ -22,7 +25,7 @@ func crowd(n int, joined, removed time.Duration) []Life {
 
 // daily is a cluster of base nodes that rises by peak every morning and falls every evening,
 // for ten days until t0.
-func daily(base, peak int) []Life {
+func daily(base, peak int) []life {
 	lives := crowd(base, -20*day, 0)
 	for d := range 10 {
 		morning := -time.Duration(d)*day - 3*time.Hour
@@ -49,7 +52,7 @@ func TestGrew(t *testing.T) {
 	crept := fleet.Wave{Kind: fleet.WaveCreep, OpenedAt: t0.Add(-2 * day), Growth: &fleet.Growth{To: 58}}
 	for _, tc := range []struct {
 		name    string
-		lives   []Life
+		lives   []life
 		told    []fleet.Wave
 		watched time.Duration
 		want    fleet.WaveKind
@@ -67,10 +70,42 @@ func TestGrew(t *testing.T) {
 		{"a slow leak, but watched for a day only", leak, nil, -day, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			w, ok := Grew(tc.lives, tc.told, t0.Add(tc.watched), t0)
+			lives := &Lives{}
+			for _, l := range tc.lives {
+				lives.Add(l.joined, l.removed)
+			}
+			w, ok := Grew(lives, tc.told, t0.Add(tc.watched), t0)
 			if w.Kind != tc.want || ok != (tc.want != "") {
 				t.Errorf("Grew = %q %+v, want %q", w.Kind, w.Growth, tc.want)
 			}
 		})
+	}
+}
+
+// Counting by order is counting one by one.
+func TestLivesCount(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	moment := func() time.Time { return t0.Add(time.Duration(random.IntN(50)) * time.Second) }
+	var all []life
+	lives := &Lives{}
+	for range 300 {
+		l := life{joined: moment()}
+		if random.IntN(3) > 0 {
+			l.removed = moment()
+		}
+		all = append(all, l)
+		lives.Add(l.joined, l.removed)
+	}
+	lives.sort()
+	for s := -1; s <= 51; s++ {
+		at, want := t0.Add(time.Duration(s)*time.Second), 0
+		for _, l := range all {
+			if !l.joined.After(at) && (l.removed.IsZero() || l.removed.After(at)) {
+				want++
+			}
+		}
+		if got := lives.count(at); got != want {
+			t.Errorf("after %d s: %d, want %d", s, got, want)
+		}
 	}
 }

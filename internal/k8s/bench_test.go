@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer/streaming"
@@ -96,4 +97,63 @@ func BenchmarkHeartbeat(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkNodeChange: the frame of a node that was not there, or that became ready, to what the
+// ledger is given.
+func BenchmarkNodeChange(b *testing.B) {
+	node, frame := heartbeat(b)
+	b.Run("joined", func(b *testing.B) {
+		n := nodeWatch{known: map[string]fleet.Known{}, state: &state{}}
+		d := decoder(frame)
+		b.ReportAllocs()
+		for b.Loop() {
+			_, o, err := d.Decode()
+			if err != nil {
+				b.Fatal(err)
+			}
+			if n.compare(o.(*corev1.Node), time.Now()) == nil {
+				b.Fatal("a new node is no change")
+			}
+		}
+	})
+	b.Run("diff", func(b *testing.B) {
+		n := nodeWatch{known: map[string]fleet.Known{}, state: &state{}}
+		was := node.DeepCopy()
+		was.Status.Conditions[3].Status = corev1.ConditionFalse
+		n.remember(n.compare(was, time.Now()))
+		b.ReportAllocs()
+		for b.Loop() {
+			if n.compare(node, time.Now()) == nil {
+				b.Fatal("becoming ready is no change")
+			}
+		}
+	})
+}
+
+// BenchmarkEvent: the frame of an event to what the ledger is given.
+func BenchmarkEvent(b *testing.B) {
+	e := cluster.NodeReadyEvent(cluster.NewNode(""))
+	e.UID, e.ResourceVersion, e.CreationTimestamp = "0d4a1c3e-7b1c-4f2a-9c55-4f6b8d0f7f10", "123456", metav1.Now()
+	info, _ := runtime.SerializerInfoForMediaType(codecs.SupportedMediaTypes(), runtime.ContentTypeProtobuf)
+	object, err := runtime.Encode(codecs.EncoderForVersion(info.Serializer, eventsv1.SchemeGroupVersion), e)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var frame bytes.Buffer
+	w := metav1.WatchEvent{Type: string(watch.Added), Object: runtime.RawExtension{Raw: object}}
+	if err := streaming.NewEncoder(info.StreamSerializer.Framer.NewFrameWriter(&frame), info.StreamSerializer.Serializer).Encode(&w); err != nil {
+		b.Fatal(err)
+	}
+	d := decoder(frame.Bytes())
+	b.ReportAllocs()
+	for b.Loop() {
+		_, o, err := d.Decode()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if event("prod", o.(*eventsv1.Event)).Reason != "NodeReady" {
+			b.Fatal("another event came out")
+		}
+	}
 }

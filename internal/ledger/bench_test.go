@@ -1,15 +1,29 @@
 package ledger
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"rollcall/internal/fleet"
 )
 
-// What a single node's change costs in the ledger, call by call, until its message is accepted.
+// BenchmarkOneChange: what a single node's change costs in the ledger, call by call, until its
+// message is accepted, in a cluster of so many nodes.
 func BenchmarkOneChange(b *testing.B) {
+	for _, nodes := range []int{0, 5000, 20_000} {
+		b.Run(fmt.Sprint(nodes), func(b *testing.B) { oneChange(b, nodes) })
+	}
+}
+
+func oneChange(b *testing.B, nodes int) {
 	l, ctx := fresh(b), b.Context()
+	var there []fleet.Observation
+	for i := range nodes {
+		there = append(there, first(1_000_000+i))
+	}
+	check(b, l.RecordBaseline(ctx, "prod", there))
+	check(b, l.FinishBaseline(ctx, fleet.Batch{Cluster: "prod", At: t0}, func(string) bool { return true }))
 	took := map[string]time.Duration{}
 	last := time.Now()
 	lap := func(name string) {
@@ -26,6 +40,9 @@ func BenchmarkOneChange(b *testing.B) {
 		todo, _, err := l.Todo(ctx, "prod", 5000)
 		check(b, err)
 		lap("todo")
+		_, err = l.UntoldMutes(ctx, "prod")
+		check(b, err)
+		lap("mutes")
 		_, err = l.LiveWaves(ctx, "prod")
 		check(b, err)
 		lap("livewaves")
@@ -34,17 +51,41 @@ func BenchmarkOneChange(b *testing.B) {
 		live, err := l.LiveWaves(ctx, "prod")
 		check(b, err)
 		lap("livewaves")
-		w, err := l.Wave(ctx, live[0].ID)
+		w := live[0]
+		w.Members, err = l.Members(ctx, w.ID)
 		check(b, err)
-		lap("wave")
+		lap("members")
 		_, err = l.Totals(ctx, "prod")
 		check(b, err)
 		lap("totals")
+		_, err = l.Machines(ctx, "prod")
+		check(b, err)
+		lap("machines")
 		check(b, l.Accepted(ctx, w.Main, w.Counts.LastChange, t0))
 		lap("accepted")
 		check(b, l.FinishWave(ctx, w.ID, t0))
 	}
 	for name, d := range took {
 		b.ReportMetric(float64(d.Microseconds())/float64(i), "µs-"+name)
+	}
+}
+
+// BenchmarkRecordEvents: an event into the ledger, so many in a transaction.
+func BenchmarkRecordEvents(b *testing.B) {
+	for _, size := range []int{1, 50, 500} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			l := fresh(b)
+			i := 0
+			for b.Loop() {
+				batch := make([]fleet.Event, size)
+				for k := range batch {
+					i++
+					batch[k] = fleet.Event{Cluster: "prod", UID: fmt.Sprintf("%032x", i*7919), Reason: "Started", Type: "Normal", Count: 1, First: t0, Last: t0, Controller: "kubelet",
+						Regarding: fleet.ObjectRef{Kind: "Pod", Namespace: "shop", Name: fmt.Sprintf("web-%d", i), UID: fmt.Sprintf("%032x", i)}, Note: "Started container app"}
+				}
+				check(b, l.RecordEvents(b.Context(), "prod", batch, "1"))
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(i), "µs/event")
+		})
 	}
 }

@@ -45,7 +45,8 @@ type Ledger struct {
 	w        *sql.DB              // one connection: writers queue here
 	hot      map[string]*sql.Stmt // of w, see hot
 	labels   labelCache
-	r        *reader // never blocked by the writer (WAL)
+	live     *liveCounts // nil where another process may write
+	r        *reader     // never blocked by the writer (WAL)
 
 	mu   sync.Mutex
 	subs map[chan struct{}]struct{} // guarded by mu
@@ -94,7 +95,7 @@ func Open(ctx context.Context, path string, o Options) (*Ledger, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	l := &Ledger{path: path, lock: flock.New(path + ".lock"), log: o.Log, subs: map[chan struct{}]struct{}{}}
+	l := &Ledger{path: path, lock: flock.New(path + ".lock"), log: o.Log, live: &liveCounts{by: map[string]map[liveKind]int{}}, subs: map[chan struct{}]struct{}{}}
 	if err := l.acquire(ctx, o.LockWait); err != nil {
 		return nil, fmt.Errorf("opening ledger %s: %w", path, err)
 	}

@@ -133,7 +133,7 @@ func TestPlans(t *testing.T) {
 		}},
 		{"span of events", "INDEX events_time", func(ctx context.Context) error { _, err := l.EventSpan(ctx, "prod"); return err }},
 		{"counts of events", "INDEX events_time (cluster=? AND scaling=? AND last_at>?)", func(ctx context.Context) error { _, _, err := l.EventCounts(ctx, "prod", t0); return err }},
-		{"machines", "COVERING INDEX nodes_list (cluster=? AND removed_at=?)", func(ctx context.Context) error { _, err := l.Machines(ctx, "prod"); return err }},
+		{"live nodes", "COVERING INDEX nodes_list (cluster=? AND removed_at=?)", func(ctx context.Context) error { _, err := l.readLive(ctx, "prod"); return err }},
 		{"lives of a period", "COVERING INDEX nodes_list (cluster=? AND removed_at>?)", func(ctx context.Context) error {
 			for _, err := range l.NodeLives(ctx, "prod", t0, t0) {
 				return err
@@ -158,7 +158,6 @@ func TestPlans(t *testing.T) {
 		{"live waves", "INDEX waves_live", func(ctx context.Context) error { _, err := l.LiveWaves(ctx, "prod"); return err }},
 		{"members", "INDEX changes_wave", func(ctx context.Context) error { _, err := l.Members(ctx, 1); return err }},
 		{"nodes of a wave", "INDEX", func(ctx context.Context) error { _, _, err := l.WaveNodes(ctx, "x", 5); return err }},
-		{"totals", "COVERING INDEX nodes_list (cluster=? AND removed_at=?)", func(ctx context.Context) error { _, err := l.Totals(ctx, "prod"); return err }},
 		{"lives", "COVERING INDEX nodes_list (cluster=? AND removed_at>?)", func(ctx context.Context) error {
 			return l.Lives(ctx, "prod", t0, func(_, _ time.Time) {})
 		}},

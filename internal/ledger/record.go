@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"rollcall/internal/fleet"
@@ -150,13 +151,15 @@ func (l *Ledger) NodeByUID(ctx context.Context, cluster, uid string) (fleet.Node
 // RecordBaseline records one page of the very first list of a cluster: the nodes, and nothing
 // to tell. It may be called again with the same nodes.
 func (l *Ledger) RecordBaseline(ctx context.Context, cluster string, nodes []fleet.Observation) error {
-	err := l.tx(ctx, func(tx tx) error {
-		for i := range nodes {
-			if err := upsertNode(ctx, tx, &nodes[i]); err != nil {
-				return err
+	err := l.live.change(cluster, func() (steps, error) {
+		return nil, l.tx(ctx, func(tx tx) error {
+			for i := range nodes {
+				if err := upsertNode(ctx, tx, &nodes[i]); err != nil {
+					return err
+				}
 			}
-		}
-		return nil
+			return nil
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("recording baseline of %s: %w", cluster, explain(err))
@@ -171,19 +174,21 @@ func (l *Ledger) FinishBaseline(ctx context.Context, b fleet.Batch, keep func(ui
 	if err != nil {
 		return err
 	}
-	err = l.tx(ctx, func(tx tx) error {
-		for uid := range known {
-			if keep(uid) {
-				continue
+	err = l.live.change(b.Cluster, func() (steps, error) {
+		return nil, l.tx(ctx, func(tx tx) error {
+			for uid := range known {
+				if keep(uid) {
+					continue
+				}
+				if _, err := tx.ExecContext(ctx, `DELETE FROM nodes WHERE cluster = ? AND uid = ?`, b.Cluster, uid); err != nil {
+					return err
+				}
 			}
-			if _, err := tx.ExecContext(ctx, `DELETE FROM nodes WHERE cluster = ? AND uid = ?`, b.Cluster, uid); err != nil {
-				return err
-			}
-		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO clusters (cluster, baseline_at, watched_until, nodes_version) VALUES (?, ?, ?, ?)
-			ON CONFLICT (cluster) DO UPDATE SET baseline_at = excluded.baseline_at, watched_until = excluded.watched_until, nodes_version = excluded.nodes_version`,
-			b.Cluster, ms(b.At), ms(b.At), b.ResourceVersion)
-		return err
+			_, err := tx.ExecContext(ctx, `INSERT INTO clusters (cluster, baseline_at, watched_until, nodes_version) VALUES (?, ?, ?, ?)
+				ON CONFLICT (cluster) DO UPDATE SET baseline_at = excluded.baseline_at, watched_until = excluded.watched_until, nodes_version = excluded.nodes_version`,
+				b.Cluster, ms(b.At), ms(b.At), b.ResourceVersion)
+			return err
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("finishing baseline of %s: %w", b.Cluster, explain(err))
@@ -195,30 +200,9 @@ func (l *Ledger) FinishBaseline(ctx context.Context, b fleet.Batch, keep func(ui
 // RecordNodes records a batch in one transaction: the nodes as they are, their changes as
 // to-dos, the gap and the resource version.
 func (l *Ledger) RecordNodes(ctx context.Context, b fleet.Batch) error {
-	err := l.tx(ctx, func(tx tx) error {
-		var gap int64
-		if g := b.Gap; g != nil {
-			err := tx.QueryRowContext(ctx, `INSERT INTO gaps (cluster, from_at, until_at, cause, missed, events_from) VALUES (?, ?, ?, ?, ?, ?) RETURNING id`,
-				b.Cluster, g.From.UnixMilli(), g.Until.UnixMilli(), g.Cause, g.Missed, ms(g.EventsFrom)).Scan(&gap)
-			if err != nil {
-				return err
-			}
-			if !g.Missed {
-				gap = 0 // the watch resumed and has seen each change: they are told as any other
-			}
-		}
-		for i := range b.Observations {
-			o := &b.Observations[i]
-			if err := upsertNode(ctx, tx, o); err != nil {
-				return err
-			}
-			for _, c := range o.Changes {
-				if err := insertChange(ctx, tx, c, gap); err != nil {
-					return err
-				}
-			}
-		}
-		return mark(ctx, tx, b.Cluster, b.At, b.ResourceVersion)
+	live := steps{}
+	err := l.live.change(b.Cluster, func() (steps, error) {
+		return live, l.tx(ctx, func(tx tx) error { return recordNodes(ctx, tx, b, live) })
 	})
 	if err != nil {
 		return fmt.Errorf("recording nodes of %s: %w", b.Cluster, explain(err))
@@ -227,6 +211,45 @@ func (l *Ledger) RecordNodes(ctx context.Context, b fleet.Batch) error {
 		l.notify()
 	}
 	return nil
+}
+
+// recordNodes records a batch, and adds to live what it changes in the counts of live nodes.
+func recordNodes(ctx context.Context, tx tx, b fleet.Batch, live steps) error {
+	var gap int64
+	if g := b.Gap; g != nil {
+		err := tx.QueryRowContext(ctx, `INSERT INTO gaps (cluster, from_at, until_at, cause, missed, events_from) VALUES (?, ?, ?, ?, ?, ?) RETURNING id`,
+			b.Cluster, g.From.UnixMilli(), g.Until.UnixMilli(), g.Cause, g.Missed, ms(g.EventsFrom)).Scan(&gap)
+		if err != nil {
+			return err
+		}
+		if !g.Missed {
+			gap = 0 // the watch resumed and has seen each change: they are told as any other
+		}
+	}
+	for i := range b.Observations {
+		o := &b.Observations[i]
+		before, known, was, err := oldNode(ctx, tx, o.Node.Cluster, o.Node.UID)
+		if err != nil {
+			return err
+		}
+		after := liveKind{o.Node.Machine(), o.Node.Ready.Status == fleet.Ready, o.Node.Cordoned}
+		// A node that has left stays so, see upsertNodeSQL.
+		live.step(before, after, was, (was || !known) && !left(o))
+		if err := upsertNode(ctx, tx, o); err != nil {
+			return err
+		}
+		for _, c := range o.Changes {
+			if err := insertChange(ctx, tx, c, gap); err != nil {
+				return err
+			}
+		}
+	}
+	return mark(ctx, tx, b.Cluster, b.At, b.ResourceVersion)
+}
+
+// left reports whether an observation is a node's last.
+func left(o *fleet.Observation) bool {
+	return slices.ContainsFunc(o.Changes, func(c fleet.Change) bool { return c.Kind == fleet.Removed })
 }
 
 // Watched records that the node watch was alive until the moment given, and where it may

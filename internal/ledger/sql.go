@@ -13,7 +13,7 @@ import (
 
 // hot are the writer's statements between a change in the cluster and its message in Slack, and
 // those of events, which are the most.
-var hot = []string{upsertNodeSQL, insertChangeSQL, markSQL, insertWaveSQL, keyWaveSQL, insertMessageSQL, assignSQL, extendWaveSQL, acceptMessageSQL, tellChangesSQL,
+var hot = []string{oldNodeSQL, upsertNodeSQL, insertChangeSQL, markSQL, insertWaveSQL, keyWaveSQL, insertMessageSQL, assignSQL, extendWaveSQL, acceptMessageSQL, tellChangesSQL,
 	findLabelsSQL, insertLabelsSQL, insertEventSQL, oldEventSQL, mergeEventSQL, addTotalsSQL, eventsVersionSQL}
 
 // tx is a write transaction.

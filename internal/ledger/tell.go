@@ -514,35 +514,6 @@ func (l *Ledger) DropPart(ctx context.Context, key string) error {
 	return nil
 }
 
-// Totals counts the live nodes of a cluster.
-func (l *Ledger) Totals(ctx context.Context, cluster string) (t fleet.Totals, err error) {
-	err = l.r.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(status = 'True'), 0), coalesce(sum(cordoned <> 0), 0)
-		FROM nodes WHERE cluster = ? AND removed_at IS NULL`, cluster).Scan(&t.Nodes, &t.Ready, &t.Cordoned)
-	if err != nil {
-		return t, fmt.Errorf("counting nodes of %s: %w", cluster, explain(err))
-	}
-	return t, nil
-}
-
-// Machines counts the live nodes of a cluster by what their prices depend on.
-func (l *Ledger) Machines(ctx context.Context, cluster string) (map[fleet.Machine]int, error) {
-	rows, err := l.r.QueryContext(ctx, `SELECT `+machineColumns+`, count(*) FROM nodes n WHERE n.cluster = ? AND n.removed_at IS NULL GROUP BY `+machineColumns, cluster)
-	if err != nil {
-		return nil, fmt.Errorf("counting machines of %s: %w", cluster, explain(err))
-	}
-	defer rows.Close()
-	machines := map[fleet.Machine]int{}
-	for rows.Next() {
-		var m fleet.Machine
-		var nodes int
-		if err := rows.Scan(append(machineDest(&m), &nodes)...); err != nil {
-			return nil, err
-		}
-		machines[m] = nodes
-	}
-	return machines, rows.Err()
-}
-
 // Baseline counts the nodes that were there at the first start: in all, by instance type and
 // capacity type, most first, and by what their prices depend on. Their joining is no change. What
 // joined or left since is told on its own, also if that was before the first start was told.

@@ -249,10 +249,8 @@ func (t *Teller) growth(ctx context.Context, plan *fleet.Plan, mutes []fleet.Mut
 	if err != nil || cp.BaselineAt.IsZero() {
 		return err
 	}
-	var lives []alert.Life
-	err = t.c.Ledger.Lives(ctx, t.c.Cluster, now.Add(-alert.Lookback), func(joined, removed time.Time) {
-		lives = append(lives, alert.Life{Joined: joined, Removed: removed})
-	})
+	lives := &alert.Lives{}
+	err = t.c.Ledger.Lives(ctx, t.c.Cluster, now.Add(-alert.Lookback), lives.Add)
 	if err != nil {
 		return err
 	}

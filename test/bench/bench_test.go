@@ -1,29 +1,35 @@
 // Package bench measures the program between a real API server and the Slack emulator, beside a
-// bare client-go watch that posts at once, without ledger, grouping or pacing: the limit that
-// any bot of this kind has. Both share the machine with the API server.
+// bare client-go watch that posts at once, without ledger, grouping or pacing: the limit that any
+// bot of this kind has. Where this machine cannot hold a real API server of the size, a recorded
+// one takes its place (stream_test.go). All of them share the machine.
 //
-//	make bench                       # every case
-//	go test ./test/bench -run '^$' -bench Burst -benchtime 1x
+//	make bench                 # every case, three runs each, into bench/RESULTS.md
+//	make bench CASE=Latency    # one case; its table is printed and the file stays
+//	go test ./test/bench -run '^$' -bench Burst/1000 -benchtime 1x -count 3
+//
+// Each case is a benchmark that sets up what its runs share and has one sub-benchmark for each
+// situation, which -count repeats. A run reports metrics under its own names, so the output is
+// what benchstat reads; report makes the tables from it. Nothing fails because it is slow, but
+// what is lost, told twice or made up fails.
 package bench
 
 import (
 	"context"
 	"database/sql"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
-
-	"github.com/slack-go/slack"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"rollcall/internal/channel"
 	_ "rollcall/internal/ledger" // registers the SQL driver
@@ -31,97 +37,181 @@ import (
 	"rollcall/test/cluster"
 )
 
-var bot string
+// work is the folder of what all cases share, and bot the program in it.
+var work, bot string
 
 func TestMain(m *testing.M) {
-	if os.Getenv("ROLLCALL_BARE") != "" {
-		if err := bare(context.Background()); err != nil {
+	if mode := os.Getenv("ROLLCALL_BARE"); mode != "" {
+		if err := bare(context.Background(), mode); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
 		return
 	}
-	dir, err := os.MkdirTemp("", "rollcall-bench-")
-	if err != nil {
-		panic(err)
-	}
-	bot = filepath.Join(dir, "bot")
-	if out, err := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", bot, "rollcall/cmd/bot").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building cmd/bot: %v\n%s", err, out)
-		os.Exit(1)
-	}
-	code := cluster.Main(m)
-	os.RemoveAll(dir)
-	os.Exit(code)
+	os.Exit(measure(m))
 }
 
-// bare is the bare program: it watches nodes and posts each that is added.
-func bare(ctx context.Context) error {
-	config, err := clientcmd.BuildConfigFromFlags("", os.Getenv("KUBECONFIG"))
-	if err != nil {
-		return err
+func measure(m *testing.M) int {
+	var err error
+	if work, err = os.MkdirTemp("", "rollcall-bench-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
-	config.ContentType = "application/vnd.kubernetes.protobuf"
-	config.QPS = -1
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return err
+	defer os.RemoveAll(work)
+	bot = filepath.Join(work, "rollcall")
+	build := exec.Command("go", "build", "-trimpath", "-o", bot, "rollcall/cmd/bot") // as make build does
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building cmd/bot: %v\n%s", err, out)
+		return 1
 	}
-	api := slack.New(os.Getenv("SLACK_BOT_TOKEN"), slack.OptionAPIURL(os.Getenv("SLACK_API_URL")))
-	list, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{Limit: 1})
-	if err != nil {
-		return err
+	if version, err := sqliteVersion(); err == nil {
+		fmt.Println("sqlite:", version) // a configuration line of the benchmark format
 	}
-	w, err := client.CoreV1().Nodes().Watch(ctx, metav1.ListOptions{ResourceVersion: list.ResourceVersion, AllowWatchBookmarks: true})
+	return cluster.Main(m)
+}
+
+func sqliteVersion() (version string, err error) {
+	db, err := sql.Open("sqlite", ":memory:")
 	if err != nil {
-		return err
+		return "", err
 	}
-	fmt.Println("watching")
-	for e := range w.ResultChan() {
-		node, ok := e.Object.(*corev1.Node)
-		if ok && e.Type == "ADDED" && os.Getenv("ROLLCALL_BARE") == "post" {
-			if _, _, err := api.PostMessage(os.Getenv("SLACK_CHANNEL"), slack.MsgOptionText(node.Name+" joined", false)); err != nil {
-				return err
-			}
+	defer db.Close()
+	return version, db.QueryRow("SELECT sqlite_version()").Scan(&version)
+}
+
+// site is where a program runs: an API server, a Slack, a ledger.
+type site struct {
+	b     *testing.B
+	slack *slackemu.Server
+	db    string
+	http  string // where the bot serves health
+	env   []string
+}
+
+// limits is the memory limit that manifests/base gives the program.
+const limits = "GOMEMLIMIT=230MiB"
+
+func newSite(b *testing.B, kubeconfig string, cfg slackemu.Config, env ...string) *site {
+	b.Helper()
+	s := &site{b: b, slack: slackemu.Start(b, cfg), db: filepath.Join(b.TempDir(), "rollcall.db")}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	s.http = listener.Addr().String()
+	listener.Close()
+	s.env = append([]string{"SLACK_BOT_TOKEN=" + slackemu.DefaultBotToken, "SLACK_APP_TOKEN=" + slackemu.DefaultAppToken, "SLACK_CHANNEL=" + slackemu.ChannelOps,
+		"SLACK_API_URL=" + s.slack.APIURL(), "KUBECONFIG=" + kubeconfig, "CLUSTER_NAME=prod", "DATABASE_URL=sqlite:" + s.db, "HTTP_ADDR=" + s.http, limits}, env...)
+	return s
+}
+
+// controlPlane returns what starts a control plane for a case when the first of its runs needs
+// one, and returns it with a kubeconfig of the rights that the program has.
+func controlPlane(b *testing.B) func() (*population, string) {
+	return sync.OnceValues(func() (*population, string) {
+		c := cluster.Start(b, cluster.Options{})
+		user := c.NewUser(b)
+		c.Grant(b, user, cluster.ReadNodesAndEvents()...)
+		return &population{Cluster: c}, c.Kubeconfig(b, user)
+	})
+}
+
+// start runs the bot and waits until it is ready and the channel knows.
+func (s *site) start() *program {
+	s.b.Helper()
+	p := run(s.b, bot, s.env...)
+	p.ready(s.http, 5*time.Minute)
+	cluster.Eventually(s.b, time.Minute, func(context.Context) error {
+		if len(channel.Waves(s.slack, slackemu.ChannelOps)) == 0 {
+			return fmt.Errorf("nothing is posted")
 		}
-	}
-	return nil
+		return nil
+	})
+	return p
+}
+
+// startBare starts the bare program on a channel and waits until it watches.
+func (s *site) startBare(mode, channel string) *program {
+	s.b.Helper()
+	p := run(s.b, os.Args[0], append(slices.Clone(s.env), "ROLLCALL_BARE="+mode, "SLACK_CHANNEL="+channel)...)
+	cluster.Eventually(s.b, time.Minute, func(context.Context) error {
+		if text, _ := os.ReadFile(p.log); !strings.Contains(string(text), "watching") {
+			return fmt.Errorf("the bare program does not watch")
+		}
+		return nil
+	})
+	time.Sleep(200 * time.Millisecond) // its request gets to the API server
+	return p
 }
 
 // program is the bot or the bare program, running.
 type program struct {
-	cmd *exec.Cmd
+	b       *testing.B
+	cmd     *exec.Cmd
+	log     string
+	started time.Time
+	stopped bool
 }
 
 func run(b *testing.B, path string, env ...string) *program {
 	b.Helper()
-	p := &program{cmd: exec.Command(path)}
+	p := &program{b: b, cmd: exec.Command(path)}
 	p.cmd.Env = env
-	log, err := os.Create(filepath.Join(b.TempDir(), "log"))
+	log, err := os.CreateTemp(b.TempDir(), "log")
 	if err != nil {
 		b.Fatal(err)
 	}
+	defer log.Close()
+	p.log = log.Name()
 	p.cmd.Stdout, p.cmd.Stderr = log, log
+	p.started = time.Now()
 	if err := p.cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() {
-		p.cmd.Process.Kill()
-		p.cmd.Wait()
+		p.end(syscall.SIGKILL)
 		if b.Failed() {
-			text, _ := os.ReadFile(log.Name())
+			text, _ := os.ReadFile(p.log)
 			b.Logf("%s", text[max(0, len(text)-4000):])
 		}
 	})
 	return p
 }
 
+// end sends a signal and waits until the program has ended.
+func (p *program) end(signal os.Signal) {
+	if p.stopped {
+		return
+	}
+	p.stopped = true
+	_ = p.cmd.Process.Signal(signal) // it may have ended by itself
+	_ = p.cmd.Wait()
+}
+
+// ready waits until the bot says that it is, and returns how long that took from its start.
+func (p *program) ready(address string, timeout time.Duration) time.Duration {
+	p.b.Helper()
+	for time.Since(p.started) < timeout {
+		if resp, err := http.Get("http://" + address + "/readyz"); err == nil {
+			_, _ = io.Copy(io.Discard, resp.Body) // so that the connection is used again
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return time.Since(p.started)
+			}
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	p.b.Fatalf("not ready within %s", timeout)
+	return 0
+}
+
 // memory returns the resident memory now and at its peak, in MiB.
-func (p *program) memory(b *testing.B) (now, peak float64) {
-	b.Helper()
+func (p *program) memory() (now, peak float64) {
+	p.b.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
-		b.Skip("memory is read from /proc, which this system has not")
+		p.b.Skip("memory is read from /proc, which this system has not")
 	}
 	for line := range strings.Lines(string(text)) {
 		name, value, _ := strings.Cut(line, ":")
@@ -136,12 +226,12 @@ func (p *program) memory(b *testing.B) (now, peak float64) {
 	return now, peak
 }
 
-// cpu returns the CPU time used so far.
-func (p *program) cpu(b *testing.B) time.Duration {
-	b.Helper()
+// cpu returns the CPU time used so far, to a hundredth of a second.
+func (p *program) cpu() time.Duration {
+	p.b.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
 	if err != nil {
-		b.Skip("CPU time is read from /proc, which this system has not")
+		p.b.Skip("CPU time is read from /proc, which this system has not")
 	}
 	_, rest, _ := strings.Cut(string(text), ") ")
 	f := strings.Fields(rest)
@@ -150,237 +240,61 @@ func (p *program) cpu(b *testing.B) time.Duration {
 	return time.Duration(user+system) * 10 * time.Millisecond // clock ticks are 1/100 s
 }
 
-type bench struct {
-	b       *testing.B
-	cluster *cluster.Cluster
-	slack   *slackemu.Server
-	db      string
-	env     []string
-}
-
-func set(b *testing.B, cfg slackemu.Config) *bench {
-	b.Helper()
-	c := cluster.Start(b, cluster.Options{})
-	user := c.NewUser(b)
-	c.Grant(b, user, cluster.ReadNodesAndEvents()...)
-	s := &bench{b: b, cluster: c, slack: slackemu.Start(b, cfg), db: filepath.Join(b.TempDir(), "rollcall.db")}
-	s.env = []string{"SLACK_BOT_TOKEN=" + slackemu.DefaultBotToken, "SLACK_APP_TOKEN=" + slackemu.DefaultAppToken, "SLACK_CHANNEL=" + slackemu.ChannelOps,
-		"SLACK_API_URL=" + s.slack.APIURL(), "KUBECONFIG=" + c.Kubeconfig(b, user), "CLUSTER_NAME=prod", "DATABASE_URL=sqlite:" + s.db, "HTTP_ADDR=127.0.0.1:0", "ALERT_WAVE_GAP=1s"}
-	return s
-}
-
-func (s *bench) start() *program {
-	s.b.Helper()
-	p := run(s.b, bot, s.env...)
-	cluster.Eventually(s.b, time.Minute, func(context.Context) error {
-		if len(channel.Waves(s.slack, slackemu.ChannelOps)) == 0 || s.slack.Connected() < 2 {
-			return fmt.Errorf("not started")
-		}
-		return nil
-	})
-	return p
-}
-
-// startBare starts the bare program on another channel.
-func (s *bench) startBare(mode string) *program {
-	s.b.Helper()
-	env := append(slices.Clone(s.env), "ROLLCALL_BARE="+mode, "SLACK_CHANNEL="+slackemu.ChannelPrivate)
-	p := run(s.b, os.Args[0], env...)
-	time.Sleep(2 * time.Second)
-	return p
-}
-
-func quantile(ds []time.Duration, q float64) time.Duration {
-	slices.Sort(ds)
-	return ds[min(len(ds)-1, int(q*float64(len(ds))))]
-}
-
-func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-// BenchmarkAlertLatency: create request sent → message accepted by the Slack endpoint, for 50
-// single nodes, with no rate limit in the way. The two programs take turns in being first.
-func BenchmarkAlertLatency(b *testing.B) {
-	s := set(b, slackemu.Config{NoRateLimits: true})
-	s.start()
-	s.startBare("post")
-	var ours, theirs []time.Duration
-	for range 50 {
-		node := cluster.NewNode("")
-		begin := time.Now()
-		if _, err := s.cluster.CreateNode(b.Context(), node); err != nil {
-			b.Fatal(err)
-		}
-		took := func(ch string) (d time.Duration) {
-			cluster.Eventually(b, 10*time.Second, func(context.Context) error {
-				for _, m := range s.slack.Messages(ch) {
-					if len(m.Versions) > 0 && strings.Contains(m.Versions[0].Text, node.Name) {
-						d = m.Versions[0].At.Sub(begin)
-						return nil
-					}
-				}
-				return fmt.Errorf("%s is not told", node.Name)
-			})
-			return d
-		}
-		ours = append(ours, took(slackemu.ChannelOps))
-		theirs = append(theirs, took(slackemu.ChannelPrivate))
-		time.Sleep(1600 * time.Millisecond) // so that the next is a wave of its own
-	}
-	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(ms(quantile(ours, 0.5)), "ms-median")
-	b.ReportMetric(ms(quantile(ours, 0.95)), "ms-p95")
-	b.ReportMetric(ms(quantile(theirs, 0.5)), "ms-bare-median")
-	b.ReportMetric(ms(quantile(theirs, 0.95)), "ms-bare-p95")
-}
-
-// BenchmarkBurst: nodes as fast as the API server takes them, under Slack's limits.
-func BenchmarkBurst(b *testing.B) {
-	for _, n := range []int{200, 1000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			s := set(b, slackemu.Config{})
-			s.env = append(s.env, "ALERT_WAVE_GAP=30s")
-			s.start()
-			time.Sleep(3 * time.Second) // the limits' buckets fill up again
-			s.slack.ResetCalls()
-			begin := time.Now()
-			firstNode, err := s.cluster.CreateNode(b.Context(), cluster.NewNode(""))
-			if err != nil {
-				b.Fatal(err)
-			}
-			nodes, err := s.cluster.CreateNodes(b.Context(), n-1, 4)
-			if err != nil {
-				b.Fatal(err)
-			}
-			nodes = append(nodes, firstNode)
-			last := time.Now()
-			var right time.Time
-			cluster.Eventually(b, time.Minute, func(context.Context) error {
-				for _, w := range channel.Waves(s.slack, slackemu.ChannelOps) {
-					if w.Kind == "joined" && w.Nodes == n {
-						right = time.Now()
-						return nil
-					}
-				}
-				return fmt.Errorf("not all told")
-			})
-			var names []string
-			for _, node := range nodes {
-				names = append(names, node.Name)
-			}
-			cluster.Eventually(b, 2*time.Minute, func(context.Context) error { return channel.Expect(s.slack, slackemu.ChannelOps, "joined", names) })
-			calls, limited := 0, 0
-			for method, c := range s.slack.Counts() {
-				if method != "apps.connections.open" {
-					calls += c.Calls
-				}
-				limited += c.RateLimited
-			}
-			first := s.slack.CallsOf("chat.postMessage")[0]
-			b.ReportMetric(0, "ns/op")
-			b.ReportMetric(last.Sub(begin).Seconds(), "s-creating")
-			b.ReportMetric(float64(calls), "calls")
-			b.ReportMetric(float64(limited), "429s")
-			b.ReportMetric(ms(first.At.Add(first.Took).Sub(begin)), "ms-to-first-message")
-			b.ReportMetric(max(0, right.Sub(last).Seconds()), "s-last-node-to-right")
-		})
-	}
-}
-
-// BenchmarkMemory: 5,000 nodes of 13.6 kB, listed at the start, then heartbeats for a minute.
-// CPU per heartbeat beside the bare watch's.
-func BenchmarkMemory(b *testing.B) {
-	s := set(b, slackemu.Config{})
-	nodes, err := s.cluster.CreateNodes(b.Context(), 5000, 8, cluster.Ready())
-	if err != nil {
-		b.Fatal(err)
-	}
-	var names []string
-	for _, n := range nodes {
-		names = append(names, n.Name)
-	}
-	p := s.start()
-	_, peakListing := p.memory(b)
-	other := s.startBare("watch")
-	time.Sleep(5 * time.Second)
-	messages := len(s.slack.AllMessages(slackemu.ChannelOps))
-	rows := s.count("SELECT count(*) FROM changes")
-	cpu, bareCPU := p.cpu(b), other.cpu(b)
-	ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
-	sent, _ := s.cluster.Heartbeats(ctx, 400, 8, names...)
-	cancel()
-	cpu, bareCPU = p.cpu(b)-cpu, other.cpu(b)-bareCPU
-	now, peak := p.memory(b)
-	bareNow, _ := other.memory(b)
-	if got := len(s.slack.AllMessages(slackemu.ChannelOps)); got != messages || s.count("SELECT count(*) FROM changes") != rows {
-		b.Errorf("heartbeats caused messages or changes")
-	}
-	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(peakListing, "MiB-peak-listing")
-	b.ReportMetric(now, "MiB")
-	b.ReportMetric(peak, "MiB-peak")
-	b.ReportMetric(bareNow, "MiB-bare-watch")
-	b.ReportMetric(float64(sent), "heartbeats")
-	b.ReportMetric(float64(cpu.Microseconds())/float64(sent), "µs/heartbeat")
-	b.ReportMetric(float64(cpu)/float64(bareCPU), "of-bare-watch-CPU")
-
-	// The next start lists them all again.
-	p.cmd.Process.Kill()
-	p.cmd.Wait()
-	p = run(b, bot, s.env...)
-	time.Sleep(8 * time.Second)
-	now, peak = p.memory(b)
-	b.ReportMetric(now, "MiB-after-restart")
-	b.ReportMetric(peak, "MiB-peak-after-restart")
-}
-
-// count asks the ledger while the program writes it.
-func (s *bench) count(query string) (n int) {
+// ask reads numbers from the ledger while the program writes it.
+func (s *site) ask(query string, dest ...any) {
 	s.b.Helper()
 	db, err := sql.Open("sqlite", "file:"+s.db+"?mode=ro")
 	if err != nil {
 		s.b.Fatal(err)
 	}
 	defer db.Close()
-	if err := db.QueryRow(query).Scan(&n); err != nil {
-		s.b.Fatal(err)
+	if err := db.QueryRow(query).Scan(dest...); err != nil {
+		s.b.Fatalf("%s: %v", query, err)
 	}
-	return n
 }
 
-// BenchmarkEvents: 1,000 events a second for a minute into the ledger.
-func BenchmarkEvents(b *testing.B) {
-	s := set(b, slackemu.Config{})
-	p := s.start()
-	const total, perSecond = 60_000, 1000
-	before, _ := p.memory(b)
-	done := make(chan time.Time, 1)
-	created := 0
-	go func() {
-		created, _ = s.cluster.EmitEvents(b.Context(), total, perSecond, 8, nil)
-		done <- time.Now()
-	}()
-	var last time.Time
-	for last.IsZero() {
-		select {
-		case last = <-done:
-		case <-time.After(5 * time.Second):
-		}
+// quantile returns the value below which the part q lies: the nearest rank.
+func quantile(ds []time.Duration, q float64) time.Duration {
+	if len(ds) == 0 {
+		return 0
 	}
-	cluster.Eventually(b, time.Minute, func(context.Context) error {
-		if n := s.count("SELECT count(*) FROM events"); n < created {
-			return fmt.Errorf("%d of %d events recorded", n, created)
-		}
-		return nil
-	})
-	lag := time.Since(last)
-	now, peak := p.memory(b)
-	size, _ := os.Stat(s.db)
+	ds = slices.Sorted(slices.Values(ds))
+	return ds[min(len(ds)-1, int(q*float64(len(ds))))]
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// report reports metrics: a number and its name in turn. A run's own time says nothing here.
+func report(b *testing.B, metrics ...any) {
+	b.Helper()
 	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(float64(created), "created")
-	b.ReportMetric(float64(s.count("SELECT count(*) FROM events")), "recorded")
-	b.ReportMetric(lag.Seconds(), "s-lag")
-	b.ReportMetric(before, "MiB-before")
-	b.ReportMetric(now, "MiB-after")
-	b.ReportMetric(peak, "MiB-peak")
-	b.ReportMetric(float64(size.Size())/float64(created), "bytes/event")
+	for i := 0; i+1 < len(metrics); i += 2 {
+		var v float64
+		switch n := metrics[i].(type) {
+		case float64:
+			v = n
+		case int:
+			v = float64(n)
+		default:
+			b.Fatalf("%v is no number", n)
+		}
+		b.ReportMetric(v, metrics[i+1].(string))
+	}
+}
+
+// population is a control plane and its nodes; they only grow, so that a case makes each once.
+type population struct {
+	*cluster.Cluster
+	names []string
+}
+
+func (p *population) grow(b *testing.B, to int) {
+	b.Helper()
+	if n := to - len(p.names); n > 0 {
+		nodes, err := p.CreateNodes(b.Context(), n, 8, cluster.Ready())
+		if err != nil {
+			b.Fatal(err)
+		}
+		p.names = append(p.names, names(nodes)...)
+	}
 }

@@ -173,6 +173,17 @@ func observations(i int, s Size) []fleet.Observation {
 	return all
 }
 
+// life is all looks at node i as one: what the last one saw, and the changes of all.
+func life(i int, s Size) fleet.Observation {
+	all := observations(i, s)
+	whole := all[len(all)-1]
+	whole.Changes = nil
+	for _, o := range all {
+		whole.Changes = append(whole.Changes, o.Changes...)
+	}
+	return whole
+}
+
 // Events returns the events of the size, oldest first. A node's events carry its name and UID.
 func Events(s Size) iter.Seq[fleet.Event] {
 	s = s.withDefaults()
@@ -315,7 +326,7 @@ func fillNodes(ctx context.Context, path string, s Size) (err error) {
 	}
 	var batch []fleet.Observation
 	for i := range s.Nodes {
-		batch = append(batch, observations(i, s)...)
+		batch = append(batch, life(i, s))
 		if len(batch) >= 2000 || i == s.Nodes-1 {
 			if err := l.RecordNodes(ctx, fleet.Batch{Cluster: s.Cluster, Observations: batch, At: s.End}); err != nil {
 				return err

@@ -3,13 +3,7 @@ package bench
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
-	"runtime"
-	"slices"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -21,26 +15,10 @@ import (
 	"rollcall/internal/slackemu"
 )
 
-// BenchmarkCommands answers slash commands from a large ledger while 500 events a second are
+// BenchmarkQueries answers slash commands from the large ledger while 500 events a second are
 // written to it: what the server takes from the envelope to the acknowledgement with the answer.
-// ROLLCALL_BENCH_NODES (a tenth of them live), ROLLCALL_BENCH_EVENTS and ROLLCALL_BENCH_DIR say
-// how large it is and where it stays for the next run; the default is 20,000 nodes and 500,000
-// events in a temporary folder.
-func BenchmarkCommands(b *testing.B) {
-	size := ledgertest.Size{Nodes: number("ROLLCALL_BENCH_NODES", 20_000), Events: number("ROLLCALL_BENCH_EVENTS", 500_000), End: time.Now().Truncate(24 * time.Hour)}
-	size.Live = size.Nodes / 10
-	dir := os.Getenv("ROLLCALL_BENCH_DIR")
-	if dir == "" {
-		dir = b.TempDir()
-	}
-	path := filepath.Join(dir, fmt.Sprintf("ledger-%d-%d-%s.db", size.Nodes, size.Events, size.End.Format("0102")))
-	if _, err := os.Stat(path); err != nil {
-		began := time.Now()
-		if err := ledgertest.Fill(b.Context(), path, size); err != nil {
-			b.Fatal(err)
-		}
-		b.Logf("filled in %v", time.Since(began).Round(time.Second))
-	}
+func BenchmarkQueries(b *testing.B) {
+	size, path := large, largeLedger(b)
 	l, err := ledger.Open(b.Context(), path, ledger.Options{})
 	if err != nil {
 		b.Fatal(err)
@@ -65,7 +43,7 @@ func BenchmarkCommands(b *testing.B) {
 	ask("/nodes", "") // asks Slack who we are, once
 	stop := events(b, l, size)
 	defer stop()
-	name := ledgertest.NodeName(3)
+	name := ledgertest.NodeName(size.Nodes - 3)
 	for _, q := range []struct{ name, command, text string }{
 		{"nodes", "/nodes", ""},
 		{"nodes-by-label", "/nodes", "--by topology.kubernetes.io/zone"},
@@ -84,30 +62,12 @@ func BenchmarkCommands(b *testing.B) {
 	} {
 		b.Run(q.name, func(b *testing.B) {
 			var took []time.Duration
-			for b.Loop() {
+			for range 100 {
 				took = append(took, ask(q.command, q.text))
 			}
-			for len(took) < 100 {
-				took = append(took, ask(q.command, q.text))
-			}
-			slices.Sort(took)
-			at := func(p float64) float64 { return float64(took[int(p*float64(len(took)-1))].Microseconds()) / 1000 }
-			b.ReportMetric(at(0.5), "ms-p50")
-			b.ReportMetric(at(0.99), "ms-p99")
-			b.ReportMetric(0, "ns/op")
+			report(b, ms(quantile(took, 0.5)), "ms-p50", ms(quantile(took, 0.95)), "ms-p95", ms(quantile(took, 1)), "ms-max")
 		})
 	}
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	b.Logf("heap in use afterwards: %.1f MiB", float64(m.HeapInuse)/(1<<20))
-}
-
-func number(name string, def int) int {
-	if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
-		return n
-	}
-	return def
 }
 
 // events writes 500 events a second, in batches every 100 ms, until stop is called.
