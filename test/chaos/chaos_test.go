@@ -1,0 +1,171 @@
+package chaos
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+var (
+	seedFlag   = flag.Uint64("chaos.seed", 0, "the run's seed; 0 is a fresh one")
+	forFlag    = flag.Duration("chaos.for", 2*time.Minute, "begin new episodes for so long")
+	killsFlag  = flag.Int("chaos.kills", 0, "go on until there were so many kills and as many other faults, instead of -chaos.for")
+	stepsFlag  = flag.String("chaos.steps", "", "play these steps, as a failed run prints them, instead of plans")
+	shrinkFlag = flag.Duration("chaos.shrink", 6*time.Minute, "look so long for fewer steps that fail as well")
+)
+
+// Bounds on how long the channel may take to tell the truth once the trouble is over: the
+// program's own pauses after failures are up to half a minute.
+const (
+	patience       = 90 * time.Second
+	shrinkPatience = 45 * time.Second
+)
+
+func TestChaos(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs a control plane, which -short leaves out")
+	}
+	seed := *seedFlag
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())
+	}
+	// Printed at once, so that it is known whatever happens.
+	fmt.Fprintf(os.Stderr, "chaos: seed %d\n", seed)
+	t.Logf("seed %d", seed)
+	began := time.Now()
+	a := enter(t)
+	if os.Getenv("CI") == "true" && (a.disk == "" || !clocked) {
+		t.Error("CI makes every fault: it needs the right to mount, and amd64 or arm64")
+	}
+	totals := map[string]int{}
+	var settled []time.Duration
+	defer func() { report(t, seed, time.Since(began), totals, settled) }()
+	run := func(steps []Step, name string) bool {
+		out, err := a.play(t.Context(), steps, patience)
+		if err != nil {
+			t.Fatalf("seed %d, %s: the episode could not be played: %v", seed, name, err)
+		}
+		add(totals, out.counts)
+		settled = append(settled, out.settled)
+		t.Logf("%s: %d kills, %d other faults, settled after %v", name, out.counts["kills"], out.counts["faults"], out.settled.Round(100*time.Millisecond))
+		if len(out.violations) == 0 {
+			return true
+		}
+		for _, v := range out.violations {
+			totals["violations "+v.kind]++
+		}
+		t.Errorf("seed %d, %s:\n%s\n\nthe channel:\n%s\nthe end of the program's log:\n%s\nall steps:\n%s", seed, name, list(out.violations), out.shown, out.log, Text(steps))
+		a.shrink(t, steps)
+		return false
+	}
+	if *stepsFlag != "" {
+		steps, err := Parse(*stepsFlag)
+		if err != nil {
+			t.Fatalf("-chaos.steps: %v", err)
+		}
+		run(steps, "steps")
+		return
+	}
+	for i := 0; ; i++ {
+		if *killsFlag > 0 {
+			if totals["kills"] >= *killsFlag && totals["faults"] >= *killsFlag {
+				return
+			}
+		} else if i > 0 && time.Since(began) >= *forFlag {
+			return
+		}
+		steps := Plan(rand.New(rand.NewPCG(seed, uint64(i))).Uint64(), i%2 == 1)
+		if !run(steps, fmt.Sprintf("episode %d", i)) {
+			return
+		}
+	}
+}
+
+func list(vs []violation) string {
+	var b strings.Builder
+	for i, v := range vs {
+		if i == 20 {
+			fmt.Fprintf(&b, "… and %d more\n", len(vs)-i)
+			break
+		}
+		fmt.Fprintln(&b, v)
+	}
+	return b.String()
+}
+
+// shrink looks for fewer steps that fail too, and says how to play them.
+func (a *arena) shrink(t *testing.T, steps []Step) {
+	until := time.Now().Add(*shrinkFlag)
+	if deadline, ok := t.Deadline(); ok {
+		until = earlier(until, deadline.Add(-time.Minute))
+	}
+	ctx, cancel := context.WithDeadline(t.Context(), until)
+	defer cancel()
+	var last []violation
+	few := shrink(steps, func(candidate []Step) bool {
+		out, err := a.play(ctx, candidate, shrinkPatience)
+		failed := err == nil && len(out.violations) > 0
+		t.Logf("shrinking: %d steps fail: %v", len(candidate), failed)
+		if failed {
+			last = out.violations
+		}
+		return failed
+	}, func() bool { return ctx.Err() == nil })
+	if last == nil {
+		t.Logf("no shorter list of steps failed in the time that there was; it may need luck. Again:\ngo test ./test/chaos -run TestChaos -count=1 -v -chaos.steps '%s'", Text(steps))
+		return
+	}
+	var lines strings.Builder
+	for _, s := range few {
+		fmt.Fprintf(&lines, "  %-9s %s\n", lanes[s.Kind], s)
+	}
+	t.Errorf("%d of %d steps fail as well:\n%sthey give\n%splay them with\ngo test ./test/chaos -run TestChaos -count=1 -v -chaos.steps '%s'", len(few), len(steps), &lines, list(last), Text(few))
+}
+
+// report prints what the run was and what it found.
+func report(t *testing.T, seed uint64, took time.Duration, totals map[string]int, settled []time.Duration) {
+	var b strings.Builder
+	row := func(name, form string, args ...any) { fmt.Fprintf(&b, "%-24s %s\n", name, fmt.Sprintf(form, args...)) }
+	group := func(prefix string) string {
+		var parts []string
+		for _, k := range slices.Sorted(maps.Keys(totals)) {
+			if name, ok := strings.CutPrefix(k, prefix); ok && totals[k] > 0 {
+				parts = append(parts, fmt.Sprintf("%s %d", name, totals[k]))
+			}
+		}
+		return strings.Join(parts, ", ")
+	}
+	row("seed", "%d", seed)
+	row("episodes", "%d in %v", totals["episodes"], took.Round(time.Second))
+	row("kills", "%d (aimed: %s)", totals["kills"], group("kills "))
+	var faults []string
+	for _, k := range slices.Sorted(maps.Keys(totals)) {
+		kind, _, _ := strings.Cut(k, " ")
+		if lanes[Kind(kind)] == troubleLane {
+			faults = append(faults, fmt.Sprintf("%s %d", k, totals[k]))
+		}
+	}
+	row("other faults", "%d (%s)", totals["faults"], strings.Join(faults, ", "))
+	row("nodes", "%d joined, %d became ready, %d went not ready, %d recovered, %d left", totals[joined], totals[ready], totals[notReady], totals[recovered], totals[removed])
+	row("steps", "%d must be told, %d may be", totals["steps that must be told"], totals["steps that may be told"])
+	row("messages", "%d", totals["messages"])
+	row("calls of Slack", "%d (%s)", totals["calls"], group("calls "))
+	row("exits for a full disk", "%d", totals["exits for a full disk"])
+	row("questions", "%d, answered %d, not answered in trouble %d", totals["asked"], totals["answered"], totals["asked in trouble and not answered"])
+	for _, kind := range []string{lost, doubled, wrongCount, wrongOrder, unanswered, crashed, other} {
+		row(kind, "%d", totals["violations "+kind])
+	}
+	row("copies where blind", "%d (%d allowed)", totals["copies"], totals["copies allowed"])
+	if len(settled) > 0 {
+		slices.Sort(settled)
+		row("settled after", "%v (median), %v (longest)", settled[len(settled)/2].Round(100*time.Millisecond), settled[len(settled)-1].Round(100*time.Millisecond))
+	}
+	t.Logf("\n%s", &b)
+}
