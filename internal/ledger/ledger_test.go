@@ -561,3 +561,16 @@ func TestWritersGoOnWhilePruning(t *testing.T) {
 		}
 	}
 }
+
+// The mark of the watch never goes back, but for a clock that was set back: otherwise what happens
+// until the clock has caught up would lie in no gap.
+func TestMarkFollowsAClockThatIsSetBack(t *testing.T) {
+	l := fresh(t)
+	for _, step := range []struct{ at, want time.Duration }{{0, 0}, {time.Minute, time.Minute}, {30 * time.Second, time.Minute}, {48 * time.Hour, 48 * time.Hour}, {2 * time.Minute, 2 * time.Minute}} {
+		check(t, l.Watched(t.Context(), "prod", t0.Add(step.at), "7"))
+		cp := must[fleet.Checkpoint](t)(l.Checkpoint(t.Context(), "prod"))
+		if got := cp.WatchedUntil.Sub(t0); got != step.want {
+			t.Errorf("marked after %v: watched until %v, want %v", step.at, got, step.want)
+		}
+	}
+}
