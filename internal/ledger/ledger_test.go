@@ -240,8 +240,13 @@ func TestWaveLife(t *testing.T) {
 		t.Errorf("a removed node is waited for: %+v", w.Counts)
 	}
 	check(t, l.FinishWave(ctx, w.ID, t0))
-	if waves := must[[]fleet.Wave](t)(l.LiveWaves(ctx, "prod")); len(waves) != 1 || waves[0].Kind != fleet.WaveRemoved {
-		t.Errorf("live waves = %+v", waves)
+	waves := must[[]fleet.Wave](t)(l.LiveWaves(ctx, "prod"))
+	if len(waves) != 1 || waves[0].Kind != fleet.WaveRemoved {
+		t.Fatalf("live waves = %+v", waves)
+	}
+	// A message that Slack has is later than any that it had confirmed before the intent.
+	if got := [2]string{w.Main.After, waves[0].Main.After}; got != [2]string{"", "100.1"} {
+		t.Errorf("the messages are later than %q", got)
 	}
 }
 
