@@ -83,6 +83,7 @@ type ending struct {
 	why       string // "kill", "term", or "" if it ended by itself
 	state     string
 	code      int
+	signal    syscall.Signal // that ended it, if one did
 	said      string // the end of its log, if it ended by itself
 }
 
@@ -137,6 +138,9 @@ func (k *keeper) run() error {
 
 		k.mu.Lock()
 		e := ending{began: k.began, at: time.Now(), why: k.why, state: cmd.ProcessState.String(), code: cmd.ProcessState.ExitCode()}
+		if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+			e.signal = status.Signal()
+		}
 		pause := k.pause
 		if e.why == "" {
 			e.said = k.log.end(2000)

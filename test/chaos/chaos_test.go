@@ -56,6 +56,9 @@ func TestChaos(t *testing.T) {
 		settled = append(settled, out.settled)
 		t.Logf("%s: %d kills, %d other faults, settled after %v", name, out.counts["kills"], out.counts["faults"], out.settled.Round(100*time.Millisecond))
 		if len(out.violations) == 0 {
+			if *stepsFlag != "" {
+				t.Logf("all is told. The channel:\n%s\nthe end of the program's log:\n%s", out.shown, out.log)
+			}
 			return true
 		}
 		for _, v := range out.violations {

@@ -397,6 +397,8 @@ func (e *episode) tally() {
 		switch {
 		case end.why == "kill":
 		case end.why == "term" && end.code == 0:
+		case end.why == "term" && end.signal == syscall.SIGTERM && end.at.Sub(end.began) < time.Second:
+			// It came before the program had begun to listen for it.
 		case full && end.code == 1:
 			e.count("exits for a full disk", 1)
 		default:

@@ -282,7 +282,7 @@ func planTrouble(r *rand.Rand) []Step {
 	}
 	r.Shuffle(len(steps), func(i, j int) { steps[i], steps[j] = steps[j], steps[i] })
 	for i := range steps {
-		steps[i].Wait = pause(r, 700*time.Millisecond)
+		steps[i].Wait = pause(r, 450*time.Millisecond)
 	}
 	return steps
 }
