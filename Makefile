@@ -17,7 +17,7 @@ BUSY = ./internal/clustersim ./internal/demo ./internal/slackemu/page ./test/bro
 STATICCHECK = go tool -modfile="$(CURDIR)/tools/go.mod" staticcheck -checks inherit,-ST1005
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test short bench soak lint screenshots controlplane browser build clean
+.PHONY: help demo test short bench soak chaos lint screenshots controlplane browser build clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ bench: controlplane ## measure latency, bursts, memory and events beside a bare 
 
 soak: controlplane ## run the program for half an hour with churn and faults, and report what grows (ROLLCALL_SOAK: how long)
 	ROLLCALL_SOAK=$${ROLLCALL_SOAK:-30m} go test ./test/e2e -count=1 -run TestSoak -v -timeout 24h
+
+chaos: controlplane ## break everything around the program for two minutes and judge what it tells (CHAOS="-chaos.kills 500 -chaos.seed 7")
+	go test ./test/chaos -count=1 -run TestChaos -v -timeout 24h $(CHAOS)
 
 lint: ## gofmt, go vet, staticcheck, go mod tidy and go fix: all must have nothing to say
 	@unformatted=$$(gofmt -l .); \

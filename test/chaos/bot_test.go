@@ -84,7 +84,7 @@ type ending struct {
 	state     string
 	code      int
 	signal    syscall.Signal // that ended it, if one did
-	said      string // the end of its log, if it ended by itself
+	said      string         // the end of its log, if it ended by itself
 }
 
 // keeper runs the program and starts it again whenever it has ended, as Kubernetes does.

@@ -1,3 +1,42 @@
+// Package chaos breaks everything around the program, again and again, and judges what the channel
+// tells by a model that knows the truth.
+//
+// A run has a seed, which it prints, and is a series of episodes: each has a plan that follows from
+// the seed (Plan), a fresh ledger, a fresh Slack emulator, and an emptied cluster of a real API
+// server. Three lanes of steps go on side by side for half a minute: nodes take steps of their
+// lives, people ask, and trouble comes: SIGKILL (at random moments, and right before or after Slack
+// has posted), SIGSTOP, SIGTERM, the API server killed, history compacted, connections cut, silent,
+// slow or refused, calls to Slack that fail before or after their effect, outages, sockets dropped,
+// refreshed or half-open, a full disk, and a clock that is set by seconds to days. Then all trouble
+// ends, and within 90 s the channel must tell the truth. Episodes take turns at letting the program
+// read the channel's history; without it a message may be copied once for each answer that was
+// lost, as the emulator's log of calls shows.
+//
+// What must be told follows from what can be known. A node usually takes its next step only after
+// the channel has told its last one; then each step must be told exactly once. A hasty step does
+// not wait. If the program was away meanwhile, it sees the node only before and after:
+//
+//   - a node that joined and became ready is told both, always;
+//   - one that went not ready and recovered is told both if its condition moved by a second;
+//   - one that left before an earlier step was told must be told to have left if it was told to have
+//     joined; the steps between may be told, at most once. If nobody had seen it, it may be told from
+//     its beginning to its end, or not at all;
+//   - one that came and went while the program was dead, and of which events tell (a visit), must be
+//     told, unless the clock was set or the API server troubled.
+//
+// The truth is what the API server has committed: after a call without an answer the model looks at
+// the object. A message with more than five nodes names those that became ready or recovered only
+// by their number, which the judge compares with the sum of what its nodes did.
+//
+// The program under test is cmd/bot as it is, but for its clock: testdata/clock is laid over it
+// (go build -overlay), which puts a function between the Go runtime and the kernel's clock_gettime
+// that adds an offset from a shared file to the wall clock. That is a second's work for the linker,
+// where a patched package time would have every dependency compiled again, and it leaves the
+// monotonic clock alone, as setting a machine's clock does.
+//
+// A failing episode is played again with fewer and fewer steps, and the shortest list that still
+// fails is printed with the command that plays it. Whether a list fails depends on the moments too,
+// which no seed fixes: a list that failed may have to be played more than once.
 package chaos
 
 import (
