@@ -87,13 +87,14 @@ func TestChaos(t *testing.T) {
 	var settled []time.Duration
 	defer func() { report(t, seed, time.Since(began), totals, settled) }()
 	run := func(steps []Step, name string) bool {
+		start := time.Now()
 		out, err := a.play(t.Context(), steps, patience)
 		if err != nil {
 			t.Fatalf("seed %d, %s: the episode could not be played: %v", seed, name, err)
 		}
 		add(totals, out.counts)
 		settled = append(settled, out.settled)
-		t.Logf("%s: %d kills, %d other faults, settled after %v", name, out.counts["kills"], out.counts["faults"], out.settled.Round(100*time.Millisecond))
+		t.Logf("%s: %v, %d kills, %d other faults, settled after %v", name, time.Since(start).Round(time.Second), out.counts["kills"], out.counts["faults"], out.settled.Round(100*time.Millisecond))
 		if len(out.violations) == 0 {
 			if *stepsFlag != "" {
 				t.Logf("all is told. The channel:\n%s\nthe end of the program's log:\n%s", out.shown, out.log)

@@ -312,7 +312,11 @@ func (e *episode) settle(patience time.Duration) time.Duration {
 	}
 	began := time.Now()
 	e.forgiveVisits()
-	e.until(patience, func() bool { return len(e.judge()) == 0 })
+	e.until(patience, func() bool {
+		vs := e.judge()
+		// What is told twice stays so; what is lost may be on its way.
+		return len(vs) == 0 || slices.ContainsFunc(vs, func(v violation) bool { return v.kind == doubled || v.kind == wrongOrder || v.kind == other })
+	})
 	took := time.Since(began)
 	e.finally()
 	// What would be told twice comes soon after.

@@ -184,12 +184,12 @@ func TestDoubt(t *testing.T) {
 			if test.possible {
 				l.do(test.step, l.doubt(test.step, untold, test.sameSecond))
 			}
-			got := ""
+			var got strings.Builder
 			for _, a := range l.acts {
-				got += map[bool]string{true: "y", false: "n"}[a.must]
+				got.WriteString(map[bool]string{true: "y", false: "n"}[a.must])
 			}
-			if got != test.must {
-				t.Errorf("must be told: %s, want %s", got, test.must)
+			if got.String() != test.must {
+				t.Errorf("must be told: %s, want %s", got.String(), test.must)
 			}
 		})
 	}
