@@ -1,8 +1,10 @@
 package chaos
 
 import (
+	"cmp"
 	"slices"
 	"testing"
+	"time"
 )
 
 // shrink makes a list of steps shorter as long as it still fails. The first step always stays. It
@@ -10,13 +12,17 @@ import (
 // more says that there is no time left. fails may be wrong now and then, in the direction that a
 // list which can fail does not: then the result is longer than need be.
 func shrink(steps []Step, fails func([]Step) bool, more func() bool) []Step {
-	setup, rest := steps[:1], steps[1:]
+	setup, rest := steps[:1], byTime(steps[1:])
 	try := func(candidate []Step) bool {
 		return len(candidate) < len(rest) && more() && fails(slices.Concat(setup, candidate))
 	}
-	// Often one lane or one kind of trouble is not needed at all.
-	for _, name := range []string{askLane, troubleLane, nodeLane} {
-		if without := slices.DeleteFunc(slices.Clone(rest), func(s Step) bool { return lanes[s.Kind] == name }); try(without) {
+	// Often nobody need ask, or the kills alone are enough, or they are not needed.
+	for _, needless := range []func(Step) bool{
+		func(s Step) bool { return lanes[s.Kind] == askLane },
+		func(s Step) bool { return lanes[s.Kind] == troubleLane && s.Kind != Kill },
+		func(s Step) bool { return s.Kind == Kill },
+	} {
+		if without := slices.DeleteFunc(slices.Clone(rest), needless); try(without) {
 			rest = without
 		}
 	}
@@ -40,6 +46,36 @@ func shrink(steps []Step, fails func([]Step) bool, more func() bool) []Step {
 		}
 	}
 	return slices.Concat(setup, rest)
+}
+
+// byTime puts steps of different lanes in the order in which they are taken, about, so that a part
+// of the list is a part of the episode. Within a lane it changes nothing.
+func byTime(steps []Step) []Step {
+	type timed struct {
+		Step
+		at time.Duration
+	}
+	var all []timed
+	at := map[string]time.Duration{}
+	for _, s := range steps {
+		at[lanes[s.Kind]] += s.Wait
+		all = append(all, timed{s, at[lanes[s.Kind]]})
+	}
+	slices.SortStableFunc(all, func(a, b timed) int { return cmp.Compare(a.at, b.at) })
+	out := make([]Step, len(all))
+	for i, t := range all {
+		out[i] = t.Step
+	}
+	return out
+}
+
+func TestByTimeKeepsEachLane(t *testing.T) {
+	steps := Plan(3, false)[1:]
+	for _, name := range []string{nodeLane, askLane, troubleLane} {
+		if got := lane(byTime(steps), name); !slices.Equal(got, lane(steps, name)) {
+			t.Errorf("the lane of %s is in another order", name)
+		}
+	}
 }
 
 func TestShrinkFindsTheStepsThatMatter(t *testing.T) {
