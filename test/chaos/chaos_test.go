@@ -205,7 +205,7 @@ func report(t *testing.T, seed uint64, took time.Duration, totals map[string]int
 	for _, kind := range []string{lost, doubled, wrongCount, wrongOrder, unanswered, crashed, other} {
 		row(kind, "%d", totals["violations "+kind])
 	}
-	row("copies where blind", "%d (%d allowed)", totals["copies"], totals["copies allowed"])
+	row("copies where blind", "%d, each after an answer that was lost (%d were) or a kill before it was noted", totals["copies"], totals["answers lost where blind"])
 	if len(settled) > 0 {
 		slices.Sort(settled)
 		row("settled after", "%v (median), %v (longest)", settled[len(settled)/2].Round(100*time.Millisecond), settled[len(settled)-1].Round(100*time.Millisecond))

@@ -332,8 +332,11 @@ func (e *episode) settle(patience time.Duration) time.Duration {
 func (e *episode) judge() []violation {
 	s := look(e.slack, e.channel)
 	out := e.truth.judge(s)
-	if most := e.allowance(); s.copies > most {
-		out = append(out, violations(doubled, "%d messages are copies of others, at most %d may be", s.copies, most)...)
+	switch copies, forgiven := e.copies(s); {
+	case !e.blind && copies > 0:
+		out = append(out, violations(doubled, "%d messages are copies of others", copies)...)
+	case copies > forgiven:
+		out = append(out, violations(doubled, "%d messages are copies of others, of which only %d followed a lost answer", copies, forgiven)...)
 	}
 	nodes, ready := e.truth.totals()
 	if want := fmt.Sprintf("%d nodes, %d ready", nodes, ready); s.footer != want && s.footer != "" {
@@ -342,15 +345,12 @@ func (e *episode) judge() []violation {
 	return out
 }
 
-// allowance is how many copies there may be.
-func (e *episode) allowance() int {
-	if !e.blind {
-		return 0
-	}
+// copies counts the copies of messages, and those that may be where the program is blind.
+func (e *episode) copies(s sight) (all, forgiven int) {
 	e.mu.Lock()
 	stopped := slices.Clone(e.spans["stop"])
 	e.mu.Unlock()
-	return forgivable(e.slack.CallsOf("chat.postMessage"), e.bot.ended(), stopped)
+	return s.copies(e.slack.CallsOf("chat.postMessage"), e.bot.ended(), stopped)
 }
 
 // finally asks once more, in the calm after all trouble, and stops the program.
@@ -411,8 +411,14 @@ func (e *episode) tally() {
 	}
 	s := look(e.slack, e.channel)
 	e.count("messages", len(s.posts))
-	e.count("copies", s.copies)
-	e.count("copies allowed", e.allowance())
+	if copies, _ := e.copies(s); e.blind {
+		e.count("copies", copies)
+		for _, c := range e.slack.CallsOf("chat.postMessage") {
+			if c.Effect && c.Fault != "" && c.Status != 200 {
+				e.count("answers lost where blind", 1)
+			}
+		}
+	}
 	for method, c := range e.slack.Counts() {
 		n := 0
 		for _, k := range c.Statuses {

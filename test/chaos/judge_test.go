@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"rollcall/internal/slackemu"
 )
 
 // lived is a node's life in one line, for tests: "a joined ready ?removed", where what has a
@@ -192,5 +194,36 @@ func TestDoubt(t *testing.T) {
 				t.Errorf("must be told: %s, want %s", got.String(), test.must)
 			}
 		})
+	}
+}
+
+// A copy is forgiven if the answer to the message before it was lost, or if the program ended
+// before it can have noted it.
+func TestCopies(t *testing.T) {
+	at := time.Now()
+	call := slackemu.Call{TS: "1", Effect: true, At: at, Took: 100 * time.Millisecond, Status: 200}
+	lostAnswer := call
+	lostAnswer.Fault, lostAnswer.Status = "hang after the effect", 0
+	ended := func(after time.Duration) []ending { return []ending{{began: at.Add(-time.Minute), at: at.Add(after)}} }
+	stopped := []span{{at, at.Add(5 * time.Second)}}
+	for name, test := range map[string]struct {
+		call          slackemu.Call
+		endings       []ending
+		stopped       []span
+		keys          map[string][]string
+		all, forgiven int
+	}{
+		"none":                        {call, ended(0), nil, map[string][]string{"a": {"1"}, "b": {"2"}}, 0, 0},
+		"the answer was lost":         {lostAnswer, nil, nil, map[string][]string{"a": {"1", "2"}}, 1, 1},
+		"killed at once":              {call, ended(200 * time.Millisecond), nil, map[string][]string{"a": {"1", "2"}}, 1, 1},
+		"killed long after":           {call, ended(10 * time.Second), nil, map[string][]string{"a": {"1", "2"}}, 1, 0},
+		"killed after it was stopped": {call, ended(6 * time.Second), stopped, map[string][]string{"a": {"1", "2"}}, 1, 1},
+		"killed before":               {call, ended(-time.Second), nil, map[string][]string{"a": {"1", "2"}}, 1, 0},
+		"and once more":               {lostAnswer, nil, nil, map[string][]string{"a": {"1", "2", "3"}}, 2, 1},
+	} {
+		all, forgiven := sight{keys: test.keys}.copies([]slackemu.Call{test.call}, test.endings, test.stopped)
+		if all != test.all || forgiven != test.forgiven {
+			t.Errorf("%s: %d copies, %d forgiven, want %d and %d", name, all, forgiven, test.all, test.forgiven)
+		}
 	}
 }

@@ -17,16 +17,13 @@ var namers = []string{joined, ready, notReady, recovered, removed, "away", "catc
 
 // look reads a channel.
 func look(s *slackemu.Server, id string) (out sight) {
-	keys := map[string]bool{}
+	out.keys = map[string][]string{}
 	for _, m := range s.AllMessages(id) {
 		var p struct{ Key string }
 		if m.Metadata == nil || json.Unmarshal(m.Metadata.EventPayload, &p) != nil {
 			continue
 		}
-		if keys[p.Key] {
-			out.copies++
-		}
-		keys[p.Key] = true
+		out.keys[p.Key] = append(out.keys[p.Key], m.TS)
 	}
 	out.mentions = len(s.Notifications(id))
 	var newest time.Time
@@ -71,16 +68,25 @@ func look(s *slackemu.Server, id string) (out sight) {
 	return out
 }
 
-// forgivable counts the copies that an app which cannot see its own messages may have posted: one
-// for each post whose answer it cannot have taken note of, because the answer was lost or because
-// the program ended within moments of it.
-func forgivable(calls []slackemu.Call, endings []ending, stopped []span) (n int) {
+// copies counts the messages and replies that have the key of an earlier one, and how many of them
+// an app that cannot see its own messages may have posted: those before which an answer was lost,
+// or came so late that the program ended before it can have noted it.
+func (s sight) copies(calls []slackemu.Call, endings []ending, stopped []span) (all, forgiven int) {
+	unnoted := map[string]bool{}
 	for _, c := range calls {
 		if c.Effect && (c.Fault != "" && c.Status != 200 || cutShort(c, endings, stopped)) {
-			n++
+			unnoted[c.TS] = true
 		}
 	}
-	return n
+	for _, ts := range s.keys {
+		for _, earlier := range ts[:len(ts)-1] {
+			all++
+			if unnoted[earlier] {
+				forgiven++
+			}
+		}
+	}
+	return all, forgiven
 }
 
 // span is a time in which something was so.

@@ -157,9 +157,9 @@ type post struct {
 // sight is all that a channel shows.
 type sight struct {
 	posts    []post
-	copies   int    // messages and replies beyond the first with the same key
-	footer   string // the newest running totals: "3 nodes, 2 ready"
-	mentions int    // people rung
+	keys     map[string][]string // the ts of each message and reply with a key, oldest first
+	footer   string              // the newest running totals: "3 nodes, 2 ready"
+	mentions int                 // people rung
 }
 
 // tellings counts the statements. The copies of a message count as one, because they are counted
