@@ -202,6 +202,9 @@ func report(t *testing.T, seed uint64, took time.Duration, totals map[string]int
 	row("calls of Slack", "%d (%s)", totals["calls"], group("calls "))
 	row("exits for a full disk", "%d", totals["exits for a full disk"])
 	row("questions", "%d, answered %d, not answered in trouble %d", totals["asked"], totals["answered"], totals["asked in trouble and not answered"])
+	if n := totals["times the machine stood still"]; n > 0 {
+		row("the machine stood still", "%d times", n)
+	}
 	for _, kind := range []string{lost, doubled, wrongCount, wrongOrder, unanswered, crashed, other} {
 		row(kind, "%d", totals["violations "+kind])
 	}
