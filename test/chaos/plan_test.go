@@ -227,7 +227,7 @@ type choice[T any] struct {
 func planNodes(r *rand.Rand) (steps []Step) {
 	kinds := []choice[Kind]{{30, Join}, {22, Ready}, {13, NotReady}, {12, Recover}, {18, Remove}, {5, Return}, {3, Visit}, {2, Heartbeat}, {2, Cordon}}
 	for at := time.Duration(0); at < length; {
-		s := Step{Kind: weighted(r, kinds), Wait: pause(r, 700*time.Millisecond), N: 1 + r.IntN(6), Hasty: r.IntN(7) == 0}
+		s := Step{Kind: weighted(r, kinds), Wait: pause(r, 500*time.Millisecond), N: 1 + r.IntN(6), Hasty: r.IntN(7) == 0}
 		switch s.Kind {
 		case Join:
 			s.Hasty = false
