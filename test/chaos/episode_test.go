@@ -310,6 +310,7 @@ func (e *episode) told() bool {
 // settle ends all trouble, waits until the channel tells the truth, and judges what it tells. It
 // returns how long that took.
 func (e *episode) settle(patience time.Duration) time.Duration {
+	e.sleep(2 * time.Second) // for what the last steps have brought about, and the faults that wait for it
 	// What lasts has an end by itself; only half-open sockets may last longer.
 	e.until(10*time.Second, func() bool {
 		return !e.troubled("stop") && !e.troubled("disk") && !e.troubled("api")
