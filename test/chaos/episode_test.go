@@ -87,6 +87,7 @@ type episode struct {
 	made       int           // nodes; the nodes' lane's own
 	fillers    int           // the trouble's lane's own
 	born       chan struct{} // a node was created
+	struck     chan struct{} // a call to Slack has gone wrong
 	loose      sync.WaitGroup
 	apiDown    sync.Mutex // held while the API server is being restarted
 
@@ -147,7 +148,7 @@ func (a *arena) play(ctx context.Context, steps []Step, patience time.Duration) 
 	a.episodes++
 	e := &episode{
 		arena: a, steps: steps, channel: slackemu.ChannelOps, blind: strings.Contains(steps[0].What, "blind"),
-		clock: clock{path: filepath.Join(a.dir, "clock")}, born: make(chan struct{}, 1), spans: map[string][]span{}, counts: map[string]int{"episodes": 1},
+		clock: clock{path: filepath.Join(a.dir, "clock")}, born: make(chan struct{}, 1), struck: make(chan struct{}, 1), spans: map[string][]span{}, counts: map[string]int{"episodes": 1},
 		clockMoves: slices.ContainsFunc(steps, func(s Step) bool { return s.Kind == Clock }),
 	}
 	e.ctx, e.end = context.WithCancel(ctx)

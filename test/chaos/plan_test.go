@@ -22,7 +22,7 @@ const (
 	Setup Kind = "setup"
 
 	// The cluster's lane: N nodes take a step of their lives.
-	Join      Kind = "join" // What "ready": ready from the start
+	Join      Kind = "join" // What "ready": ready from the start; "struck": once a call to Slack has gone wrong
 	Ready     Kind = "ready"
 	NotReady  Kind = "notready"
 	Recover   Kind = "recover"
@@ -236,9 +236,7 @@ func planNodes(r *rand.Rand) (steps []Step) {
 			} else if r.IntN(14) == 0 {
 				s.N = 20 + r.IntN(21)
 			}
-			if r.IntN(4) == 0 {
-				s.What = "ready"
-			}
+			s.What = weighted(r, []choice[string]{{4, ""}, {2, "ready"}, {3, "struck"}})
 		case Visit, Return:
 			s.N, s.Hasty = 1+r.IntN(3), false
 		case Heartbeat, Cordon:

@@ -207,7 +207,13 @@ func (e *episode) spoil(s Step) error {
 	if after {
 		fault = fault.AfterEffect()
 	}
-	remove := e.slack.Inject(slackemu.Rule{Method: method, Times: s.N, Fault: fault})
+	remove := e.slack.Inject(slackemu.Rule{Method: method, Times: s.N, Fault: fault, Where: func(slackemu.Call) bool {
+		select {
+		case e.struck <- struct{}{}:
+		default:
+		}
+		return true
+	}})
 	if method == slackemu.MethodResponseURL || method == "apps.connections.open" {
 		e.lasting(5*time.Second, remove, "people")
 	}

@@ -132,6 +132,13 @@ func ignoreNotFound(err error) error {
 func (e *episode) nodes(s Step) error {
 	switch s.Kind {
 	case Join:
+		if s.What == "struck" { // what comes between a lost answer and the next try
+			select {
+			case <-e.struck:
+			case <-time.After(1500 * time.Millisecond):
+			case <-e.ctx.Done():
+			}
+		}
 		for range s.N {
 			if err := e.join("", s.What == "ready"); err != nil {
 				return err
