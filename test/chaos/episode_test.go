@@ -347,13 +347,14 @@ func (e *episode) settle(patience time.Duration) time.Duration {
 // judge compares the channel with the truth.
 func (e *episode) judge() []violation {
 	s := look(e.slack, e.channel)
-	out := e.truth.judge(s)
+	var out []violation
 	switch copies, forgiven := e.copies(s); {
 	case !e.blind && copies > 0:
 		out = append(out, violations(doubled, "%d messages are copies of others", copies)...)
 	case copies > forgiven:
 		out = append(out, violations(doubled, "%d messages are copies of others, of which only %d followed a lost answer", copies, forgiven)...)
 	}
+	out = append(out, e.truth.judge(s)...)
 	nodes, ready := e.truth.totals()
 	if want := fmt.Sprintf("%d nodes, %d ready", nodes, ready); s.footer != want && s.footer != "" {
 		out = append(out, violations(wrongCount, "the newest totals read %q, want %q", s.footer, want)...)
