@@ -54,7 +54,7 @@ import (
 
 var (
 	seedFlag   = flag.Uint64("chaos.seed", 0, "the run's seed; 0 is a fresh one")
-	forFlag    = flag.Duration("chaos.for", 2*time.Minute, "begin new episodes for so long")
+	forFlag    = flag.Duration("chaos.for", 2*time.Minute, "how long to go on, about; two episodes are played at least")
 	killsFlag  = flag.Int("chaos.kills", 0, "go on until there were so many kills and as many other faults, instead of -chaos.for")
 	stepsFlag  = flag.String("chaos.steps", "", "play these steps, as a failed run prints them, instead of plans")
 	shrinkFlag = flag.Duration("chaos.shrink", 6*time.Minute, "look so long for fewer steps that fail as well")
@@ -121,7 +121,7 @@ func TestChaos(t *testing.T) {
 			if totals["kills"] >= *killsFlag && totals["faults"] >= *killsFlag {
 				return
 			}
-		} else if i > 0 && time.Since(began) >= *forFlag {
+		} else if i >= 2 && time.Since(began) > *forFlag-30*time.Second { // one of each sort, and none that begins at the end
 			return
 		}
 		steps := Plan(rand.New(rand.NewPCG(seed, uint64(i))).Uint64(), i%2 == 1)
