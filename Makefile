@@ -11,13 +11,13 @@ TEST_TIMEOUT ?= 20m
 
 # These packages keep both cores busy, with browsers, compilers and whole days; the others test when
 # things happen, and are better off without them.
-BUSY = ./internal/clustersim ./internal/demo ./internal/slackemu/page ./test/browser ./test/image
+BUSY = ./internal/clustersim ./internal/demo ./internal/slackemu/page ./test/browser ./test/chaos ./test/image
 
 # ST1005 takes the name Slack at the beginning of an error for a capitalised word.
 STATICCHECK = go tool -modfile="$(CURDIR)/tools/go.mod" staticcheck -checks inherit,-ST1005
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test short bench soak lint vulncheck screenshots controlplane browser buildah build image licences clean
+.PHONY: help demo test short bench soak chaos lint vulncheck screenshots controlplane browser buildah build image licences clean
 
 # Modules of their own, so that what they need reaches nothing else; test/controlplane has no tests.
 MODULES = tools test/dockerfile test/monitoring
@@ -51,6 +51,9 @@ bench: controlplane ## measure everything beside a bare watch into bench/RESULTS
 
 soak: controlplane ## run the program for half an hour with churn and faults, and report what grows (ROLLCALL_SOAK: how long)
 	ROLLCALL_SOAK=$${ROLLCALL_SOAK:-30m} go test ./test/e2e -count=1 -run TestSoak -v -timeout 24h
+
+chaos: controlplane ## break everything around the program for two minutes and judge what it tells (CHAOS="-chaos.kills 500 -chaos.seed 7")
+	go test ./test/chaos -count=1 -run TestChaos -v -timeout 24h $(CHAOS)
 
 lint: ## gofmt, go vet, staticcheck, go mod tidy and go fix: all must have nothing to say
 	@unformatted=$$(gofmt -l .); \

@@ -85,6 +85,24 @@ func Next(w fleet.Wave, lastAdd, now time.Time, cfg Config) []Step {
 	return append(steps, Step{Action: Finish, At: w.LastAt.Add(waveLife), Why: "its nodes had three days to become ready"})
 }
 
+// Rewind takes the moments out of the future in which a clock that has been set back since has put
+// them: otherwise a wave would wait until the clock is there again. What was said then is past, and
+// a wave that took its last change then takes no more.
+func Rewind(live []fleet.Wave, now time.Time, cfg Config) {
+	for i := range live {
+		w := &live[i]
+		if w.LastAt.After(now.Add(cfg.WaveGap)) {
+			w.LastAt = now.Add(-cfg.WaveGap)
+		}
+		if w.OpenedAt.After(w.LastAt) {
+			w.OpenedAt = w.LastAt
+		}
+		if w.Main.EditedAt.After(now.Add(time.Second)) {
+			w.Main.EditedAt = now.Add(-time.Second)
+		}
+	}
+}
+
 // listed reports whether the wave's nodes are named in its thread rather than one by one.
 func listed(w fleet.Wave) bool {
 	return w.Counts.Members > maxInline

@@ -103,7 +103,7 @@ func (c counted) RecordNodes(ctx context.Context, b fleet.Batch) error {
 		if g.Missed {
 			missed = "true"
 		}
-		c.m.gaps.WithLabelValues(missed).Add(g.Until.Sub(g.From).Seconds())
+		c.m.gaps.WithLabelValues(missed).Add(max(0, g.Until.Sub(g.From).Seconds()))
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"rollcall/internal/fleet"
+	"rollcall/internal/ledger"
 	"rollcall/internal/slackemu"
 	"rollcall/test/cluster"
 )
@@ -100,5 +103,20 @@ func TestMetrics(t *testing.T) {
 		if strings.Contains(text, secret) {
 			t.Error("the metrics show a token")
 		}
+	}
+}
+
+// A gap of a clock that was set back ends before it begins. A counter that is told to go down
+// panics, which would end the program at every start.
+func TestGapsOfAClockThatIsSetBackAreNotCounted(t *testing.T) {
+	store, err := ledger.Open(t.Context(), filepath.Join(t.TempDir(), "rollcall.db"), ledger.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	now := time.Now()
+	c := counted{store, newMetrics("prod", "test")}
+	if err := c.RecordNodes(t.Context(), fleet.Batch{Cluster: "prod", At: now, Gap: &fleet.Gap{Cluster: "prod", From: now.Add(time.Hour), Until: now, Missed: true}}); err != nil {
+		t.Error(err)
 	}
 }

@@ -32,6 +32,7 @@ type Digest struct {
 	From    time.Time // the period: From is in it,
 	Until   time.Time // Until, the tick, is not
 	Created time.Time
+	After   string        // a TS that Slack had given before that: if Slack has the message, its own is later; "" if there was none
 	Tried   bool          // posting was begun at least once: it may be in Slack even without a TS
 	TS      string        // "" until Slack has confirmed it
 	Picture DigestPicture // "" until it is settled

@@ -91,6 +91,7 @@ type Message struct {
 	TS       string    // "" until Slack has confirmed it
 	Hash     uint64    // of the content that Slack accepted last
 	Created  time.Time // when the intent was recorded
+	After    string    // a TS that Slack had given before that: if Slack has the message, its own is later; "" if there was none
 	Tried    bool      // posting was begun at least once: it may be in Slack even without a TS
 	EditedAt time.Time // when Slack accepted it last
 }

@@ -473,3 +473,24 @@ func TestConnectionCut(t *testing.T) {
 		t.Errorf("asked %q", got)
 	}
 }
+
+// TestClockSetBack holds that a start finds what happened, and a gap that does not end before it
+// begins, when the last sign of life lies in the future because the clock has been set back.
+func TestClockSetBack(t *testing.T) {
+	f := newFake(t)
+	f.nodes = []corev1.Node{fakeNode(0, "1")}
+	store := newMemory()
+	w := start(t, f.config(), store)
+	w.waitSynced(t)
+	w.stop()
+	store.checkpoint.WatchedUntil = time.Now().Add(time.Hour)
+	f.mu.Lock()
+	f.nodes = append(f.nodes, fakeNode(1, "2"))
+	f.mu.Unlock()
+	w = start(t, f.config(), store)
+	w.waitSynced(t)
+	store.waitChanges(t, "n1", "joined#1")
+	if g := store.snapshot().gaps; len(g) != 1 || g[0].Until.Before(g[0].From) || time.Until(g[0].From) > 0 {
+		t.Errorf("gaps: %+v", g)
+	}
+}

@@ -14,6 +14,16 @@ const eventTTL = time.Hour
 // slack is the rounding of event times by the older recorder: whole seconds, cut off.
 const slack = time.Second
 
+// gapFrom is where a gap begins that ends at until: at the last sign of life, unless that lies in
+// what is the future now, because the clock has been set back since.
+func gapFrom(alive, until time.Time) time.Time {
+	// Without their monotonic readings, which do not know of it.
+	if alive.Round(0).After(until.Round(0)) {
+		return until
+	}
+	return alive
+}
+
 // proof is what events tell of one node.
 type proof struct {
 	uid, name   string

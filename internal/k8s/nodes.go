@@ -180,7 +180,8 @@ func (n *nodeWatch) catchUp(ctx, wctx context.Context, cause string) error {
 		return err
 	}
 	n.state.done("list", nodes)
-	gap := fleet.Gap{Cluster: n.cluster, From: n.alive, Until: time.Now(), Cause: cause, Missed: true}
+	now := time.Now()
+	gap := fleet.Gap{Cluster: n.cluster, From: gapFrom(n.alive, now), Until: now, Cause: cause, Missed: true}
 	gap.EventsFrom = proofs.coverage(gap)
 	for uid, k := range n.known {
 		if there[uid] {
@@ -363,7 +364,8 @@ func (n *nodeWatch) read(ctx context.Context, s *session, queue chan<- sighting)
 	hand := func(o *fleet.Observation, version string) bool {
 		sg := sighting{obs: o, gap: gap, version: version}
 		if gap != nil {
-			gap.Until, gap = now, nil
+			gap.From, gap.Until = gapFrom(gap.From, now), now
+			gap = nil
 		}
 		select {
 		case queue <- sg:

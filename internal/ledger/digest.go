@@ -125,8 +125,8 @@ func (l *Ledger) rescales(ctx context.Context, cluster, reason string, from, unt
 func (l *Ledger) LastDigest(ctx context.Context, cluster string) (d fleet.Digest, ok bool, err error) {
 	var from, until, created, tried, done sql.NullInt64
 	var ts sql.NullString
-	err = l.r.QueryRowContext(ctx, `SELECT key, cluster, channel, from_at, until_at, created_at, tried_at, ts, picture, file, done_at FROM digests
-		WHERE cluster = ? ORDER BY until_at DESC LIMIT 1`, cluster).Scan(&d.Key, &d.Cluster, &d.Channel, &from, &until, &created, &tried, &ts, &d.Picture, &d.File, &done)
+	err = l.r.QueryRowContext(ctx, `SELECT key, cluster, channel, from_at, until_at, created_at, tried_at, ts, picture, file, done_at, coalesce(after_ts, '') FROM digests
+		WHERE cluster = ? ORDER BY until_at DESC LIMIT 1`, cluster).Scan(&d.Key, &d.Cluster, &d.Channel, &from, &until, &created, &tried, &ts, &d.Picture, &d.File, &done, &d.After)
 	if errors.Is(err, sql.ErrNoRows) {
 		return fleet.Digest{}, false, nil
 	}
@@ -142,7 +142,7 @@ func (l *Ledger) LastDigest(ctx context.Context, cluster string) (d fleet.Digest
 func (l *Ledger) AddDigest(ctx context.Context, d fleet.Digest) (fleet.Digest, error) {
 	// The tick makes the key unique for this ledger, and the instance among ledgers.
 	d.Key = fmt.Sprintf("%s-digest-%s-%d", l.instance, d.Cluster, d.Until.Unix())
-	_, err := l.w.ExecContext(ctx, `INSERT INTO digests (key, cluster, channel, from_at, until_at, created_at, picture, done_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+	_, err := l.w.ExecContext(ctx, `INSERT INTO digests (key, cluster, channel, from_at, until_at, created_at, picture, done_at, after_ts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, (SELECT max(ts) FROM messages))
 		ON CONFLICT (cluster, until_at) DO NOTHING`, d.Key, d.Cluster, d.Channel, d.From.UnixMilli(), d.Until.UnixMilli(), d.Created.UnixMilli(), string(d.Picture), ms(d.Done))
 	if err != nil {
 		return d, fmt.Errorf("recording the digest of %s: %w", d.Cluster, explain(err))

@@ -240,8 +240,13 @@ func TestWaveLife(t *testing.T) {
 		t.Errorf("a removed node is waited for: %+v", w.Counts)
 	}
 	check(t, l.FinishWave(ctx, w.ID, t0))
-	if waves := must[[]fleet.Wave](t)(l.LiveWaves(ctx, "prod")); len(waves) != 1 || waves[0].Kind != fleet.WaveRemoved {
-		t.Errorf("live waves = %+v", waves)
+	waves := must[[]fleet.Wave](t)(l.LiveWaves(ctx, "prod"))
+	if len(waves) != 1 || waves[0].Kind != fleet.WaveRemoved {
+		t.Fatalf("live waves = %+v", waves)
+	}
+	// A message that Slack has is later than any that it had confirmed before the intent.
+	if got := [2]string{w.Main.After, waves[0].Main.After}; got != [2]string{"", "100.1"} {
+		t.Errorf("the messages are later than %q", got)
 	}
 }
 
@@ -558,6 +563,19 @@ func TestWritersGoOnWhilePruning(t *testing.T) {
 		default:
 			record(t, l, "2", first(writes))
 			writes++
+		}
+	}
+}
+
+// The mark of the watch never goes back, but for a clock that was set back: otherwise what happens
+// until the clock has caught up would lie in no gap.
+func TestMarkFollowsAClockThatIsSetBack(t *testing.T) {
+	l := fresh(t)
+	for _, step := range []struct{ at, want time.Duration }{{0, 0}, {time.Minute, time.Minute}, {30 * time.Second, time.Minute}, {48 * time.Hour, 48 * time.Hour}, {2 * time.Minute, 2 * time.Minute}} {
+		check(t, l.Watched(t.Context(), "prod", t0.Add(step.at), "7"))
+		cp := must[fleet.Checkpoint](t)(l.Checkpoint(t.Context(), "prod"))
+		if got := cp.WatchedUntil.Sub(t0); got != step.want {
+			t.Errorf("marked after %v: watched until %v, want %v", step.at, got, step.want)
 		}
 	}
 }

@@ -267,8 +267,12 @@ func mark(ctx context.Context, tx tx, cluster string, until time.Time, nodesVers
 	return err
 }
 
+// A mark that is far ahead of a new one was made before the clock was set back (300000 ms: more
+// than two marks of one watch can be apart).
 const markSQL = `INSERT INTO clusters (cluster, watched_until, nodes_version) VALUES (?, ?, ?)
-	ON CONFLICT (cluster) DO UPDATE SET watched_until = max(excluded.watched_until, coalesce(clusters.watched_until, 0)),
+	ON CONFLICT (cluster) DO UPDATE SET watched_until = CASE
+			WHEN clusters.watched_until BETWEEN excluded.watched_until AND excluded.watched_until + 300000 THEN clusters.watched_until
+			ELSE excluded.watched_until END,
 		nodes_version = CASE excluded.nodes_version WHEN '' THEN clusters.nodes_version ELSE excluded.nodes_version END`
 
 const upsertNodeSQL = `INSERT INTO nodes (cluster, uid, name, provider, instance_type, capacity_type, zone, region, pool, arch, os,

@@ -240,6 +240,12 @@ CREATE TABLE digests (
 	done_at    INTEGER,                         -- nothing is left to do
 	UNIQUE (cluster, until_at)
 );
+`, `
+-- What Slack had confirmed when the intent was recorded: the message, if Slack has it, is later.
+-- Slack's clock says so, not ours.
+ALTER TABLE messages ADD COLUMN after_ts TEXT;
+ALTER TABLE digests ADD COLUMN after_ts TEXT;
+CREATE INDEX messages_ts ON messages (ts);
 `}
 
 // moves are run before the migration with their number, in steps of their own that can be

@@ -179,7 +179,7 @@ func (l *Ledger) waves(ctx context.Context, where string, args ...any) (waves []
 
 // messages calls yield for each message of the waves selected, oldest first.
 func (l *Ledger) messages(ctx context.Context, where string, args []any, yield func(fleet.Message)) error {
-	rows, err := l.r.QueryContext(ctx, `SELECT m.key, m.wave_id, m.part, m.channel, m.ts, m.hash, m.created_at, m.tried_at, m.edited_at
+	rows, err := l.r.QueryContext(ctx, `SELECT m.key, m.wave_id, m.part, m.channel, m.ts, m.hash, m.created_at, m.tried_at, m.edited_at, coalesce(m.after_ts, '')
 		FROM waves w JOIN messages m ON m.wave_id = w.id WHERE `+where+` ORDER BY m.created_at, m.key`, args...)
 	if err != nil {
 		return err
@@ -190,7 +190,7 @@ func (l *Ledger) messages(ctx context.Context, where string, args []any, yield f
 		var ts sql.NullString
 		var hash int64
 		var created, tried, edited sql.NullInt64
-		if err := rows.Scan(&m.Key, &m.WaveID, &m.Part, &m.Channel, &ts, &hash, &created, &tried, &edited); err != nil {
+		if err := rows.Scan(&m.Key, &m.WaveID, &m.Part, &m.Channel, &ts, &hash, &created, &tried, &edited, &m.After); err != nil {
 			return err
 		}
 		m.TS, m.Hash, m.Created, m.Tried, m.EditedAt = ts.String, uint64(hash), fromMS(created), tried.Valid, fromMS(edited)
@@ -286,7 +286,7 @@ const (
 	insertWaveSQL = `INSERT INTO waves (key, cluster, kind, gap_id, growth, mute_id, opened_at, last_at, closed_at)
 		VALUES ('', ?, ?, nullif(?, 0), ?, nullif(?, 0), ?, ?, ?) RETURNING id`
 	keyWaveSQL       = `UPDATE waves SET key = ? WHERE id = ?`
-	insertMessageSQL = `INSERT INTO messages (key, wave_id, part, channel, created_at, tried_at) VALUES (?, ?, ?, ?, ?, ?)`
+	insertMessageSQL = `INSERT INTO messages (key, wave_id, part, channel, created_at, tried_at, after_ts) VALUES (?, ?, ?, ?, ?, ?, (SELECT max(ts) FROM messages))`
 	assignSQL        = `UPDATE changes SET wave_id = ? WHERE id = ? AND wave_id IS NULL`
 	acceptMessageSQL = `UPDATE messages SET ts = ?, hash = ?, edited_at = ? WHERE key = ?`
 	tellChangesSQL   = `UPDATE changes SET told_at = ? WHERE wave_id = ? AND id <= ? AND told_at IS NULL`

@@ -134,13 +134,15 @@ type finder struct {
 	blind bool // the scopes do not allow it
 }
 
-// clockSkew is how far Slack's clock and ours may be apart.
-const clockSkew = 5 * time.Minute
+// farBack is how many pages of a channel's history are searched where no message is known that
+// the one looked for must be later than. Its newest ones come first.
+const farBack = 25
 
-// find returns the ts of the message with a key, posted after since in a channel, or in a
-// thread of it; "" if it is not there or if our scopes do not let us look.
-func (f *finder) find(ctx context.Context, channel, thread, key string, since time.Time) (ts string, err error) {
-	err = f.look(ctx, channel, thread, since, func(m slack.Message) bool {
+// find returns the ts of the message with a key, posted after another one in a channel, or in a
+// thread of it; "" if it is not there or if our scopes do not let us look. after is that other
+// one's ts, "" if none is known. It is Slack's, because our own clock may have been set since.
+func (f *finder) find(ctx context.Context, channel, thread, key, after string) (ts string, err error) {
+	err = f.look(ctx, channel, thread, after, func(m slack.Message) bool {
 		found := (m.Metadata.EventType == MetadataWave || m.Metadata.EventType == MetadataDigest) && m.Metadata.EventPayload["key"] == key
 		if found {
 			ts = m.Timestamp
@@ -155,7 +157,7 @@ func (f *finder) find(ctx context.Context, channel, thread, key string, since ti
 
 // findFile reports whether a thread has a file; false also if our scopes do not let us look.
 func (f *finder) findFile(ctx context.Context, channel, thread, id string) (found bool, err error) {
-	err = f.look(ctx, channel, thread, time.Time{}, func(m slack.Message) bool {
+	err = f.look(ctx, channel, thread, "", func(m slack.Message) bool {
 		found = slices.ContainsFunc(m.Files, func(file slack.File) bool { return file.ID == id })
 		return found
 	})
@@ -165,15 +167,14 @@ func (f *finder) findFile(ctx context.Context, channel, thread, id string) (foun
 	return found, err
 }
 
-// look goes through the messages of a channel since a moment, or of a thread of it, until match
+// look goes through the messages of a channel after another one, or of a thread of it, until match
 // says that it has what it wants. Where our scopes do not let us look, there is nothing.
-func (f *finder) look(ctx context.Context, channel, thread string, since time.Time, match func(slack.Message) bool) error {
+func (f *finder) look(ctx context.Context, channel, thread, after string, match func(slack.Message) bool) error {
 	if f.blind {
 		return nil
 	}
-	oldest := fmt.Sprintf("%d.000000", since.Add(-clockSkew).Unix())
 	cursor := ""
-	for {
+	for pages := 1; ; pages++ {
 		var page []slack.Message
 		var err error
 		if thread != "" {
@@ -182,7 +183,7 @@ func (f *finder) look(ctx context.Context, channel, thread string, since time.Ti
 		} else {
 			var res *slack.GetConversationHistoryResponse
 			res, err = f.api.GetConversationHistoryContext(ctx, &slack.GetConversationHistoryParameters{
-				ChannelID: channel, Oldest: oldest, Cursor: cursor, Limit: 200, IncludeAllMetadata: true})
+				ChannelID: channel, Oldest: after, Cursor: cursor, Limit: 200, IncludeAllMetadata: true})
 			if err == nil {
 				page, cursor = res.Messages, res.ResponseMetaData.NextCursor
 			}
@@ -196,7 +197,7 @@ func (f *finder) look(ctx context.Context, channel, thread string, since time.Ti
 		} else if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(page, match) || cursor == "" {
+		if slices.ContainsFunc(page, match) || cursor == "" || thread == "" && after == "" && pages == farBack {
 			return nil
 		}
 	}

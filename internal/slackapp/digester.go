@@ -169,7 +169,7 @@ func (d *Digester) begin(ctx context.Context, next fleet.Digest, now time.Time) 
 // already. With the intent goes what becomes of the picture.
 func (d *Digester) post(ctx context.Context, rec fleet.Digest) error {
 	if rec.Tried && !d.settled[rec.Key] {
-		ts, err := d.find.find(ctx, rec.Channel, "", rec.Key, rec.Created)
+		ts, err := d.find.find(ctx, rec.Channel, "", rec.Key, rec.After)
 		what, wait := classify(err)
 		switch moved := rec.Channel != d.c.Channel; {
 		case what == notAllowed && moved: // what cannot be seen there is posted in the new place

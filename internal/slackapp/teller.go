@@ -156,6 +156,7 @@ func (t *Teller) turn(ctx context.Context) (time.Time, error) {
 			return now, err
 		}
 		current(live, mutes)
+		alert.Rewind(live, now, t.c.Alert)
 		plan := alert.Plan(todo, baseline, mutes, live, now, t.c.Alert)
 		if len(todo) == 0 && !now.Before(t.growthAt) {
 			if err := t.growth(ctx, &plan, mutes, now); err != nil {
@@ -195,6 +196,7 @@ func (t *Teller) turn(ctx context.Context) (time.Time, error) {
 	}
 	t.live = live
 	now := time.Now()
+	alert.Rewind(live, now, t.c.Alert)
 	wave, step, at := t.choose(live, now)
 	switch {
 	case wave == nil || at.After(now) && at.After(t.growthAt):
@@ -283,7 +285,9 @@ func (t *Teller) choose(live []fleet.Wave, now time.Time) (*fleet.Wave, alert.St
 	var at time.Time
 	for i := range live {
 		for _, s := range alert.Next(live[i], t.added[live[i].ID], now, t.c.Alert) {
-			due := latest(s.At, now)
+			// Counted from now: moments that were read from the ledger know nothing of the
+			// process's own clock, and would be compared by one that may have been set.
+			due := latest(now.Add(s.At.Sub(now)), now)
 			if s.Action != alert.Close || live[i].Main.TS != "" { // what is not posted is closed without a call
 				due = latest(due, t.permitted(s.Action, now))
 			}
@@ -435,7 +439,7 @@ func (t *Teller) edit(ctx context.Context, w fleet.Wave, now time.Time) (bool, e
 // already.
 func (t *Teller) post(ctx context.Context, w fleet.Wave, rec fleet.Message, m alert.Message, buttons []button, thread string, told int64) error {
 	if rec.Tried && !t.settled[rec.Key] {
-		ts, err := t.find.find(ctx, rec.Channel, thread, rec.Key, rec.Created)
+		ts, err := t.find.find(ctx, rec.Channel, thread, rec.Key, rec.After)
 		if what, wait := classify(err); what != accepted {
 			return t.failed(err, what, wait, &t.notPost)
 		}

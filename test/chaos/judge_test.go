@@ -1,0 +1,229 @@
+package chaos
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/internal/slackemu"
+)
+
+// lived is a node's life in one line, for tests: "a joined ready ?removed", where what has a
+// question mark may be told.
+func lived(lines ...string) *truth {
+	t := &truth{}
+	for _, line := range lines {
+		words := strings.Fields(line)
+		l := &life{name: words[0]}
+		for _, w := range words[1:] {
+			step, may := strings.CutPrefix(w, "?")
+			l.do(step, !may)
+		}
+		t.lives = append(t.lives, l)
+	}
+	return t
+}
+
+// said is a message in short: what it says of whom, "a joined, b joined".
+func said(key, kind, text string, nodes int, what string) post {
+	p := post{ts: key, key: key, kind: kind, text: text, nodes: nodes, first: map[claim]time.Time{}}
+	for part := range strings.SplitSeq(what, ", ") {
+		if node, step, ok := strings.Cut(part, " "); ok {
+			p.said = append(p.said, claim{node, step})
+		}
+	}
+	return p
+}
+
+var baseline = post{key: "b", kind: "baseline"}
+
+// A checker that cannot fail is worth nothing: each verdict is seen here, and none where all is
+// well.
+func TestJudge(t *testing.T) {
+	table := func(p post) post { p.table = true; return p }
+	six := "a joined, b joined, c joined, d joined, e joined, f joined"
+	sixLives := []string{"a joined ready", "b joined ready", "c joined", "d joined", "e joined", "f joined"}
+	for name, test := range map[string]struct {
+		truth *truth
+		posts []post
+		want  []string
+	}{
+		"all is told": {
+			lived("a joined ready not_ready recovered removed", "b joined"),
+			[]post{
+				said("1", joined, "prod: 2 nodes joined, 1 ready", 2, "a joined, a ready, b joined"),
+				said("2", notReady, "prod: a", 1, "a not_ready, a recovered"), said("3", removed, "prod: a left", 1, "a removed"),
+			}, nil,
+		},
+		"lost": {
+			lived("a joined", "b joined removed"),
+			[]post{said("1", joined, "prod: 2 nodes joined", 2, "a joined, b joined")},
+			[]string{lost, lost}, // the step, and the end of what has a beginning
+		},
+		"doubled": {
+			lived("a joined"),
+			[]post{said("1", joined, "prod: a joined", 1, "a joined"), said("2", joined, "prod: a joined", 1, "a joined")},
+			[]string{doubled},
+		},
+		"copies of a message are counted by themselves": {
+			lived("a joined"),
+			[]post{said("1", joined, "prod: a joined", 1, "a joined"), said("1", joined, "prod: a joined", 1, "a joined")}, nil,
+		},
+		"may be told": {lived("a ?joined ?removed"), nil, nil},
+		"may be told, and is": {
+			lived("a ?joined ?removed"),
+			[]post{said("1", "away", "prod: while I was away: +1 −1", 1, "a joined, a removed")}, nil,
+		},
+		"may be told, and is twice": {
+			lived("a ?joined ?removed"),
+			[]post{said("1", "away", "prod: while I was away: +1 −1", 1, "a joined, a removed"), said("2", removed, "prod: a left", 1, "a removed")},
+			[]string{doubled},
+		},
+		"half of what may be told": {
+			lived("a ?joined ?removed"), []post{said("1", joined, "prod: a joined", 1, "a joined")}, []string{lost},
+		},
+		"a name that came back": {
+			lived("a joined removed", "a joined"),
+			[]post{said("1", joined, "prod: 2 nodes joined", 2, "a joined, a joined"), said("2", removed, "prod: a left", 1, "a removed")}, nil,
+		},
+		"a name that came back is lost": {
+			lived("a joined removed", "a joined"),
+			[]post{said("1", joined, "prod: a joined", 1, "a joined"), said("2", removed, "prod: a left", 1, "a removed")},
+			[]string{lost},
+		},
+		"made up": {lived("a joined"), []post{said("1", joined, "prod: 2 nodes joined", 2, "a joined, x joined")}, []string{other}},
+		"wrong count": {
+			lived("a joined", "b joined"), []post{said("1", joined, "prod: 3 nodes joined", 3, "a joined, b joined")}, []string{wrongCount},
+		},
+		"wrong count in the text": {
+			lived("a joined", "b joined"), []post{said("1", joined, "prod: 3 nodes joined", 2, "a joined, b joined")}, []string{wrongCount},
+		},
+		"wrong count of a gap": {
+			lived("a joined", "b joined"),
+			[]post{said("1", "away", "prod: while I was away: +3", 2, "a joined, b joined")}, []string{wrongCount},
+		},
+		"a table counts": {
+			lived(sixLives...), []post{table(said("1", joined, "prod: 6 nodes joined, 2 ready (6× m)", 6, six))}, nil,
+		},
+		"a table counts too few": {
+			lived(sixLives...), []post{table(said("1", joined, "prod: 6 nodes joined, 1 ready (6× m)", 6, six))}, []string{wrongCount},
+		},
+		"a table counts too many": {
+			lived(sixLives...), []post{table(said("1", joined, "prod: 6 nodes joined, all ready (6× m)", 6, six))}, []string{wrongCount},
+		},
+		"a table's ready node is told elsewhere": {
+			lived(sixLives...),
+			[]post{table(said("1", joined, "prod: 6 nodes joined, 1 ready (6× m)", 6, six)), said("2", ready, "prod: a became ready", 1, "a ready")}, nil,
+		},
+		"a gap's table counts nothing": {
+			lived(sixLives...), []post{table(said("1", "away", "prod: while I was away: +6", 6, six))}, nil,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []string
+			for _, v := range test.truth.judge(sight{posts: append(test.posts, baseline)}) {
+				got = append(got, v.kind)
+			}
+			if !slices.Equal(got, test.want) {
+				t.Errorf("%q, want %q: %v", got, test.want, test.truth.judge(sight{posts: append(test.posts, baseline)}))
+			}
+		})
+	}
+}
+
+func TestJudgeTellsOrderBaselinesAndMentions(t *testing.T) {
+	at := time.Now()
+	p := said("1", joined, "prod: a joined", 1, "a joined")
+	p.first[claim{"a", joined}] = at
+	q := said("2", removed, "prod: a left", 1, "a removed")
+	q.first[claim{"a", removed}] = at.Add(-time.Second)
+	life := lived("a joined removed")
+	if v := life.judge(sight{posts: []post{baseline, p, q}}); len(v) != 1 || v[0].kind != wrongOrder {
+		t.Errorf("removed was shown before joined: %v", v)
+	}
+	q.first[claim{"a", removed}] = at.Add(time.Second)
+	if v := life.judge(sight{posts: []post{baseline, p, q}}); len(v) != 0 {
+		t.Errorf("all is well: %v", v)
+	}
+	again := baseline
+	again.key = "other"
+	if v := life.judge(sight{posts: []post{baseline, p, q, again}}); len(v) != 1 || v[0].kind != doubled {
+		t.Errorf("two baselines: %v", v)
+	}
+	if v := life.judge(sight{posts: []post{baseline, p, q}, mentions: 1}); len(v) != 1 || v[0].kind != other {
+		t.Errorf("somebody was rung: %v", v)
+	}
+}
+
+// What may be told, and what must: see the package's comment.
+func TestDoubt(t *testing.T) {
+	for name, test := range map[string]struct {
+		life       string
+		untold     int // how many of its last steps
+		step       string
+		sameSecond bool
+		possible   bool
+		must       string // afterwards, one letter for each step
+	}{
+		"all told":                         {"a joined ready", 0, removed, false, true, "yyy"},
+		"ready at once":                    {"a joined", 1, ready, false, true, "yy"},
+		"gone before it was told":          {"a joined ready", 2, removed, false, true, "nnn"},
+		"gone before it was told ready":    {"a joined ready", 1, removed, false, true, "yny"},
+		"not ready before it is told":      {"a joined ready", 1, notReady, false, false, "yy"},
+		"back before it was told":          {"a joined ready not_ready", 1, recovered, false, true, "yyyy"},
+		"back in the same second":          {"a joined ready not_ready", 1, recovered, true, true, "yynn"},
+		"nothing after the end":            {"a joined removed", 0, ready, false, false, "yy"},
+		"not ready only once":              {"a joined ready not_ready recovered", 0, notReady, false, false, "yyyy"},
+		"only what is ready can lose that": {"a joined", 0, notReady, false, false, "y"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := lived(test.life).lives[0]
+			untold := l.acts[len(l.acts)-test.untold:]
+			if got := l.next(test.step, untold); got != test.possible {
+				t.Fatalf("possible: %v", got)
+			}
+			if test.possible {
+				l.do(test.step, l.doubt(test.step, untold, test.sameSecond))
+			}
+			var got strings.Builder
+			for _, a := range l.acts {
+				got.WriteString(map[bool]string{true: "y", false: "n"}[a.must])
+			}
+			if got.String() != test.must {
+				t.Errorf("must be told: %s, want %s", got.String(), test.must)
+			}
+		})
+	}
+}
+
+// A copy is forgiven if the answer to the message before it was lost, or if the program ended
+// before it can have noted it.
+func TestCopies(t *testing.T) {
+	at := time.Now()
+	call := slackemu.Call{TS: "1", Effect: true, At: at, Took: 100 * time.Millisecond, Status: 200}
+	lostAnswer := call
+	lostAnswer.Fault, lostAnswer.Status = "hang after the effect", 0
+	ended := func(after time.Duration) []ending { return []ending{{began: at.Add(-time.Minute), at: at.Add(after)}} }
+	stopped := []span{{at, at.Add(5 * time.Second)}}
+	for name, test := range map[string]struct {
+		call          slackemu.Call
+		endings       []ending
+		stopped       []span
+		keys          map[string][]string
+		all, forgiven int
+	}{
+		"none":                        {call, ended(0), nil, map[string][]string{"a": {"1"}, "b": {"2"}}, 0, 0},
+		"the answer was lost":         {lostAnswer, nil, nil, map[string][]string{"a": {"1", "2"}}, 1, 1},
+		"killed at once":              {call, ended(200 * time.Millisecond), nil, map[string][]string{"a": {"1", "2"}}, 1, 1},
+		"killed long after":           {call, ended(10 * time.Second), nil, map[string][]string{"a": {"1", "2"}}, 1, 0},
+		"killed after it was stopped": {call, ended(6 * time.Second), stopped, map[string][]string{"a": {"1", "2"}}, 1, 1},
+		"killed before":               {call, ended(-time.Second), nil, map[string][]string{"a": {"1", "2"}}, 1, 0},
+		"and once more":               {lostAnswer, nil, nil, map[string][]string{"a": {"1", "2", "3"}}, 2, 1},
+	} {
+		all, forgiven := sight{keys: test.keys}.copies([]slackemu.Call{test.call}, test.endings, test.stopped)
+		if all != test.all || forgiven != test.forgiven {
+			t.Errorf("%s: %d copies, %d forgiven, want %d and %d", name, all, forgiven, test.all, test.forgiven)
+		}
+	}
+}

@@ -1,0 +1,129 @@
+package chaos
+
+import (
+	"encoding/json"
+	"regexp"
+	"slices"
+	"time"
+
+	"rollcall/internal/channel"
+	"rollcall/internal/slackemu"
+)
+
+var footerForm = regexp.MustCompile(`prod: (\d+) nodes?, (\d+) ready`)
+
+// namers are the kinds of messages that name nodes.
+var namers = []string{joined, ready, notReady, recovered, removed, "away", "catch_up"}
+
+// look reads a channel.
+func look(s *slackemu.Server, id string) (out sight) {
+	out.keys = map[string][]string{}
+	for _, m := range s.AllMessages(id) {
+		var p struct{ Key string }
+		if m.Metadata == nil || json.Unmarshal(m.Metadata.EventPayload, &p) != nil {
+			continue
+		}
+		out.keys[p.Key] = append(out.keys[p.Key], m.TS)
+	}
+	out.mentions = len(s.Notifications(id))
+	var newest time.Time
+	for _, w := range channel.Waves(s, id) {
+		m, ok := s.Message(id, w.TS)
+		if !ok {
+			continue
+		}
+		if f := footerForm.FindStringSubmatch(slackemu.PlainText(m)); f != nil && w.Kind != "baseline" {
+			if at := m.Versions[len(m.Versions)-1].At; at.After(newest) {
+				newest, out.footer = at, f[1]+" nodes, "+f[2]+" ready"
+			}
+		}
+		p := post{ts: w.TS, key: w.Key, kind: w.Kind, text: w.Text, nodes: w.Nodes, replies: len(w.Replies), first: map[claim]time.Time{}}
+		for _, told := range channel.Of(m, nil) {
+			p.said = append(p.said, claim{told.Node, told.Step})
+		}
+		p.table = len(p.said) == 0 && w.Nodes > 0 && slices.Contains(namers, w.Kind)
+		lists := map[string][]channel.Telling{} // by key: a list that was posted twice is one
+		for _, r := range w.Replies {
+			var q struct{ Key string }
+			if r.Metadata != nil && json.Unmarshal(r.Metadata.EventPayload, &q) == nil {
+				lists[q.Key] = channel.Of(r, &m)
+			}
+		}
+		for _, list := range lists {
+			for _, told := range list {
+				p.said = append(p.said, claim{told.Node, told.Step})
+			}
+		}
+		for _, v := range m.Versions {
+			then := m
+			then.Blocks, then.Metadata = v.Blocks, v.Metadata
+			for _, told := range channel.Of(then, nil) {
+				if c := (claim{told.Node, told.Step}); p.first[c].IsZero() {
+					p.first[c] = v.At
+				}
+			}
+		}
+		out.posts = append(out.posts, p)
+	}
+	return out
+}
+
+// copies counts the messages and replies that have the key of an earlier one, and how many of them
+// an app that cannot see its own messages may have posted: those before which an answer was lost,
+// or came so late that the program ended before it can have noted it.
+func (s sight) copies(calls []slackemu.Call, endings []ending, stopped []span) (all, forgiven int) {
+	unnoted := map[string]bool{}
+	for _, c := range calls {
+		if c.Effect && (c.Fault != "" && c.Status != 200 || cutShort(c, endings, stopped)) {
+			unnoted[c.TS] = true
+		}
+	}
+	for _, ts := range s.keys {
+		for _, earlier := range ts[:len(ts)-1] {
+			all++
+			if unnoted[earlier] {
+				forgiven++
+			}
+		}
+	}
+	return all, forgiven
+}
+
+// span is a time in which something was so.
+type span struct{ from, until time.Time }
+
+// noting is how long the program may take to note an answer.
+const noting = 1500 * time.Millisecond
+
+// cutShort says whether the program ended after a call before it can have noted its answer, not
+// counting the time in which it was stopped.
+func cutShort(c slackemu.Call, endings []ending, stopped []span) bool {
+	answered := c.At.Add(c.Took)
+	for _, e := range endings {
+		if e.at.Before(c.At) || e.began.After(c.At) {
+			continue
+		}
+		late := e.at.Sub(answered)
+		for _, s := range stopped {
+			if from, until := later(s.from, c.At), earlier(s.until, e.at); until.After(from) {
+				late -= until.Sub(from)
+			}
+		}
+		return late < noting
+	}
+	return false
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}

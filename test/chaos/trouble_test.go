@@ -1,0 +1,310 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"rollcall/internal/slackemu"
+)
+
+func typesUID(s string) types.UID { return types.UID(s) }
+
+// trouble notes that a kind of trouble begins, and returns what ends it: "people" is between the
+// program and people, "api" between it and the API server, "disk" and "stop" are their own.
+func (e *episode) trouble(kinds ...string) (end func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	index := map[string]int{}
+	for _, k := range kinds {
+		index[k] = len(e.spans[k])
+		e.spans[k] = append(e.spans[k], span{from: time.Now()})
+	}
+	return func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		for k, i := range index {
+			e.spans[k][i].until = time.Now()
+		}
+	}
+}
+
+// troubled says whether a kind of trouble is on.
+func (e *episode) troubled(kind string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, s := range e.spans[kind] {
+		if s.until.IsZero() {
+			return true
+		}
+	}
+	return false
+}
+
+// disturbed counts what has come between the program and people so far.
+func (e *episode) disturbed() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.spans["people"])
+}
+
+// lasting begins something that ends by itself after a while, or with the trouble's lane.
+func (e *episode) lasting(d time.Duration, end func(), kinds ...string) {
+	over := e.trouble(kinds...)
+	e.loose.Go(func() {
+		select {
+		case <-time.After(d):
+		case <-e.ctx.Done():
+		}
+		end()
+		over()
+	})
+}
+
+// act takes a step of the trouble's lane.
+func (e *episode) act(s Step) error {
+	count := string(s.Kind)
+	switch s.Kind {
+	case Kill:
+		e.kill(s)
+		return nil
+	case Term:
+		e.trouble("people")()
+		e.bot.end(syscall.SIGTERM, 0)
+	case Stop:
+		p, _, _ := e.bot.running()
+		if p == nil || p.Signal(syscall.SIGSTOP) != nil {
+			return nil
+		}
+		e.lasting(s.For, func() { p.Signal(syscall.SIGCONT) }, "people", "stop")
+	case APIKill, Forget:
+		return e.restartAPI(s)
+	case Compact:
+		if e.call(func(ctx context.Context) error { _, err := e.cluster.Compact(ctx); return err }) != nil {
+			return nil
+		}
+	case Cut:
+		e.trouble("api")()
+		e.proxy.Cut()
+	case Stall:
+		e.proxy.Stall()
+		e.lasting(s.For, e.proxy.Flow, "api")
+	case Slow:
+		e.proxy.Slow(20*time.Millisecond, s.N)
+		e.lasting(s.For, func() { e.proxy.Slow(0, 0) }, "api")
+	case Refuse:
+		e.proxy.Refuse()
+		e.proxy.Cut()
+		e.lasting(s.For, func() {
+			if err := e.proxy.Accept(); err != nil {
+				e.fail(err)
+			}
+		}, "api")
+	case Slack:
+		if err := e.spoil(s); err != nil {
+			return err
+		}
+		count += " " + s.What[strings.IndexByte(s.What, '/')+1:]
+	case Outage:
+		kind := slackemu.Outage503
+		if s.What == "closed" {
+			kind = slackemu.OutageClosed
+		}
+		e.slack.SetOutage(kind)
+		e.lasting(s.For, func() { e.slack.SetOutage(slackemu.OutageOff) }, "people")
+	case Sockets:
+		e.sockets(s)
+		count += " " + s.What
+	case DiskFull:
+		if e.disk == "" {
+			e.count("disk (left out)", 1)
+			return nil
+		}
+		if err := e.fill(s.For); err != nil {
+			return err
+		}
+	case Clock:
+		if !clocked {
+			e.count("clock (left out)", 1)
+			return nil
+		}
+		if err := e.clock.set(e.clock.offset + s.For); err != nil {
+			return err
+		}
+	}
+	e.count(count, 1)
+	e.count("faults", 1)
+	return nil
+}
+
+// kill kills the program at the moment that a step names, or at any if that does not come.
+func (e *episode) kill(s Step) {
+	const patience = 1500 * time.Millisecond
+	moment := make(chan struct{}, 1)
+	rule := slackemu.Rule{Times: 1, Where: func(slackemu.Call) bool {
+		select {
+		case moment <- struct{}{}:
+		default:
+		}
+		return true
+	}}
+	wait := func(c <-chan struct{}, then time.Duration) {
+		select {
+		case <-c:
+			time.Sleep(then)
+		case <-time.After(patience):
+		case <-e.ctx.Done():
+		}
+	}
+	switch s.What {
+	case beforePost:
+		rule.Method, rule.Fault = "chat.postMessage", slackemu.Slow(200*time.Millisecond)
+	case afterPost:
+		rule.Method, rule.Fault = "chat.postMessage", slackemu.HangUp().AfterEffect()
+	case atEdit:
+		rule.Method, rule.Fault = "chat.update", slackemu.HangUp().AfterEffect()
+	case atNode:
+		select {
+		case <-e.born: // an old one
+		default:
+		}
+		wait(e.born, time.Duration(s.Wait%10)*time.Millisecond)
+	}
+	if rule.Method != "" {
+		remove := e.slack.Inject(rule)
+		wait(moment, 20*time.Millisecond)
+		defer remove()
+	}
+	over := e.trouble("people")
+	e.bot.end(syscall.SIGKILL, s.For)
+	over()
+	e.count("kills", 1)
+	if s.What != anyMoment {
+		e.count("kills "+s.What, 1)
+	}
+}
+
+// spoil makes calls to Slack go wrong.
+func (e *episode) spoil(s Step) error {
+	method, what, _ := strings.Cut(s.What, "/")
+	what, after := strings.CutSuffix(what, "+after")
+	faults := map[string]slackemu.Fault{
+		"429": slackemu.RateLimited(1), "429-bare": slackemu.RateLimitedNoHeader(), "500": slackemu.ServerError(),
+		"502": slackemu.BadGateway(), "503": slackemu.Unavailable(), "hang": slackemu.HangUp(), "cut": slackemu.CutConnection(),
+		"slow": slackemu.Slow(2 * time.Second), "internal_error": slackemu.Refuse("internal_error"),
+	}
+	fault, ok := faults[what]
+	if !ok {
+		return fmt.Errorf("there is no fault %q", what)
+	}
+	if after {
+		fault = fault.AfterEffect()
+	}
+	remove := e.slack.Inject(slackemu.Rule{Method: method, Times: s.N, Fault: fault, Where: func(slackemu.Call) bool {
+		select {
+		case e.struck <- struct{}{}:
+		default:
+		}
+		return true
+	}})
+	if method == slackemu.MethodResponseURL || method == "apps.connections.open" {
+		e.lasting(5*time.Second, remove, "people")
+	}
+	return nil
+}
+
+// sockets disturbs the program's connections from Slack.
+func (e *episode) sockets(s Step) {
+	switch s.What {
+	case "refresh", "warning":
+		e.lasting(time.Second, func() {}, "people")
+		e.slack.Disconnect(map[string]string{"refresh": slackemu.ReasonRefresh, "warning": slackemu.ReasonWarning}[s.What])
+	case "drop":
+		e.lasting(time.Duration(s.N)*300*time.Millisecond+time.Second, func() {}, "people")
+		e.loose.Go(func() {
+			for range s.N {
+				e.slack.DropSockets()
+				e.sleep(300 * time.Millisecond)
+			}
+		})
+	case "half":
+		// They stay so until the program notices, or is killed.
+		open := e.slack.Sockets()
+		over := e.trouble("people")
+		e.slack.HalfOpenSockets()
+		e.loose.Go(func() {
+			defer over()
+			e.until(time.Minute, func() bool {
+				for _, c := range open {
+					if c.Open() {
+						return false
+					}
+				}
+				return true
+			})
+		})
+	case "refuse":
+		e.slack.RefuseSockets(true)
+		e.slack.DropSockets()
+		e.lasting(s.For, func() { e.slack.RefuseSockets(false) }, "people")
+	}
+}
+
+// fill fills the ledger's disk for a while.
+func (e *episode) fill(d time.Duration) error {
+	e.fillers++
+	path := filepath.Join(e.disk, fmt.Sprintf("filler-%d", e.fillers))
+	file, err := os.Create(path)
+	if err != nil {
+		if errors.Is(err, syscall.ENOSPC) {
+			return nil // full already
+		}
+		return fmt.Errorf("filling the disk: %w", err)
+	}
+	defer file.Close()
+	e.lasting(d, func() { os.Remove(path) }, "people", "disk")
+	for _, size := range []int{1 << 20, 4 << 10, 1} {
+		for b := make([]byte, size); ; {
+			if _, err := file.Write(b); err != nil {
+				if !errors.Is(err, syscall.ENOSPC) {
+					return fmt.Errorf("filling the disk: %w", err)
+				}
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// restartAPI kills the API server and starts it again after a while.
+func (e *episode) restartAPI(s Step) error {
+	if !e.apiDown.TryLock() {
+		return nil // it is down
+	}
+	if s.Kind == Forget {
+		if e.call(func(ctx context.Context) error { _, err := e.cluster.Compact(ctx); return err }) != nil {
+			e.apiDown.Unlock()
+			return nil
+		}
+	}
+	over := e.trouble("api")
+	e.cluster.KillAPIServer()
+	e.count(string(s.Kind), 1)
+	e.count("faults", 1)
+	e.loose.Go(func() {
+		defer e.apiDown.Unlock()
+		defer over()
+		e.sleep(s.For)
+		if err := e.startAPI(); err != nil {
+			e.fail(err)
+		}
+	})
+	return nil
+}

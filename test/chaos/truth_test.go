@@ -1,0 +1,464 @@
+package chaos
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// The steps of a node's life, as package channel reads them, in their order.
+const (
+	joined    = "joined"
+	ready     = "ready"
+	notReady  = "not_ready"
+	recovered = "recovered"
+	removed   = "removed"
+)
+
+var lifeSteps = []string{joined, ready, notReady, recovered, removed}
+
+// act is one step that a node took. must says whether it has to be told; if not, it may be.
+type act struct {
+	step string
+	must bool
+}
+
+// life is one Node object's life as the API server committed it.
+type life struct {
+	name, uid string
+	acts      []*act
+	isReady   bool
+	flaps     int       // how often it went not ready
+	since     time.Time // of its Ready condition, whole seconds
+	visitEnd  time.Time // of a visit: when the program was let go again
+}
+
+func (l *life) gone() bool { return len(l.acts) > 0 && l.acts[len(l.acts)-1].step == removed }
+
+func (l *life) do(step string, must bool) {
+	l.acts = append(l.acts, &act{step, must})
+	switch step {
+	case ready, recovered:
+		l.isReady = true
+	case notReady:
+		l.isReady = false
+		l.flaps++
+	}
+}
+
+// next says whether a node can take a step now, given the steps that the channel has not told
+// yet.
+func (l *life) next(step string, untold []*act) bool {
+	was := ""
+	if len(l.acts) > 0 {
+		was = l.acts[len(l.acts)-1].step
+	}
+	switch step {
+	case ready:
+		// Joined and ready are seen by one look too.
+		return !l.gone() && !l.isReady && l.flaps == 0 && (len(untold) == 0 || len(untold) == 1 && untold[0].step == joined)
+	case notReady:
+		return !l.gone() && l.isReady && l.flaps == 0 && len(untold) == 0
+	case recovered:
+		return was == notReady && (len(untold) == 0 || len(untold) == 1 && untold[0].step == notReady)
+	case removed:
+		return !l.gone()
+	}
+	return false
+}
+
+// doubt takes away the duty to tell what cannot be known, when a step is taken, and says whether
+// the step itself must be told.
+func (l *life) doubt(step string, untold []*act, sameSecond bool) (must bool) {
+	switch {
+	case step == recovered && len(untold) > 0 && sameSecond:
+		// Seen from before and after alone, the condition has not moved.
+		untold[0].must = false
+		return false
+	case step == removed:
+		must = true
+		for _, a := range untold {
+			a.must = false
+			must = must && a.step != joined // a node that nobody has seen leaves unseen
+		}
+		return must
+	}
+	return true
+}
+
+// truth is the model: every node's life. It is safe for concurrent use.
+type truth struct {
+	mu    sync.Mutex
+	lives []*life
+}
+
+func (t *truth) add(l *life) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.lives = append(t.lives, l)
+}
+
+// wants is how often the channel must and may say that nodes of a name took a step.
+type wants struct{ least, most int }
+
+// want sums up the lives by name.
+func (t *truth) want() map[string]map[string]wants {
+	out := map[string]map[string]wants{}
+	for _, l := range t.lives {
+		if out[l.name] == nil {
+			out[l.name] = map[string]wants{}
+		}
+		for _, a := range l.acts {
+			w := out[l.name][a.step]
+			w.most++
+			if a.must {
+				w.least++
+			}
+			out[l.name][a.step] = w
+		}
+	}
+	return out
+}
+
+// totals is how many nodes there are, and how many of them are ready.
+func (t *truth) totals() (nodes, ready int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, l := range t.lives {
+		if !l.gone() {
+			nodes++
+			if l.isReady {
+				ready++
+			}
+		}
+	}
+	return nodes, ready
+}
+
+// claim is one statement of the channel: a node of this name did that.
+type claim struct{ node, step string }
+
+// post is one wave's message with its thread, as a reader sees it at the end.
+type post struct {
+	ts, key, kind, text string
+	nodes               int // as its metadata says
+	said                []claim
+	table               bool // the names are in the thread
+	replies             int
+	// first is when the message first said something on a card.
+	first map[claim]time.Time
+}
+
+// sight is all that a channel shows.
+type sight struct {
+	posts    []post
+	keys     map[string][]string // the ts of each message and reply with a key, oldest first
+	footer   string              // the newest running totals: "3 nodes, 2 ready"
+	mentions int                 // people rung
+}
+
+// tellings counts the statements. The copies of a message count as one, because they are counted
+// by themselves.
+func (s sight) tellings() map[claim]int {
+	byKey := map[string]map[claim]int{}
+	for _, p := range s.posts {
+		count := map[claim]int{}
+		for _, c := range p.said {
+			count[c]++
+		}
+		if byKey[p.key] == nil {
+			byKey[p.key] = map[claim]int{}
+		}
+		for c, n := range count {
+			byKey[p.key][c] = max(byKey[p.key][c], n)
+		}
+	}
+	out := map[claim]int{}
+	for _, m := range byKey {
+		for c, n := range m {
+			out[c] += n
+		}
+	}
+	return out
+}
+
+// The verdicts that there can be.
+const (
+	lost       = "lost"
+	doubled    = "doubled"
+	wrongCount = "wrong count"
+	wrongOrder = "wrong order"
+	unanswered = "unanswered"
+	crashed    = "crashed"
+	other      = "other"
+)
+
+// violation is one way in which the channel breaks the promise.
+type violation struct{ kind, text string }
+
+func (v violation) String() string { return v.kind + ": " + v.text }
+
+func violations(kind, form string, args ...any) []violation {
+	return []violation{{kind, fmt.Sprintf(form, args...)}}
+}
+
+var (
+	joinedForm   = regexp.MustCompile(` (\d+) nodes? joined(, all ready|, (\d+) ready)?`)
+	notReadyForm = regexp.MustCompile(` (\d+) nodes? (?:were )?not ready(, all recovered|, (\d+) recovered)?`)
+	cameForm     = regexp.MustCompile(`\+(\d+)`)
+	wentForm     = regexp.MustCompile(`−(\d+)`)
+)
+
+// headline reads a number of nodes and, of those, how many are said to have taken the second
+// step.
+func headline(form *regexp.Regexp, text string) (nodes, second int, ok bool) {
+	m := form.FindStringSubmatch(text)
+	if m == nil {
+		return 0, 0, false
+	}
+	nodes, _ = strconv.Atoi(m[1])
+	switch {
+	case m[3] != "":
+		second, _ = strconv.Atoi(m[3])
+	case m[2] != "":
+		second = nodes
+	}
+	return nodes, second, true
+}
+
+// follows is the step that a message with a table only counts, by the step whose table it is.
+var follows = map[string]string{joined: ready, notReady: recovered}
+
+// unnamed returns the nodes whose second steps are told as a number or not at all, because their
+// first is told in a table: by the second step.
+func (s sight) unnamed() map[claim]bool {
+	out := map[claim]bool{}
+	for _, p := range s.posts {
+		if !p.table {
+			continue
+		}
+		for _, c := range p.said {
+			if second := follows[c.step]; second != "" {
+				out[claim{c.node, second}] = true
+			}
+			if c.step == ready { // a gap's list: joined and ready, or what came later
+				out[claim{c.node, ready}] = true
+			}
+		}
+	}
+	return out
+}
+
+// judge compares what the channel shows with the truth.
+//
+// Each step that must be told is told exactly once, each that may be at most once, and nothing
+// else. Of a node that is told in a table (more than five in a message) the second step, ready or
+// recovered, is told as a number: it is compared with the sum of the table's nodes. A table of a
+// gap tells second steps that come later not at all.
+func (t *truth) judge(s sight) (out []violation) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	want, told, unnamed := t.want(), s.tellings(), s.unnamed()
+	single := map[string]*life{}
+	for _, l := range t.lives {
+		if _, again := single[l.name]; again {
+			single[l.name] = nil
+		} else {
+			single[l.name] = l
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		for _, step := range lifeSteps {
+			w, n := want[name][step], told[claim{name, step}]
+			if unnamed[claim{name, step}] {
+				w.least = 0
+			}
+			switch {
+			case n < w.least:
+				out = append(out, violations(lost, "%s %s: told %d times, want %d", name, step, n, w.least)...)
+			case n > w.most:
+				out = append(out, violations(doubled, "%s %s: told %d times, want %d at most", name, step, n, w.most)...)
+			}
+		}
+		// What may be told is told from its beginning to its end or not at all.
+		if l := single[name]; l != nil && l.gone() && want[name][joined].most == 1 {
+			if a, b := told[claim{name, joined}], told[claim{name, removed}]; a != b && a < 2 && b < 2 {
+				out = append(out, violations(lost, "%s: joined is told %d times, removed %d times", name, a, b)...)
+			}
+		}
+	}
+	for c, n := range told {
+		if want[c.node] == nil {
+			out = append(out, violations(other, "%s %s is told %d times, and there never was such a node", c.node, c.step, n)...)
+		}
+	}
+	copies := map[string]int{}
+	baselines := map[string]bool{}
+	for _, p := range s.posts {
+		copies[p.key]++
+		if p.kind == "baseline" {
+			baselines[p.key] = true
+		}
+	}
+	if len(baselines) != 1 {
+		out = append(out, violations(doubled, "%d baselines, want 1", len(baselines))...)
+	}
+	for _, p := range s.posts {
+		if copies[p.key] == 1 { // of several copies only the last is kept up to date
+			out = append(out, p.counts(want, told, single)...)
+		}
+	}
+	out = append(out, t.order(s)...)
+	if s.mentions > 0 {
+		out = append(out, violations(other, "%d people or groups were rung by a message", s.mentions)...)
+	}
+	return out
+}
+
+// counts compares a message's own numbers with each other and with the truth.
+func (p post) counts(want map[string]map[string]wants, told map[claim]int, single map[string]*life) (out []violation) {
+	count := map[string]int{}
+	names := map[string]bool{}
+	ambiguous := false
+	for _, c := range p.said {
+		count[c.step]++
+		names[c.node] = true
+		ambiguous = ambiguous || single[c.node] == nil
+	}
+	wrong := func(form string, args ...any) {
+		out = append(out, violations(wrongCount, "message %s (%s) %q: %s", p.ts, p.kind, p.text, fmt.Sprintf(form, args...))...)
+	}
+	switch p.kind {
+	case joined, ready, notReady, recovered, removed:
+		if count[p.kind] != p.nodes {
+			wrong("it names %d nodes, its metadata say %d", count[p.kind], p.nodes)
+		}
+		if p.nodes > 1 && !strings.Contains(p.text, fmt.Sprintf("%d nodes", p.nodes)) {
+			wrong("its text does not say %d nodes", p.nodes)
+		}
+	case "away", "catch_up":
+		if !ambiguous && len(names) != p.nodes {
+			wrong("it names %d nodes, its metadata say %d", len(names), p.nodes)
+		}
+		for step, form := range map[string]*regexp.Regexp{joined: cameForm, removed: wentForm} {
+			n := 0
+			if m := form.FindStringSubmatch(p.text); m != nil {
+				n, _ = strconv.Atoi(m[1])
+			}
+			if n != count[step] && !ambiguous {
+				wrong("its text says %d %s, it names %d", n, step, count[step])
+			}
+		}
+		return out
+	}
+	form := map[string]*regexp.Regexp{joined: joinedForm, notReady: notReadyForm}[p.kind]
+	if !p.table || form == nil || len(out) > 0 {
+		return out
+	}
+	_, shown, ok := headline(form, p.text)
+	if !ok {
+		wrong("its text is of an unknown form")
+		return out
+	}
+	// What is told of them by name elsewhere is not in the number.
+	second := follows[p.kind]
+	least, most := 0, 0
+	for name := range names {
+		elsewhere := told[claim{name, second}]
+		shown += elsewhere
+		most += want[name][second].most
+		if single[name] != nil {
+			least += want[name][second].least
+		}
+	}
+	if shown < least || shown > most {
+		wrong("%d of its nodes are told %s, want %d to %d", shown, second, least, most)
+	}
+	return out
+}
+
+// order finds nodes of which a later step was shown before an earlier one that must be told.
+func (t *truth) order(s sight) (out []violation) {
+	first := map[claim]time.Time{}
+	for _, p := range s.posts {
+		for c, at := range p.first {
+			if have, ok := first[c]; !ok || at.Before(have) {
+				first[c] = at
+			}
+		}
+	}
+	lives := map[string]int{}
+	for _, l := range t.lives {
+		lives[l.name]++
+	}
+	for _, l := range t.lives {
+		if lives[l.name] > 1 {
+			continue
+		}
+		var before time.Time
+		last := ""
+		for _, a := range l.acts {
+			at, ok := first[claim{l.name, a.step}]
+			if !ok || !a.must {
+				continue
+			}
+			if at.Before(before) {
+				out = append(out, violations(wrongOrder, "%s: %s was shown before %s", l.name, a.step, last)...)
+			}
+			before, last = at, a.step
+		}
+	}
+	return out
+}
+
+// untold returns the steps of a node that the channel has not told, as far as it shows: its
+// latest ones.
+func (t *truth) untold(l *life, told map[claim]int, unnamed map[claim]bool, counted map[string]bool) (out []*act) {
+	have := map[string]int{}
+	for _, other := range t.lives {
+		if other.name == l.name && other != l {
+			for _, a := range other.acts {
+				have[a.step]++ // an earlier bearer of the name, told to its end
+			}
+		}
+	}
+	for _, a := range l.acts {
+		have[a.step]++
+		c := claim{l.name, a.step}
+		if told[c] >= have[a.step] || unnamed[c] && counted[l.name+" "+a.step] {
+			continue
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+// counted returns the second steps that tables have told as numbers: "name step", where the
+// number is the sum of what its nodes did.
+func (t *truth) counted(s sight, told map[claim]int) map[string]bool {
+	out := map[string]bool{}
+	want := t.want()
+	for _, p := range s.posts {
+		second := follows[p.kind]
+		form := map[string]*regexp.Regexp{joined: joinedForm, notReady: notReadyForm}[p.kind]
+		if !p.table || form == nil {
+			continue
+		}
+		_, shown, ok := headline(form, p.text)
+		did := 0
+		for _, c := range p.said {
+			did += want[c.node][second].most - told[claim{c.node, second}]
+		}
+		if ok && shown == did {
+			for _, c := range p.said {
+				out[c.node+" "+second] = true
+			}
+		}
+	}
+	return out
+}
