@@ -59,7 +59,7 @@ func measure(m *testing.M) int {
 	}
 	defer os.RemoveAll(work)
 	bot = filepath.Join(work, "rollcall")
-	build := exec.Command("go", "build", "-trimpath", "-o", bot, "rollcall/cmd/bot") // as make build does
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", bot, "rollcall/cmd/bot") // as make build does
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building cmd/bot: %v\n%s", err, out)
