@@ -230,7 +230,12 @@ func recovery(m fleet.Member) (fleet.Change, bool) {
 
 func renderSummary(m *Message, w fleet.Wave) {
 	count := map[fleet.ChangeKind]int{}
+	ready := 0 // of those that joined
 	for _, member := range w.Members {
+		_, joined := member.Step(fleet.Joined)
+		if _, ok := member.Step(fleet.BecameReady); ok && joined {
+			ready++
+		}
 		for _, kind := range []fleet.ChangeKind{fleet.Joined, fleet.BecameReady, fleet.WentUnready, fleet.Recovered, fleet.Removed} {
 			if _, ok := member.Step(kind); ok {
 				count[kind]++
@@ -238,18 +243,25 @@ func renderSummary(m *Message, w fleet.Wave) {
 		}
 	}
 	var what, changes []string
-	for _, part := range []struct {
-		kind fleet.ChangeKind
-		form string
-	}{{fleet.Joined, "+%d"}, {fleet.Removed, "−%d"}} {
-		if n := count[part.kind]; n > 0 {
-			changes = append(changes, fmt.Sprintf(part.form, n))
+	if n := count[fleet.Joined]; n > 0 {
+		came := fmt.Sprintf("+%d", n)
+		switch {
+		case ready == n && n == 1:
+			came += " (ready)"
+		case ready == n:
+			came += " (all ready)"
+		case ready > 0:
+			came += fmt.Sprintf(" (%d ready)", ready)
 		}
+		changes = append(changes, came)
+	}
+	if n := count[fleet.Removed]; n > 0 {
+		changes = append(changes, fmt.Sprintf("−%d", n))
 	}
 	if len(changes) > 0 {
 		what = append(what, strings.Join(changes, " "))
 	}
-	if n := count[fleet.BecameReady]; n > 0 && count[fleet.Joined] == 0 {
+	if n := count[fleet.BecameReady] - ready; n > 0 {
 		what = append(what, fmt.Sprintf("%d became ready", n))
 	}
 	if n := count[fleet.WentUnready]; n > 0 {

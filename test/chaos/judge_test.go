@@ -116,8 +116,14 @@ func TestJudge(t *testing.T) {
 			lived(sixLives...),
 			[]post{table(said("1", joined, "prod: 6 nodes joined, 1 ready (6× m)", 6, six)), said("2", ready, "prod: a became ready", 1, "a ready")}, nil,
 		},
-		"a gap's table counts nothing": {
-			lived(sixLives...), []post{table(said("1", "away", "prod: while I was away: +6", 6, six))}, nil,
+		"a gap's table counts": {
+			lived(sixLives...), []post{table(said("1", "away", "prod: while I was away: +6 (2 ready)", 6, six+", a ready"))}, nil,
+		},
+		"a gap's table counts too few": {
+			lived(sixLives...), []post{table(said("1", "away", "prod: while I was away: +6", 6, six))}, []string{wrongCount},
+		},
+		"a gap's table counts too many": {
+			lived(sixLives...), []post{table(said("1", "catch_up", "prod: while Slack could not be reached: +6 (all ready)", 6, six))}, []string{wrongCount},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

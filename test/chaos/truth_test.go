@@ -212,6 +212,7 @@ var (
 	notReadyForm = regexp.MustCompile(` (\d+) nodes? (?:were )?not ready(, all recovered|, (\d+) recovered)?`)
 	cameForm     = regexp.MustCompile(`\+(\d+)`)
 	wentForm     = regexp.MustCompile(`−(\d+)`)
+	awayForm     = regexp.MustCompile(`\+(\d+)( \((?:all )?ready\)| \((\d+) ready\))?`)
 )
 
 // headline reads a number of nodes and, of those, how many are said to have taken the second
@@ -233,6 +234,29 @@ func headline(form *regexp.Regexp, text string) (nodes, second int, ok bool) {
 
 // follows is the step that a message with a table only counts, by the step whose table it is.
 var follows = map[string]string{joined: ready, notReady: recovered}
+
+// tables are the kinds of messages that count second steps: of which step, and in which words.
+var tables = map[string]struct {
+	step string
+	form *regexp.Regexp
+}{joined: {joined, joinedForm}, notReady: {notReady, notReadyForm}, "away": {joined, awayForm}, "catch_up": {joined, awayForm}}
+
+// tabled returns the nodes whose second steps a message counts.
+func (p post) tabled() (names []string, second string, form *regexp.Regexp) {
+	t, ok := tables[p.kind]
+	if !p.table || !ok {
+		return nil, "", nil
+	}
+	for _, c := range p.said {
+		if c.step == t.step {
+			names = append(names, c.node)
+		}
+	}
+	return names, follows[t.step], t.form
+}
+
+// names reports whether a message says something of somebody by name.
+func (p post) names(c claim) bool { return slices.Contains(p.said, c) }
 
 // unnamed returns the nodes whose second steps are told as a number or not at all, because their
 // first is told in a table: by the second step.
@@ -258,8 +282,7 @@ func (s sight) unnamed() map[claim]bool {
 //
 // Each step that must be told is told exactly once, each that may be at most once, and nothing
 // else. Of a node that is told in a table (more than five in a message) the second step, ready or
-// recovered, is told as a number: it is compared with the sum of the table's nodes. A table of a
-// gap tells second steps that come later not at all.
+// recovered, is told as a number: it is compared with the sum of the table's nodes.
 func (t *truth) judge(s sight) (out []violation) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -354,10 +377,9 @@ func (p post) counts(want map[string]map[string]wants, told map[claim]int, singl
 				wrong("its text says %d %s, it names %d", n, step, count[step])
 			}
 		}
-		return out
 	}
-	form := map[string]*regexp.Regexp{joined: joinedForm, notReady: notReadyForm}[p.kind]
-	if !p.table || form == nil || len(out) > 0 {
+	of, second, form := p.tabled()
+	if len(of) == 0 || len(out) > 0 {
 		return out
 	}
 	_, shown, ok := headline(form, p.text)
@@ -366,10 +388,12 @@ func (p post) counts(want map[string]map[string]wants, told map[claim]int, singl
 		return out
 	}
 	// What is told of them by name elsewhere is not in the number.
-	second := follows[p.kind]
 	least, most := 0, 0
-	for name := range names {
+	for _, name := range of {
 		elsewhere := told[claim{name, second}]
+		if p.names(claim{name, second}) {
+			elsewhere--
+		}
 		shown += elsewhere
 		most += want[name][second].most
 		if single[name] != nil {
@@ -444,19 +468,21 @@ func (t *truth) counted(s sight, told map[claim]int) map[string]bool {
 	out := map[string]bool{}
 	want := t.want()
 	for _, p := range s.posts {
-		second := follows[p.kind]
-		form := map[string]*regexp.Regexp{joined: joinedForm, notReady: notReadyForm}[p.kind]
-		if !p.table || form == nil {
+		of, second, form := p.tabled()
+		if len(of) == 0 {
 			continue
 		}
 		_, shown, ok := headline(form, p.text)
 		did := 0
-		for _, c := range p.said {
-			did += want[c.node][second].most - told[claim{c.node, second}]
+		for _, name := range of {
+			did += want[name][second].most - told[claim{name, second}]
+			if p.names(claim{name, second}) {
+				did++
+			}
 		}
 		if ok && shown == did {
-			for _, c := range p.said {
-				out[c.node+" "+second] = true
+			for _, name := range of {
+				out[name+" "+second] = true
 			}
 		}
 	}

@@ -381,7 +381,7 @@ func TestChangesWhileAway(t *testing.T) {
 	s.start()
 	s.settle(30*time.Second, "joined", "removed")
 	away := s.waves("away")
-	if len(away) != 1 || !strings.Contains(away[0].Text, "while I was away") || !strings.Contains(away[0].Text, "+3 −2") {
+	if len(away) != 1 || !strings.Contains(away[0].Text, "while I was away") || !strings.Contains(away[0].Text, "+3 (2 ready) −2") {
 		t.Errorf("%d away messages, not what they should be", len(away))
 	}
 	s.counts(6, 2)
