@@ -39,7 +39,7 @@ func report(only string, count int, from string) error {
 		if err != nil {
 			return err
 		}
-		fmt.Print(render(parse(string(text))))
+		fmt.Print(render(parse(logged.ReplaceAllString(string(text), ""))))
 		return nil
 	}
 	pattern, raw := ".", filepath.Join("bench", "raw.txt")
@@ -54,10 +54,11 @@ func report(only string, count int, from string) error {
 	if err := os.MkdirAll("bench", 0o755); err != nil {
 		return err
 	}
-	if err := os.WriteFile(raw, out.Bytes(), 0o644); err != nil {
+	text := logged.ReplaceAllString(out.String(), "")
+	if err := os.WriteFile(raw, []byte(text), 0o644); err != nil {
 		return err
 	}
-	tables := render(parse(out.String()))
+	tables := render(parse(text))
 	if only != "" || failed != nil {
 		fmt.Print(tables)
 		if failed != nil {
@@ -65,11 +66,11 @@ func report(only string, count int, from string) error {
 		}
 		return nil
 	}
-	text := head(parse(out.String()), commit, began, time.Since(began), count) + tables
-	if err := os.WriteFile(filepath.Join("bench", "RESULTS.md"), []byte(text), 0o644); err != nil {
+	page := head(parse(text), commit, began, time.Since(began), count) + tables
+	if err := os.WriteFile(filepath.Join("bench", "RESULTS.md"), []byte(page), 0o644); err != nil {
 		return err
 	}
-	fmt.Print(text)
+	fmt.Print(page)
 	return nil
 }
 

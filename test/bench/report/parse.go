@@ -16,6 +16,10 @@ type results struct {
 
 var processors = regexp.MustCompile(`-\d+$`)
 
+// logged is a line of client-go's log. go test mixes it into the results, also into the middle of
+// a benchmark's line.
+var logged = regexp.MustCompile(`[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ [^\n]*\n`)
+
 // parse reads the benchmark format (golang.org/design/14313-benchmark-format). It is read here
 // and not with golang.org/x/perf, which would be a dependency for two kinds of lines.
 func parse(text string) results {

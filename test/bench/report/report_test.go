@@ -61,3 +61,12 @@ func TestNumber(t *testing.T) {
 		}
 	}
 }
+
+// A log line in the middle of a benchmark's line hides none of its metrics.
+func TestLogged(t *testing.T) {
+	text := "BenchmarkEvents/real-most-2   \tE1124 14:03:26.272689   25066 request.go:1198] \"Unexpected error\" err=\"deadline\"\n" +
+		"E1124 14:03:26.272927   25066 request.go:1198] \"Unexpected error\"\n       1\t        38.73 MiB\n"
+	if got := parse(logged.ReplaceAllString(text, "")).runs["Events/real-most"]["MiB"]; len(got) != 1 {
+		t.Errorf("runs: %v", got)
+	}
+}
