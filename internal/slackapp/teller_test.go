@@ -347,7 +347,7 @@ func TestAwayIsOneMessage(t *testing.T) {
 	r.start()
 	r.settle("joined", "removed")
 	away := r.waves("away")
-	if len(away) != 1 || len(r.waves("")) != 2 || !strings.Contains(away[0].Text, "+2 −1") {
+	if len(away) != 1 || len(r.waves("")) != 2 || !strings.Contains(away[0].Text, "+2 (1 ready) −1") {
 		t.Errorf("%d waves", len(r.waves("")))
 	}
 }
