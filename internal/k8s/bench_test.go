@@ -10,6 +10,7 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer/streaming"
 	"k8s.io/apimachinery/pkg/watch"
 	restwatch "k8s.io/client-go/rest/watch"
@@ -23,18 +24,23 @@ func heartbeat(tb testing.TB) (*corev1.Node, []byte) {
 	tb.Helper()
 	node := cluster.NewNode("", cluster.Ready(), cluster.Spot())
 	node.UID, node.ResourceVersion, node.CreationTimestamp = "0d4a1c3e-7b1c-4f2a-9c55-4f6b8d0f7f10", "123456", metav1.Now()
+	return node, frame(tb, corev1.SchemeGroupVersion, watch.Modified, node)
+}
+
+// frame is an object's watch frame as the API server sends it.
+func frame(tb testing.TB, version schema.GroupVersion, kind watch.EventType, o runtime.Object) []byte {
+	tb.Helper()
 	info, _ := runtime.SerializerInfoForMediaType(codecs.SupportedMediaTypes(), runtime.ContentTypeProtobuf)
-	object, err := runtime.Encode(codecs.EncoderForVersion(info.Serializer, corev1.SchemeGroupVersion), node)
+	object, err := runtime.Encode(codecs.EncoderForVersion(info.Serializer, version), o)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	var frame bytes.Buffer
-	e := metav1.WatchEvent{Type: string(watch.Modified), Object: runtime.RawExtension{Raw: object}}
-	encoder := streaming.NewEncoder(info.StreamSerializer.Framer.NewFrameWriter(&frame), info.StreamSerializer.Serializer)
-	if err := encoder.Encode(&e); err != nil {
+	e := metav1.WatchEvent{Type: string(kind), Object: runtime.RawExtension{Raw: object}}
+	if err := streaming.NewEncoder(info.StreamSerializer.Framer.NewFrameWriter(&frame), info.StreamSerializer.Serializer).Encode(&e); err != nil {
 		tb.Fatal(err)
 	}
-	return node, frame.Bytes()
+	return frame.Bytes()
 }
 
 // endless repeats a frame.
@@ -135,17 +141,7 @@ func BenchmarkNodeChange(b *testing.B) {
 func BenchmarkEvent(b *testing.B) {
 	e := cluster.NodeReadyEvent(cluster.NewNode(""))
 	e.UID, e.ResourceVersion, e.CreationTimestamp = "0d4a1c3e-7b1c-4f2a-9c55-4f6b8d0f7f10", "123456", metav1.Now()
-	info, _ := runtime.SerializerInfoForMediaType(codecs.SupportedMediaTypes(), runtime.ContentTypeProtobuf)
-	object, err := runtime.Encode(codecs.EncoderForVersion(info.Serializer, eventsv1.SchemeGroupVersion), e)
-	if err != nil {
-		b.Fatal(err)
-	}
-	var frame bytes.Buffer
-	w := metav1.WatchEvent{Type: string(watch.Added), Object: runtime.RawExtension{Raw: object}}
-	if err := streaming.NewEncoder(info.StreamSerializer.Framer.NewFrameWriter(&frame), info.StreamSerializer.Serializer).Encode(&w); err != nil {
-		b.Fatal(err)
-	}
-	d := decoder(frame.Bytes())
+	d := decoder(frame(b, eventsv1.SchemeGroupVersion, watch.Added, e))
 	b.ReportAllocs()
 	for b.Loop() {
 		_, o, err := d.Decode()
