@@ -7,6 +7,7 @@ import (
 
 	"rollcall/internal/alert/alerttest"
 	"rollcall/internal/fleet"
+	"rollcall/internal/wave"
 )
 
 // What it costs to decide about one new node, and to say it.
@@ -16,7 +17,7 @@ func BenchmarkOneNode(b *testing.B) {
 	cfg := Config{Price: func(fleet.Machine) fleet.Price { return fleet.Price{USD: 0.0317, Known: true} }}.WithDefaults()
 	b.Run("plan", func(b *testing.B) {
 		m := w.Members[0]
-		todo := []fleet.Todo{{Change: m.Steps[0], Node: m.Node}}
+		todo := []wave.Todo{{Change: m.Steps[0], Node: m.Node}}
 		b.ReportAllocs()
 		for b.Loop() {
 			if p := Plan(todo, false, nil, nil, t0, cfg); len(p.New) != 1 {

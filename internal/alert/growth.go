@@ -1,10 +1,9 @@
 package alert
 
 import (
+	"rollcall/internal/wave"
 	"slices"
 	"time"
-
-	"rollcall/internal/fleet"
 )
 
 // What is unusual is loud. A surge is growth that is fast beside the last day's. A creep is
@@ -64,19 +63,19 @@ func until(moments []int64, at time.Time) int {
 // Grew decides whether growth is to be told now, and of which kind. lives are all that reach
 // into the last Lookback, told are the surges and creeps told before, oldest first. watched is
 // when the cluster was first watched: of the time before, nothing is known to be usual.
-func Grew(lives *Lives, told []fleet.Wave, watched, now time.Time) (fleet.NewWave, bool) {
+func Grew(lives *Lives, told []wave.Wave, watched, now time.Time) (wave.Opening, bool) {
 	lives.sort()
-	if g, ok := surge(lives, watched, now); ok && !toldSince(told, fleet.WaveSurge, now.Add(-surgeOver)) {
-		return fleet.NewWave{Kind: fleet.WaveSurge, Growth: &g, Closed: true}, true
+	if g, ok := surge(lives, watched, now); ok && !toldSince(told, wave.KindSurge, now.Add(-surgeOver)) {
+		return wave.Opening{Kind: wave.KindSurge, About: wave.About{Growth: &g}, Closed: true}, true
 	}
 	if g, ok := creep(lives, told, watched, now); ok {
-		return fleet.NewWave{Kind: fleet.WaveCreep, Growth: &g, Closed: true}, true
+		return wave.Opening{Kind: wave.KindCreep, About: wave.About{Growth: &g}, Closed: true}, true
 	}
-	return fleet.NewWave{}, false
+	return wave.Opening{}, false
 }
 
-func surge(lives *Lives, watched, now time.Time) (fleet.Growth, bool) {
-	g := fleet.Growth{From: lives.count(now.Add(-surgeOver)), To: lives.count(now), Over: surgeOver}
+func surge(lives *Lives, watched, now time.Time) (wave.Growth, bool) {
+	g := wave.Growth{From: lives.count(now.Add(-surgeOver)), To: lives.count(now), Over: surgeOver}
 	if now.Sub(watched) < surgeOver || g.To-g.From < surgeLeast {
 		return g, false
 	}
@@ -90,8 +89,8 @@ func surge(lives *Lives, watched, now time.Time) (fleet.Growth, bool) {
 
 // creep compares the least of the last day with the least of the days before. Each step further
 // than the last one told is told again.
-func creep(lives *Lives, told []fleet.Wave, watched, now time.Time) (fleet.Growth, bool) {
-	g := fleet.Growth{From: -1, To: least(lives, now)}
+func creep(lives *Lives, told []wave.Wave, watched, now time.Time) (wave.Growth, bool) {
+	g := wave.Growth{From: -1, To: least(lives, now)}
 	for d := 1; d <= creepDays; d++ {
 		until := now.Add(-time.Duration(d) * day)
 		if until.Add(-day).Before(watched) {
@@ -106,8 +105,8 @@ func creep(lives *Lives, told []fleet.Wave, watched, now time.Time) (fleet.Growt
 	}
 	from := g.From
 	for _, w := range told {
-		if w.Kind == fleet.WaveCreep && w.Growth != nil {
-			from = max(from, w.Growth.To)
+		if w.Kind == wave.KindCreep && w.About.Growth != nil {
+			from = max(from, w.About.Growth.To)
 		}
 	}
 	return g, g.To-from >= max(creepLeast, g.From/creepShare)
@@ -122,6 +121,6 @@ func least(lives *Lives, until time.Time) int {
 	return n
 }
 
-func toldSince(told []fleet.Wave, kind fleet.WaveKind, since time.Time) bool {
-	return slices.ContainsFunc(told, func(w fleet.Wave) bool { return w.Kind == kind && w.OpenedAt.After(since) })
+func toldSince(told []wave.Wave, kind wave.Kind, since time.Time) bool {
+	return slices.ContainsFunc(told, func(w wave.Wave) bool { return w.Kind == kind && w.OpenedAt.After(since) })
 }

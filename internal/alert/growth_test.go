@@ -2,10 +2,9 @@ package alert
 
 import (
 	"math/rand/v2"
+	"rollcall/internal/wave"
 	"testing"
 	"time"
-
-	"rollcall/internal/fleet"
 )
 
 type life struct{ joined, removed time.Time }
@@ -48,25 +47,25 @@ func TestGrew(t *testing.T) {
 	for h := 2; h < 20; h += 3 { // 30 nodes come at once, and go again, all day
 		usual = append(usual, crowd(30, -time.Duration(h)*time.Hour, -time.Duration(h)*time.Hour+30*time.Minute)...)
 	}
-	surged := fleet.Wave{Kind: fleet.WaveSurge, OpenedAt: t0.Add(-5 * time.Minute), Growth: &fleet.Growth{To: 140}}
-	crept := fleet.Wave{Kind: fleet.WaveCreep, OpenedAt: t0.Add(-2 * day), Growth: &fleet.Growth{To: 58}}
+	surged := wave.Wave{Kind: wave.KindSurge, OpenedAt: t0.Add(-5 * time.Minute), About: wave.About{Growth: &wave.Growth{To: 140}}}
+	crept := wave.Wave{Kind: wave.KindCreep, OpenedAt: t0.Add(-2 * day), About: wave.About{Growth: &wave.Growth{To: 58}}}
 	for _, tc := range []struct {
 		name    string
 		lives   []life
-		told    []fleet.Wave
+		told    []wave.Wave
 		watched time.Duration
-		want    fleet.WaveKind
+		want    wave.Kind
 	}{
 		{"nothing happens", crowd(40, -20*day, 0), nil, -20 * day, ""},
-		{"a hundred nodes in five minutes", append(crowd(40, -20*day, 0), crowd(100, -5*time.Minute, 0)...), nil, -20 * day, fleet.WaveSurge},
-		{"told already", append(crowd(40, -20*day, 0), crowd(100, -5*time.Minute, 0)...), []fleet.Wave{surged}, -20 * day, ""},
+		{"a hundred nodes in five minutes", append(crowd(40, -20*day, 0), crowd(100, -5*time.Minute, 0)...), nil, -20 * day, wave.KindSurge},
+		{"told already", append(crowd(40, -20*day, 0), crowd(100, -5*time.Minute, 0)...), []wave.Wave{surged}, -20 * day, ""},
 		{"a few nodes", append(crowd(40, -20*day, 0), crowd(19, -5*time.Minute, 0)...), nil, -20 * day, ""},
 		{"as many as come all day", append(usual, crowd(40, -5*time.Minute, 0)...), nil, -20 * day, ""},
-		{"many more than come all day", append(usual, crowd(100, -5*time.Minute, 0)...), nil, -20 * day, fleet.WaveSurge},
+		{"many more than come all day", append(usual, crowd(100, -5*time.Minute, 0)...), nil, -20 * day, wave.KindSurge},
 		{"just installed", crowd(100, -5*time.Minute, 0), nil, -6 * time.Minute, ""},
 		{"a morning's rise", daily(40, 30), nil, -20 * day, ""},
-		{"a slow leak", leak, nil, -20 * day, fleet.WaveCreep},
-		{"a slow leak, told two days ago", leak, []fleet.Wave{crept}, -20 * day, ""},
+		{"a slow leak", leak, nil, -20 * day, wave.KindCreep},
+		{"a slow leak, told two days ago", leak, []wave.Wave{crept}, -20 * day, ""},
 		{"a slow leak, but watched for a day only", leak, nil, -day, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -76,7 +75,7 @@ func TestGrew(t *testing.T) {
 			}
 			w, ok := Grew(lives, tc.told, t0.Add(tc.watched), t0)
 			if w.Kind != tc.want || ok != (tc.want != "") {
-				t.Errorf("Grew = %q %+v, want %q", w.Kind, w.Growth, tc.want)
+				t.Errorf("Grew = %q %+v, want %q", w.Kind, w.About.Growth, tc.want)
 			}
 		})
 	}

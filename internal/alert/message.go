@@ -4,16 +4,15 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"rollcall/internal/wave"
 	"strings"
 	"time"
-
-	"rollcall/internal/fleet"
 )
 
 // Message is what Slack is to show, as data. All text is untrusted and carries no markup: the
 // Slack adapter makes it inert.
 type Message struct {
-	Kind  fleet.WaveKind
+	Kind  wave.Kind
 	Nodes int // how many nodes it is about, for the message metadata
 	// Text is the whole point in one line: what phones show and screen readers speak.
 	Text     string

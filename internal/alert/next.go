@@ -1,10 +1,9 @@
 package alert
 
 import (
+	"rollcall/internal/wave"
 	"slices"
 	"time"
-
-	"rollcall/internal/fleet"
 )
 
 // Action is what a wave needs.
@@ -51,12 +50,12 @@ const waveLife = 72 * time.Hour
 // Next says what a wave needs: the steps that may be taken, in any order, each not before its
 // time. lastAdd is when the latest untold change was added to it, zero if that was before the
 // process began.
-func Next(w fleet.Wave, lastAdd, now time.Time, cfg Config) []Step {
-	if w.Mute != nil && w.ClosedAt.IsZero() && (w.Main.TS != "" || !now.Before(w.Mute.End())) {
+func Next(w wave.Wave, lastAdd, now time.Time, cfg Config) []Step {
+	if w.Mute != nil && w.ClosedAt.IsZero() && (w.Main.ID != "" || !now.Before(w.Mute.End())) {
 		// Before it is posted this only decides that its message tells the end too.
 		return []Step{{Action: Close, At: w.Mute.End(), Why: "the mute ends"}}
 	}
-	if w.Main.TS == "" {
+	if w.Main.ID == "" {
 		return []Step{{Action: Post, At: now, Why: "nobody was told of this wave yet"}}
 	}
 	var steps []Step
@@ -65,7 +64,7 @@ func Next(w fleet.Wave, lastAdd, now time.Time, cfg Config) []Step {
 	if w.Counts.Untold > 0 {
 		steps = append(steps, Step{Action: Edit, At: editAt(w, lastAdd), Why: "changes are untold"})
 	}
-	if i := slices.IndexFunc(w.Parts, func(p fleet.Message) bool { return p.TS == "" }); i >= 0 {
+	if i := slices.IndexFunc(w.Parts, func(p wave.Posting) bool { return p.ID == "" }); i >= 0 {
 		steps = append(steps, Step{Action: PostPart, At: now, Part: i, Why: "a reply is recorded but not posted"})
 	} else if listed(w) && w.Counts.Unlisted > 0 && (closed || w.Counts.Unlisted >= listAfter) {
 		steps = append(steps, Step{Action: AddList, At: now, Why: "nodes are not named yet"})
@@ -88,7 +87,7 @@ func Next(w fleet.Wave, lastAdd, now time.Time, cfg Config) []Step {
 // Rewind takes the moments out of the future in which a clock that has been set back since has put
 // them: otherwise a wave would wait until the clock is there again. What was said then is past, and
 // a wave that took its last change then takes no more.
-func Rewind(live []fleet.Wave, now time.Time, cfg Config) {
+func Rewind(live []wave.Wave, now time.Time, cfg Config) {
 	for i := range live {
 		w := &live[i]
 		if w.LastAt.After(now.Add(cfg.WaveGap)) {
@@ -104,19 +103,19 @@ func Rewind(live []fleet.Wave, now time.Time, cfg Config) {
 }
 
 // listed reports whether the wave's nodes are named in its thread rather than one by one.
-func listed(w fleet.Wave) bool {
+func listed(w wave.Wave) bool {
 	return w.Counts.Members > maxInline
 }
 
-func hasPart(w fleet.Wave, part string) bool {
-	return slices.ContainsFunc(w.Parts, func(p fleet.Message) bool { return p.Part == part })
+func hasPart(w wave.Wave, part string) bool {
+	return slices.ContainsFunc(w.Parts, func(p wave.Posting) bool { return p.Part == part })
 }
 
 // editAt is when the main message may be edited next: never sooner than a second after the
 // last time, and the longer the wave lasts the less often (a tenth of its age, at most 10 s),
 // unless a pause in the changes says that they may be over. Slack permits about 50 edits a
 // minute in all (Tier 3).
-func editAt(w fleet.Wave, lastAdd time.Time) time.Time {
+func editAt(w wave.Wave, lastAdd time.Time) time.Time {
 	const least, most = time.Second, 10 * time.Second
 	spacing := min(max(w.Main.EditedAt.Sub(w.OpenedAt)/10, least), most)
 	pause := min(max(spacing/4, least), 2500*time.Millisecond)

@@ -1,11 +1,10 @@
 package alert
 
 import (
+	"rollcall/internal/wave"
 	"slices"
 	"testing"
 	"time"
-
-	"rollcall/internal/fleet"
 )
 
 // A clock that is set back leaves moments in the ledger that are yet to come. Nothing waits for
@@ -14,8 +13,8 @@ func TestNextAfterTheClockIsSetBack(t *testing.T) {
 	cfg := Config{}.WithDefaults()
 	now := time.Now()
 	then := now.Add(24 * time.Hour)
-	live := []fleet.Wave{{ID: 1, Kind: fleet.WaveJoined, OpenedAt: then.Add(-time.Minute), LastAt: then, Main: fleet.Message{TS: "1", EditedAt: then},
-		Counts: fleet.WaveCounts{Members: 2, Untold: 1}}}
+	live := []wave.Wave{{ID: 1, Kind: wave.KindJoined, OpenedAt: then.Add(-time.Minute), LastAt: then, Main: wave.Posting{ID: "1", EditedAt: then},
+		Counts: wave.Counts{Members: 2, Untold: 1}}}
 	Rewind(live, now, cfg)
 	var due []Action
 	for _, s := range Next(live[0], time.Time{}, now, cfg) {
@@ -27,8 +26,8 @@ func TestNextAfterTheClockIsSetBack(t *testing.T) {
 		t.Errorf("due now: %v, want %v", due, want)
 	}
 	// Moments that have passed stay as they are.
-	before := fleet.Wave{OpenedAt: now.Add(-time.Minute), LastAt: now.Add(-time.Second), Main: fleet.Message{TS: "1", EditedAt: now.Add(-time.Second)}}
-	live = []fleet.Wave{before}
+	before := wave.Wave{OpenedAt: now.Add(-time.Minute), LastAt: now.Add(-time.Second), Main: wave.Posting{ID: "1", EditedAt: now.Add(-time.Second)}}
+	live = []wave.Wave{before}
 	if Rewind(live, now, cfg); live[0].OpenedAt != before.OpenedAt || live[0].LastAt != before.LastAt || live[0].Main != before.Main {
 		t.Errorf("got %+v, want %+v", live[0], before)
 	}

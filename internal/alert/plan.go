@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rollcall/internal/fleet"
+	"rollcall/internal/wave"
 )
 
 // Config holds what the decisions depend on. Zero durations mean the defaults below.
@@ -64,18 +65,18 @@ const maxInline = 5
 // A mute hides what begins while it is active: a first step, and the one that follows it even
 // after the mute's end, but no step of a node whose first one is told in a wave. It is told
 // itself, by a wave of its own, and so is its end.
-func Plan(todo []fleet.Todo, baseline bool, mutes []fleet.Mute, live []fleet.Wave, now time.Time, cfg Config) fleet.Plan {
-	p := fleet.Plan{Baseline: baseline, Add: map[int64][]int64{}, Extend: map[int64]bool{}, Mute: map[int64]int64{}}
+func Plan(todo []wave.Todo, baseline bool, mutes []wave.Mute, live []wave.Wave, now time.Time, cfg Config) wave.Plan {
+	p := wave.Plan{Baseline: baseline, Add: map[int64][]int64{}, Extend: map[int64]bool{}, Mute: map[int64]int64{}}
 	for _, m := range mutes {
-		if !slices.ContainsFunc(live, func(w fleet.Wave) bool { return w.Mute != nil && w.Mute.ID == m.ID }) {
-			p.New = append(p.New, fleet.NewWave{Kind: fleet.WaveMute, MuteID: m.ID, Closed: !now.Before(m.End())})
+		if !slices.ContainsFunc(live, func(w wave.Wave) bool { return w.Mute != nil && w.Mute.ID == m.ID }) {
+			p.New = append(p.New, wave.Opening{Kind: wave.KindMute, About: wave.About{Mute: m.ID}, Closed: !now.Before(m.End())})
 		}
 	}
 	todo = audible(todo, mutes, now, cfg, &p)
 	catchUp := catchUpWave(todo, live, now, cfg, &p)
 
-	opened := map[fleet.WaveKind]int{} // index in p.New of the wave opened for a kind
-	away := map[int64]int{}            // and for a gap
+	opened := map[wave.Kind]int{} // index in p.New of the wave opened for a kind
+	away := map[int64]int{}       // and for a gap
 	// Where this plan put a node's first step, to put its second there too.
 	chosen := map[string]func(id int64){}
 	for _, t := range todo {
@@ -88,7 +89,7 @@ func Plan(todo []fleet.Todo, baseline bool, mutes []fleet.Mute, live []fleet.Wav
 			add(c.ID)
 			continue
 		}
-		kind := fleet.WaveKind(c.Kind)
+		kind := wave.Kind(c.Kind)
 		var add func(id int64)
 		if catchUp != 0 {
 			add = func(id int64) { p.Add[catchUp] = append(p.Add[catchUp], id) }
@@ -100,7 +101,7 @@ func Plan(todo []fleet.Todo, baseline bool, mutes []fleet.Mute, live []fleet.Wav
 			if !ok {
 				i = len(p.New)
 				away[c.GapID] = i
-				p.New = append(p.New, fleet.NewWave{Kind: fleet.WaveAway, GapID: c.GapID, Closed: true})
+				p.New = append(p.New, wave.Opening{Kind: wave.KindAway, About: wave.About{Gap: c.GapID}, Closed: true})
 			}
 			add = func(id int64) { p.New[i].Changes = append(p.New[i].Changes, id) }
 		} else if w, ok := openWave(live, kind, now, cfg); ok {
@@ -111,7 +112,7 @@ func Plan(todo []fleet.Todo, baseline bool, mutes []fleet.Mute, live []fleet.Wav
 			if !ok {
 				i = len(p.New)
 				opened[kind] = i
-				p.New = append(p.New, fleet.NewWave{Kind: kind})
+				p.New = append(p.New, wave.Opening{Kind: kind})
 			}
 			add = func(id int64) { p.New[i].Changes = append(p.New[i].Changes, id) }
 		}
@@ -123,8 +124,8 @@ func Plan(todo []fleet.Todo, baseline bool, mutes []fleet.Mute, live []fleet.Wav
 
 // audible returns the to-dos that are told. The others it plans to silence, as the selector
 // wants, or to mute.
-func audible(todo []fleet.Todo, mutes []fleet.Mute, now time.Time, cfg Config, p *fleet.Plan) []fleet.Todo {
-	var told []fleet.Todo
+func audible(todo []wave.Todo, mutes []wave.Mute, now time.Time, cfg Config, p *wave.Plan) []wave.Todo {
+	var told []wave.Todo
 	for _, t := range todo {
 		switch mute := mutedBy(t, mutes, now); {
 		case cfg.Alerts != nil && !cfg.Alerts(t.Node.Labels):
@@ -139,7 +140,7 @@ func audible(todo []fleet.Todo, mutes []fleet.Mute, now time.Time, cfg Config, p
 }
 
 // mutedBy returns the mute that hides a to-do, 0 if none does. Of several it is the oldest.
-func mutedBy(t fleet.Todo, mutes []fleet.Mute, now time.Time) int64 {
+func mutedBy(t wave.Todo, mutes []wave.Mute, now time.Time) int64 {
 	switch {
 	case t.StepWave != 0:
 		return 0
@@ -157,15 +158,15 @@ func mutedBy(t fleet.Todo, mutes []fleet.Mute, now time.Time) int64 {
 // Hushed reports whether a mute of a whole cluster is active. Growth is not told then, and is
 // once it has ended if it is still unusual. A mute of some nodes leaves it alone, because
 // growth is about all of them.
-func Hushed(mutes []fleet.Mute, now time.Time) bool {
-	return slices.ContainsFunc(mutes, func(m fleet.Mute) bool { return m.Scope == fleet.MuteCluster && m.Active(now) })
+func Hushed(mutes []wave.Mute, now time.Time) bool {
+	return slices.ContainsFunc(mutes, func(m wave.Mute) bool { return m.Scope == wave.MuteCluster && m.Active(now) })
 }
 
 // awayWave returns the wave of a gap, as long as nobody has seen its message: a gap is told
 // in one.
-func awayWave(live []fleet.Wave, gap int64) (int64, bool) {
+func awayWave(live []wave.Wave, gap int64) (int64, bool) {
 	for _, w := range live {
-		if w.Gap != nil && w.Gap.ID == gap && w.Main.TS == "" {
+		if w.Gap != nil && w.Gap.ID == gap && w.Main.ID == "" {
 			return w.ID, true
 		}
 	}
@@ -173,7 +174,7 @@ func awayWave(live []fleet.Wave, gap int64) (int64, bool) {
 }
 
 // openWave returns the wave that still takes changes of a kind.
-func openWave(live []fleet.Wave, kind fleet.WaveKind, now time.Time, cfg Config) (int64, bool) {
+func openWave(live []wave.Wave, kind wave.Kind, now time.Time, cfg Config) (int64, bool) {
 	for _, w := range slices.Backward(live) {
 		if w.Kind == kind && w.ClosedAt.IsZero() && now.Before(closesAt(w, cfg)) {
 			return w.ID, true
@@ -182,7 +183,7 @@ func openWave(live []fleet.Wave, kind fleet.WaveKind, now time.Time, cfg Config)
 	return 0, false
 }
 
-func closesAt(w fleet.Wave, cfg Config) time.Time {
+func closesAt(w wave.Wave, cfg Config) time.Time {
 	gap, most := w.LastAt.Add(cfg.WaveGap), w.OpenedAt.Add(cfg.WaveMax)
 	if gap.Before(most) {
 		return gap
@@ -192,12 +193,12 @@ func closesAt(w fleet.Wave, cfg Config) time.Time {
 
 // catchUpWave returns the wave that takes everything because Slack has taken nothing for too
 // long, and 0 while messages go through. It plans the merge of the waves that wait.
-func catchUpWave(todo []fleet.Todo, live []fleet.Wave, now time.Time, cfg Config, p *fleet.Plan) int64 {
-	var into *fleet.Wave
+func catchUpWave(todo []wave.Todo, live []wave.Wave, now time.Time, cfg Config, p *wave.Plan) int64 {
+	var into *wave.Wave
 	var from []int64
 	for i := range live {
 		w := &live[i]
-		if w.Main.TS != "" || w.Kind == fleet.WaveBaseline || w.Kind == fleet.WaveMute {
+		if w.Main.ID != "" || w.Kind == wave.KindBaseline || w.Kind == wave.KindMute {
 			continue
 		}
 		switch {
@@ -213,8 +214,8 @@ func catchUpWave(todo []fleet.Todo, live []fleet.Wave, now time.Time, cfg Config
 	if into == nil || len(from) == 0 && len(todo) == 0 {
 		return 0
 	}
-	if into.Kind != fleet.WaveCatchUp || len(from) > 0 {
-		p.Merge = &fleet.Merge{Into: into.ID, From: from}
+	if into.Kind != wave.KindCatchUp || len(from) > 0 {
+		p.Merge = &wave.Merge{Into: into.ID, From: from}
 	}
 	return into.ID
 }

@@ -8,21 +8,22 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rollcall/internal/fleet"
+	"rollcall/internal/wave"
 )
 
 var t0 = time.Date(2026, 11, 22, 9, 12, 0, 0, time.UTC)
 
-func todo(id int64, kind fleet.ChangeKind, uid string) fleet.Todo {
-	return fleet.Todo{
+func todo(id int64, kind fleet.ChangeKind, uid string) wave.Todo {
+	return wave.Todo{
 		Change: fleet.Change{ID: id, Cluster: "prod", NodeUID: uid, NodeName: "node-" + uid, Kind: kind, Occurrence: 1, At: t0},
 		Node:   fleet.Node{Cluster: "prod", UID: uid, Name: "node-" + uid, Labels: map[string]string{"team": uid}},
 	}
 }
 
-func wave(id int64, kind fleet.WaveKind, age time.Duration, posted bool) fleet.Wave {
-	w := fleet.Wave{ID: id, Cluster: "prod", Kind: kind, OpenedAt: t0.Add(-age), LastAt: t0.Add(-age)}
+func liveWave(id int64, kind wave.Kind, age time.Duration, posted bool) wave.Wave {
+	w := wave.Wave{ID: id, Cluster: "prod", Kind: kind, OpenedAt: t0.Add(-age), LastAt: t0.Add(-age)}
 	if posted {
-		w.Main.TS, w.Main.EditedAt = "1.1", w.OpenedAt
+		w.Main.ID, w.Main.EditedAt = "1.1", w.OpenedAt
 	}
 	return w
 }
@@ -31,27 +32,27 @@ func TestPlan(t *testing.T) {
 	cfg := Config{}.WithDefaults()
 	selective := cfg
 	selective.Alerts = func(l map[string]string) bool { return l["team"] == "a" }
-	inGap := func(td fleet.Todo, gap int64) fleet.Todo { td.Change.GapID = gap; return td }
-	follows := func(td fleet.Todo, wave int64) fleet.Todo { td.StepWave = wave; return td }
-	closed := wave(7, fleet.WaveJoined, 5*time.Second, true)
+	inGap := func(td wave.Todo, gap int64) wave.Todo { td.Change.GapID = gap; return td }
+	follows := func(td wave.Todo, wave int64) wave.Todo { td.StepWave = wave; return td }
+	closed := liveWave(7, wave.KindJoined, 5*time.Second, true)
 	closed.ClosedAt = t0.Add(-time.Second)
-	tried := wave(8, fleet.WaveRemoved, time.Minute, false)
+	tried := liveWave(8, wave.KindRemoved, time.Minute, false)
 	tried.Main.Tried = true
-	waiting := wave(3, fleet.WaveAway, time.Second, false)
+	waiting := liveWave(3, wave.KindAway, time.Second, false)
 	waiting.Gap = &fleet.Gap{ID: 4}
-	of := func(td fleet.Todo, pool, instanceType string) fleet.Todo {
+	of := func(td wave.Todo, pool, instanceType string) wave.Todo {
 		td.Node.Pool, td.Node.InstanceType = pool, instanceType
 		return td
 	}
-	hushed := func(td fleet.Todo, mute int64) fleet.Todo { td.StepMute = mute; return td }
-	told := func(m fleet.Mute, posted bool) fleet.Wave {
-		w := wave(20+m.ID, fleet.WaveMute, 10*time.Minute, posted)
+	hushed := func(td wave.Todo, mute int64) wave.Todo { td.StepMute = mute; return td }
+	told := func(m wave.Mute, posted bool) wave.Wave {
+		w := liveWave(20+m.ID, wave.KindMute, 10*time.Minute, posted)
 		w.Mute = &m
 		return w
 	}
-	batch := fleet.Mute{ID: 1, Cluster: "prod", Scope: fleet.MutePool, Value: "batch", At: t0.Add(-time.Hour), Until: t0.Add(time.Hour)}
-	large := fleet.Mute{ID: 2, Cluster: "prod", Scope: fleet.MuteType, Value: "m5.large", At: t0.Add(-time.Minute), Until: t0.Add(time.Hour)}
-	all := fleet.Mute{ID: 3, Cluster: "prod", Scope: fleet.MuteCluster, At: t0.Add(-time.Minute), Until: t0.Add(time.Hour)}
+	batch := wave.Mute{ID: 1, Cluster: "prod", Scope: wave.MutePool, Value: "batch", At: t0.Add(-time.Hour), Until: t0.Add(time.Hour)}
+	large := wave.Mute{ID: 2, Cluster: "prod", Scope: wave.MuteType, Value: "m5.large", At: t0.Add(-time.Minute), Until: t0.Add(time.Hour)}
+	all := wave.Mute{ID: 3, Cluster: "prod", Scope: wave.MuteCluster, At: t0.Add(-time.Minute), Until: t0.Add(time.Hour)}
 	over := batch
 	over.Until = t0
 	undone := batch
@@ -59,145 +60,145 @@ func TestPlan(t *testing.T) {
 
 	for _, tc := range []struct {
 		name     string
-		todo     []fleet.Todo
+		todo     []wave.Todo
 		baseline bool
-		mutes    []fleet.Mute
-		live     []fleet.Wave
+		mutes    []wave.Mute
+		live     []wave.Wave
 		cfg      Config
-		want     fleet.Plan
+		want     wave.Plan
 	}{
-		{name: "nothing to do", want: fleet.Plan{}},
-		{name: "baseline", baseline: true, want: fleet.Plan{Baseline: true}},
+		{name: "nothing to do", want: wave.Plan{}},
+		{name: "baseline", baseline: true, want: wave.Plan{Baseline: true}},
 		{
 			name: "joined and ready at once are one wave, a removal another",
-			todo: []fleet.Todo{todo(1, fleet.Joined, "a"), todo(2, fleet.BecameReady, "a"), todo(3, fleet.Removed, "b")},
-			want: fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveJoined, Changes: []int64{1, 2}}, {Kind: fleet.WaveRemoved, Changes: []int64{3}}}},
+			todo: []wave.Todo{todo(1, fleet.Joined, "a"), todo(2, fleet.BecameReady, "a"), todo(3, fleet.Removed, "b")},
+			want: wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{1, 2}}, {Kind: wave.KindRemoved, Changes: []int64{3}}}},
 		},
 		{
 			name: "a like change joins the open wave",
-			todo: []fleet.Todo{todo(1, fleet.Joined, "a")}, live: []fleet.Wave{wave(7, fleet.WaveJoined, 29*time.Second, true)},
-			want: fleet.Plan{Add: map[int64][]int64{7: {1}}, Extend: map[int64]bool{7: true}},
+			todo: []wave.Todo{todo(1, fleet.Joined, "a")}, live: []wave.Wave{liveWave(7, wave.KindJoined, 29*time.Second, true)},
+			want: wave.Plan{Add: map[int64][]int64{7: {1}}, Extend: map[int64]bool{7: true}},
 		},
 		{
 			name: "not after ALERT_WAVE_GAP",
-			todo: []fleet.Todo{todo(1, fleet.Joined, "a")}, live: []fleet.Wave{wave(7, fleet.WaveJoined, 30*time.Second, true)},
-			want: fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveJoined, Changes: []int64{1}}}},
+			todo: []wave.Todo{todo(1, fleet.Joined, "a")}, live: []wave.Wave{liveWave(7, wave.KindJoined, 30*time.Second, true)},
+			want: wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{1}}}},
 		},
 		{
 			name: "not into a closed one",
-			todo: []fleet.Todo{todo(1, fleet.Joined, "a")}, live: []fleet.Wave{closed},
-			want: fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveJoined, Changes: []int64{1}}}},
+			todo: []wave.Todo{todo(1, fleet.Joined, "a")}, live: []wave.Wave{closed},
+			want: wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{1}}}},
 		},
 		{
 			name: "ready goes to the wave that told the joining, closed or not, and does not extend it",
-			todo: []fleet.Todo{follows(todo(1, fleet.BecameReady, "a"), 7)}, live: []fleet.Wave{closed},
-			want: fleet.Plan{Add: map[int64][]int64{7: {1}}},
+			todo: []wave.Todo{follows(todo(1, fleet.BecameReady, "a"), 7)}, live: []wave.Wave{closed},
+			want: wave.Plan{Add: map[int64][]int64{7: {1}}},
 		},
 		{
 			name: "ready of a node whose joining was told long ago",
-			todo: []fleet.Todo{todo(1, fleet.BecameReady, "a")},
-			want: fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveReady, Changes: []int64{1}}}},
+			todo: []wave.Todo{todo(1, fleet.BecameReady, "a")},
+			want: wave.Plan{New: []wave.Opening{{Kind: wave.KindReady, Changes: []int64{1}}}},
 		},
 		{
 			name: "a gap is told in one message, but steps that follow go where they belong",
-			todo: []fleet.Todo{inGap(todo(1, fleet.Joined, "a"), 4), inGap(todo(2, fleet.BecameReady, "a"), 4), inGap(todo(3, fleet.Removed, "b"), 4),
+			todo: []wave.Todo{inGap(todo(1, fleet.Joined, "a"), 4), inGap(todo(2, fleet.BecameReady, "a"), 4), inGap(todo(3, fleet.Removed, "b"), 4),
 				inGap(follows(todo(4, fleet.Recovered, "c"), 7), 4)},
-			live: []fleet.Wave{closed},
-			want: fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveAway, GapID: 4, Closed: true, Changes: []int64{1, 2, 3}}}, Add: map[int64][]int64{7: {4}}},
+			live: []wave.Wave{closed},
+			want: wave.Plan{New: []wave.Opening{{Kind: wave.KindAway, About: wave.About{Gap: 4}, Closed: true, Changes: []int64{1, 2, 3}}}, Add: map[int64][]int64{7: {4}}},
 		},
 		{
 			name: "the rest of a gap joins its message as long as nobody saw it",
-			todo: []fleet.Todo{inGap(todo(5, fleet.Joined, "a"), 4)}, live: []fleet.Wave{waiting},
-			want: fleet.Plan{Add: map[int64][]int64{3: {5}}},
+			todo: []wave.Todo{inGap(todo(5, fleet.Joined, "a"), 4)}, live: []wave.Wave{waiting},
+			want: wave.Plan{Add: map[int64][]int64{3: {5}}},
 		},
 		{
 			name: "the selector silences",
-			todo: []fleet.Todo{todo(1, fleet.Joined, "a"), todo(2, fleet.Joined, "b")}, cfg: selective,
-			want: fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveJoined, Changes: []int64{1}}}, Silence: []int64{2}},
+			todo: []wave.Todo{todo(1, fleet.Joined, "a"), todo(2, fleet.Joined, "b")}, cfg: selective,
+			want: wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{1}}}, Silence: []int64{2}},
 		},
 		{
 			name: "Slack took nothing for two minutes: everything becomes one catch-up, except what Slack may have",
-			todo: []fleet.Todo{todo(1, fleet.WentUnready, "a"), follows(todo(2, fleet.BecameReady, "b"), 7)},
-			live: []fleet.Wave{closed, wave(5, fleet.WaveJoined, 2*time.Minute, false), wave(6, fleet.WaveRemoved, time.Minute, false), tried},
-			want: fleet.Plan{Merge: &fleet.Merge{Into: 5, From: []int64{6}}, Add: map[int64][]int64{5: {1}, 7: {2}}, Extend: map[int64]bool{5: true}},
+			todo: []wave.Todo{todo(1, fleet.WentUnready, "a"), follows(todo(2, fleet.BecameReady, "b"), 7)},
+			live: []wave.Wave{closed, liveWave(5, wave.KindJoined, 2*time.Minute, false), liveWave(6, wave.KindRemoved, time.Minute, false), tried},
+			want: wave.Plan{Merge: &wave.Merge{Into: 5, From: []int64{6}}, Add: map[int64][]int64{5: {1}, 7: {2}}, Extend: map[int64]bool{5: true}},
 		},
 		{
 			name: "the catch-up takes more while it waits",
-			todo: []fleet.Todo{todo(1, fleet.Removed, "a")}, live: []fleet.Wave{wave(5, fleet.WaveCatchUp, time.Hour, false)},
-			want: fleet.Plan{Add: map[int64][]int64{5: {1}}, Extend: map[int64]bool{5: true}},
+			todo: []wave.Todo{todo(1, fleet.Removed, "a")}, live: []wave.Wave{liveWave(5, wave.KindCatchUp, time.Hour, false)},
+			want: wave.Plan{Add: map[int64][]int64{5: {1}}, Extend: map[int64]bool{5: true}},
 		},
 		{
 			name: "a single message that waits stays what it is",
-			live: []fleet.Wave{wave(5, fleet.WaveJoined, time.Hour, false)},
-			want: fleet.Plan{},
+			live: []wave.Wave{liveWave(5, wave.KindJoined, time.Hour, false)},
+			want: wave.Plan{},
 		},
 		{
 			name: "a short outage merges nothing",
-			todo: []fleet.Todo{todo(1, fleet.Removed, "a")}, live: []fleet.Wave{wave(5, fleet.WaveJoined, time.Minute, false)},
-			want: fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveRemoved, Changes: []int64{1}}}},
+			todo: []wave.Todo{todo(1, fleet.Removed, "a")}, live: []wave.Wave{liveWave(5, wave.KindJoined, time.Minute, false)},
+			want: wave.Plan{New: []wave.Opening{{Kind: wave.KindRemoved, Changes: []int64{1}}}},
 		},
 		{
 			name: "a new mute is told by a wave of its own, and hides what it matches",
-			todo: []fleet.Todo{of(todo(1, fleet.Joined, "a"), "batch", "c5"), of(todo(2, fleet.BecameReady, "a"), "batch", "c5"), of(todo(3, fleet.Joined, "b"), "batch-2", "c5"),
+			todo: []wave.Todo{of(todo(1, fleet.Joined, "a"), "batch", "c5"), of(todo(2, fleet.BecameReady, "a"), "batch", "c5"), of(todo(3, fleet.Joined, "b"), "batch-2", "c5"),
 				of(todo(4, fleet.Removed, "c"), "batch", "m5.large"), of(todo(5, fleet.WentUnready, "d"), "", "")},
-			mutes: []fleet.Mute{batch},
-			want: fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveMute, MuteID: 1}, {Kind: fleet.WaveJoined, Changes: []int64{3}}, {Kind: fleet.WaveNotReady, Changes: []int64{5}}},
+			mutes: []wave.Mute{batch},
+			want: wave.Plan{New: []wave.Opening{{Kind: wave.KindMute, About: wave.About{Mute: 1}}, {Kind: wave.KindJoined, Changes: []int64{3}}, {Kind: wave.KindNotReady, Changes: []int64{5}}},
 				Mute: map[int64]int64{1: 1, 2: 1, 4: 1}},
 		},
 		{
 			name:  "of several mutes the oldest hides it; one that is told opens no wave",
-			todo:  []fleet.Todo{of(todo(1, fleet.Joined, "a"), "batch", "m5.large"), of(todo(2, fleet.Joined, "b"), "web", "m5.large"), of(todo(3, fleet.Joined, "c"), "web", "c5")},
-			mutes: []fleet.Mute{batch, large, all}, live: []fleet.Wave{told(batch, true), told(large, false), told(all, true)},
-			want: fleet.Plan{Mute: map[int64]int64{1: 1, 2: 2, 3: 3}},
+			todo:  []wave.Todo{of(todo(1, fleet.Joined, "a"), "batch", "m5.large"), of(todo(2, fleet.Joined, "b"), "web", "m5.large"), of(todo(3, fleet.Joined, "c"), "web", "c5")},
+			mutes: []wave.Mute{batch, large, all}, live: []wave.Wave{told(batch, true), told(large, false), told(all, true)},
+			want: wave.Plan{Mute: map[int64]int64{1: 1, 2: 2, 3: 3}},
 		},
 		{
 			name:  "a step that follows one told in a wave edits that wave, and no like one joins an open wave",
-			todo:  []fleet.Todo{follows(todo(1, fleet.BecameReady, "a"), 7), todo(2, fleet.Joined, "b")},
-			mutes: []fleet.Mute{all}, live: []fleet.Wave{wave(7, fleet.WaveJoined, time.Second, true), told(all, true)},
-			want: fleet.Plan{Add: map[int64][]int64{7: {1}}, Mute: map[int64]int64{2: 3}},
+			todo:  []wave.Todo{follows(todo(1, fleet.BecameReady, "a"), 7), todo(2, fleet.Joined, "b")},
+			mutes: []wave.Mute{all}, live: []wave.Wave{liveWave(7, wave.KindJoined, time.Second, true), told(all, true)},
+			want: wave.Plan{Add: map[int64][]int64{7: {1}}, Mute: map[int64]int64{2: 3}},
 		},
 		{
 			name: "after the end, the step that follows a hidden one stays hidden, and all else is told",
-			todo: []fleet.Todo{hushed(of(todo(1, fleet.BecameReady, "a"), "batch", "c5"), 1), of(todo(2, fleet.Removed, "a"), "batch", "c5"), of(todo(3, fleet.Joined, "b"), "batch", "c5")},
-			live: []fleet.Wave{told(over, true)}, mutes: []fleet.Mute{over},
-			want: fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveRemoved, Changes: []int64{2}}, {Kind: fleet.WaveJoined, Changes: []int64{3}}}, Mute: map[int64]int64{1: 1}},
+			todo: []wave.Todo{hushed(of(todo(1, fleet.BecameReady, "a"), "batch", "c5"), 1), of(todo(2, fleet.Removed, "a"), "batch", "c5"), of(todo(3, fleet.Joined, "b"), "batch", "c5")},
+			live: []wave.Wave{told(over, true)}, mutes: []wave.Mute{over},
+			want: wave.Plan{New: []wave.Opening{{Kind: wave.KindRemoved, Changes: []int64{2}}, {Kind: wave.KindJoined, Changes: []int64{3}}}, Mute: map[int64]int64{1: 1}},
 		},
 		{
 			name: "also when nothing is left of the mute but its number",
-			todo: []fleet.Todo{hushed(todo(1, fleet.Recovered, "a"), 9)},
-			want: fleet.Plan{Mute: map[int64]int64{1: 9}},
+			todo: []wave.Todo{hushed(todo(1, fleet.Recovered, "a"), 9)},
+			want: wave.Plan{Mute: map[int64]int64{1: 9}},
 		},
 		{
 			name: "a mute that ended before anybody was told of it is told with its end, and hides nothing",
-			todo: []fleet.Todo{of(todo(1, fleet.Joined, "a"), "batch", "c5")}, mutes: []fleet.Mute{undone},
-			want: fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveMute, MuteID: 1, Closed: true}, {Kind: fleet.WaveJoined, Changes: []int64{1}}}},
+			todo: []wave.Todo{of(todo(1, fleet.Joined, "a"), "batch", "c5")}, mutes: []wave.Mute{undone},
+			want: wave.Plan{New: []wave.Opening{{Kind: wave.KindMute, About: wave.About{Mute: 1}, Closed: true}, {Kind: wave.KindJoined, Changes: []int64{1}}}},
 		},
 		{
 			name: "what happened in a gap is hidden too",
-			todo: []fleet.Todo{inGap(of(todo(1, fleet.Joined, "a"), "batch", "c5"), 4), inGap(of(todo(2, fleet.Removed, "b"), "web", "c5"), 4)},
-			live: []fleet.Wave{told(batch, true)}, mutes: []fleet.Mute{batch},
-			want: fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveAway, GapID: 4, Closed: true, Changes: []int64{2}}}, Mute: map[int64]int64{1: 1}},
+			todo: []wave.Todo{inGap(of(todo(1, fleet.Joined, "a"), "batch", "c5"), 4), inGap(of(todo(2, fleet.Removed, "b"), "web", "c5"), 4)},
+			live: []wave.Wave{told(batch, true)}, mutes: []wave.Mute{batch},
+			want: wave.Plan{New: []wave.Opening{{Kind: wave.KindAway, About: wave.About{Gap: 4}, Closed: true, Changes: []int64{2}}}, Mute: map[int64]int64{1: 1}},
 		},
 		{
 			name: "a catch-up takes no mute's message and nothing that a mute hides",
-			todo: []fleet.Todo{of(todo(1, fleet.Joined, "a"), "batch", "c5"), of(todo(2, fleet.Removed, "b"), "web", "c5")}, mutes: []fleet.Mute{batch},
-			live: []fleet.Wave{told(batch, false), wave(5, fleet.WaveJoined, 2*time.Minute, false), wave(6, fleet.WaveRemoved, time.Minute, false)},
-			want: fleet.Plan{Merge: &fleet.Merge{Into: 5, From: []int64{6}}, Add: map[int64][]int64{5: {2}}, Extend: map[int64]bool{5: true}, Mute: map[int64]int64{1: 1}},
+			todo: []wave.Todo{of(todo(1, fleet.Joined, "a"), "batch", "c5"), of(todo(2, fleet.Removed, "b"), "web", "c5")}, mutes: []wave.Mute{batch},
+			live: []wave.Wave{told(batch, false), liveWave(5, wave.KindJoined, 2*time.Minute, false), liveWave(6, wave.KindRemoved, time.Minute, false)},
+			want: wave.Plan{Merge: &wave.Merge{Into: 5, From: []int64{6}}, Add: map[int64][]int64{5: {2}}, Extend: map[int64]bool{5: true}, Mute: map[int64]int64{1: 1}},
 		},
 		{
 			name: "a message that waits does not become a catch-up for what is hidden",
-			todo: []fleet.Todo{todo(1, fleet.Joined, "a")}, mutes: []fleet.Mute{all},
-			live: []fleet.Wave{told(all, true), wave(5, fleet.WaveJoined, time.Hour, false)},
-			want: fleet.Plan{Mute: map[int64]int64{1: 3}},
+			todo: []wave.Todo{todo(1, fleet.Joined, "a")}, mutes: []wave.Mute{all},
+			live: []wave.Wave{told(all, true), liveWave(5, wave.KindJoined, time.Hour, false)},
+			want: wave.Plan{Mute: map[int64]int64{1: 3}},
 		},
 		{
-			name: "the baseline is never hidden", baseline: true, mutes: []fleet.Mute{all}, live: []fleet.Wave{told(all, true)},
-			want: fleet.Plan{Baseline: true},
+			name: "the baseline is never hidden", baseline: true, mutes: []wave.Mute{all}, live: []wave.Wave{told(all, true)},
+			want: wave.Plan{Baseline: true},
 		},
 		{
 			name: "what the selector silences is not counted as muted", cfg: selective,
-			todo: []fleet.Todo{todo(1, fleet.Joined, "b")}, mutes: []fleet.Mute{all}, live: []fleet.Wave{told(all, true)},
-			want: fleet.Plan{Silence: []int64{1}},
+			todo: []wave.Todo{todo(1, fleet.Joined, "b")}, mutes: []wave.Mute{all}, live: []wave.Wave{told(all, true)},
+			want: wave.Plan{Silence: []int64{1}},
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -223,14 +224,14 @@ func TestPlan(t *testing.T) {
 
 // Growth is kept quiet by a mute of the whole cluster only, and only while it is active.
 func TestHushed(t *testing.T) {
-	all := fleet.Mute{Cluster: "prod", Scope: fleet.MuteCluster, At: t0, Until: t0.Add(time.Hour)}
+	all := wave.Mute{Cluster: "prod", Scope: wave.MuteCluster, At: t0, Until: t0.Add(time.Hour)}
 	pool := all
-	pool.Scope = fleet.MutePool
+	pool.Scope = wave.MutePool
 	for _, tc := range []struct {
-		mutes []fleet.Mute
+		mutes []wave.Mute
 		after time.Duration
 		want  bool
-	}{{nil, 0, false}, {[]fleet.Mute{pool}, 0, false}, {[]fleet.Mute{pool, all}, 0, true}, {[]fleet.Mute{all}, time.Hour, false}, {[]fleet.Mute{all}, -time.Second, false}} {
+	}{{nil, 0, false}, {[]wave.Mute{pool}, 0, false}, {[]wave.Mute{pool, all}, 0, true}, {[]wave.Mute{all}, time.Hour, false}, {[]wave.Mute{all}, -time.Second, false}} {
 		if got := Hushed(tc.mutes, t0.Add(tc.after)); got != tc.want {
 			t.Errorf("Hushed(%v) after %v = %v", tc.mutes, tc.after, got)
 		}
@@ -247,14 +248,14 @@ func FuzzPlan(f *testing.F) {
 	f.Add([]byte{0, 11, 26, 33, 44, 45, 107, 108, 213, 250}, uint8(5), uint8(20), uint8(0b1110111))
 	f.Fuzz(func(t *testing.T, steps []byte, waves, age, muted uint8) {
 		kinds := []fleet.ChangeKind{fleet.Joined, fleet.BecameReady, fleet.WentUnready, fleet.Recovered, fleet.Removed}
-		var live []fleet.Wave
+		var live []wave.Wave
 		for i := range int64(waves % 6) {
-			live = append(live, wave(i+1, fleet.WaveKind(kinds[i%5]), time.Duration(age)*time.Second, i%2 == 0))
+			live = append(live, liveWave(i+1, wave.Kind(kinds[i%5]), time.Duration(age)*time.Second, i%2 == 0))
 		}
 		// A mute for each of the low bits: of a pool, a type, everything; the high ones end one
 		// and tell one.
-		var mutes []fleet.Mute
-		for i, m := range []fleet.Mute{{Scope: fleet.MutePool, Value: "a"}, {Scope: fleet.MuteType, Value: "b"}, {Scope: fleet.MuteCluster}} {
+		var mutes []wave.Mute
+		for i, m := range []wave.Mute{{Scope: wave.MutePool, Value: "a"}, {Scope: wave.MuteType, Value: "b"}, {Scope: wave.MuteCluster}} {
 			if muted>>i&1 == 0 {
 				continue
 			}
@@ -266,12 +267,12 @@ func FuzzPlan(f *testing.F) {
 		}
 		untold := len(mutes)
 		if len(mutes) > 0 && muted>>6&1 == 1 {
-			w := wave(99, fleet.WaveMute, time.Duration(age)*time.Second, muted>>7&1 == 1)
+			w := liveWave(99, wave.KindMute, time.Duration(age)*time.Second, muted>>7&1 == 1)
 			w.Mute = &mutes[0]
 			live = append(live, w)
 			untold--
 		}
-		var todos []fleet.Todo
+		var todos []wave.Todo
 		for i, b := range steps {
 			td := todo(int64(i+1), kinds[b%5], string('a'+rune(b/5%7)))
 			td.Change.GapID = int64(b / 35 % 3)
@@ -303,10 +304,10 @@ func FuzzPlan(f *testing.F) {
 		}
 		opened := map[int64]int{}
 		for _, n := range p.New {
-			if n.MuteID != 0 {
-				opened[n.MuteID]++
+			if n.About.Mute != 0 {
+				opened[n.About.Mute]++
 			}
-			if (n.Kind == fleet.WaveMute) != (n.MuteID != 0) || n.MuteID != 0 && (opened[n.MuteID] > 1 || len(n.Changes) > 0) {
+			if (n.Kind == wave.KindMute) != (n.About.Mute != 0) || n.About.Mute != 0 && (opened[n.About.Mute] > 1 || len(n.Changes) > 0) {
 				t.Fatalf("wave %+v", n)
 			}
 		}
@@ -314,12 +315,12 @@ func FuzzPlan(f *testing.F) {
 			t.Fatalf("%d of %d mutes are told", len(opened), untold)
 		}
 		for _, w := range live {
-			if w.Kind == fleet.WaveMute && (len(p.Add[w.ID]) > 0 && len(live) > 1 || p.Merge != nil && (p.Merge.Into == w.ID || slices.Contains(p.Merge.From, w.ID))) {
+			if w.Kind == wave.KindMute && (len(p.Add[w.ID]) > 0 && len(live) > 1 || p.Merge != nil && (p.Merge.Into == w.ID || slices.Contains(p.Merge.From, w.ID))) {
 				t.Fatalf("a mute's wave takes part: %+v", p)
 			}
 		}
 		for _, td := range todos {
-			active := slices.ContainsFunc(mutes, func(m fleet.Mute) bool { return m.EndedAt.IsZero() && m.Matches(td.Node) })
+			active := slices.ContainsFunc(mutes, func(m wave.Mute) bool { return m.EndedAt.IsZero() && m.Matches(td.Node) })
 			hidden := td.StepWave == 0 && (td.StepMute != 0 || active) && td.Node.Labels["team"] != "g"
 			if (p.Mute[td.Change.ID] != 0) != hidden {
 				t.Fatalf("change %+v is muted by %d", td, p.Mute[td.Change.ID])
@@ -337,13 +338,13 @@ func FuzzPlan(f *testing.F) {
 func TestNext(t *testing.T) {
 	cfg := Config{}.WithDefaults()
 	at := func(s time.Duration) time.Time { return t0.Add(s) }
-	mod := func(w fleet.Wave, f func(*fleet.Wave)) fleet.Wave { f(&w); return w }
-	open := wave(1, fleet.WaveJoined, 0, true)
-	closed := mod(open, func(w *fleet.Wave) { w.ClosedAt = t0 })
+	mod := func(w wave.Wave, f func(*wave.Wave)) wave.Wave { f(&w); return w }
+	open := liveWave(1, wave.KindJoined, 0, true)
+	closed := mod(open, func(w *wave.Wave) { w.ClosedAt = t0 })
 	// muted is the wave of a mute for another hour, or undone at a moment.
-	muted := func(posted bool, undone time.Duration) fleet.Wave {
-		w := wave(1, fleet.WaveMute, time.Hour, posted)
-		w.Mute = &fleet.Mute{Cluster: "prod", Scope: fleet.MuteCluster, At: at(-time.Hour), Until: at(time.Hour)}
+	muted := func(posted bool, undone time.Duration) wave.Wave {
+		w := liveWave(1, wave.KindMute, time.Hour, posted)
+		w.Mute = &wave.Mute{Cluster: "prod", Scope: wave.MuteCluster, At: at(-time.Hour), Until: at(time.Hour)}
 		if undone != 0 {
 			w.Mute.EndedAt = at(undone)
 		}
@@ -351,45 +352,45 @@ func TestNext(t *testing.T) {
 	}
 	for _, tc := range []struct {
 		name    string
-		wave    fleet.Wave
+		wave    wave.Wave
 		lastAdd time.Time
 		want    []Step
 	}{
-		{"first change is posted at once", wave(1, fleet.WaveJoined, 0, false), t0, []Step{{Action: Post, At: t0}}},
+		{"first change is posted at once", liveWave(1, wave.KindJoined, 0, false), t0, []Step{{Action: Post, At: t0}}},
 		{"an open wave with nothing new closes after the gap", open, t0, []Step{{Action: Close, At: at(30 * time.Second)}}},
-		{"and at the latest after the maximum", mod(open, func(w *fleet.Wave) { w.LastAt = at(590 * time.Second) }), t0, []Step{{Action: Close, At: at(10 * time.Minute)}}},
-		{"new changes edit after a second", mod(open, func(w *fleet.Wave) { w.Counts.Untold = 3 }), t0, []Step{{Action: Edit, At: at(time.Second)}, {Action: Close, At: at(30 * time.Second)}}},
-		{"later less often", mod(open, func(w *fleet.Wave) {
+		{"and at the latest after the maximum", mod(open, func(w *wave.Wave) { w.LastAt = at(590 * time.Second) }), t0, []Step{{Action: Close, At: at(10 * time.Minute)}}},
+		{"new changes edit after a second", mod(open, func(w *wave.Wave) { w.Counts.Untold = 3 }), t0, []Step{{Action: Edit, At: at(time.Second)}, {Action: Close, At: at(30 * time.Second)}}},
+		{"later less often", mod(open, func(w *wave.Wave) {
 			w.Counts.Untold = 3
 			w.Main.EditedAt = at(50 * time.Second)
 			w.LastAt = at(54 * time.Second)
 		}), at(54 * time.Second),
 			[]Step{{Action: Edit, At: at(55 * time.Second)}, {Action: Close, At: at(84 * time.Second)}}},
-		{"but soon when the changes pause", mod(open, func(w *fleet.Wave) {
+		{"but soon when the changes pause", mod(open, func(w *wave.Wave) {
 			w.Counts.Untold = 3
 			w.Main.EditedAt = at(50 * time.Second)
 			w.LastAt = at(51 * time.Second)
 		}), at(51 * time.Second),
 			[]Step{{Action: Edit, At: at(52250 * time.Millisecond)}, {Action: Close, At: at(81 * time.Second)}}},
-		{"a closed wave of many lists its nodes", mod(closed, func(w *fleet.Wave) { w.Counts = fleet.WaveCounts{Members: 6, Unlisted: 6} }), t0, []Step{{Action: AddList, At: t0}}},
-		{"a growing one when a reply is full", mod(open, func(w *fleet.Wave) { w.Counts = fleet.WaveCounts{Members: 150, Unlisted: 150, Untold: 1} }), t0,
+		{"a closed wave of many lists its nodes", mod(closed, func(w *wave.Wave) { w.Counts = wave.Counts{Members: 6, Unlisted: 6} }), t0, []Step{{Action: AddList, At: t0}}},
+		{"a growing one when a reply is full", mod(open, func(w *wave.Wave) { w.Counts = wave.Counts{Members: 150, Unlisted: 150, Untold: 1} }), t0,
 			[]Step{{Action: Edit, At: at(time.Second)}, {Action: AddList, At: t0}, {Action: Close, At: at(30 * time.Second)}}},
-		{"a recorded reply is posted", mod(closed, func(w *fleet.Wave) { w.Parts = []fleet.Message{{TS: "1.2"}, {}} }), t0, []Step{{Action: PostPart, At: t0, Part: 1}}},
+		{"a recorded reply is posted", mod(closed, func(w *wave.Wave) { w.Parts = []wave.Posting{{ID: "1.2"}, {}} }), t0, []Step{{Action: PostPart, At: t0, Part: 1}}},
 		{"all ready: done", closed, t0, []Step{{Action: Finish, At: t0}}},
-		{"not all ready: wait, then call out", mod(closed, func(w *fleet.Wave) { w.Counts = fleet.WaveCounts{Members: 2, Pending: 1, Unready: 1} }), t0,
+		{"not all ready: wait, then call out", mod(closed, func(w *wave.Wave) { w.Counts = wave.Counts{Members: 2, Pending: 1, Unready: 1} }), t0,
 			[]Step{{Action: AddCallOut, At: at(10 * time.Minute)}, {Action: Finish, At: at(waveLife)}}},
-		{"called out once", mod(closed, func(w *fleet.Wave) {
-			w.Counts = fleet.WaveCounts{Members: 2, Pending: 1, Unready: 1}
-			w.Parts = []fleet.Message{{Part: PartStuck, TS: "1.2"}}
+		{"called out once", mod(closed, func(w *wave.Wave) {
+			w.Counts = wave.Counts{Members: 2, Pending: 1, Unready: 1}
+			w.Parts = []wave.Posting{{Part: PartStuck, ID: "1.2"}}
 		}), t0, []Step{{Action: Finish, At: at(waveLife)}}},
 		{"a mute is posted at once", muted(false, 0), t0, []Step{{Action: Post, At: t0}}},
 		{"its end is told when it comes", muted(true, 0), t0, []Step{{Action: Close, At: at(time.Hour)}}},
 		{"or when somebody undoes it", muted(true, -time.Minute), t0, []Step{{Action: Close, At: at(-time.Minute)}}},
 		{"one that ends before it is posted is posted in its final form", muted(false, -time.Minute), t0, []Step{{Action: Close, At: at(-time.Minute)}}},
-		{"which comes next", mod(muted(false, -time.Minute), func(w *fleet.Wave) { w.ClosedAt = t0 }), t0, []Step{{Action: Post, At: t0}}},
-		{"and is done", mod(muted(true, -time.Minute), func(w *fleet.Wave) { w.ClosedAt = t0 }), t0, []Step{{Action: Finish, At: t0}}},
-		{"not ready waits for the recovery", mod(wave(1, fleet.WaveNotReady, 0, true), func(w *fleet.Wave) {
-			w.ClosedAt, w.Counts = t0, fleet.WaveCounts{Members: 1, Pending: 1}
+		{"which comes next", mod(muted(false, -time.Minute), func(w *wave.Wave) { w.ClosedAt = t0 }), t0, []Step{{Action: Post, At: t0}}},
+		{"and is done", mod(muted(true, -time.Minute), func(w *wave.Wave) { w.ClosedAt = t0 }), t0, []Step{{Action: Finish, At: t0}}},
+		{"not ready waits for the recovery", mod(liveWave(1, wave.KindNotReady, 0, true), func(w *wave.Wave) {
+			w.ClosedAt, w.Counts = t0, wave.Counts{Members: 1, Pending: 1}
 		}), t0, []Step{{Action: Finish, At: at(waveLife)}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -409,7 +410,7 @@ func TestNext(t *testing.T) {
 
 // A wave that lasts is edited less and less often, and never more than once a second.
 func TestEditAtThinsOut(t *testing.T) {
-	w := wave(1, fleet.WaveJoined, 0, true)
+	w := liveWave(1, wave.KindJoined, 0, true)
 	edits, last := 0, w.Main.EditedAt
 	for now := t0; now.Before(t0.Add(10 * time.Minute)); now = now.Add(100 * time.Millisecond) {
 		if at := editAt(w, now); !now.Before(at) { // a change at every moment

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rollcall/internal/fleet"
+	"rollcall/internal/wave"
 )
 
 // maxRows is how many groups a table shows; a phone shows about that many at once.
@@ -15,28 +16,28 @@ const maxRows = 12
 
 // Render says what a wave's main message reads. baseline groups are the nodes of the first start, used by
 // WaveBaseline only.
-func Render(w fleet.Wave, totals fleet.Totals, baseline []fleet.Group, cfg Config) Message {
+func Render(w wave.Wave, totals fleet.Totals, baseline []fleet.Group, cfg Config) Message {
 	m := Message{Kind: w.Kind, Nodes: len(w.Members), Footer: footer(w, totals)}
 	switch w.Kind {
-	case fleet.WaveBaseline:
+	case wave.KindBaseline:
 		m.Nodes = totals.Nodes
 		m.Icon, m.Headline = "📋", fmt.Sprintf("Rollcall is watching %s: %s, %d ready%s", w.Cluster, nodes(totals.Nodes), totals.Ready, comma(totals.Cost))
 		m.Table = GroupTable(baseline)
 		m.Lines = append(m.Lines, line("From now on nodes that join, become ready, go not ready or leave are told here."))
 		m.Footer = nil
-	case fleet.WaveJoined:
+	case wave.KindJoined:
 		renderJoined(&m, w)
-	case fleet.WaveReady:
+	case wave.KindReady:
 		m.Icon, m.Headline = "🟢", fmt.Sprintf("%s: %s became ready", w.Cluster, nodes(len(w.Members)))
-	case fleet.WaveNotReady:
+	case wave.KindNotReady:
 		renderNotReady(&m, w)
-	case fleet.WaveRecovered:
+	case wave.KindRecovered:
 		m.Icon, m.Headline = "🟢", fmt.Sprintf("%s: %s recovered", w.Cluster, nodes(len(w.Members)))
-	case fleet.WaveRemoved:
+	case wave.KindRemoved:
 		m.Icon, m.Headline = "⚪", fmt.Sprintf("%s: %s left", w.Cluster, nodes(len(w.Members)))
-	case fleet.WaveSurge, fleet.WaveCreep:
+	case wave.KindSurge, wave.KindCreep:
 		renderGrowth(&m, w, totals)
-	case fleet.WaveMute:
+	case wave.KindMute:
 		renderMute(&m, w)
 	default: // away, catch-up
 		renderSummary(&m, w)
@@ -62,9 +63,9 @@ func Render(w fleet.Wave, totals fleet.Totals, baseline []fleet.Group, cfg Confi
 	}
 	m.Text = m.Headline
 	switch {
-	case w.Kind == fleet.WaveMute:
+	case w.Kind == wave.KindMute:
 		m.Text = muteInShort(m, w)
-	case w.Gap != nil || w.Kind == fleet.WaveCatchUp || len(w.Members) == 0:
+	case w.Gap != nil || w.Kind == wave.KindCatchUp || len(w.Members) == 0:
 	case len(w.Members) == 1:
 		m.Text = fmt.Sprintf("%s: %s", w.Cluster, oneLine(w.Members[0], w.Kind, cfg))
 	default:
@@ -73,7 +74,7 @@ func Render(w fleet.Wave, totals fleet.Totals, baseline []fleet.Group, cfg Confi
 	return m
 }
 
-func footer(w fleet.Wave, t fleet.Totals) Line { return line(Count(w.Cluster, t)) }
+func footer(w wave.Wave, t fleet.Totals) Line { return line(Count(w.Cluster, t)) }
 
 // dateOld shows the date of moments that are not of the message's own day.
 func dateOld(lines []Line, opened time.Time) {
@@ -111,16 +112,16 @@ func (c Config) priceOf(n fleet.Node) fleet.Price {
 
 // costWords says at the end of a headline what the wave's nodes cost by the hour, or by how much
 // they changed what the cluster costs.
-func costWords(w fleet.Wave, cfg Config) string {
+func costWords(w wave.Wave, cfg Config) string {
 	var came, left fleet.Cost
 	for _, m := range w.Members {
 		p := cfg.priceOf(m.Node)
 		_, joined := m.Step(fleet.Joined)
 		_, removed := m.Step(fleet.Removed)
 		switch {
-		case w.Kind == fleet.WaveRemoved || removed && !joined:
+		case w.Kind == wave.KindRemoved || removed && !joined:
 			left.Add(p, 1, time.Hour)
-		case joined && !removed || w.Kind != fleet.WaveAway && w.Kind != fleet.WaveCatchUp:
+		case joined && !removed || w.Kind != wave.KindAway && w.Kind != wave.KindCatchUp:
 			came.Add(p, 1, time.Hour)
 		}
 	}
@@ -133,13 +134,13 @@ func costWords(w fleet.Wave, cfg Config) string {
 		return ""
 	}
 	switch w.Kind {
-	case fleet.WaveJoined:
+	case wave.KindJoined:
 		return ", " + Hourly(came) + " more" + unpriced
-	case fleet.WaveRemoved:
+	case wave.KindRemoved:
 		return ", " + Hourly(left) + " less" + unpriced
-	case fleet.WaveNotReady, fleet.WaveReady:
+	case wave.KindNotReady, wave.KindReady:
 		return ", " + Hourly(came) + unpriced
-	case fleet.WaveAway, fleet.WaveCatchUp:
+	case wave.KindAway, wave.KindCatchUp:
 		if came.AtMost || left.AtMost { // the difference of two bounds is none
 			return ""
 		}
@@ -163,7 +164,7 @@ func (c Config) lifeCost(n fleet.Node, d time.Duration) string {
 	return ", " + Dollars(cost)
 }
 
-func renderJoined(m *Message, w fleet.Wave) {
+func renderJoined(m *Message, w wave.Wave) {
 	ready, gone := 0, 0
 	for _, member := range w.Members {
 		if _, ok := member.Step(fleet.BecameReady); ok {
@@ -192,7 +193,7 @@ func renderJoined(m *Message, w fleet.Wave) {
 	}
 }
 
-func renderNotReady(m *Message, w fleet.Wave) {
+func renderNotReady(m *Message, w wave.Wave) {
 	back, gone := 0, 0
 	for _, member := range w.Members {
 		if _, ok := recovery(member); ok {
@@ -219,7 +220,7 @@ func renderNotReady(m *Message, w fleet.Wave) {
 }
 
 // recovery returns the recovery that follows the member's last not-ready step.
-func recovery(m fleet.Member) (fleet.Change, bool) {
+func recovery(m wave.Member) (fleet.Change, bool) {
 	down, ok := m.Step(fleet.WentUnready)
 	if !ok {
 		return fleet.Change{}, false
@@ -228,7 +229,7 @@ func recovery(m fleet.Member) (fleet.Change, bool) {
 	return up, ok && up.Occurrence >= down.Occurrence
 }
 
-func renderSummary(m *Message, w fleet.Wave) {
+func renderSummary(m *Message, w wave.Wave) {
 	count := map[fleet.ChangeKind]int{}
 	ready := 0 // of those that joined
 	for _, member := range w.Members {
@@ -294,13 +295,13 @@ func clockSpan(from, until time.Time) string {
 	return from.Format(form) + "–" + until.Format(form) + " UTC"
 }
 
-func renderGrowth(m *Message, w fleet.Wave, t fleet.Totals) {
-	g := w.Growth
+func renderGrowth(m *Message, w wave.Wave, t fleet.Totals) {
+	g := w.About.Growth
 	if g == nil {
-		g = &fleet.Growth{To: t.Nodes}
+		g = &wave.Growth{To: t.Nodes}
 	}
 	m.Nodes = g.To - g.From
-	if w.Kind == fleet.WaveSurge {
+	if w.Kind == wave.KindSurge {
 		m.Icon, m.Headline = "🚨", fmt.Sprintf("%s: surge, %d more nodes in %s (%d → %d)", w.Cluster, g.To-g.From, Duration(g.Over), g.From, g.To)
 		m.Lines = append(m.Lines, line(fmt.Sprintf("Usual growth in such a span, over the last day: %d at most.", g.Usual)))
 		return
@@ -310,11 +311,11 @@ func renderGrowth(m *Message, w fleet.Wave, t fleet.Totals) {
 }
 
 // renderMute says that a mute has begun or, once its wave is closed, that it has ended.
-func renderMute(m *Message, w fleet.Wave) {
+func renderMute(m *Message, w wave.Wave) {
 	m.Footer = nil
 	mute := w.Mute
 	if mute == nil {
-		mute = &fleet.Mute{Scope: fleet.MuteCluster, At: w.OpenedAt, Until: w.LastAt}
+		mute = &wave.Mute{Scope: wave.MuteCluster, At: w.OpenedAt, Until: w.LastAt}
 	}
 	if w.ClosedAt.IsZero() {
 		m.Icon = "🔕"
@@ -340,14 +341,14 @@ func renderMute(m *Message, w fleet.Wave) {
 }
 
 // muteInShort is the one line that tells a mute or its end.
-func muteInShort(m Message, w fleet.Wave) string {
+func muteInShort(m Message, w wave.Wave) string {
 	if w.ClosedAt.IsZero() {
 		return m.Headline
 	}
 	return m.Headline + "; " + keptQuiet(w.Muted)
 }
 
-func keptQuiet(m fleet.Muted) string {
+func keptQuiet(m wave.Muted) string {
 	var parts []string
 	changes := 0
 	for _, k := range []struct {
@@ -369,22 +370,22 @@ func keptQuiet(m fleet.Muted) string {
 }
 
 // mutedAlerts is the subject of a sentence about what a mute hides.
-func mutedAlerts(m fleet.Mute) string {
-	if m.Scope == fleet.MuteCluster {
+func mutedAlerts(m wave.Mute) string {
+	if m.Scope == wave.MuteCluster {
 		return "all alerts are"
 	}
 	return "alerts for " + muteScope(m) + " are"
 }
 
 // muteScope names the nodes that a mute is about.
-func muteScope(m fleet.Mute) string {
+func muteScope(m wave.Mute) string {
 	value := oneWord(m.Value)
 	switch {
-	case m.Scope == fleet.MuteCluster:
+	case m.Scope == wave.MuteCluster:
 		return "all alerts"
-	case m.Scope == fleet.MutePool && value == "":
+	case m.Scope == wave.MutePool && value == "":
 		return "nodes without a pool"
-	case m.Scope == fleet.MutePool:
+	case m.Scope == wave.MutePool:
 		return "pool " + value
 	case value == "":
 		return "nodes of unknown type"
@@ -396,7 +397,7 @@ func muteScope(m fleet.Mute) string {
 func person(name string) string { return or(oneWord(name), "somebody") }
 
 // sameName is the name of the person who muted, if it is the one who ended the mute.
-func sameName(m fleet.Mute) string {
+func sameName(m wave.Mute) string {
 	if m.EndedBy == m.By {
 		return m.ByName
 	}
@@ -407,7 +408,7 @@ func sameName(m fleet.Mute) string {
 func oneWord(s string) string { return Clip(strings.Join(strings.Fields(s), " "), 80) }
 
 // card shows one node of a small wave.
-func card(m fleet.Member, kind fleet.WaveKind, cfg Config) Card {
+func card(m wave.Member, kind wave.Kind, cfg Config) Card {
 	c := Card{Name: m.Node.Name, Lines: []Line{line(Priced(m.Node, cfg.Price))}}
 	if l := labels(m.Node, cfg.Labels); l != "" {
 		c.Lines = append(c.Lines, line(l))
@@ -466,7 +467,7 @@ func labels(n fleet.Node, keys []string) string {
 }
 
 // story tells the steps of a node's life that the wave knows, for its card.
-func story(m fleet.Member, kind fleet.WaveKind, cfg Config) []Line {
+func story(m wave.Member, kind wave.Kind, cfg Config) []Line {
 	var lines []Line
 	joined, hasJoined := m.Step(fleet.Joined)
 	ready, hasReady := m.Step(fleet.BecameReady)
@@ -526,7 +527,7 @@ func after(before string, d time.Duration, text string, known time.Time) string 
 // maxReason bounds the free text of a condition on a card, in runes.
 const maxReason = 200
 
-func reason(m fleet.Member, down fleet.Change) string {
+func reason(m wave.Member, down fleet.Change) string {
 	s := down.Reason
 	if m.Node.Ready.Status != fleet.Ready && m.Node.Ready.Message != "" && m.Node.Ready.Reason == down.Reason {
 		s += ": " + m.Node.Ready.Message
@@ -539,7 +540,7 @@ func vague(c fleet.Change) bool {
 	return c.Proof == fleet.ProofNone && c.At.Sub(c.NotBefore) >= time.Minute
 }
 
-func lifetime(m fleet.Member, left fleet.Change, cfg Config) Line {
+func lifetime(m wave.Member, left fleet.Change, cfg Config) Line {
 	born := m.Node.CreatedAt
 	if j, ok := m.Step(fleet.Joined); ok && born.IsZero() {
 		born = j.At
@@ -559,18 +560,18 @@ func lifetime(m fleet.Member, left fleet.Change, cfg Config) Line {
 }
 
 // oneLine sums up a single node for the notification.
-func oneLine(m fleet.Member, kind fleet.WaveKind, cfg Config) string {
+func oneLine(m wave.Member, kind wave.Kind, cfg Config) string {
 	n := m.Node
 	s := n.Name
 	machine := fmt.Sprintf(" (%s, %s, %s%s)", or(n.InstanceType, "type unknown"), or(n.CapacityType, "capacity unknown"), or(n.Zone, "zone unknown"), comma(hourlyOf(cfg.priceOf(n))))
 	switch kind {
-	case fleet.WaveJoined:
+	case wave.KindJoined:
 		s += " joined" + machine
-	case fleet.WaveReady:
+	case wave.KindReady:
 		return s + " became ready" + machine
-	case fleet.WaveRemoved:
+	case wave.KindRemoved:
 		s += " left" + machine
-	case fleet.WaveRecovered:
+	case wave.KindRecovered:
 		return s + " recovered"
 	}
 	joined, _ := m.Step(fleet.Joined)
@@ -600,7 +601,7 @@ func oneLine(m fleet.Member, kind fleet.WaveKind, cfg Config) string {
 }
 
 // statistics are the sentences that a large wave has instead of cards.
-func statistics(w fleet.Wave, cfg Config) []Line {
+func statistics(w wave.Wave, cfg Config) []Line {
 	var spent fleet.Cost // by those that left
 	var toReady, lived, down []time.Duration
 	causes := map[string]int{}
@@ -682,7 +683,7 @@ func mapKeys(m map[string]int) func(func(string) bool) {
 }
 
 // unknowable says what nobody can know about a gap.
-func unknowable(w fleet.Wave) []Line {
+func unknowable(w wave.Wave) []Line {
 	g := w.Gap
 	if g == nil || !g.Missed {
 		return nil
@@ -698,7 +699,7 @@ func unknowable(w fleet.Wave) []Line {
 
 // List says what a thread reply reads that names the given members of a wave; n is the first
 // one's number in the wave, from 1.
-func List(w fleet.Wave, members []fleet.Member, n int) Message {
+func List(w wave.Wave, members []wave.Member, n int) Message {
 	m := Message{Kind: PartList, Nodes: len(members), Icon: "📋", Table: &Table{}}
 	m.Headline = fmt.Sprintf("Nodes %d–%d of %d", n, n+len(members)-1, len(w.Members))
 	m.Text = fmt.Sprintf("%s: nodes %d–%d of %d", w.Cluster, n, n+len(members)-1, len(w.Members))
@@ -713,7 +714,7 @@ func List(w fleet.Wave, members []fleet.Member, n int) Message {
 			m.Table.Names = append(m.Table.Names, nil)
 		}
 		name := member.Node.Name
-		if w.Kind == fleet.WaveAway || w.Kind == fleet.WaveCatchUp {
+		if w.Kind == wave.KindAway || w.Kind == wave.KindCatchUp {
 			name += "  " + stepsInShort(member)
 		}
 		m.Table.Names[i] = append(m.Table.Names[i], name)
@@ -721,7 +722,7 @@ func List(w fleet.Wave, members []fleet.Member, n int) Message {
 	return m
 }
 
-func stepsInShort(m fleet.Member) string {
+func stepsInShort(m wave.Member) string {
 	var parts []string
 	for _, s := range []struct {
 		kind fleet.ChangeKind
@@ -736,7 +737,7 @@ func stepsInShort(m fleet.Member) string {
 
 // Stuck says what the thread reply reads about nodes of a wave that did not become ready, and
 // whether there are any.
-func Stuck(w fleet.Wave, cfg Config) (Message, bool) {
+func Stuck(w wave.Wave, cfg Config) (Message, bool) {
 	var names []string
 	var cost fleet.Cost
 	for _, m := range w.Members {
@@ -773,7 +774,7 @@ func groupOf(n fleet.Node) fleet.Group {
 
 // Groups counts members that are alike, the largest group first, with what they cost by the hour
 // if prices are given.
-func Groups(members []fleet.Member, price fleet.Pricer) []fleet.Group {
+func Groups(members []wave.Member, price fleet.Pricer) []fleet.Group {
 	index := map[fleet.Group]*fleet.Group{}
 	for _, m := range members {
 		g := index[groupOf(m.Node)]

@@ -13,8 +13,8 @@ import (
 	"rollcall/internal/command"
 	"rollcall/internal/config"
 	"rollcall/internal/digest/picture"
-	"rollcall/internal/fleet"
 	"rollcall/internal/ledger"
+	"rollcall/internal/query"
 	"rollcall/internal/slackapp"
 )
 
@@ -109,7 +109,7 @@ func oneCluster(ctx context.Context, store *ledger.Ledger, name string) (string,
 		return names[0], nil
 	case len(names) == 0:
 		return "", errors.New("the ledger has no cluster yet: Rollcall has not run with it")
-	case slices.ContainsFunc(all, func(c fleet.ClusterRecord) bool { return c.Cluster == name }):
+	case slices.ContainsFunc(all, func(c query.ClusterRecord) bool { return c.Cluster == name }):
 		return name, nil
 	case name == "":
 		return "", fmt.Errorf("the ledger has several clusters; name one with --cluster: %s", strings.Join(names, ", "))

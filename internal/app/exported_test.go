@@ -19,6 +19,7 @@ import (
 	"rollcall/internal/k8s"
 	"rollcall/internal/ledger"
 	"rollcall/internal/ledger/ledgertest"
+	"rollcall/internal/wave"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata")
@@ -81,8 +82,8 @@ func exercised(t *testing.T) *metrics {
 	if err := (counted{store, m}).RecordNodes(t.Context(), fleet.Batch{Cluster: cluster, Observations: []fleet.Observation{{Node: node}}, At: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
-	for _, kind := range []fleet.WaveKind{fleet.WaveBaseline, fleet.WaveJoined, fleet.WaveReady, fleet.WaveNotReady, fleet.WaveRecovered, fleet.WaveRemoved,
-		fleet.WaveAway, fleet.WaveCatchUp, fleet.WaveSurge, fleet.WaveCreep, fleet.WaveMute} {
+	for _, kind := range []wave.Kind{wave.KindBaseline, wave.KindJoined, wave.KindReady, wave.KindNotReady, wave.KindRecovered, wave.KindRemoved,
+		wave.KindAway, wave.KindCatchUp, wave.KindSurge, wave.KindCreep, wave.KindMute} {
 		m.opened(kind)
 	}
 	m.call("chat.postMessage", "ok", time.Second)

@@ -15,6 +15,8 @@ import (
 	"rollcall/internal/fleet"
 	"rollcall/internal/k8s"
 	"rollcall/internal/ledger"
+	"rollcall/internal/query"
+	"rollcall/internal/wave"
 )
 
 // metrics is what /metrics shows. Labels are our own words, Slack's codes, or instance types, of
@@ -73,7 +75,7 @@ func (m *metrics) call(method, result string, took time.Duration) {
 	m.called.WithLabelValues(method).Observe(took.Seconds())
 }
 
-func (m *metrics) opened(kind fleet.WaveKind) { m.waves.WithLabelValues(string(kind)).Inc() }
+func (m *metrics) opened(kind wave.Kind) { m.waves.WithLabelValues(string(kind)).Inc() }
 
 func (m *metrics) answered(command string, took time.Duration) {
 	if command != "/nodes" && command != "/events" {
@@ -157,8 +159,8 @@ func (p present) Collect(out chan<- prometheus.Metric) {
 		}
 		return err == nil
 	}
-	if groups, err := p.store.GroupNodes(ctx, p.cluster, fleet.NodeFilter{}, fleet.ByType, maxTypes); ok(err) {
-		rest := fleet.NodeGroup{Value: "other", Nodes: groups.Total}
+	if groups, err := p.store.GroupNodes(ctx, p.cluster, query.NodeFilter{}, query.ByType, maxTypes); ok(err) {
+		rest := query.NodeGroup{Value: "other", Nodes: groups.Total}
 		for _, g := range groups.Groups {
 			rest.Nodes -= g.Nodes
 			name := cmp.Or(g.Value, fleet.Unknown)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"rollcall/internal/query"
 	"slices"
 	"strings"
 	"testing"
@@ -12,8 +13,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
-
-	"rollcall/internal/fleet"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -286,22 +285,22 @@ func TestNodesFields(t *testing.T) {
 	want := Nodes{
 		View: List, Names: []string{"web*"}, Types: []string{"m5.*", "c6i.*"}, Zones: []string{"a"}, Pools: []string{"p"}, Arches: []string{"arm64"},
 		Capacity: []string{"spot", "on-demand"}, NotReady: true, Cordoned: true, Older: time.Hour, Newer: 48 * time.Hour,
-		Labels: []fleet.LabelRequirement{
-			{Key: "a", Operator: fleet.LabelIn, Values: []string{"b"}},
-			{Key: "c", Operator: fleet.LabelNotIn, Values: []string{"d"}},
-			{Key: "e", Operator: fleet.LabelIn, Values: []string{"x", "y"}},
-			{Key: "f", Operator: fleet.LabelDoesNotExist},
-			{Key: "g", Operator: fleet.LabelExists},
-			{Key: "h", Operator: fleet.LabelGt, Values: []string{"5"}},
-			{Key: "i", Operator: fleet.LabelLt, Values: []string{"3"}},
-			{Key: "j", Operator: fleet.LabelIn, Values: []string{"k"}},
+		Labels: []query.LabelRequirement{
+			{Key: "a", Operator: query.LabelIn, Values: []string{"b"}},
+			{Key: "c", Operator: query.LabelNotIn, Values: []string{"d"}},
+			{Key: "e", Operator: query.LabelIn, Values: []string{"x", "y"}},
+			{Key: "f", Operator: query.LabelDoesNotExist},
+			{Key: "g", Operator: query.LabelExists},
+			{Key: "h", Operator: query.LabelGt, Values: []string{"5"}},
+			{Key: "i", Operator: query.LabelLt, Values: []string{"3"}},
+			{Key: "j", Operator: query.LabelIn, Values: []string{"k"}},
 		},
-		By: fleet.ByType, Sort: fleet.SortPool, Page: 4, Cluster: "prod",
+		By: query.ByType, Sort: query.SortPool, Page: 4, Cluster: "prod",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	filter := fleet.NodeFilter{
+	filter := query.NodeFilter{
 		Names: want.Names, Types: want.Types, Zones: want.Zones, Pools: want.Pools, Arches: want.Arches, Capacity: want.Capacity, Labels: want.Labels,
 		NotReady: true, Cordoned: true, CreatedBefore: noon.Add(-time.Hour), CreatedAfter: noon.Add(-48 * time.Hour),
 	}
@@ -309,7 +308,7 @@ func TestNodesFields(t *testing.T) {
 		t.Error(diff)
 	}
 	got, err = ParseNodes("--removed --since 2h", noon)
-	if want := (fleet.NodeFilter{Removed: true, RemovedSince: noon.Add(-2 * time.Hour)}); err != nil || !reflect.DeepEqual(got.Filter(noon), want) {
+	if want := (query.NodeFilter{Removed: true, RemovedSince: noon.Add(-2 * time.Hour)}); err != nil || !reflect.DeepEqual(got.Filter(noon), want) {
 		t.Errorf("%+v, %v", got.Filter(noon), err)
 	}
 	for text, view := range map[string]NodesView{"": Summary, "--spot": Summary, "list": List, "x": One, "help": HelpOnNodes, "digest": Digest} {
@@ -335,14 +334,14 @@ func TestEventsFields(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	filter := fleet.EventFilter{
+	filter := query.EventFilter{
 		Kind: "HorizontalPodAutoscaler", Name: "web-*", Spaces: want.Namespaces, Reasons: want.Reasons, Types: want.Types, Text: want.Text, Scaling: true,
 		Since: noon.Add(-2 * time.Hour), Until: noon.Add(-time.Hour),
 	}
 	if diff := cmp.Diff(filter, got.Filter(noon)); diff != "" {
 		t.Error(diff)
 	}
-	if e, err := ParseEvents("", noon); err != nil || !reflect.DeepEqual(e, Events{}) || !reflect.DeepEqual(e.Filter(noon), fleet.EventFilter{}) {
+	if e, err := ParseEvents("", noon); err != nil || !reflect.DeepEqual(e, Events{}) || !reflect.DeepEqual(e.Filter(noon), query.EventFilter{}) {
 		t.Errorf("%+v, %v", e, err)
 	}
 }

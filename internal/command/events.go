@@ -7,8 +7,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"rollcall/internal/fleet"
 	"rollcall/internal/nearest"
+	"rollcall/internal/query"
 )
 
 // EventsView is what /events shows.
@@ -123,8 +123,8 @@ func (e Events) conflict(now time.Time) (flag, why string, mended Events) {
 }
 
 // Filter is the request's filter, seen from now. Exact, Before and After are not in it.
-func (e Events) Filter(now time.Time) fleet.EventFilter {
-	return fleet.EventFilter{
+func (e Events) Filter(now time.Time) query.EventFilter {
+	return query.EventFilter{
 		Kind: e.For.Kind, Name: e.For.Name, Spaces: e.Namespaces, Reasons: e.Reasons, Types: e.Types, Text: e.Text,
 		Scaling: e.Scaling, Since: e.Since.Time(now), Until: e.Until.Time(now),
 	}

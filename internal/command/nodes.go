@@ -7,8 +7,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"rollcall/internal/fleet"
 	"rollcall/internal/nearest"
+	"rollcall/internal/query"
 )
 
 // NodesView is what /nodes shows.
@@ -30,14 +30,14 @@ type Nodes struct {
 	Name  string // of One: a node's name, the beginning of it, or a part that no other node has; lower case
 	Topic string // of HelpOnNodes: a verb, or a flag's name without dashes; "" is everything
 
-	// The filters mean what they do in fleet.NodeFilter.
+	// The filters mean what they do in query.NodeFilter.
 	Names    []string // of List; globs
 	Types    []string
 	Zones    []string
 	Pools    []string
 	Arches   []string
 	Capacity []string
-	Labels   []fleet.LabelRequirement // sorted, each once
+	Labels   []query.LabelRequirement // sorted, each once
 	NotReady bool
 	Cordoned bool
 	Older    time.Duration // created longer ago than this; whole seconds, 0: whenever
@@ -45,8 +45,8 @@ type Nodes struct {
 	Removed  bool
 	Since    Moment // goes with Removed, and with Digest
 
-	By      fleet.Dimension // "" leaves it to the answer
-	Sort    fleet.NodeSort  // "" is newest
+	By      query.Dimension // "" leaves it to the answer
+	Sort    query.NodeSort  // "" is newest
 	Page    int             // 0 is the first, otherwise counted from 1
 	Cluster string          // "" is the only one, or all
 }
@@ -285,8 +285,8 @@ func (n Nodes) conflict() (flag, why string, mended Nodes) {
 }
 
 // Filter is the request's filter, seen from now. Name is not in it.
-func (n Nodes) Filter(now time.Time) fleet.NodeFilter {
-	f := fleet.NodeFilter{
+func (n Nodes) Filter(now time.Time) query.NodeFilter {
+	f := query.NodeFilter{
 		Names: n.Names, Types: n.Types, Zones: n.Zones, Pools: n.Pools, Arches: n.Arches, Capacity: n.Capacity,
 		Labels: n.Labels, NotReady: n.NotReady, Cordoned: n.Cordoned, Removed: n.Removed, RemovedSince: n.Since.Time(now),
 	}
@@ -367,7 +367,7 @@ func (n Nodes) Nearest() string {
 		if near == "" {
 			return ""
 		}
-		n.By = fleet.Dimension(near)
+		n.By = query.Dimension(near)
 		return "/nodes " + n.String()
 	}
 	bare := strings.ReplaceAll(n.Name, "-", "")
@@ -470,9 +470,9 @@ var nodeFlags = []option[Nodes]{
 		func(n *Nodes) *Moment { return &n.Since }, sinceMoment, Moment.String)),
 	single(Flag{Name: "by", Value: "WHAT", Example: "zone", Meaning: "group by type, zone, pool, capacity, arch or a label",
 		Detail: "A label is given by its key, as in --by topology.kubernetes.io/region.", Choices: dimensions},
-		func(n *Nodes) *fleet.Dimension { return &n.By }, without(ParseDimension), text[fleet.Dimension]),
+		func(n *Nodes) *query.Dimension { return &n.By }, without(ParseDimension), text[query.Dimension]),
 	single(Flag{Name: "sort", Value: "ORDER", Example: "oldest", Meaning: "order of the list: newest, oldest, name, type, zone or pool", Choices: sorts},
-		func(n *Nodes) *fleet.NodeSort { return &n.Sort }, without(parseSort), text[fleet.NodeSort]),
+		func(n *Nodes) *query.NodeSort { return &n.Sort }, without(parseSort), text[query.NodeSort]),
 	single(Flag{Name: "page", Value: "N", Example: "2", Meaning: "page of the list"},
 		func(n *Nodes) *int { return &n.Page }, without(parsePage), number),
 	single(Flag{Name: "cluster", Value: "CLUSTER", Example: "prod", Meaning: "cluster, where there are several"},

@@ -2,18 +2,17 @@ package command
 
 import (
 	"cmp"
+	"rollcall/internal/query"
 	"slices"
 	"strconv"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/labels"
-
-	"rollcall/internal/fleet"
 )
 
 // ParseSelector reads a label selector in Kubernetes' full syntax. Its terms come sorted, each
 // once; they must all hold. The error is a *Mistake.
-func ParseSelector(value string) ([]fleet.LabelRequirement, error) {
+func ParseSelector(value string) ([]query.LabelRequirement, error) {
 	if strings.TrimSpace(value) == "" {
 		return nil, all(value, "a label selector is missing", "", "app=web,tier!=db")
 	}
@@ -25,57 +24,57 @@ func ParseSelector(value string) ([]fleet.LabelRequirement, error) {
 	if err != nil {
 		return nil, selectorMistake(value)
 	}
-	var out []fleet.LabelRequirement
+	var out []query.LabelRequirement
 	for _, r := range parsed {
 		out = append(out, requirement(r))
 	}
 	return sortRequirements(out), nil
 }
 
-func requirement(r labels.Requirement) fleet.LabelRequirement {
-	op := fleet.LabelOperator(r.Operator())
+func requirement(r labels.Requirement) query.LabelRequirement {
+	op := query.LabelOperator(r.Operator())
 	switch op {
 	case "=", "==":
-		op = fleet.LabelIn
+		op = query.LabelIn
 	case "!=":
-		op = fleet.LabelNotIn
+		op = query.LabelNotIn
 	}
 	values := slices.Clone(r.ValuesUnsorted())
 	slices.Sort(values)
 	if len(values) == 0 {
 		values = nil
 	}
-	return fleet.LabelRequirement{Key: r.Key(), Operator: op, Values: values}
+	return query.LabelRequirement{Key: r.Key(), Operator: op, Values: values}
 }
 
-func sortRequirements(rs []fleet.LabelRequirement) []fleet.LabelRequirement {
-	slices.SortFunc(rs, func(a, b fleet.LabelRequirement) int {
+func sortRequirements(rs []query.LabelRequirement) []query.LabelRequirement {
+	slices.SortFunc(rs, func(a, b query.LabelRequirement) int {
 		return cmp.Or(strings.Compare(a.Key, b.Key), strings.Compare(string(a.Operator), string(b.Operator)), slices.Compare(a.Values, b.Values))
 	})
-	return slices.CompactFunc(rs, func(a, b fleet.LabelRequirement) bool {
+	return slices.CompactFunc(rs, func(a, b query.LabelRequirement) bool {
 		return a.Key == b.Key && a.Operator == b.Operator && slices.Equal(a.Values, b.Values)
 	})
 }
 
 // FormatSelector writes requirements as ParseSelector reads them.
-func FormatSelector(rs []fleet.LabelRequirement) string {
+func FormatSelector(rs []query.LabelRequirement) string {
 	var terms []string
 	for _, r := range rs {
 		values := strings.Join(r.Values, ",")
 		switch r.Operator {
-		case fleet.LabelExists:
+		case query.LabelExists:
 			terms = append(terms, r.Key)
-		case fleet.LabelDoesNotExist:
+		case query.LabelDoesNotExist:
 			terms = append(terms, "!"+r.Key)
-		case fleet.LabelGt:
+		case query.LabelGt:
 			terms = append(terms, r.Key+">"+values)
-		case fleet.LabelLt:
+		case query.LabelLt:
 			terms = append(terms, r.Key+"<"+values)
-		case fleet.LabelIn, fleet.LabelNotIn:
+		case query.LabelIn, query.LabelNotIn:
 			switch {
 			case len(r.Values) != 1:
 				terms = append(terms, r.Key+" "+string(r.Operator)+" ("+values+")")
-			case r.Operator == fleet.LabelIn:
+			case r.Operator == query.LabelIn:
 				terms = append(terms, r.Key+"="+values)
 			default:
 				terms = append(terms, r.Key+"!="+values)
@@ -231,7 +230,7 @@ func repaired(value string) string {
 			return ""
 		}
 		if rs, err := labels.ParseToRequirements(try); err == nil && len(rs) > 0 {
-			var out []fleet.LabelRequirement
+			var out []query.LabelRequirement
 			for _, r := range rs {
 				out = append(out, requirement(r))
 			}

@@ -11,8 +11,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"rollcall/internal/fleet"
 	"rollcall/internal/nearest"
+	"rollcall/internal/query"
 )
 
 // longest is the longest span of time that is understood: 100 years.
@@ -518,21 +518,21 @@ func parseTypes(value string) ([]string, error) {
 	})
 }
 
-var dimensions = []string{string(fleet.ByType), string(fleet.ByZone), string(fleet.ByPool), string(fleet.ByCapacity), string(fleet.ByArch)}
+var dimensions = []string{string(query.ByType), string(query.ByZone), string(query.ByPool), string(query.ByCapacity), string(query.ByArch)}
 
 // ParseDimension reads what nodes are grouped by: type, zone, pool, capacity, arch, or the key of
 // a label. The error is a *Mistake.
-func ParseDimension(value string) (fleet.Dimension, error) {
+func ParseDimension(value string) (query.Dimension, error) {
 	s := undot(value)
 	const what = "what nodes are grouped by"
 	if s == "" {
 		return "", all(value, what+" is missing", "", "zone")
 	}
 	if d, ok := oneOf(s, dimensions...); ok {
-		return fleet.Dimension(d), nil
+		return query.Dimension(d), nil
 	}
 	if one, plural := strings.CutSuffix(strings.ToLower(s), "s"); plural && slices.Contains(dimensions, one) {
-		return fleet.Dimension(one), nil
+		return query.Dimension(one), nil
 	}
 	if m := mention(value, 0, value, what); m != nil {
 		m.Example = "zone"
@@ -549,14 +549,14 @@ func ParseDimension(value string) (fleet.Dimension, error) {
 	if why := badKey(s); why != "" {
 		return "", all(value, shown(s)+" is neither "+orList(dimensions)+" nor the key of a label: "+why, nearest.Word(s, dimensions...), "zone")
 	}
-	return fleet.Dimension(s), nil
+	return query.Dimension(s), nil
 }
 
-var sorts = []string{string(fleet.SortNewest), string(fleet.SortOldest), string(fleet.SortName), string(fleet.SortType), string(fleet.SortZone), string(fleet.SortPool)}
+var sorts = []string{string(query.SortNewest), string(query.SortOldest), string(query.SortName), string(query.SortType), string(query.SortZone), string(query.SortPool)}
 
-func parseSort(value string) (fleet.NodeSort, error) {
+func parseSort(value string) (query.NodeSort, error) {
 	if s, ok := oneOf(value, sorts...); ok {
-		return fleet.NodeSort(s), nil
+		return query.NodeSort(s), nil
 	}
 	near := nearest.Word(value, sorts...)
 	switch strings.ToLower(strings.TrimPrefix(value, ".metadata.")) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rollcall/internal/fleet"
+	"rollcall/internal/wave"
 )
 
 // Facts is what a summary is made of.
@@ -25,7 +26,7 @@ type Facts struct {
 	Rescales     iter.Seq2[fleet.Event, error] // of HorizontalPodAutoscalers and Deployments, in the order of time
 	Incidents    []fleet.Incident
 	Gaps         []fleet.Gap // all that have a part in the period
-	Muted        []fleet.MutedCount
+	Muted        []wave.MutedCount
 }
 
 // unwatched is how long the watch may have been silent at the end of the period before that
@@ -155,7 +156,7 @@ type Summary struct {
 	Down          Down
 	HPAs          Scalings
 	Deployments   Scalings
-	Muted         []fleet.MutedCount
+	Muted         []wave.MutedCount
 	Coverage      Coverage
 	Chart         Chart
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rollcall/internal/fleet"
+	"rollcall/internal/wave"
 )
 
 // BenchmarkOneChange: what a single node's change costs in the ledger, call by call, until its
@@ -49,7 +50,7 @@ func oneChange(b *testing.B, nodes int, rest time.Duration) {
 		_, err = l.LiveWaves(ctx, "prod")
 		check(b, err)
 		lap("livewaves")
-		check(b, l.Apply(ctx, "prod", "C1", fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveJoined, Changes: []int64{todo[0].Change.ID}}}}, true, t0))
+		check(b, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{todo[0].Change.ID}}}}, true, t0))
 		lap("apply")
 		live, err := l.LiveWaves(ctx, "prod")
 		check(b, err)

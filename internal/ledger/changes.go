@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"rollcall/internal/fleet"
+	"rollcall/internal/query"
+	"rollcall/internal/wave"
 )
 
 // changeColumns are what changeRow receives, of changes c.
@@ -29,7 +31,7 @@ func kindList(kinds []fleet.ChangeKind) string {
 // RecentChanges returns the last changes of a cluster, the newest first; only of the kinds
 // given, if any are. Changes that a mute kept quiet are among them. The nodes of the baseline
 // joined before anybody watched: they are no changes.
-func (l *Ledger) RecentChanges(ctx context.Context, cluster string, limit int, kinds ...fleet.ChangeKind) ([]fleet.ChangeRecord, error) {
+func (l *Ledger) RecentChanges(ctx context.Context, cluster string, limit int, kinds ...fleet.ChangeKind) ([]query.ChangeRecord, error) {
 	list := changeKinds
 	if len(kinds) > 0 {
 		list = kindList(kinds)
@@ -44,7 +46,7 @@ func (l *Ledger) RecentChanges(ctx context.Context, cluster string, limit int, k
 
 // NodeChanges returns the changes of one node's life, the oldest first. Of more than limit
 // it returns the last ones, and more is true.
-func (l *Ledger) NodeChanges(ctx context.Context, cluster, uid string, limit int) (changes []fleet.ChangeRecord, more bool, err error) {
+func (l *Ledger) NodeChanges(ctx context.Context, cluster, uid string, limit int) (changes []query.ChangeRecord, more bool, err error) {
 	changes, err = l.changes(ctx, nodeChangesSQL, cluster, uid, max(0, limit)+1)
 	if err != nil {
 		return nil, false, fmt.Errorf("reading changes of node %s: %w", uid, explain(err))
@@ -65,15 +67,15 @@ const (
 		JOIN nodes n ON n.cluster = c.cluster AND n.uid = c.node_uid WHERE c.cluster = ? AND c.node_uid = ? ORDER BY +c.at DESC, c.id DESC LIMIT ?`
 )
 
-func (l *Ledger) changes(ctx context.Context, query string, args ...any) ([]fleet.ChangeRecord, error) {
-	rows, err := l.r.QueryContext(ctx, query, args...)
+func (l *Ledger) changes(ctx context.Context, stmt string, args ...any) ([]query.ChangeRecord, error) {
+	rows, err := l.r.QueryContext(ctx, stmt, args...)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var changes []fleet.ChangeRecord
+	var changes []query.ChangeRecord
 	for rows.Next() {
-		var r fleet.ChangeRecord
+		var r query.ChangeRecord
 		var cr changeRow
 		var nr nodeRow
 		if err := rows.Scan(append(append(cr.dest(), &r.Mute), nr.light()...)...); err != nil {
@@ -91,7 +93,7 @@ func (l *Ledger) changes(ctx context.Context, query string, args ...any) ([]flee
 
 // WaveNodes returns whom a wave is about, at most limit nodes, by the key of any of its
 // messages; ok is false if no wave has such a message, or has it no longer.
-func (l *Ledger) WaveNodes(ctx context.Context, key string, limit int) (w fleet.WaveNodes, ok bool, err error) {
+func (l *Ledger) WaveNodes(ctx context.Context, key string, limit int) (w wave.Nodes, ok bool, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("reading the nodes of message %s: %w", key, explain(err))
@@ -128,15 +130,15 @@ func (l *Ledger) WaveNodes(ctx context.Context, key string, limit int) (w fleet.
 }
 
 // Clusters returns the clusters in the ledger, by name.
-func (l *Ledger) Clusters(ctx context.Context) ([]fleet.ClusterRecord, error) {
+func (l *Ledger) Clusters(ctx context.Context) ([]query.ClusterRecord, error) {
 	rows, err := l.r.QueryContext(ctx, `SELECT cluster, baseline_at, watched_until, nodes_version, events_version FROM clusters ORDER BY cluster`)
 	if err != nil {
 		return nil, fmt.Errorf("reading clusters: %w", explain(err))
 	}
 	defer rows.Close()
-	var clusters []fleet.ClusterRecord
+	var clusters []query.ClusterRecord
 	for rows.Next() {
-		var c fleet.ClusterRecord
+		var c query.ClusterRecord
 		var base, until sql.NullInt64
 		if err := rows.Scan(&c.Cluster, &base, &until, &c.NodesVersion, &c.EventsVersion); err != nil {
 			return nil, err
@@ -150,7 +152,7 @@ func (l *Ledger) Clusters(ctx context.Context) ([]fleet.ClusterRecord, error) {
 // muteColumns are what scanMute receives, of mutes u.
 const muteColumns = `u.id, u.request, u.cluster, u.scope, u.value, u.by_id, u.by_name, u.channel, u.at, u.until_at, u.ended_at, u.ended_by, u.ended_name, u.told_end`
 
-func scanMute(scan func(...any) error) (m fleet.Mute, err error) {
+func scanMute(scan func(...any) error) (m wave.Mute, err error) {
 	var at, until, ended sql.NullInt64
 	err = scan(&m.ID, &m.Request, &m.Cluster, &m.Scope, &m.Value, &m.By, &m.ByName, &m.Channel, &at, &until, &ended, &m.EndedBy, &m.EndedByName, &m.ToldEnd)
 	m.At, m.Until, m.EndedAt = fromMS(at), fromMS(until), fromMS(ended)
@@ -160,9 +162,9 @@ func scanMute(scan func(...any) error) (m fleet.Mute, err error) {
 // AddMute records a mute and returns it with its ID. A mute of the same Request that is there
 // already is returned as it is: a click that is delivered twice makes one. It is an error to
 // ask without a Request.
-func (l *Ledger) AddMute(ctx context.Context, m fleet.Mute) (fleet.Mute, error) {
+func (l *Ledger) AddMute(ctx context.Context, m wave.Mute) (wave.Mute, error) {
 	if m.Request == "" {
-		return fleet.Mute{}, errors.New("recording a mute: it has no request key")
+		return wave.Mute{}, errors.New("recording a mute: it has no request key")
 	}
 	err := l.tx(ctx, func(tx tx) (err error) {
 		if _, err := tx.ExecContext(ctx, `INSERT INTO mutes (request, cluster, scope, value, by_id, by_name, channel, at, until_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -173,7 +175,7 @@ func (l *Ledger) AddMute(ctx context.Context, m fleet.Mute) (fleet.Mute, error) 
 		return err
 	})
 	if err != nil {
-		return fleet.Mute{}, fmt.Errorf("recording a mute: %w", explain(err))
+		return wave.Mute{}, fmt.Errorf("recording a mute: %w", explain(err))
 	}
 	l.notify()
 	return m, nil
@@ -195,30 +197,30 @@ func (l *Ledger) EndMute(ctx context.Context, id int64, by, name string, now tim
 }
 
 // Mute returns a mute, whether it is active or not.
-func (l *Ledger) Mute(ctx context.Context, id int64) (m fleet.Mute, ok bool, err error) {
+func (l *Ledger) Mute(ctx context.Context, id int64) (m wave.Mute, ok bool, err error) {
 	m, err = scanMute(l.r.QueryRowContext(ctx, `SELECT `+muteColumns+` FROM mutes u WHERE u.id = ?`, id).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
-		return fleet.Mute{}, false, nil
+		return wave.Mute{}, false, nil
 	}
 	if err != nil {
-		return fleet.Mute{}, false, fmt.Errorf("reading mute %d: %w", id, explain(err))
+		return wave.Mute{}, false, fmt.Errorf("reading mute %d: %w", id, explain(err))
 	}
 	return m, true, nil
 }
 
 // Mutes returns the mutes of a cluster that are active now, oldest first.
-func (l *Ledger) Mutes(ctx context.Context, cluster string, now time.Time) ([]fleet.Mute, error) {
+func (l *Ledger) Mutes(ctx context.Context, cluster string, now time.Time) ([]wave.Mute, error) {
 	return l.mutes(ctx, `FROM mutes u WHERE u.cluster = ?1 AND u.until_at > ?2 AND u.at <= ?2 AND (u.ended_at IS NULL OR u.ended_at > ?2)`, cluster, now.UnixMilli())
 }
 
 // UntoldMutes returns the mutes of a cluster whose end was not told yet, oldest first: those
 // that are active, and those that have ended since.
-func (l *Ledger) UntoldMutes(ctx context.Context, cluster string) ([]fleet.Mute, error) {
+func (l *Ledger) UntoldMutes(ctx context.Context, cluster string) ([]wave.Mute, error) {
 	return l.mutes(ctx, `FROM mutes u WHERE u.cluster = ? AND u.told_end = 0`, cluster)
 }
 
 // Muted sums up what a mute has kept quiet so far.
-func (l *Ledger) Muted(ctx context.Context, mute int64) (m fleet.Muted, err error) {
+func (l *Ledger) Muted(ctx context.Context, mute int64) (m wave.Muted, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("counting what mute %d kept quiet: %w", mute, explain(err))
@@ -244,13 +246,13 @@ func (l *Ledger) Muted(ctx context.Context, mute int64) (m fleet.Muted, err erro
 	return m, rows.Err()
 }
 
-func (l *Ledger) mutes(ctx context.Context, from string, args ...any) ([]fleet.Mute, error) {
+func (l *Ledger) mutes(ctx context.Context, from string, args ...any) ([]wave.Mute, error) {
 	rows, err := l.r.QueryContext(ctx, `SELECT `+muteColumns+` `+from+` ORDER BY u.id`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("reading mutes: %w", explain(err))
 	}
 	defer rows.Close()
-	var mutes []fleet.Mute
+	var mutes []wave.Mute
 	for rows.Next() {
 		m, err := scanMute(rows.Scan)
 		if err != nil {
@@ -263,16 +265,16 @@ func (l *Ledger) mutes(ctx context.Context, from string, args ...any) ([]fleet.M
 
 // MutedChanges counts the changes of a cluster since one moment and before another that mutes
 // kept quiet, by mute and by kind.
-func (l *Ledger) MutedChanges(ctx context.Context, cluster string, since, until time.Time) ([]fleet.MutedCount, error) {
+func (l *Ledger) MutedChanges(ctx context.Context, cluster string, since, until time.Time) ([]wave.MutedCount, error) {
 	rows, err := l.r.QueryContext(ctx, `SELECT mute_id, kind, count(*) FROM changes WHERE cluster = ? AND at >= ? AND at < ? AND mute_id IS NOT NULL
 		GROUP BY mute_id, kind ORDER BY mute_id, kind`, cluster, since.UnixMilli(), until.UnixMilli())
 	if err != nil {
 		return nil, fmt.Errorf("counting muted changes of %s: %w", cluster, explain(err))
 	}
 	defer rows.Close()
-	var counts []fleet.MutedCount
+	var counts []wave.MutedCount
 	for rows.Next() {
-		var c fleet.MutedCount
+		var c wave.MutedCount
 		if err := rows.Scan(&c.Mute, &c.Kind, &c.Changes); err != nil {
 			return nil, err
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rollcall/internal/fleet"
+	"rollcall/internal/wave"
 )
 
 // NodeLives yields the lives of a cluster that have a part in [from, until), in no order.
@@ -122,24 +123,24 @@ func (l *Ledger) rescales(ctx context.Context, cluster, reason string, from, unt
 }
 
 // LastDigest returns the digest of a cluster with the last tick; ok is false if there is none.
-func (l *Ledger) LastDigest(ctx context.Context, cluster string) (d fleet.Digest, ok bool, err error) {
+func (l *Ledger) LastDigest(ctx context.Context, cluster string) (d wave.Digest, ok bool, err error) {
 	var from, until, created, tried, done sql.NullInt64
 	var ts sql.NullString
 	err = l.r.QueryRowContext(ctx, `SELECT key, cluster, channel, from_at, until_at, created_at, tried_at, ts, picture, file, done_at, coalesce(after_ts, '') FROM digests
 		WHERE cluster = ? ORDER BY until_at DESC LIMIT 1`, cluster).Scan(&d.Key, &d.Cluster, &d.Channel, &from, &until, &created, &tried, &ts, &d.Picture, &d.File, &done, &d.After)
 	if errors.Is(err, sql.ErrNoRows) {
-		return fleet.Digest{}, false, nil
+		return wave.Digest{}, false, nil
 	}
 	if err != nil {
-		return fleet.Digest{}, false, fmt.Errorf("reading the last digest of %s: %w", cluster, explain(err))
+		return wave.Digest{}, false, fmt.Errorf("reading the last digest of %s: %w", cluster, explain(err))
 	}
-	d.From, d.Until, d.Created, d.Tried, d.TS, d.Done = fromMS(from), fromMS(until), fromMS(created), tried.Valid, ts.String, fromMS(done)
+	d.From, d.Until, d.Created, d.Tried, d.ID, d.Done = fromMS(from), fromMS(until), fromMS(created), tried.Valid, ts.String, fromMS(done)
 	return d, true, nil
 }
 
 // AddDigest records the intent of a digest and gives it its key. For a tick that has one, it
 // returns that one.
-func (l *Ledger) AddDigest(ctx context.Context, d fleet.Digest) (fleet.Digest, error) {
+func (l *Ledger) AddDigest(ctx context.Context, d wave.Digest) (wave.Digest, error) {
 	// The tick makes the key unique for this ledger, and the instance among ledgers.
 	d.Key = fmt.Sprintf("%s-digest-%s-%d", l.instance, d.Cluster, d.Until.Unix())
 	_, err := l.w.ExecContext(ctx, `INSERT INTO digests (key, cluster, channel, from_at, until_at, created_at, picture, done_at, after_ts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, (SELECT max(ts) FROM messages))
@@ -152,9 +153,9 @@ func (l *Ledger) AddDigest(ctx context.Context, d fleet.Digest) (fleet.Digest, e
 }
 
 // SaveDigest records what became of a digest since AddDigest.
-func (l *Ledger) SaveDigest(ctx context.Context, d fleet.Digest, now time.Time) error {
+func (l *Ledger) SaveDigest(ctx context.Context, d wave.Digest, now time.Time) error {
 	_, err := l.w.ExecContext(ctx, `UPDATE digests SET channel = ?, tried_at = CASE WHEN ? THEN coalesce(tried_at, ?) END, ts = nullif(?, ''), picture = ?, file = ?, done_at = ? WHERE key = ?`,
-		d.Channel, d.Tried, now.UnixMilli(), d.TS, string(d.Picture), d.File, ms(d.Done), d.Key)
+		d.Channel, d.Tried, now.UnixMilli(), d.ID, string(d.Picture), d.File, ms(d.Done), d.Key)
 	if err != nil {
 		return fmt.Errorf("recording digest %s: %w", d.Key, explain(err))
 	}

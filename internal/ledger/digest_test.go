@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rollcall/internal/fleet"
+	"rollcall/internal/wave"
 )
 
 // all collects a scan.
@@ -133,20 +134,22 @@ func TestDigestRecords(t *testing.T) {
 	if _, ok, err := l.LastDigest(ctx, "prod"); ok || err != nil {
 		t.Fatalf("a digest that nobody recorded: %v, %v", ok, err)
 	}
-	d := fleet.Digest{Cluster: "prod", Channel: "C1", From: t0, Until: t0.Add(24 * time.Hour), Created: t0.Add(25 * time.Hour)}
+	d := wave.Digest{Posting: wave.Posting{Channel: "C1", Created: t0.Add(25 * time.Hour)}, Cluster: "prod",
+		From: t0, Until: t0.Add(24 * time.Hour)}
 	first, err := l.AddDigest(ctx, d)
 	check(t, err)
-	if first.Key == "" || first.Tried || first.TS != "" || !first.Done.IsZero() {
+	if first.Key == "" || first.Tried || first.ID != "" || !first.Done.IsZero() {
 		t.Errorf("%+v", first)
 	}
 	first.Tried = true
 	check(t, l.SaveDigest(ctx, first, d.Created))
-	first.TS, first.Picture, first.File, first.Done = "1.2", fleet.PictureFile, "F1", d.Created.Add(time.Second)
+	first.ID, first.Picture, first.File, first.Done = "1.2", wave.PictureFile, "F1", d.Created.Add(time.Second)
 	check(t, l.SaveDigest(ctx, first, d.Created))
 	check(t, l.Close())
 	l = open(t, path)
 	// The same tick again is the same digest.
-	again, err := l.AddDigest(ctx, fleet.Digest{Cluster: "prod", Channel: "C2", From: t0.Add(-time.Hour), Until: d.Until, Created: d.Created.Add(time.Hour)})
+	again, err := l.AddDigest(ctx, wave.Digest{Posting: wave.Posting{Channel: "C2", Created: d.Created.Add(time.Hour)}, Cluster: "prod",
+		From: t0.Add(-time.Hour), Until: d.Until})
 	check(t, err)
 	if diff := cmp.Diff(first, again); diff != "" {
 		t.Errorf("(-first +again):\n%s", diff)

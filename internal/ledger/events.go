@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rollcall/internal/fleet"
+	"rollcall/internal/query"
 )
 
 // maxSearched is how many events one call of Events looks at. It bounds the time that the search
@@ -59,14 +60,14 @@ type eventSearch struct {
 	cluster  string
 	conn     *sql.Conn
 	stmts    map[string]*sql.Stmt // of conn: what a filter needs is compiled once for all steps
-	f        fleet.EventFilter
+	f        query.EventFilter
 	uids     map[string]bool // of f
 	names    map[string]bool // of f
 	newer    bool
 	limit    int // how many hits end the search
 	bound    string
-	bounds   []any // the last moment wanted
-	residual query // what the sources do not say, on events e; + keeps it from choosing an index
+	bounds   []any     // the last moment wanted
+	residual statement // what the sources do not say, on events e; + keeps it from choosing an index
 	sources  []*eventSource
 	hits     []hit
 	searched int
@@ -79,7 +80,7 @@ type eventSearch struct {
 // Globs and words match whatever their case. An object's name without * or ? is looked up as
 // it is written and in lower case, as Kubernetes has nearly all. UIDs are those of nodes in the
 // ledger: their events are found by the nodes' names.
-func (l *Ledger) Events(ctx context.Context, cluster string, f fleet.EventFilter, at fleet.EventCursor, limit int) (p fleet.EventPage, err error) {
+func (l *Ledger) Events(ctx context.Context, cluster string, f query.EventFilter, at query.EventCursor, limit int) (p query.EventPage, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("reading events of %s: %w", cluster, explain(err))
@@ -419,14 +420,14 @@ func (s *eventSearch) matches(e *fleet.Event) bool {
 }
 
 // page puts the hits in order, up to the horizon if there is one.
-func (s *eventSearch) page(at fleet.EventCursor, horizon *moment, limit int) fleet.EventPage {
+func (s *eventSearch) page(at query.EventCursor, horizon *moment, limit int) query.EventPage {
 	slices.SortFunc(s.hits, func(a, b hit) int {
 		if a.before(b.moment, s.newer) {
 			return -1
 		}
 		return 1
 	})
-	var p fleet.EventPage
+	var p query.EventPage
 	hits := s.hits
 	if horizon != nil {
 		i := slices.IndexFunc(hits, func(h hit) bool { return horizon.before(h.moment, s.newer) })
@@ -434,10 +435,10 @@ func (s *eventSearch) page(at fleet.EventCursor, horizon *moment, limit int) fle
 			hits = hits[:i]
 		}
 	}
-	cursor := func(m moment, newer bool) fleet.EventCursor {
-		return fleet.EventCursor{Time: time.UnixMilli(m.at).UTC(), ID: m.id, Newer: newer}
+	cursor := func(m moment, newer bool) query.EventCursor {
+		return query.EventCursor{Time: time.UnixMilli(m.at).UTC(), ID: m.id, Newer: newer}
 	}
-	var onward fleet.EventCursor // goes on in the direction asked for
+	var onward query.EventCursor // goes on in the direction asked for
 	switch {
 	case len(hits) > limit:
 		hits = hits[:limit]
@@ -446,9 +447,9 @@ func (s *eventSearch) page(at fleet.EventCursor, horizon *moment, limit int) fle
 		p.More, onward = true, cursor(*horizon, s.newer)
 		p.SearchedTo = onward.Time
 	}
-	back := fleet.EventCursor{} // goes the other way
+	back := query.EventCursor{} // goes the other way
 	if !at.IsZero() {
-		back = fleet.EventCursor{Time: at.Time, ID: at.ID, Newer: !s.newer}
+		back = query.EventCursor{Time: at.Time, ID: at.ID, Newer: !s.newer}
 	}
 	if len(hits) > 0 && !at.IsZero() {
 		back = cursor(hits[0].moment, !s.newer)
@@ -468,7 +469,7 @@ func (s *eventSearch) page(at fleet.EventCursor, horizon *moment, limit int) fle
 // reasons returns the reasons in use that match one of the patterns; few is false when a
 // cluster has too many to look at all.
 func (l *Ledger) reasons(ctx context.Context, cluster string, patterns []string) (reasons []string, few bool, err error) {
-	var q query
+	var q statement
 	q.add(`WITH RECURSIVE known (reason) AS (SELECT min(reason) FROM events WHERE cluster = ?
 		UNION ALL SELECT (SELECT min(e.reason) FROM events e WHERE e.cluster = ? AND e.reason > known.reason) FROM known WHERE known.reason IS NOT NULL LIMIT ?)
 		SELECT known.reason, CASE WHEN 1 = 1`, cluster, cluster, maxReasons)
@@ -519,12 +520,12 @@ func (l *Ledger) namesOf(ctx context.Context, cluster string, uids []string) (na
 }
 
 // EventSpan returns how far back the events of a cluster go.
-func (l *Ledger) EventSpan(ctx context.Context, cluster string) (span fleet.EventSpan, err error) {
+func (l *Ledger) EventSpan(ctx context.Context, cluster string) (span query.EventSpan, err error) {
 	var scaling, other sql.NullInt64
 	err = l.r.QueryRowContext(ctx, `SELECT (SELECT min(last_at) FROM events WHERE cluster = ?1 AND scaling = 1), (SELECT min(last_at) FROM events WHERE cluster = ?1 AND scaling = 0)`,
 		cluster).Scan(&scaling, &other)
 	if err != nil {
 		return span, fmt.Errorf("reading how far back events of %s go: %w", cluster, explain(err))
 	}
-	return fleet.EventSpan{Scaling: fromMS(scaling), Other: fromMS(other)}, nil
+	return query.EventSpan{Scaling: fromMS(scaling), Other: fromMS(other)}, nil
 }

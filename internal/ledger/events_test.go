@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rollcall/internal/fleet"
+	"rollcall/internal/query"
 )
 
 func uidsOf(events []fleet.Event) (uids []string) {
@@ -40,52 +41,52 @@ func TestEventsFilter(t *testing.T) {
 	check(t, l.RecordEvents(ctx, "other", []fleet.Event{other}, "1"))
 	for _, tc := range []struct {
 		name   string
-		filter fleet.EventFilter
+		filter query.EventFilter
 		want   string
 	}{
-		{"everything", fleet.EventFilter{}, "g f e d c b a"},
-		{"scaling", fleet.EventFilter{Scaling: true}, "f d c b a"},
-		{"kind", fleet.EventFilter{Kind: "Node"}, "c b a"},
-		{"kind and name", fleet.EventFilter{Kind: "Node", Name: "n1"}, "b a"},
-		{"name in upper case", fleet.EventFilter{Kind: "Node", Name: "N1"}, "b a"},
-		{"a name that is upper case", fleet.EventFilter{Name: "System:Node"}, "g"},
-		{"name glob", fleet.EventFilter{Name: "WEB*"}, "f e d"},
-		{"name of another kind", fleet.EventFilter{Kind: "Pod", Name: "n1"}, ""},
-		{"namespace", fleet.EventFilter{Spaces: []string{"shop"}}, "f d"},
-		{"namespace glob", fleet.EventFilter{Spaces: []string{"shop*"}}, "f e d"},
-		{"reason", fleet.EventFilter{Reasons: []string{"NodeReady"}}, "c a"},
-		{"reasons, whatever their case", fleet.EventFilter{Reasons: []string{"*sched*", "pulled"}}, "e d"},
-		{"reason that is not there", fleet.EventFilter{Reasons: []string{"Nope*"}}, ""},
-		{"reason and kind", fleet.EventFilter{Reasons: []string{"*"}, Kind: "Pod", Scaling: true}, "d"},
-		{"reason of an object", fleet.EventFilter{Reasons: []string{"removing*"}, Name: "n1"}, "b"},
-		{"warnings", fleet.EventFilter{Types: []string{"Warning"}}, "d"},
-		{"words", fleet.EventFilter{Text: []string{"insufficient", "WEB"}}, "d"},
-		{"word in a reason", fleet.EventFilter{Text: []string{"scaling"}}, "f"},
-		{"one word of two is missing", fleet.EventFilter{Text: []string{"insufficient", "memory"}}, ""},
-		{"percent is itself", fleet.EventFilter{Text: []string{"100%"}}, "c"},
-		{"percent matches nothing else", fleet.EventFilter{Text: []string{"0%r"}}, ""},
-		{"underscore is itself", fleet.EventFilter{Text: []string{"y_n"}}, "c"},
-		{"beyond ASCII", fleet.EventFilter{Text: []string{"GRÖSSE"}}, ""},
-		{"beyond ASCII, folded", fleet.EventFilter{Text: []string{"größe", "änd"}}, "e"},
-		{"since", fleet.EventFilter{Since: t0.Add(5 * time.Second)}, "g f"},
-		{"until", fleet.EventFilter{Until: t0.Add(time.Second)}, "b a"},
-		{"since and until, of an object", fleet.EventFilter{Name: "n1", Since: t0.Add(time.Second), Until: t0.Add(time.Second)}, "b"},
-		{"of a node", fleet.EventFilter{UIDs: []string{"u1"}}, "b"},
-		{"of a node, kubelet's too", fleet.EventFilter{UIDs: []string{"u1"}, Names: []string{"n1"}}, "b a"},
-		{"of nodes", fleet.EventFilter{UIDs: []string{"u1", "u2", "gone"}}, "c b"},
-		{"of nodes, one reason", fleet.EventFilter{Names: []string{"n1", "n2"}, Reasons: []string{"NodeReady"}, Kind: "Node", Scaling: true}, "c a"},
-		{"of nodes and one name", fleet.EventFilter{Names: []string{"n1", "n2"}, Name: "N2"}, "c"},
-		{"of nobody", fleet.EventFilter{UIDs: []string{"gone"}}, ""},
+		{"everything", query.EventFilter{}, "g f e d c b a"},
+		{"scaling", query.EventFilter{Scaling: true}, "f d c b a"},
+		{"kind", query.EventFilter{Kind: "Node"}, "c b a"},
+		{"kind and name", query.EventFilter{Kind: "Node", Name: "n1"}, "b a"},
+		{"name in upper case", query.EventFilter{Kind: "Node", Name: "N1"}, "b a"},
+		{"a name that is upper case", query.EventFilter{Name: "System:Node"}, "g"},
+		{"name glob", query.EventFilter{Name: "WEB*"}, "f e d"},
+		{"name of another kind", query.EventFilter{Kind: "Pod", Name: "n1"}, ""},
+		{"namespace", query.EventFilter{Spaces: []string{"shop"}}, "f d"},
+		{"namespace glob", query.EventFilter{Spaces: []string{"shop*"}}, "f e d"},
+		{"reason", query.EventFilter{Reasons: []string{"NodeReady"}}, "c a"},
+		{"reasons, whatever their case", query.EventFilter{Reasons: []string{"*sched*", "pulled"}}, "e d"},
+		{"reason that is not there", query.EventFilter{Reasons: []string{"Nope*"}}, ""},
+		{"reason and kind", query.EventFilter{Reasons: []string{"*"}, Kind: "Pod", Scaling: true}, "d"},
+		{"reason of an object", query.EventFilter{Reasons: []string{"removing*"}, Name: "n1"}, "b"},
+		{"warnings", query.EventFilter{Types: []string{"Warning"}}, "d"},
+		{"words", query.EventFilter{Text: []string{"insufficient", "WEB"}}, "d"},
+		{"word in a reason", query.EventFilter{Text: []string{"scaling"}}, "f"},
+		{"one word of two is missing", query.EventFilter{Text: []string{"insufficient", "memory"}}, ""},
+		{"percent is itself", query.EventFilter{Text: []string{"100%"}}, "c"},
+		{"percent matches nothing else", query.EventFilter{Text: []string{"0%r"}}, ""},
+		{"underscore is itself", query.EventFilter{Text: []string{"y_n"}}, "c"},
+		{"beyond ASCII", query.EventFilter{Text: []string{"GRÖSSE"}}, ""},
+		{"beyond ASCII, folded", query.EventFilter{Text: []string{"größe", "änd"}}, "e"},
+		{"since", query.EventFilter{Since: t0.Add(5 * time.Second)}, "g f"},
+		{"until", query.EventFilter{Until: t0.Add(time.Second)}, "b a"},
+		{"since and until, of an object", query.EventFilter{Name: "n1", Since: t0.Add(time.Second), Until: t0.Add(time.Second)}, "b"},
+		{"of a node", query.EventFilter{UIDs: []string{"u1"}}, "b"},
+		{"of a node, kubelet's too", query.EventFilter{UIDs: []string{"u1"}, Names: []string{"n1"}}, "b a"},
+		{"of nodes", query.EventFilter{UIDs: []string{"u1", "u2", "gone"}}, "c b"},
+		{"of nodes, one reason", query.EventFilter{Names: []string{"n1", "n2"}, Reasons: []string{"NodeReady"}, Kind: "Node", Scaling: true}, "c a"},
+		{"of nodes and one name", query.EventFilter{Names: []string{"n1", "n2"}, Name: "N2"}, "c"},
+		{"of nobody", query.EventFilter{UIDs: []string{"gone"}}, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			p, err := l.Events(ctx, "prod", tc.filter, fleet.EventCursor{}, 10)
+			p, err := l.Events(ctx, "prod", tc.filter, query.EventCursor{}, 10)
 			check(t, err)
 			if got := strings.Join(uidsOf(p.Events), " "); got != tc.want || p.More || !p.SearchedTo.IsZero() || !p.Older.IsZero() || !p.Newer.IsZero() {
 				t.Errorf("Events = %q, want %q; %+v", got, tc.want, p)
 			}
 		})
 	}
-	p, err := l.Events(ctx, "prod", fleet.EventFilter{Kind: "Pod"}, fleet.EventCursor{}, 10)
+	p, err := l.Events(ctx, "prod", query.EventFilter{Kind: "Pod"}, query.EventCursor{}, 10)
 	check(t, err)
 	if diff := cmp.Diff([]fleet.Event{all[4], all[3]}, p.Events); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
@@ -95,7 +96,7 @@ func TestEventsFilter(t *testing.T) {
 	if !span.Scaling.Equal(t0) || !span.Other.Equal(t0.Add(4*time.Second)) {
 		t.Errorf("EventSpan = %+v", span)
 	}
-	if span, err = l.EventSpan(ctx, "nowhere"); err != nil || span != (fleet.EventSpan{}) {
+	if span, err = l.EventSpan(ctx, "nowhere"); err != nil || span != (query.EventSpan{}) {
 		t.Errorf("EventSpan of nothing = %+v, %v", span, err)
 	}
 }
@@ -128,25 +129,25 @@ func TestEventsPaging(t *testing.T) {
 	some(3000, t0)
 	for _, tc := range []struct {
 		name   string
-		filter fleet.EventFilter
+		filter query.EventFilter
 	}{
-		{"everything", fleet.EventFilter{Until: t0.Add(time.Hour)}},
-		{"scaling", fleet.EventFilter{Scaling: true, Until: t0.Add(time.Hour)}},
-		{"warnings", fleet.EventFilter{Types: []string{"Warning"}, Until: t0.Add(time.Hour)}},
-		{"text", fleet.EventFilter{Text: []string{"note 7"}, Until: t0.Add(time.Hour)}},
-		{"reasons", fleet.EventFilter{Reasons: []string{"*Node*", "pulled"}, Since: t0.Add(time.Minute), Until: t0.Add(time.Hour)}},
-		{"names", fleet.EventFilter{Names: names[:20], Until: t0.Add(time.Hour)}},
-		{"names and text", fleet.EventFilter{Names: names[:20], Text: []string{"note 7"}, Until: t0.Add(time.Hour)}},
-		{"name", fleet.EventFilter{Name: "n3", Since: t0.Add(time.Minute), Until: t0.Add(time.Hour)}},
+		{"everything", query.EventFilter{Until: t0.Add(time.Hour)}},
+		{"scaling", query.EventFilter{Scaling: true, Until: t0.Add(time.Hour)}},
+		{"warnings", query.EventFilter{Types: []string{"Warning"}, Until: t0.Add(time.Hour)}},
+		{"text", query.EventFilter{Text: []string{"note 7"}, Until: t0.Add(time.Hour)}},
+		{"reasons", query.EventFilter{Reasons: []string{"*Node*", "pulled"}, Since: t0.Add(time.Minute), Until: t0.Add(time.Hour)}},
+		{"names", query.EventFilter{Names: names[:20], Until: t0.Add(time.Hour)}},
+		{"names and text", query.EventFilter{Names: names[:20], Text: []string{"note 7"}, Until: t0.Add(time.Hour)}},
+		{"name", query.EventFilter{Name: "n3", Since: t0.Add(time.Minute), Until: t0.Add(time.Hour)}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			whole, err := l.Events(ctx, "prod", tc.filter, fleet.EventCursor{}, 100000)
+			whole, err := l.Events(ctx, "prod", tc.filter, query.EventCursor{}, 100000)
 			check(t, err)
 			if whole.More || len(whole.Events) < 20 || !slices.IsSortedFunc(whole.Events, func(a, b fleet.Event) int { return b.Last.Compare(a.Last) }) {
 				t.Fatalf("%d events, more %v, or out of order", len(whole.Events), whole.More)
 			}
 			var down []string
-			var at fleet.EventCursor
+			var at query.EventCursor
 			for {
 				p, err := l.Events(ctx, "prod", tc.filter, at, 17)
 				check(t, err)
@@ -182,11 +183,11 @@ func TestEventsPaging(t *testing.T) {
 		})
 	}
 	// A repeated event moves to the newest, with its count.
-	p, err := l.Events(ctx, "prod", fleet.EventFilter{}, fleet.EventCursor{}, 1)
+	p, err := l.Events(ctx, "prod", query.EventFilter{}, query.EventCursor{}, 1)
 	check(t, err)
 	e := fleet.Event{UID: "e1", Note: "again", Count: 9, First: t0, Last: t0.Add(3 * time.Hour)}
 	check(t, l.RecordEvents(ctx, "prod", []fleet.Event{e}, "1"))
-	if p, err = l.Events(ctx, "prod", fleet.EventFilter{}, fleet.EventCursor{}, 1); err != nil || p.Events[0].UID != "e1" || p.Events[0].Count != 9 || p.Events[0].Note != "again" {
+	if p, err = l.Events(ctx, "prod", query.EventFilter{}, query.EventCursor{}, 1); err != nil || p.Events[0].UID != "e1" || p.Events[0].Count != 9 || p.Events[0].Note != "again" {
 		t.Errorf("newest = %+v, %v", p.Events, err)
 	}
 }
@@ -207,8 +208,8 @@ func TestEventsSearchIsBounded(t *testing.T) {
 		events = append(events, e)
 	}
 	check(t, l.RecordEvents(ctx, "prod", events, "1"))
-	f := fleet.EventFilter{Text: []string{"needle"}}
-	var at fleet.EventCursor
+	f := query.EventFilter{Text: []string{"needle"}}
+	var at query.EventCursor
 	for calls := 1; ; calls++ {
 		p, err := l.Events(ctx, "prod", f, at, 5)
 		check(t, err)
@@ -230,8 +231,8 @@ func TestEventsSearchIsBounded(t *testing.T) {
 	}
 	check(t, l.RecordEvents(ctx, "busy", events, "1"))
 	got, calls := 0, 0
-	for at, more := (fleet.EventCursor{}), true; more; calls++ {
-		p, err := l.Events(ctx, "busy", fleet.EventFilter{Reasons: []string{"reason*"}, Text: []string{"hay"}}, at, 150)
+	for at, more := (query.EventCursor{}), true; more; calls++ {
+		p, err := l.Events(ctx, "busy", query.EventFilter{Reasons: []string{"reason*"}, Text: []string{"hay"}}, at, 150)
 		check(t, err)
 		if got += len(p.Events); p.More && p.Older == at || calls > 100 {
 			t.Fatalf("stuck at %+v after %d calls", at, calls)

@@ -8,12 +8,11 @@ import (
 	"errors"
 	"hash/fnv"
 	"maps"
+	"rollcall/internal/query"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-
-	"rollcall/internal/fleet"
 )
 
 // ownLabels are the keys of labels that hardly any two nodes have alike. They are kept with
@@ -229,23 +228,23 @@ func (l *Ledger) labelsOf(ctx context.Context, sets []int64, keys []string) (map
 
 // meets reports whether the label, which may be missing, meets a requirement as kubectl would
 // have it.
-func (l labelOf) meets(r fleet.LabelRequirement) bool {
+func (l labelOf) meets(r query.LabelRequirement) bool {
 	switch r.Operator {
-	case fleet.LabelIn:
+	case query.LabelIn:
 		return l.ok && slices.Contains(r.Values, l.value)
-	case fleet.LabelNotIn:
+	case query.LabelNotIn:
 		return !l.ok || !slices.Contains(r.Values, l.value)
-	case fleet.LabelExists:
+	case query.LabelExists:
 		return l.ok
-	case fleet.LabelDoesNotExist:
+	case query.LabelDoesNotExist:
 		return !l.ok
-	case fleet.LabelGt, fleet.LabelLt:
+	case query.LabelGt, query.LabelLt:
 		have, err := strconv.ParseInt(l.value, 10, 64)
 		want, err2 := intValue(r.Values)
 		if !l.ok || err != nil || err2 != nil {
 			return false
 		}
-		return r.Operator == fleet.LabelGt && have > want || r.Operator == fleet.LabelLt && have < want
+		return r.Operator == query.LabelGt && have > want || r.Operator == query.LabelLt && have < want
 	}
 	return false
 }

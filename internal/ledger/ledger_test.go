@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rollcall/internal/fleet"
+	"rollcall/internal/wave"
 )
 
 var t0 = time.Date(2026, 11, 22, 9, 12, 0, 0, time.UTC)
@@ -153,12 +154,12 @@ func TestBaselineForgetsWhatItsFirstTrySaw(t *testing.T) {
 	if len(todo) != 0 || !baseline {
 		t.Errorf("%d to-dos, baseline %v: want none but the baseline", len(todo), baseline)
 	}
-	check(t, l.Apply(t.Context(), "prod", "C1", fleet.Plan{Baseline: true}, false, t0))
+	check(t, l.Apply(t.Context(), "prod", "C1", wave.Plan{Baseline: true}, false, t0))
 	if _, baseline, _ = l.Todo(t.Context(), "prod", 10); baseline {
 		t.Error("the baseline is to be told twice")
 	}
 	// A second baseline of the same cluster would be told again; nothing asks for one.
-	if waves := must[[]fleet.Wave](t)(l.LiveWaves(t.Context(), "prod")); len(waves) != 1 || waves[0].Kind != fleet.WaveBaseline || waves[0].ClosedAt.IsZero() {
+	if waves := must[[]wave.Wave](t)(l.LiveWaves(t.Context(), "prod")); len(waves) != 1 || waves[0].Kind != wave.KindBaseline || waves[0].ClosedAt.IsZero() {
 		t.Errorf("waves = %+v", waves)
 	}
 }
@@ -186,19 +187,19 @@ func TestWaveLife(t *testing.T) {
 	record(t, l, "1", first(1), first(2))
 	todo, _, err := l.Todo(ctx, "prod", 10)
 	check(t, err)
-	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveJoined, Changes: []int64{todo[0].Change.ID, todo[1].Change.ID}}}}, false, t0))
+	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{todo[0].Change.ID, todo[1].Change.ID}}}}, false, t0))
 	if ids := todoIDs(t, l); len(ids) != 0 {
 		t.Errorf("still to do: %v", ids)
 	}
-	w := must[[]fleet.Wave](t)(l.LiveWaves(ctx, "prod"))[0]
-	if w.Main.Channel != "C1" || w.Main.Tried || w.Main.TS != "" || !strings.HasPrefix(w.Key, l.Instance()+"-") || w.Main.Key != w.Key {
+	w := must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))[0]
+	if w.Main.Channel != "C1" || w.Main.Tried || w.Main.ID != "" || !strings.HasPrefix(w.Key, l.Instance()+"-") || w.Main.Key != w.Key {
 		t.Errorf("intent = %+v", w.Main)
 	}
-	if want := (fleet.WaveCounts{Members: 2, Untold: 2, Unlisted: 2, Pending: 2, Unready: 2, LastChange: todo[1].Change.ID}); w.Counts != want {
+	if want := (wave.Counts{Members: 2, Untold: 2, Unlisted: 2, Pending: 2, Unready: 2, LastChange: todo[1].Change.ID}); w.Counts != want {
 		t.Errorf("counts = %+v, want %+v", w.Counts, want)
 	}
 	check(t, l.Trying(ctx, w.Key, t0))
-	w = must[fleet.Wave](t)(l.Wave(ctx, w.ID))
+	w = must[wave.Wave](t)(l.Wave(ctx, w.ID))
 	if !w.Main.Tried || len(w.Members) != 2 || w.Members[0].Told {
 		t.Errorf("wave tried = %+v", w)
 	}
@@ -209,39 +210,39 @@ func TestWaveLife(t *testing.T) {
 	if len(todo) != 1 || todo[0].StepWave != w.ID {
 		t.Fatalf("the step does not follow its wave: %+v", todo)
 	}
-	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{Add: map[int64][]int64{w.ID: {todo[0].Change.ID}}}, false, t0))
+	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{Add: map[int64][]int64{w.ID: {todo[0].Change.ID}}}, false, t0))
 	rec := w.Main
-	rec.TS, rec.Hash = "100.1", 1<<63+5
+	rec.ID, rec.Hash = "100.1", 1<<63+5
 	check(t, l.Accepted(ctx, rec, w.Counts.LastChange, t0))
-	w = must[fleet.Wave](t)(l.Wave(ctx, w.ID))
-	if w.Main.TS != "100.1" || w.Main.Hash != 1<<63+5 || w.Counts.Untold != 1 || w.Counts.Pending != 1 {
+	w = must[wave.Wave](t)(l.Wave(ctx, w.ID))
+	if w.Main.ID != "100.1" || w.Main.Hash != 1<<63+5 || w.Counts.Untold != 1 || w.Counts.Pending != 1 {
 		t.Errorf("accepted = %+v, counts %+v", w.Main, w.Counts)
 	}
 	// Replies list their nodes once.
-	part := must[fleet.Message](t)(l.AddPart(ctx, w, "list", []string{"uid-1", "uid-2"}, t0))
+	part := must[wave.Posting](t)(l.AddPart(ctx, w, "list", []string{"uid-1", "uid-2"}, t0))
 	if part.Key != w.Key+".1" {
 		t.Errorf("reply key %q", part.Key)
 	}
-	w = must[fleet.Wave](t)(l.Wave(ctx, w.ID))
+	w = must[wave.Wave](t)(l.Wave(ctx, w.ID))
 	if w.Counts.Unlisted != 0 || len(w.Parts) != 1 || w.Members[1].Part != part.Key {
 		t.Errorf("listed = %+v", w)
 	}
 	// A wave does not finish under a to-do of one of its nodes.
 	record(t, l, "3", fleet.Gone(node(2), first(2).Known, t0.Add(time.Hour)))
 	check(t, l.FinishWave(ctx, w.ID, t0))
-	if waves := must[[]fleet.Wave](t)(l.LiveWaves(ctx, "prod")); len(waves) != 1 {
+	if waves := must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod")); len(waves) != 1 {
 		t.Error("the wave finished although a step of its node is to be planned")
 	}
 	todo, _, err = l.Todo(ctx, "prod", 10)
 	check(t, err)
-	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveRemoved, Changes: []int64{todo[0].Change.ID}}}}, false, t0))
-	w = must[fleet.Wave](t)(l.Wave(ctx, w.ID))
+	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{{Kind: wave.KindRemoved, Changes: []int64{todo[0].Change.ID}}}}, false, t0))
+	w = must[wave.Wave](t)(l.Wave(ctx, w.ID))
 	if w.Counts.Pending != 0 || w.Members[1].RemovedAt.IsZero() {
 		t.Errorf("a removed node is waited for: %+v", w.Counts)
 	}
 	check(t, l.FinishWave(ctx, w.ID, t0))
-	waves := must[[]fleet.Wave](t)(l.LiveWaves(ctx, "prod"))
-	if len(waves) != 1 || waves[0].Kind != fleet.WaveRemoved {
+	waves := must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))
+	if len(waves) != 1 || waves[0].Kind != wave.KindRemoved {
 		t.Fatalf("live waves = %+v", waves)
 	}
 	// A message that Slack has is later than any that it had confirmed before the intent.
@@ -254,9 +255,9 @@ func TestReleaseGivesBackWhatWasNotTold(t *testing.T) {
 	l, ctx := fresh(t), t.Context()
 	record(t, l, "1", first(1), first(2))
 	todo, _, _ := l.Todo(ctx, "prod", 10)
-	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveJoined, Changes: []int64{1, 2}}}}, false, t0))
-	w := must[[]fleet.Wave](t)(l.LiveWaves(ctx, "prod"))[0]
-	w.Main.TS = "1.1"
+	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{1, 2}}}}, false, t0))
+	w := must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))[0]
+	w.Main.ID = "1.1"
 	check(t, l.Accepted(ctx, w.Main, todo[0].Change.ID, t0))
 	check(t, l.ReleaseWave(ctx, w.ID, t0))
 	if diff := cmp.Diff([]string{"node-2 joined"}, todoIDs(t, l)); diff != "" {
@@ -267,11 +268,11 @@ func TestReleaseGivesBackWhatWasNotTold(t *testing.T) {
 func TestMerge(t *testing.T) {
 	l, ctx := fresh(t), t.Context()
 	record(t, l, "1", first(1), fleet.Gone(node(2), first(2).Known, t0))
-	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{New: []fleet.NewWave{
-		{Kind: fleet.WaveJoined, Changes: []int64{1}}, {Kind: fleet.WaveRemoved, Changes: []int64{2}, Closed: true}}}, false, t0))
-	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{Merge: &fleet.Merge{Into: 1, From: []int64{2}}}, false, t0.Add(time.Hour)))
-	waves := must[[]fleet.Wave](t)(l.LiveWaves(ctx, "prod"))
-	if len(waves) != 1 || waves[0].Kind != fleet.WaveCatchUp || waves[0].Counts.Members != 2 || !waves[0].OpenedAt.Equal(t0) {
+	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{
+		{Kind: wave.KindJoined, Changes: []int64{1}}, {Kind: wave.KindRemoved, Changes: []int64{2}, Closed: true}}}, false, t0))
+	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{Merge: &wave.Merge{Into: 1, From: []int64{2}}}, false, t0.Add(time.Hour)))
+	waves := must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))
+	if len(waves) != 1 || waves[0].Kind != wave.KindCatchUp || waves[0].Counts.Members != 2 || !waves[0].OpenedAt.Equal(t0) {
 		t.Errorf("waves = %+v", waves)
 	}
 }
@@ -293,8 +294,8 @@ func TestGapMarksItsChanges(t *testing.T) {
 	if todo[0].Change.GapID != gap.ID {
 		t.Errorf("change in gap %d, want %d", todo[0].Change.GapID, gap.ID)
 	}
-	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveAway, GapID: gap.ID, Changes: []int64{todo[0].Change.ID}}}}, false, t0))
-	if w := must[[]fleet.Wave](t)(l.LiveWaves(ctx, "prod"))[0]; w.Gap == nil || !w.Gap.From.Equal(t0) {
+	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{{Kind: wave.KindAway, About: wave.About{Gap: gap.ID}, Changes: []int64{todo[0].Change.ID}}}}, false, t0))
+	if w := must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))[0]; w.Gap == nil || !w.Gap.From.Equal(t0) {
 		t.Errorf("wave's gap = %+v", w.Gap)
 	}
 }
@@ -334,8 +335,8 @@ func TestPrune(t *testing.T) {
 			t.Errorf("after %v: %d rows, %v; want %d (what is untold stays)", tc.after, n, err, tc.want)
 		}
 	}
-	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveJoined, Changes: []int64{1, 2, 3}}}}, false, t0))
-	w := must[[]fleet.Wave](t)(l.LiveWaves(ctx, "prod"))[0]
+	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{1, 2, 3}}}}, false, t0))
+	w := must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))[0]
 	check(t, l.Accepted(ctx, w.Main, 3, t0))
 	if n, err := l.Prune(ctx, r, t0.Add(91*24*time.Hour)); err != nil || n != 0 {
 		t.Errorf("%d rows of a live wave pruned, %v", n, err)

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rollcall/internal/fleet"
+	"rollcall/internal/query"
 )
 
 // oldFile makes a file of schema 1 with nodes and events as that schema's program wrote them.
@@ -115,7 +116,7 @@ func TestMigrateFromFirstSchema(t *testing.T) {
 					t.Errorf("node %d (-want +got):\n%s", i, diff)
 				}
 			}
-			g, err := l.GroupNodes(ctx, "prod", fleet.NodeFilter{}, "team", 10)
+			g, err := l.GroupNodes(ctx, "prod", query.NodeFilter{}, "team", 10)
 			check(t, err)
 			if g.Total != 2500-834 || g.Distinct != 3 { // node 7 has none; every third left
 				t.Errorf("groups = %+v", g)
@@ -128,8 +129,8 @@ func TestMigrateFromFirstSchema(t *testing.T) {
 					}
 				}
 				var got []fleet.Event
-				for more, at := true, (fleet.EventCursor{}); more; {
-					p, err := l.Events(ctx, cluster, fleet.EventFilter{}, at, 5000)
+				for more, at := true, (query.EventCursor{}); more; {
+					p, err := l.Events(ctx, cluster, query.EventFilter{}, at, 5000)
 					check(t, err)
 					got = append(got, p.Events...)
 					more, at = p.More, p.Older

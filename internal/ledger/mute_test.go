@@ -7,10 +7,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rollcall/internal/fleet"
+	"rollcall/internal/wave"
 )
 
-func mute(request string) fleet.Mute {
-	return fleet.Mute{Request: request, Cluster: "prod", Scope: fleet.MutePool, Value: "batch", By: "U1", ByName: "ada", Channel: "C1", At: t0, Until: t0.Add(time.Hour)}
+func mute(request string) wave.Mute {
+	return wave.Mute{Request: request, Cluster: "prod", Scope: wave.MutePool, Value: "batch", By: "U1", ByName: "ada", Channel: "C1", At: t0, Until: t0.Add(time.Hour)}
 }
 
 func TestMutes(t *testing.T) {
@@ -38,7 +39,7 @@ func TestMutes(t *testing.T) {
 	_, err = l.AddMute(ctx, other)
 	check(t, err)
 
-	ids := func(mutes []fleet.Mute, err error) (ids []int64) {
+	ids := func(mutes []wave.Mute, err error) (ids []int64) {
 		t.Helper()
 		check(t, err)
 		for _, m := range mutes {
@@ -75,17 +76,17 @@ func TestMutes(t *testing.T) {
 		if diff := cmp.Diff(tc.active, ids(l.Mutes(ctx, "prod", now))); diff != "" {
 			t.Errorf("active after %v (-want +got):\n%s", tc.after, diff)
 		}
-		for _, m := range []fleet.Mute{a, got} {
+		for _, m := range []wave.Mute{a, got} {
 			if active := m.Active(now); active != (len(tc.active) > 0 && m.ID == tc.active[0] || len(tc.active) > 1) {
 				t.Errorf("after %v the ledger and Active disagree on mute %d", tc.after, m.ID)
 			}
 		}
 	}
-	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveMute, MuteID: a.ID}}}, false, t0))
+	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{{Kind: wave.KindMute, About: wave.About{Mute: a.ID}}}}, false, t0))
 	if got := ids(l.UntoldMutes(ctx, "prod")); len(got) != 2 {
 		t.Errorf("still to tell: %v", got)
 	}
-	check(t, l.FinishWave(ctx, must[[]fleet.Wave](t)(l.LiveWaves(ctx, "prod"))[0].ID, t0.Add(time.Hour)))
+	check(t, l.FinishWave(ctx, must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))[0].ID, t0.Add(time.Hour)))
 	if got := ids(l.UntoldMutes(ctx, "prod")); len(got) != 1 || got[0] != b.ID {
 		t.Errorf("still to tell: %v", got)
 	}
@@ -95,11 +96,11 @@ func TestMutes(t *testing.T) {
 // its message is gone before the end was told, another wave tells it.
 func TestMuteWave(t *testing.T) {
 	l, ctx := fresh(t), t.Context()
-	a := must[fleet.Mute](t)(l.AddMute(ctx, mute("click-1")))
-	b := must[fleet.Mute](t)(l.AddMute(ctx, mute("click-2")))
-	tell := fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveMute, MuteID: a.ID}, {Kind: fleet.WaveJoined}, {Kind: fleet.WaveMute, MuteID: b.ID, Closed: true}}}
+	a := must[wave.Mute](t)(l.AddMute(ctx, mute("click-1")))
+	b := must[wave.Mute](t)(l.AddMute(ctx, mute("click-2")))
+	tell := wave.Plan{New: []wave.Opening{{Kind: wave.KindMute, About: wave.About{Mute: a.ID}}, {Kind: wave.KindJoined}, {Kind: wave.KindMute, About: wave.About{Mute: b.ID}, Closed: true}}}
 	check(t, l.Apply(ctx, "prod", "C1", tell, false, t0))
-	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{New: []fleet.NewWave{tell.New[0], tell.New[2]}}, true, t0))
+	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{tell.New[0], tell.New[2]}}, true, t0))
 	if _, err := l.w.ExecContext(ctx, `UPDATE waves SET mute_id = ? WHERE kind = 'joined'`, a.ID); err == nil {
 		t.Error("two waves have one mute")
 	}
@@ -107,19 +108,19 @@ func TestMuteWave(t *testing.T) {
 		t.Fatal(err)
 	}
 	a, _, _ = l.Mute(ctx, a.ID)
-	live := must[[]fleet.Wave](t)(l.LiveWaves(ctx, "prod"))
+	live := must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))
 	if len(live) != 3 || !live[0].ClosedAt.IsZero() || live[1].Mute != nil || live[2].ClosedAt.IsZero() || live[0].Main.Tried {
 		t.Fatalf("waves = %+v", live)
 	}
-	if diff := cmp.Diff([]*fleet.Mute{&a, &b}, []*fleet.Mute{live[0].Mute, live[2].Mute}); diff != "" {
+	if diff := cmp.Diff([]*wave.Mute{&a, &b}, []*wave.Mute{live[0].Mute, live[2].Mute}); diff != "" {
 		t.Errorf("mutes of the waves (-want +got):\n%s", diff)
 	}
-	if w := must[fleet.Wave](t)(l.Wave(ctx, live[2].ID)); w.Mute == nil || *w.Mute != b {
+	if w := must[wave.Wave](t)(l.Wave(ctx, live[2].ID)); w.Mute == nil || *w.Mute != b {
 		t.Errorf("Wave = %+v", w)
 	}
 	check(t, l.ReleaseWave(ctx, live[0].ID, t0.Add(time.Hour)))
-	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{New: tell.New[:1]}, false, t0))
-	live = must[[]fleet.Wave](t)(l.LiveWaves(ctx, "prod"))
+	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: tell.New[:1]}, false, t0))
+	live = must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))
 	if len(live) != 3 || live[2].Mute == nil || live[2].Mute.ID != a.ID {
 		t.Errorf("after the message was deleted: %+v", live)
 	}
@@ -129,7 +130,7 @@ func TestMuteWave(t *testing.T) {
 func TestStepMute(t *testing.T) {
 	l, ctx := fresh(t), t.Context()
 	record(t, l, "1", first(1), first(2))
-	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveJoined, Changes: []int64{2}}}, Mute: map[int64]int64{1: 5}}, false, t0))
+	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{2}}}, Mute: map[int64]int64{1: 5}}, false, t0))
 	record(t, l, "2", ready(t, 1), ready(t, 2), fleet.Gone(node(1), ready(t, 1).Known, t0.Add(time.Hour)))
 	todo, _, err := l.Todo(ctx, "prod", 10)
 	check(t, err)
@@ -150,13 +151,13 @@ func TestMutedChanges(t *testing.T) {
 	l, ctx := fresh(t), t.Context()
 	record(t, l, "1", first(1), first(2), first(3), fleet.Gone(node(3), first(3).Known, t0.Add(time.Hour)))
 	// Change 2 is taken by a wave first: a mute does not take it away. Change 1 is muted twice.
-	plan := fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveJoined, Changes: []int64{2}}}, Mute: map[int64]int64{1: 5, 2: 5, 3: 6, 4: 6}}
+	plan := wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{2}}}, Mute: map[int64]int64{1: 5, 2: 5, 3: 6, 4: 6}}
 	check(t, l.Apply(ctx, "prod", "C1", plan, false, t0))
-	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{Mute: map[int64]int64{1: 6}}, false, t0))
+	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{Mute: map[int64]int64{1: 6}}, false, t0))
 	if todo := todoIDs(t, l); len(todo) != 0 {
 		t.Errorf("still to do: %v", todo)
 	}
-	if w := must[[]fleet.Wave](t)(l.LiveWaves(ctx, "prod")); len(w) != 1 || w[0].Counts.Untold != 1 {
+	if w := must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod")); len(w) != 1 || w[0].Counts.Untold != 1 {
 		t.Errorf("waves = %+v", w)
 	}
 	if n := must[int](t)(l.Untold(ctx, "prod")); n != 1 {
@@ -164,14 +165,14 @@ func TestMutedChanges(t *testing.T) {
 	}
 	for _, tc := range []struct {
 		from, until time.Duration
-		want        []fleet.MutedCount
+		want        []wave.MutedCount
 	}{
-		{0, 2 * time.Hour, []fleet.MutedCount{{Mute: 5, Kind: fleet.Joined, Changes: 1}, {Mute: 6, Kind: fleet.Joined, Changes: 1}, {Mute: 6, Kind: fleet.Removed, Changes: 1}}},
-		{time.Minute, 2 * time.Hour, []fleet.MutedCount{{Mute: 6, Kind: fleet.Removed, Changes: 1}}},
-		{0, time.Hour, []fleet.MutedCount{{Mute: 5, Kind: fleet.Joined, Changes: 1}, {Mute: 6, Kind: fleet.Joined, Changes: 1}}},
+		{0, 2 * time.Hour, []wave.MutedCount{{Mute: 5, Kind: fleet.Joined, Changes: 1}, {Mute: 6, Kind: fleet.Joined, Changes: 1}, {Mute: 6, Kind: fleet.Removed, Changes: 1}}},
+		{time.Minute, 2 * time.Hour, []wave.MutedCount{{Mute: 6, Kind: fleet.Removed, Changes: 1}}},
+		{0, time.Hour, []wave.MutedCount{{Mute: 5, Kind: fleet.Joined, Changes: 1}, {Mute: 6, Kind: fleet.Joined, Changes: 1}}},
 		{2 * time.Hour, 3 * time.Hour, nil},
 	} {
-		got := must[[]fleet.MutedCount](t)(l.MutedChanges(ctx, "prod", t0.Add(tc.from), t0.Add(tc.until)))
+		got := must[[]wave.MutedCount](t)(l.MutedChanges(ctx, "prod", t0.Add(tc.from), t0.Add(tc.until)))
 		if diff := cmp.Diff(tc.want, got); diff != "" {
 			t.Errorf("muted from %v until %v (-want +got):\n%s", tc.from, tc.until, diff)
 		}
@@ -182,11 +183,11 @@ func TestMutedChanges(t *testing.T) {
 func TestPruneMutes(t *testing.T) {
 	l, ctx := fresh(t), t.Context()
 	record(t, l, "1", first(1))
-	used := must[fleet.Mute](t)(l.AddMute(ctx, mute("used")))
-	untold := must[fleet.Mute](t)(l.AddMute(ctx, mute("untold")))
-	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{Mute: map[int64]int64{1: used.ID}}, false, t0))
-	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveMute, MuteID: used.ID}}}, false, t0))
-	check(t, l.FinishWave(ctx, must[[]fleet.Wave](t)(l.LiveWaves(ctx, "prod"))[0].ID, t0.Add(time.Hour)))
+	used := must[wave.Mute](t)(l.AddMute(ctx, mute("used")))
+	untold := must[wave.Mute](t)(l.AddMute(ctx, mute("untold")))
+	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{Mute: map[int64]int64{1: used.ID}}, false, t0))
+	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{{Kind: wave.KindMute, About: wave.About{Mute: used.ID}}}}, false, t0))
+	check(t, l.FinishWave(ctx, must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))[0].ID, t0.Add(time.Hour)))
 	r := Retention{Scaling: 24 * time.Hour, Other: time.Hour}
 	for _, tc := range []struct {
 		after time.Duration
@@ -211,7 +212,7 @@ func TestPruneLabels(t *testing.T) {
 	alone, shared := node(1), node(2)
 	alone.Labels = map[string]string{"only": "here"}
 	record(t, l, "1", first(3), fleet.Gone(alone, fleet.Known{}, t0), fleet.Gone(shared, fleet.Known{}, t0))
-	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{Silence: []int64{1, 2, 3}}, false, t0))
+	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{Silence: []int64{1, 2, 3}}, false, t0))
 	_, err := l.Prune(ctx, Retention{Scaling: time.Hour, Other: time.Hour}, t0.Add(2*time.Hour))
 	check(t, err)
 	var sets int

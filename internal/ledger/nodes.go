@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rollcall/internal/fleet"
+	"rollcall/internal/query"
 )
 
 // maxGone is how many of the nodes that left, the last first, a query looks at: a cluster of
@@ -21,12 +22,12 @@ import (
 var maxGone = 20000
 
 // query is a statement that grows, with its arguments.
-type query struct {
+type statement struct {
 	strings.Builder
 	args []any
 }
 
-func (q *query) add(text string, args ...any) {
+func (q *statement) add(text string, args ...any) {
 	q.WriteString(text)
 	q.args = append(q.args, args...)
 }
@@ -39,7 +40,7 @@ var globber = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`, `*`, `%`, `?`
 
 // globs adds the condition that a column matches one of the patterns, if there are any. They
 // are lower-cased; column must be, too.
-func (q *query) globs(column string, patterns []string) {
+func (q *statement) globs(column string, patterns []string) {
 	for i, p := range patterns {
 		if i == 0 {
 			q.add(` AND (`)
@@ -59,7 +60,7 @@ func (q *query) globs(column string, patterns []string) {
 }
 
 // in adds the condition that a column is one of the values, if there are any.
-func (q *query) in(column string, values []string) error {
+func (q *statement) in(column string, values []string) error {
 	if len(values) == 0 {
 		return nil
 	}
@@ -84,8 +85,8 @@ type scope struct {
 
 // scope turns a filter into a condition. It looks up what the condition depends on: which label
 // sets match, and how far back nodes that left are looked at.
-func (l *Ledger) scope(ctx context.Context, cluster string, f fleet.NodeFilter) (s scope, err error) {
-	var q query
+func (l *Ledger) scope(ctx context.Context, cluster string, f query.NodeFilter) (s scope, err error) {
+	var q statement
 	if !f.Removed {
 		q.add(`n.cluster = ? AND n.removed_at IS NULL`, cluster)
 	} else {
@@ -125,7 +126,7 @@ func (l *Ledger) scope(ctx context.Context, cluster string, f fleet.NodeFilter) 
 	if !f.CreatedAfter.IsZero() {
 		q.add(` AND n.created_at > ?`, f.CreatedAfter.UnixMilli())
 	}
-	var shared []fleet.LabelRequirement
+	var shared []query.LabelRequirement
 	for _, r := range f.Labels {
 		if slices.Contains(ownLabels, r.Key) {
 			q.ownLabel(r)
@@ -144,7 +145,7 @@ func (l *Ledger) scope(ctx context.Context, cluster string, f fleet.NodeFilter) 
 
 // sharedLabels adds requirements on labels that are kept in sets: it looks which sets the nodes
 // selected so far have, decides which of these meet the requirements, and counts their nodes.
-func (l *Ledger) sharedLabels(ctx context.Context, s *scope, q *query, rs []fleet.LabelRequirement) error {
+func (l *Ledger) sharedLabels(ctx context.Context, s *scope, q *statement, rs []query.LabelRequirement) error {
 	rows, err := l.r.once(ctx, `SELECT n.label_set, count(*), sum(CASE WHEN n.status = 'True' THEN 1 ELSE 0 END), sum(n.cordoned)
 		FROM nodes n WHERE `+q.String()+` GROUP BY n.label_set`, q.args...)
 	if err != nil {
@@ -175,7 +176,7 @@ func (l *Ledger) sharedLabels(ctx context.Context, s *scope, q *query, rs []flee
 	s.totals = &fleet.Totals{Capped: s.capped}
 	var sets []int64
 	for i, id := range ids {
-		if !slices.ContainsFunc(rs, func(r fleet.LabelRequirement) bool { return !values[r.Key][id].meets(r) }) {
+		if !slices.ContainsFunc(rs, func(r query.LabelRequirement) bool { return !values[r.Key][id].meets(r) }) {
 			sets = append(sets, id)
 			t := counts[i]
 			s.totals.Nodes, s.totals.Ready, s.totals.Cordoned = s.totals.Nodes+t.Nodes, s.totals.Ready+t.Ready, s.totals.Cordoned+t.Cordoned
@@ -193,11 +194,11 @@ func (l *Ledger) sharedLabels(ctx context.Context, s *scope, q *query, rs []flee
 }
 
 // ownLabel adds a requirement on a label that is kept with its node.
-func (q *query) ownLabel(r fleet.LabelRequirement) {
+func (q *statement) ownLabel(r query.LabelRequirement) {
 	const value = `(n.own_labels ->> ?)`
 	switch r.Operator {
-	case fleet.LabelIn, fleet.LabelNotIn:
-		if r.Operator == fleet.LabelIn {
+	case query.LabelIn, query.LabelNotIn:
+		if r.Operator == query.LabelIn {
 			q.add(` AND `+value+` IN (`, r.Key)
 		} else {
 			q.add(` AND (`+value+` IS NULL OR `+value+` NOT IN (`, r.Key, r.Key)
@@ -209,14 +210,14 @@ func (q *query) ownLabel(r fleet.LabelRequirement) {
 			q.add(`?`, v)
 		}
 		q.add(`)`)
-		if r.Operator == fleet.LabelNotIn {
+		if r.Operator == query.LabelNotIn {
 			q.add(`)`)
 		}
-	case fleet.LabelExists:
+	case query.LabelExists:
 		q.add(` AND `+value+` IS NOT NULL`, r.Key)
-	case fleet.LabelDoesNotExist:
+	case query.LabelDoesNotExist:
 		q.add(` AND `+value+` IS NULL`, r.Key)
-	case fleet.LabelGt, fleet.LabelLt:
+	case query.LabelGt, query.LabelLt:
 		// Digits only: a label's value begins with a letter or a digit, so it has no sign.
 		want, err := intValue(r.Values)
 		if err != nil {
@@ -224,7 +225,7 @@ func (q *query) ownLabel(r fleet.LabelRequirement) {
 			return
 		}
 		op := `>`
-		if r.Operator == fleet.LabelLt {
+		if r.Operator == query.LabelLt {
 			op = `<`
 		}
 		const digits = `ltrim(` + value + `, '0')`
@@ -236,18 +237,18 @@ func (q *query) ownLabel(r fleet.LabelRequirement) {
 }
 
 // nodeOrders are the orders of lists of nodes n.
-var nodeOrders = map[fleet.NodeSort]string{
-	fleet.SortNewest: `n.created_at DESC, n.name`,
-	fleet.SortOldest: `n.created_at, n.name`,
-	fleet.SortName:   `n.name, n.created_at DESC`,
-	fleet.SortType:   `n.instance_type, n.name`,
-	fleet.SortZone:   `n.zone, n.name`,
-	fleet.SortPool:   `n.pool, n.name`,
+var nodeOrders = map[query.NodeSort]string{
+	query.SortNewest: `n.created_at DESC, n.name`,
+	query.SortOldest: `n.created_at, n.name`,
+	query.SortName:   `n.name, n.created_at DESC`,
+	query.SortType:   `n.instance_type, n.name`,
+	query.SortZone:   `n.zone, n.name`,
+	query.SortPool:   `n.pool, n.name`,
 }
 
 // ListNodes returns the nodes of a cluster that a filter selects: limit of them after offset
 // others, in the order given; an order that is not known is SortNewest.
-func (l *Ledger) ListNodes(ctx context.Context, cluster string, f fleet.NodeFilter, sort fleet.NodeSort, offset, limit int) (p fleet.NodePage, err error) {
+func (l *Ledger) ListNodes(ctx context.Context, cluster string, f query.NodeFilter, sort query.NodeSort, offset, limit int) (p query.NodePage, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("listing nodes of %s: %w", cluster, explain(err))
@@ -270,26 +271,26 @@ func (l *Ledger) ListNodes(ctx context.Context, cluster string, f fleet.NodeFilt
 	return p, err
 }
 
-func nodeOrder(removed bool, sort fleet.NodeSort) string {
+func nodeOrder(removed bool, sort query.NodeSort) string {
 	order, ok := nodeOrders[sort]
 	if !ok {
-		sort, order = fleet.SortNewest, nodeOrders[fleet.SortNewest]
+		sort, order = query.SortNewest, nodeOrders[query.SortNewest]
 	}
-	if removed && sort == fleet.SortNewest {
+	if removed && sort == query.SortNewest {
 		return `n.removed_at DESC, n.name, n.uid`
 	}
 	return order + `, n.uid`
 }
 
 // nodeRecords reads whole nodes, after it has found out which from the index alone.
-func (l *Ledger) nodeRecords(ctx context.Context, s scope, order string, offset, limit int) ([]fleet.NodeRecord, error) {
+func (l *Ledger) nodeRecords(ctx context.Context, s scope, order string, offset, limit int) ([]query.NodeRecord, error) {
 	rows, err := l.r.once(ctx, `SELECT `+nodeColumns+` FROM (SELECT n.cluster, n.uid FROM nodes n WHERE `+s.where+` ORDER BY `+order+` LIMIT ? OFFSET ?) p
 		JOIN nodes n ON n.cluster = p.cluster AND n.uid = p.uid`+nodeSets+` ORDER BY `+order, append(s.args[:len(s.args):len(s.args)], max(0, limit), max(0, offset))...)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var nodes []fleet.NodeRecord
+	var nodes []query.NodeRecord
 	for rows.Next() {
 		var r nodeRow
 		if err := rows.Scan(r.dest()...); err != nil {
@@ -305,7 +306,7 @@ func (l *Ledger) nodeRecords(ctx context.Context, s scope, order string, offset,
 }
 
 // CountNodes counts the nodes of a cluster that a filter selects.
-func (l *Ledger) CountNodes(ctx context.Context, cluster string, f fleet.NodeFilter) (t fleet.Totals, err error) {
+func (l *Ledger) CountNodes(ctx context.Context, cluster string, f query.NodeFilter) (t fleet.Totals, err error) {
 	s, err := l.scope(ctx, cluster, f)
 	if s.totals != nil && err == nil {
 		return *s.totals, nil
@@ -322,17 +323,17 @@ func (l *Ledger) CountNodes(ctx context.Context, cluster string, f fleet.NodeFil
 }
 
 // dimensions are the columns of nodes n that the dimensions name.
-var dimensions = map[fleet.Dimension]string{
-	fleet.ByType:     `n.instance_type`,
-	fleet.ByZone:     `n.zone`,
-	fleet.ByPool:     `n.pool`,
-	fleet.ByCapacity: `n.capacity_type`,
-	fleet.ByArch:     `n.arch`,
+var dimensions = map[query.Dimension]string{
+	query.ByType:     `n.instance_type`,
+	query.ByZone:     `n.zone`,
+	query.ByPool:     `n.pool`,
+	query.ByCapacity: `n.capacity_type`,
+	query.ByArch:     `n.arch`,
 }
 
 // GroupNodes groups the nodes of a cluster that a filter selects, the largest groups first,
 // those that are alike by value, and returns at most limit of them.
-func (l *Ledger) GroupNodes(ctx context.Context, cluster string, f fleet.NodeFilter, by fleet.Dimension, limit int) (g fleet.NodeGroups, err error) {
+func (l *Ledger) GroupNodes(ctx context.Context, cluster string, f query.NodeFilter, by query.Dimension, limit int) (g query.NodeGroups, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("grouping nodes of %s: %w", cluster, explain(err))
@@ -358,11 +359,11 @@ func (l *Ledger) GroupNodes(ctx context.Context, cluster string, f fleet.NodeFil
 		return g, err
 	}
 	defer rows.Close()
-	groups := map[string]*fleet.NodeGroup{}
-	sets := map[int64]*fleet.NodeGroup{}
+	groups := map[string]*query.NodeGroup{}
+	sets := map[int64]*query.NodeGroup{}
 	g.Machines = map[fleet.Machine]int{}
 	for rows.Next() {
-		var n fleet.NodeGroup
+		var n query.NodeGroup
 		var m fleet.Machine
 		var set int64
 		value := any(&n.Value)
@@ -395,7 +396,7 @@ func (l *Ledger) GroupNodes(ctx context.Context, cluster string, f fleet.NodeFil
 		g.Total += n.Nodes
 	}
 	g.Distinct = len(g.Groups)
-	slices.SortFunc(g.Groups, func(a, b fleet.NodeGroup) int {
+	slices.SortFunc(g.Groups, func(a, b query.NodeGroup) int {
 		return cmp.Or(cmp.Compare(b.Nodes, a.Nodes), cmp.Compare(a.Value, b.Value))
 	})
 	g.Groups = g.Groups[:min(len(g.Groups), max(0, limit))]
@@ -403,7 +404,7 @@ func (l *Ledger) GroupNodes(ctx context.Context, cluster string, f fleet.NodeFil
 }
 
 // foldSets adds up groups of nodes by label set to groups by the value of one label.
-func (l *Ledger) foldSets(ctx context.Context, sets map[int64]*fleet.NodeGroup, key string) (map[string]*fleet.NodeGroup, error) {
+func (l *Ledger) foldSets(ctx context.Context, sets map[int64]*query.NodeGroup, key string) (map[string]*query.NodeGroup, error) {
 	ids := make([]int64, 0, len(sets))
 	for id := range sets {
 		ids = append(ids, id)
@@ -412,7 +413,7 @@ func (l *Ledger) foldSets(ctx context.Context, sets map[int64]*fleet.NodeGroup, 
 	if err != nil {
 		return nil, err
 	}
-	groups := map[string]*fleet.NodeGroup{}
+	groups := map[string]*query.NodeGroup{}
 	for id, n := range sets {
 		n.Value = values[key][id].value
 		fold(groups, n.Value, *n)
@@ -421,7 +422,7 @@ func (l *Ledger) foldSets(ctx context.Context, sets map[int64]*fleet.NodeGroup, 
 }
 
 // fold adds a group to the one of its key.
-func fold[K comparable](groups map[K]*fleet.NodeGroup, key K, n fleet.NodeGroup) {
+func fold[K comparable](groups map[K]*query.NodeGroup, key K, n query.NodeGroup) {
 	g := groups[key]
 	if g == nil {
 		groups[key] = &n
@@ -449,7 +450,7 @@ const maxNamed = 2000
 // Live nodes come before those that left, the newest first. At most limit are returned, and
 // more says whether there are others. Of nodes that left, the last 20,000 are looked at for a
 // part of a name.
-func (l *Ledger) FindNodes(ctx context.Context, cluster, name string, limit int) (nodes []fleet.NodeRecord, how fleet.Match, more bool, err error) {
+func (l *Ledger) FindNodes(ctx context.Context, cluster, name string, limit int) (nodes []query.NodeRecord, how query.Match, more bool, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("looking for node %q of %s: %w", name, cluster, explain(err))
@@ -457,7 +458,7 @@ func (l *Ledger) FindNodes(ctx context.Context, cluster, name string, limit int)
 	}()
 	name = strings.ToLower(strings.TrimSpace(name))
 	if name == "" || limit <= 0 {
-		return nil, fleet.MatchNone, false, nil
+		return nil, query.MatchNone, false, nil
 	}
 	within := func(cond string, args ...any) scope {
 		return scope{where: `n.cluster = ? AND ` + cond, args: append([]any{cluster}, args...)}
@@ -470,33 +471,33 @@ func (l *Ledger) FindNodes(ctx context.Context, cluster, name string, limit int)
 	const liveFirst = `n.removed_at IS NOT NULL, n.created_at DESC, n.name, n.uid`
 	// Names are lower-case in Kubernetes, so the index on them finds all.
 	if more, err = l.find(ctx, &nodes, named(`m.name = ?`, name), liveFirst, limit); err != nil || len(nodes) > 0 {
-		return nodes, fleet.MatchExact, more, err
+		return nodes, query.MatchExact, more, err
 	}
 	const prefix = `m.name >= ? AND m.name < ?`
 	end := prefixEnd(name)
 	var begun int
 	err = l.r.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM nodes WHERE cluster = ? AND name >= ? AND name < ? LIMIT ?)`, cluster, name, end, maxNamed+1).Scan(&begun)
 	if err != nil {
-		return nil, fleet.MatchNone, false, err
+		return nil, query.MatchNone, false, err
 	}
 	if 0 < begun && begun <= maxNamed {
 		more, err = l.find(ctx, &nodes, named(prefix, name, end), liveFirst, limit)
-		return nodes, fleet.MatchPrefix, more, err
+		return nodes, query.MatchPrefix, more, err
 	}
 	// All live nodes, then the last that left: the + keeps the index on names out of it.
-	how, cond, args := fleet.MatchSubstring, `instr(n.name, ?) > 0`, []any{name}
+	how, cond, args := query.MatchSubstring, `instr(n.name, ?) > 0`, []any{name}
 	if begun > 0 {
-		how, cond, args = fleet.MatchPrefix, `+n.name >= ? AND +n.name < ?`, []any{name, end}
+		how, cond, args = query.MatchPrefix, `+n.name >= ? AND +n.name < ?`, []any{name, end}
 	}
-	if more, err = l.find(ctx, &nodes, within(`n.removed_at IS NULL AND `+cond, args...), nodeOrder(false, fleet.SortNewest), limit); err != nil || more {
+	if more, err = l.find(ctx, &nodes, within(`n.removed_at IS NULL AND `+cond, args...), nodeOrder(false, query.SortNewest), limit); err != nil || more {
 		return nodes, how, more, err
 	}
-	gone, err := l.scope(ctx, cluster, fleet.NodeFilter{Removed: true})
+	gone, err := l.scope(ctx, cluster, query.NodeFilter{Removed: true})
 	if err != nil {
-		return nil, fleet.MatchNone, false, err
+		return nil, query.MatchNone, false, err
 	}
 	gone.where, gone.args = gone.where+` AND `+cond, append(gone.args, args...)
-	if more, err = l.find(ctx, &nodes, gone, nodeOrder(true, fleet.SortNewest), limit); err != nil || more {
+	if more, err = l.find(ctx, &nodes, gone, nodeOrder(true, query.SortNewest), limit); err != nil || more {
 		return nodes, how, more, err
 	}
 	if len(nodes) == 0 && begun > 0 {
@@ -504,13 +505,13 @@ func (l *Ledger) FindNodes(ctx context.Context, cluster, name string, limit int)
 		_, err = l.find(ctx, &nodes, named(prefix+` LIMIT ?`, name, end, limit), `n.name, n.uid`, limit)
 	}
 	if len(nodes) == 0 {
-		how = fleet.MatchNone
+		how = query.MatchNone
 	}
 	return nodes, how, begun > len(nodes), err
 }
 
 // find appends nodes until there are limit, and reports whether there are more.
-func (l *Ledger) find(ctx context.Context, nodes *[]fleet.NodeRecord, s scope, order string, limit int) (more bool, err error) {
+func (l *Ledger) find(ctx context.Context, nodes *[]query.NodeRecord, s scope, order string, limit int) (more bool, err error) {
 	found, err := l.nodeRecords(ctx, s, order, 0, limit+1-len(*nodes))
 	*nodes = append(*nodes, found...)
 	if more = len(*nodes) > limit; more {

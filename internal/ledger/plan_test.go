@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"rollcall/internal/fleet"
+	"rollcall/internal/query"
+	"rollcall/internal/wave"
 )
 
 // plans returns the plans of every statement that a call runs on the readers' side, by asking
@@ -57,30 +59,30 @@ func TestPlans(t *testing.T) {
 		events = append(events, e)
 	}
 	check(t, l.RecordEvents(t.Context(), "prod", events, "1"))
-	label := fleet.NodeFilter{Labels: []fleet.LabelRequirement{{Key: "team", Operator: fleet.LabelIn, Values: []string{"ml"}}}}
-	gone := fleet.NodeFilter{Removed: true}
+	label := query.NodeFilter{Labels: []query.LabelRequirement{{Key: "team", Operator: query.LabelIn, Values: []string{"ml"}}}}
+	gone := query.NodeFilter{Removed: true}
 	names := []string{"n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8", "n9"}
-	var zero fleet.EventCursor
-	newer := fleet.EventCursor{Time: t0, Newer: true}
+	var zero query.EventCursor
+	newer := query.EventCursor{Time: t0, Newer: true}
 	for _, tc := range []struct {
 		name  string
 		index string // that must be used
 		call  func(ctx context.Context) error
 	}{
 		{"list", "COVERING INDEX nodes_list (cluster=? AND removed_at=?)", func(ctx context.Context) error {
-			_, err := l.ListNodes(ctx, "prod", fleet.NodeFilter{}, fleet.SortType, 0, 5)
+			_, err := l.ListNodes(ctx, "prod", query.NodeFilter{}, query.SortType, 0, 5)
 			return err
 		}},
 		{"list by label", "COVERING INDEX nodes_list (cluster=? AND removed_at=?)", func(ctx context.Context) error {
-			_, err := l.ListNodes(ctx, "prod", label, fleet.SortNewest, 0, 5)
+			_, err := l.ListNodes(ctx, "prod", label, query.SortNewest, 0, 5)
 			return err
 		}},
 		{"list removed", "COVERING INDEX nodes_list (cluster=? AND removed_at>?)", func(ctx context.Context) error {
-			_, err := l.ListNodes(ctx, "prod", gone, fleet.SortNewest, 0, 5)
+			_, err := l.ListNodes(ctx, "prod", gone, query.SortNewest, 0, 5)
 			return err
 		}},
 		{"group", "COVERING INDEX nodes_list", func(ctx context.Context) error {
-			_, err := l.GroupNodes(ctx, "prod", fleet.NodeFilter{}, fleet.ByPool, 5)
+			_, err := l.GroupNodes(ctx, "prod", query.NodeFilter{}, query.ByPool, 5)
 			return err
 		}},
 		{"group by label", "COVERING INDEX nodes_list", func(ctx context.Context) error {
@@ -99,7 +101,7 @@ func TestPlans(t *testing.T) {
 			return err
 		}},
 		{"list by own label", "COVERING INDEX nodes_list (cluster=? AND removed_at=?)", func(ctx context.Context) error {
-			_, err := l.CountNodes(ctx, "prod", fleet.NodeFilter{Labels: []fleet.LabelRequirement{{Key: "kubernetes.io/hostname", Operator: fleet.LabelIn, Values: []string{"n1"}}}})
+			_, err := l.CountNodes(ctx, "prod", query.NodeFilter{Labels: []query.LabelRequirement{{Key: "kubernetes.io/hostname", Operator: query.LabelIn, Values: []string{"n1"}}}})
 			return err
 		}},
 		{"node", "PRIMARY KEY", func(ctx context.Context) error { _, _, err := l.NodeByUID(ctx, "prod", "uid-n1"); return err }},
@@ -108,27 +110,27 @@ func TestPlans(t *testing.T) {
 		{"counts of changes", "INDEX changes_when (cluster=? AND kind=? AND at>?)", func(ctx context.Context) error { _, err := l.ChangeCounts(ctx, "prod", t0); return err }},
 		{"muted", "INDEX changes_muted", func(ctx context.Context) error { _, err := l.MutedChanges(ctx, "prod", t0, t0); return err }},
 		{"newest events", "INDEX events_time (cluster=? AND scaling=? AND last_at>? AND last_at<?)", func(ctx context.Context) error {
-			_, err := l.Events(ctx, "prod", fleet.EventFilter{}, zero, 5)
+			_, err := l.Events(ctx, "prod", query.EventFilter{}, zero, 5)
 			return err
 		}},
 		{"newer events", "INDEX events_time (cluster=? AND scaling=? AND last_at>? AND last_at<?)", func(ctx context.Context) error {
-			_, err := l.Events(ctx, "prod", fleet.EventFilter{Types: []string{"Normal"}}, newer, 5)
+			_, err := l.Events(ctx, "prod", query.EventFilter{Types: []string{"Normal"}}, newer, 5)
 			return err
 		}},
 		{"events with a word", "INDEX events_time (cluster=? AND scaling=? AND last_at>? AND last_at<?)", func(ctx context.Context) error {
-			_, err := l.Events(ctx, "prod", fleet.EventFilter{Text: []string{"x"}, Scaling: true}, zero, 5)
+			_, err := l.Events(ctx, "prod", query.EventFilter{Text: []string{"x"}, Scaling: true}, zero, 5)
 			return err
 		}},
 		{"events of an object", "INDEX events_name (cluster=? AND name=? AND last_at>? AND last_at<?)", func(ctx context.Context) error {
-			_, err := l.Events(ctx, "prod", fleet.EventFilter{Kind: "Node", Name: "n1", Scaling: true}, zero, 5)
+			_, err := l.Events(ctx, "prod", query.EventFilter{Kind: "Node", Name: "n1", Scaling: true}, zero, 5)
 			return err
 		}},
 		{"events of nodes", "INDEX events_name (cluster=? AND name=? AND last_at>? AND last_at<?)", func(ctx context.Context) error {
-			_, err := l.Events(ctx, "prod", fleet.EventFilter{UIDs: []string{"uid-n1"}, Names: names, Scaling: true}, zero, 5)
+			_, err := l.Events(ctx, "prod", query.EventFilter{UIDs: []string{"uid-n1"}, Names: names, Scaling: true}, zero, 5)
 			return err
 		}},
 		{"events of a reason", "INDEX events_reason (cluster=? AND reason=? AND last_at>? AND last_at<?)", func(ctx context.Context) error {
-			_, err := l.Events(ctx, "prod", fleet.EventFilter{Reasons: []string{"start*"}, Scaling: true, Name: "n*"}, zero, 5)
+			_, err := l.Events(ctx, "prod", query.EventFilter{Reasons: []string{"start*"}, Scaling: true, Name: "n*"}, zero, 5)
 			return err
 		}},
 		{"span of events", "INDEX events_time", func(ctx context.Context) error { _, err := l.EventSpan(ctx, "prod"); return err }},
@@ -150,7 +152,7 @@ func TestPlans(t *testing.T) {
 		{"last digest", "INDEX sqlite_autoindex_digests_2 (cluster=?)", func(ctx context.Context) error { _, _, err := l.LastDigest(ctx, "prod"); return err }},
 		{"recent events", "INDEX events_time", func(ctx context.Context) error { _, err := l.RecentEvents(ctx, "prod", t0, 5); return err }},
 		{"evidence", "INDEX events_name", func(ctx context.Context) error {
-			_, err := l.evidence(ctx, fleet.Member{Node: node(1), RemovedAt: t0})
+			_, err := l.evidence(ctx, wave.Member{Node: node(1), RemovedAt: t0})
 			return err
 		}},
 		{"to-dos", "INDEX changes_todo (cluster=?)", func(ctx context.Context) error { _, _, err := l.Todo(ctx, "prod", 5); return err }},

@@ -16,6 +16,7 @@ import (
 	"rollcall/internal/fleet"
 	"rollcall/internal/ledger"
 	"rollcall/internal/ledger/ledgertest"
+	"rollcall/internal/query"
 )
 
 // large returns a ledger of the size that the environment asks for, and what is in it:
@@ -116,48 +117,48 @@ func BenchmarkQueries(b *testing.B) {
 	for i := range min(1000, s.Live) {
 		uids = append(uids, ledgertest.NodeUID(s.Nodes-s.Live+i))
 	}
-	label := func(key string, op fleet.LabelOperator, values ...string) fleet.NodeFilter {
-		return fleet.NodeFilter{Labels: []fleet.LabelRequirement{{Key: key, Operator: op, Values: values}}}
+	label := func(key string, op query.LabelOperator, values ...string) query.NodeFilter {
+		return query.NodeFilter{Labels: []query.LabelRequirement{{Key: key, Operator: op, Values: values}}}
 	}
-	list := func(f fleet.NodeFilter, sort fleet.NodeSort, offset int) func() error {
+	list := func(f query.NodeFilter, sort query.NodeSort, offset int) func() error {
 		return func() error { _, err := l.ListNodes(ctx, "prod", f, sort, offset, 20); return err }
 	}
-	group := func(f fleet.NodeFilter, by fleet.Dimension) func() error {
+	group := func(f query.NodeFilter, by query.Dimension) func() error {
 		return func() error { _, err := l.GroupNodes(ctx, "prod", f, by, 20); return err }
 	}
 	find := func(name string) func() error {
 		return func() error { _, _, _, err := l.FindNodes(ctx, "prod", name, 10); return err }
 	}
-	events := func(f fleet.EventFilter) func() error {
-		return func() error { _, err := l.Events(ctx, "prod", f, fleet.EventCursor{}, 20); return err }
+	events := func(f query.EventFilter) func() error {
+		return func() error { _, err := l.Events(ctx, "prod", f, query.EventCursor{}, 20); return err }
 	}
-	middle := fleet.EventCursor{Time: end.Add(-30 * 24 * time.Hour), ID: 1}
+	middle := query.EventCursor{Time: end.Add(-30 * 24 * time.Hour), ID: 1}
 	back := middle
 	back.Newer = true
 	for _, q := range []struct {
 		name string
 		call func() error
 	}{
-		{"list/newest", list(fleet.NodeFilter{}, fleet.SortNewest, 0)},
-		{"list/type", list(fleet.NodeFilter{}, fleet.SortType, 5000)},
-		{"list/glob", list(fleet.NodeFilter{Types: []string{"m5.*"}, Zones: []string{"eu-west-1a"}}, fleet.SortName, 0)},
-		{"list/label", list(label("example.com/team", fleet.LabelIn, "ml"), fleet.SortNewest, 0)},
-		{"list/notlabel", list(label("example.com/canary", fleet.LabelDoesNotExist), fleet.SortPool, 0)},
-		{"list/hostname", list(label("kubernetes.io/hostname", fleet.LabelIn, ledgertest.NodeName(some)), fleet.SortNewest, 0)},
-		{"list/removed", list(fleet.NodeFilter{Removed: true}, fleet.SortNewest, 0)},
+		{"list/newest", list(query.NodeFilter{}, query.SortNewest, 0)},
+		{"list/type", list(query.NodeFilter{}, query.SortType, 5000)},
+		{"list/glob", list(query.NodeFilter{Types: []string{"m5.*"}, Zones: []string{"eu-west-1a"}}, query.SortName, 0)},
+		{"list/label", list(label("example.com/team", query.LabelIn, "ml"), query.SortNewest, 0)},
+		{"list/notlabel", list(label("example.com/canary", query.LabelDoesNotExist), query.SortPool, 0)},
+		{"list/hostname", list(label("kubernetes.io/hostname", query.LabelIn, ledgertest.NodeName(some)), query.SortNewest, 0)},
+		{"list/removed", list(query.NodeFilter{Removed: true}, query.SortNewest, 0)},
 		{"list/removed-label", func() error {
-			f := label("example.com/team", fleet.LabelIn, "ml")
+			f := label("example.com/team", query.LabelIn, "ml")
 			f.Removed = true
-			return list(f, fleet.SortType, 0)()
+			return list(f, query.SortType, 0)()
 		}},
-		{"group/type", group(fleet.NodeFilter{}, fleet.ByType)},
-		{"group/label", group(fleet.NodeFilter{}, "example.com/team")},
-		{"group/hostname", group(fleet.NodeFilter{}, "kubernetes.io/hostname")},
-		{"group/label-by-pool", group(label("example.com/team", fleet.LabelIn, "ml"), fleet.ByPool)},
-		{"group/removed", group(fleet.NodeFilter{Removed: true}, fleet.ByType)},
-		{"count", func() error { _, err := l.CountNodes(ctx, "prod", fleet.NodeFilter{}); return err }},
+		{"group/type", group(query.NodeFilter{}, query.ByType)},
+		{"group/label", group(query.NodeFilter{}, "example.com/team")},
+		{"group/hostname", group(query.NodeFilter{}, "kubernetes.io/hostname")},
+		{"group/label-by-pool", group(label("example.com/team", query.LabelIn, "ml"), query.ByPool)},
+		{"group/removed", group(query.NodeFilter{Removed: true}, query.ByType)},
+		{"count", func() error { _, err := l.CountNodes(ctx, "prod", query.NodeFilter{}); return err }},
 		{"count/label", func() error {
-			_, err := l.CountNodes(ctx, "prod", label("example.com/team", fleet.LabelNotIn, "ml"))
+			_, err := l.CountNodes(ctx, "prod", label("example.com/team", query.LabelNotIn, "ml"))
 			return err
 		}},
 		{"find/exact", find(ledgertest.NodeName(some))},
@@ -168,21 +169,21 @@ func BenchmarkQueries(b *testing.B) {
 		{"changes/node", func() error { _, _, err := l.NodeChanges(ctx, "prod", ledgertest.NodeUID(some), 20); return err }},
 		{"changes/recent", func() error { _, err := l.RecentChanges(ctx, "prod", 20); return err }},
 		{"changes/rare", func() error { _, err := l.RecentChanges(ctx, "prod", 20, fleet.Uncordoned); return err }},
-		{"events/newest", events(fleet.EventFilter{})},
-		{"events/scaling", events(fleet.EventFilter{Scaling: true})},
-		{"events/older", func() error { _, err := l.Events(ctx, "prod", fleet.EventFilter{}, middle, 20); return err }},
-		{"events/newer", func() error { _, err := l.Events(ctx, "prod", fleet.EventFilter{}, back, 20); return err }},
-		{"events/for", events(fleet.EventFilter{Kind: "Node", Name: ledgertest.NodeName(some)})},
-		{"events/for-glob", events(fleet.EventFilter{Kind: "Node", Name: "ip-10-1-77-*"})},
-		{"events/reason", events(fleet.EventFilter{Reasons: []string{"SpotInterrupted"}})},
-		{"events/reason-glob", events(fleet.EventFilter{Reasons: []string{"*Schedul*"}})},
-		{"events/namespace", events(fleet.EventFilter{Spaces: []string{"ml-4"}})},
-		{"events/warnings", events(fleet.EventFilter{Types: []string{"Warning"}})},
-		{"events/text", events(fleet.EventFilter{Text: []string{"insufficient"}})},
-		{"events/rare-text", events(fleet.EventFilter{Text: []string{"nowhere to be found"}})},
-		{"events/rare-text-reason", events(fleet.EventFilter{Text: []string{"nowhere to be found"}, Reasons: []string{"*Schedul*"}})},
-		{"events/names", events(fleet.EventFilter{Names: wave})},
-		{"events/uids", events(fleet.EventFilter{UIDs: uids, Names: wave, Scaling: true})},
+		{"events/newest", events(query.EventFilter{})},
+		{"events/scaling", events(query.EventFilter{Scaling: true})},
+		{"events/older", func() error { _, err := l.Events(ctx, "prod", query.EventFilter{}, middle, 20); return err }},
+		{"events/newer", func() error { _, err := l.Events(ctx, "prod", query.EventFilter{}, back, 20); return err }},
+		{"events/for", events(query.EventFilter{Kind: "Node", Name: ledgertest.NodeName(some)})},
+		{"events/for-glob", events(query.EventFilter{Kind: "Node", Name: "ip-10-1-77-*"})},
+		{"events/reason", events(query.EventFilter{Reasons: []string{"SpotInterrupted"}})},
+		{"events/reason-glob", events(query.EventFilter{Reasons: []string{"*Schedul*"}})},
+		{"events/namespace", events(query.EventFilter{Spaces: []string{"ml-4"}})},
+		{"events/warnings", events(query.EventFilter{Types: []string{"Warning"}})},
+		{"events/text", events(query.EventFilter{Text: []string{"insufficient"}})},
+		{"events/rare-text", events(query.EventFilter{Text: []string{"nowhere to be found"}})},
+		{"events/rare-text-reason", events(query.EventFilter{Text: []string{"nowhere to be found"}, Reasons: []string{"*Schedul*"}})},
+		{"events/names", events(query.EventFilter{Names: wave})},
+		{"events/uids", events(query.EventFilter{UIDs: uids, Names: wave, Scaling: true})},
 		{"events/span", func() error { _, err := l.EventSpan(ctx, "prod"); return err }},
 		{"events/counts", func() error { _, _, err := l.EventCounts(ctx, "prod", end.Add(-24*time.Hour)); return err }},
 		{"wave", func() error { _, _, err := l.WaveNodes(ctx, "fill-7", 1000); return err }},

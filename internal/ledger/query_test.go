@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/selection"
 
 	"rollcall/internal/fleet"
+	"rollcall/internal/query"
+	"rollcall/internal/wave"
 )
 
 // fleetOf records nodes: n1 is the oldest. Those whose name begins with "gone" have left, an
@@ -41,7 +43,7 @@ func fleetOf(t testing.TB, l *Ledger, nodes ...fleet.Node) {
 	record(t, l, "1", os...)
 }
 
-func nodeNames(nodes []fleet.NodeRecord) (names []string) {
+func nodeNames(nodes []query.NodeRecord) (names []string) {
 	for _, n := range nodes {
 		names = append(names, n.Name)
 	}
@@ -70,53 +72,53 @@ func TestListNodes(t *testing.T) {
 	l := fresh(t)
 	fleetOf(t, l, some()...)
 	record(t, l, "2", fleet.First(fleet.Node{Cluster: "other", UID: "x", Name: "n9", CreatedAt: t0}, t0))
-	label := func(key string, op fleet.LabelOperator, values ...string) fleet.NodeFilter {
-		return fleet.NodeFilter{Labels: []fleet.LabelRequirement{{Key: key, Operator: op, Values: values}}}
+	label := func(key string, op query.LabelOperator, values ...string) query.NodeFilter {
+		return query.NodeFilter{Labels: []query.LabelRequirement{{Key: key, Operator: op, Values: values}}}
 	}
 	for _, tc := range []struct {
 		name   string
-		filter fleet.NodeFilter
-		sort   fleet.NodeSort
+		filter query.NodeFilter
+		sort   query.NodeSort
 		want   string
 	}{
-		{"everything, newest first", fleet.NodeFilter{}, fleet.SortNewest, "n4 n3 n2 n1"},
-		{"an unknown order is the newest first", fleet.NodeFilter{}, "loudest", "n4 n3 n2 n1"},
-		{"oldest", fleet.NodeFilter{}, fleet.SortOldest, "n1 n2 n3 n4"},
-		{"name", fleet.NodeFilter{}, fleet.SortName, "n1 n2 n3 n4"},
-		{"type", fleet.NodeFilter{}, fleet.SortType, "n4 n3 n1 n2"},
-		{"zone", fleet.NodeFilter{}, fleet.SortZone, "n4 n1 n3 n2"},
-		{"pool", fleet.NodeFilter{}, fleet.SortPool, "n4 n3 n1 n2"},
-		{"name glob", fleet.NodeFilter{Names: []string{"N?"}}, fleet.SortName, "n1 n2 n3 n4"},
-		{"two names", fleet.NodeFilter{Names: []string{"n1", "N3"}}, fleet.SortName, "n1 n3"},
-		{"type glob", fleet.NodeFilter{Types: []string{"M5.*"}}, fleet.SortName, "n1 n2"},
-		{"percent is no glob", fleet.NodeFilter{Types: []string{"m5%"}}, fleet.SortName, ""},
-		{"percent beside a glob", fleet.NodeFilter{Types: []string{"%*"}}, fleet.SortName, ""},
-		{"underscore beside a glob", fleet.NodeFilter{Types: []string{"m5_*"}}, fleet.SortName, ""},
-		{"bracket is no glob", fleet.NodeFilter{Types: []string{"[m]5*"}}, fleet.SortName, ""},
-		{"backslash beside a glob", fleet.NodeFilter{Types: []string{`\*`}}, fleet.SortName, ""},
-		{"quote", fleet.NodeFilter{Types: []string{`'; DROP TABLE nodes; --*`}}, fleet.SortName, ""},
-		{"zone", fleet.NodeFilter{Zones: []string{"a"}}, fleet.SortName, "n1 n3"},
-		{"zones and pools", fleet.NodeFilter{Zones: []string{"a", "b"}, Pools: []string{"general"}}, fleet.SortName, "n1 n2"},
-		{"no pool", fleet.NodeFilter{Pools: []string{""}}, fleet.SortName, "n4"},
-		{"arch", fleet.NodeFilter{Arches: []string{"arm*"}}, fleet.SortName, "n3"},
-		{"capacity", fleet.NodeFilter{Capacity: []string{"spot", "reserved"}}, fleet.SortName, "n1 n3"},
-		{"not ready", fleet.NodeFilter{NotReady: true}, fleet.SortName, "n3"},
-		{"cordoned", fleet.NodeFilter{Cordoned: true}, fleet.SortName, "n2"},
-		{"older", fleet.NodeFilter{CreatedBefore: t0.Add(time.Minute)}, fleet.SortName, "n1"},
-		{"newer", fleet.NodeFilter{CreatedAfter: t0.Add(time.Minute)}, fleet.SortName, "n3 n4"},
-		{"label in", label("team", fleet.LabelIn, "ml"), fleet.SortName, "n1 n3"},
-		{"label not in", label("team", fleet.LabelNotIn, "ml"), fleet.SortName, "n2 n4"},
-		{"label in nothing", label("team", fleet.LabelIn, "m"), fleet.SortName, ""},
-		{"label exists, with no value", label("canary", fleet.LabelExists), fleet.SortName, "n3"},
-		{"label does not exist", label("canary", fleet.LabelDoesNotExist), fleet.SortName, "n1 n2 n4"},
-		{"label greater", label("gen", fleet.LabelGt, "5"), fleet.SortName, "n2"},
-		{"label less", label("gen", fleet.LabelLt, "7"), fleet.SortName, "n1"},
-		{"own label", label("kubernetes.io/hostname", fleet.LabelIn, "host_3"), fleet.SortName, "n3"},
-		{"own label not in", label("kubernetes.io/hostname", fleet.LabelNotIn, "n1"), fleet.SortName, "n2 n3 n4"},
-		{"own label missing", label("kubernetes.io/hostname", fleet.LabelDoesNotExist), fleet.SortName, "n4"},
-		{"removed", fleet.NodeFilter{Removed: true}, fleet.SortNewest, "gone2 gone1"},
-		{"removed since", fleet.NodeFilter{Removed: true, RemovedSince: t0.Add(time.Hour + 5*time.Minute)}, fleet.SortNewest, "gone2"},
-		{"removed, by label", fleet.NodeFilter{Removed: true, Labels: label("team", fleet.LabelIn, "ml").Labels}, fleet.SortNewest, "gone1"},
+		{"everything, newest first", query.NodeFilter{}, query.SortNewest, "n4 n3 n2 n1"},
+		{"an unknown order is the newest first", query.NodeFilter{}, "loudest", "n4 n3 n2 n1"},
+		{"oldest", query.NodeFilter{}, query.SortOldest, "n1 n2 n3 n4"},
+		{"name", query.NodeFilter{}, query.SortName, "n1 n2 n3 n4"},
+		{"type", query.NodeFilter{}, query.SortType, "n4 n3 n1 n2"},
+		{"zone", query.NodeFilter{}, query.SortZone, "n4 n1 n3 n2"},
+		{"pool", query.NodeFilter{}, query.SortPool, "n4 n3 n1 n2"},
+		{"name glob", query.NodeFilter{Names: []string{"N?"}}, query.SortName, "n1 n2 n3 n4"},
+		{"two names", query.NodeFilter{Names: []string{"n1", "N3"}}, query.SortName, "n1 n3"},
+		{"type glob", query.NodeFilter{Types: []string{"M5.*"}}, query.SortName, "n1 n2"},
+		{"percent is no glob", query.NodeFilter{Types: []string{"m5%"}}, query.SortName, ""},
+		{"percent beside a glob", query.NodeFilter{Types: []string{"%*"}}, query.SortName, ""},
+		{"underscore beside a glob", query.NodeFilter{Types: []string{"m5_*"}}, query.SortName, ""},
+		{"bracket is no glob", query.NodeFilter{Types: []string{"[m]5*"}}, query.SortName, ""},
+		{"backslash beside a glob", query.NodeFilter{Types: []string{`\*`}}, query.SortName, ""},
+		{"quote", query.NodeFilter{Types: []string{`'; DROP TABLE nodes; --*`}}, query.SortName, ""},
+		{"zone", query.NodeFilter{Zones: []string{"a"}}, query.SortName, "n1 n3"},
+		{"zones and pools", query.NodeFilter{Zones: []string{"a", "b"}, Pools: []string{"general"}}, query.SortName, "n1 n2"},
+		{"no pool", query.NodeFilter{Pools: []string{""}}, query.SortName, "n4"},
+		{"arch", query.NodeFilter{Arches: []string{"arm*"}}, query.SortName, "n3"},
+		{"capacity", query.NodeFilter{Capacity: []string{"spot", "reserved"}}, query.SortName, "n1 n3"},
+		{"not ready", query.NodeFilter{NotReady: true}, query.SortName, "n3"},
+		{"cordoned", query.NodeFilter{Cordoned: true}, query.SortName, "n2"},
+		{"older", query.NodeFilter{CreatedBefore: t0.Add(time.Minute)}, query.SortName, "n1"},
+		{"newer", query.NodeFilter{CreatedAfter: t0.Add(time.Minute)}, query.SortName, "n3 n4"},
+		{"label in", label("team", query.LabelIn, "ml"), query.SortName, "n1 n3"},
+		{"label not in", label("team", query.LabelNotIn, "ml"), query.SortName, "n2 n4"},
+		{"label in nothing", label("team", query.LabelIn, "m"), query.SortName, ""},
+		{"label exists, with no value", label("canary", query.LabelExists), query.SortName, "n3"},
+		{"label does not exist", label("canary", query.LabelDoesNotExist), query.SortName, "n1 n2 n4"},
+		{"label greater", label("gen", query.LabelGt, "5"), query.SortName, "n2"},
+		{"label less", label("gen", query.LabelLt, "7"), query.SortName, "n1"},
+		{"own label", label("kubernetes.io/hostname", query.LabelIn, "host_3"), query.SortName, "n3"},
+		{"own label not in", label("kubernetes.io/hostname", query.LabelNotIn, "n1"), query.SortName, "n2 n3 n4"},
+		{"own label missing", label("kubernetes.io/hostname", query.LabelDoesNotExist), query.SortName, "n4"},
+		{"removed", query.NodeFilter{Removed: true}, query.SortNewest, "gone2 gone1"},
+		{"removed since", query.NodeFilter{Removed: true, RemovedSince: t0.Add(time.Hour + 5*time.Minute)}, query.SortNewest, "gone2"},
+		{"removed, by label", query.NodeFilter{Removed: true, Labels: label("team", query.LabelIn, "ml").Labels}, query.SortNewest, "gone1"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p, err := l.ListNodes(t.Context(), "prod", tc.filter, tc.sort, 0, 10)
@@ -134,7 +136,7 @@ func TestListNodes(t *testing.T) {
 	// Page by page it is the same list.
 	var paged []string
 	for offset := 0; ; offset += 3 {
-		p, err := l.ListNodes(t.Context(), "prod", fleet.NodeFilter{}, fleet.SortType, offset, 3)
+		p, err := l.ListNodes(t.Context(), "prod", query.NodeFilter{}, query.SortType, offset, 3)
 		check(t, err)
 		if p.Total != 4 {
 			t.Errorf("total %d at offset %d", p.Total, offset)
@@ -148,12 +150,12 @@ func TestListNodes(t *testing.T) {
 		t.Errorf("pages (-want +got):\n%s", diff)
 	}
 	// A listed node is whole.
-	p, err := l.ListNodes(t.Context(), "prod", fleet.NodeFilter{Removed: true, Names: []string{"gone1"}}, fleet.SortName, 0, 1)
+	p, err := l.ListNodes(t.Context(), "prod", query.NodeFilter{Removed: true, Names: []string{"gone1"}}, query.SortName, 0, 1)
 	check(t, err)
 	want := some()[4]
 	want.Cluster, want.UID, want.CreatedAt = "prod", "uid-gone1", t0.Add(4*time.Minute)
 	want.Ready = fleet.Condition{Status: fleet.Ready, Since: t0.Add(5 * time.Minute)}
-	if diff := cmp.Diff([]fleet.NodeRecord{{Node: want, FirstReady: t0.Add(5 * time.Minute), RemovedAt: t0.Add(64 * time.Minute)}}, p.Nodes); diff != "" {
+	if diff := cmp.Diff([]query.NodeRecord{{Node: want, FirstReady: t0.Add(5 * time.Minute), RemovedAt: t0.Add(64 * time.Minute)}}, p.Nodes); diff != "" {
 		t.Errorf("record (-want +got):\n%s", diff)
 	}
 }
@@ -168,19 +170,19 @@ func TestRemovedNodesAreCapped(t *testing.T) {
 		os = append(os, fleet.Gone(n, fleet.Known{}, t0.Add(time.Duration(i)*time.Second)))
 	}
 	record(t, l, "1", os...)
-	p, err := l.ListNodes(t.Context(), "prod", fleet.NodeFilter{Removed: true}, fleet.SortOldest, 0, 1)
+	p, err := l.ListNodes(t.Context(), "prod", query.NodeFilter{Removed: true}, query.SortOldest, 0, 1)
 	check(t, err)
 	if !p.Capped || p.Total < maxGone || p.Total > maxGone+1 || !p.SearchedTo.Equal(t0.Add(49*time.Second)) || p.Nodes[0].Name < "gone-00049" {
 		t.Errorf("%d nodes, capped %v at %v, the oldest %s", p.Total, p.Capped, p.SearchedTo, p.Nodes[0].Name)
 	}
-	g, err := l.GroupNodes(t.Context(), "prod", fleet.NodeFilter{Removed: true}, fleet.ByType, 1)
+	g, err := l.GroupNodes(t.Context(), "prod", query.NodeFilter{Removed: true}, query.ByType, 1)
 	check(t, err)
-	totals, err := l.CountNodes(t.Context(), "prod", fleet.NodeFilter{Removed: true})
+	totals, err := l.CountNodes(t.Context(), "prod", query.NodeFilter{Removed: true})
 	check(t, err)
 	if !g.Capped || g.Total != p.Total || !totals.Capped || totals.Nodes != p.Total {
 		t.Errorf("groups %+v, totals %+v", g, totals)
 	}
-	p, err = l.ListNodes(t.Context(), "prod", fleet.NodeFilter{Removed: true, RemovedSince: t0.Add(time.Hour)}, fleet.SortOldest, 0, 1)
+	p, err = l.ListNodes(t.Context(), "prod", query.NodeFilter{Removed: true, RemovedSince: t0.Add(time.Hour)}, query.SortOldest, 0, 1)
 	check(t, err)
 	if p.Capped || p.Total != maxGone+50-3600 {
 		t.Errorf("since an hour: %d nodes, capped %v", p.Total, p.Capped)
@@ -198,23 +200,23 @@ func TestGroupNodes(t *testing.T) {
 	l := fresh(t)
 	fleetOf(t, l, some()...)
 	for _, tc := range []struct {
-		by     fleet.Dimension
-		filter fleet.NodeFilter
+		by     query.Dimension
+		filter query.NodeFilter
 		limit  int
-		want   fleet.NodeGroups
+		want   query.NodeGroups
 	}{
-		{fleet.ByPool, fleet.NodeFilter{}, 10, fleet.NodeGroups{Distinct: 3, Total: 4, Groups: []fleet.NodeGroup{
+		{query.ByPool, query.NodeFilter{}, 10, query.NodeGroups{Distinct: 3, Total: 4, Groups: []query.NodeGroup{
 			{Value: "general", Nodes: 2, Ready: 2, Cordoned: 1, Spot: 1}, {Value: "", Nodes: 1, Ready: 1}, {Value: "batch", Nodes: 1, NotReady: 1, Spot: 1}}}},
-		{fleet.ByZone, fleet.NodeFilter{}, 1, fleet.NodeGroups{Distinct: 3, Total: 4, Groups: []fleet.NodeGroup{{Value: "a", Nodes: 2, Ready: 1, NotReady: 1, Spot: 2}}}},
-		{fleet.ByCapacity, fleet.NodeFilter{Pools: []string{"general"}}, 10, fleet.NodeGroups{Distinct: 2, Total: 2, Groups: []fleet.NodeGroup{
+		{query.ByZone, query.NodeFilter{}, 1, query.NodeGroups{Distinct: 3, Total: 4, Groups: []query.NodeGroup{{Value: "a", Nodes: 2, Ready: 1, NotReady: 1, Spot: 2}}}},
+		{query.ByCapacity, query.NodeFilter{Pools: []string{"general"}}, 10, query.NodeGroups{Distinct: 2, Total: 2, Groups: []query.NodeGroup{
 			{Value: "on-demand", Nodes: 1, Ready: 1, Cordoned: 1}, {Value: "spot", Nodes: 1, Ready: 1, Spot: 1}}}},
-		{fleet.ByArch, fleet.NodeFilter{NotReady: true}, 10, fleet.NodeGroups{Distinct: 1, Total: 1, Groups: []fleet.NodeGroup{{Value: "arm64", Nodes: 1, NotReady: 1, Spot: 1}}}},
-		{fleet.ByType, fleet.NodeFilter{Pools: []string{"none"}}, 10, fleet.NodeGroups{}},
-		{"team", fleet.NodeFilter{}, 2, fleet.NodeGroups{Distinct: 3, Total: 4, Groups: []fleet.NodeGroup{
+		{query.ByArch, query.NodeFilter{NotReady: true}, 10, query.NodeGroups{Distinct: 1, Total: 1, Groups: []query.NodeGroup{{Value: "arm64", Nodes: 1, NotReady: 1, Spot: 1}}}},
+		{query.ByType, query.NodeFilter{Pools: []string{"none"}}, 10, query.NodeGroups{}},
+		{"team", query.NodeFilter{}, 2, query.NodeGroups{Distinct: 3, Total: 4, Groups: []query.NodeGroup{
 			{Value: "ml", Nodes: 2, Ready: 1, NotReady: 1, Spot: 2}, {Value: "", Nodes: 1, Ready: 1}}}},
-		{"kubernetes.io/hostname", fleet.NodeFilter{Zones: []string{"a"}}, 10, fleet.NodeGroups{Distinct: 2, Total: 2, Groups: []fleet.NodeGroup{
+		{"kubernetes.io/hostname", query.NodeFilter{Zones: []string{"a"}}, 10, query.NodeGroups{Distinct: 2, Total: 2, Groups: []query.NodeGroup{
 			{Value: "host_3", Nodes: 1, NotReady: 1, Spot: 1}, {Value: "n1", Nodes: 1, Ready: 1, Spot: 1}}}},
-		{"team", fleet.NodeFilter{Removed: true}, 10, fleet.NodeGroups{Distinct: 2, Total: 2, Groups: []fleet.NodeGroup{
+		{"team", query.NodeFilter{Removed: true}, 10, query.NodeGroups{Distinct: 2, Total: 2, Groups: []query.NodeGroup{
 			{Value: "ads", Nodes: 1, Ready: 1}, {Value: "ml", Nodes: 1, Ready: 1, Spot: 1}}}},
 	} {
 		got, err := l.GroupNodes(t.Context(), "prod", tc.filter, tc.by, tc.limit)
@@ -255,21 +257,21 @@ func TestLabelsAsKubernetesHasThem(t *testing.T) {
 		nodes = append(nodes, fleet.Node{Name: name, Labels: set})
 	}
 	fleetOf(t, l, nodes...)
-	ops := map[fleet.LabelOperator]selection.Operator{fleet.LabelIn: selection.In, fleet.LabelNotIn: selection.NotIn, fleet.LabelExists: selection.Exists,
-		fleet.LabelDoesNotExist: selection.DoesNotExist, fleet.LabelGt: selection.GreaterThan, fleet.LabelLt: selection.LessThan}
-	kinds := []fleet.LabelOperator{fleet.LabelIn, fleet.LabelNotIn, fleet.LabelExists, fleet.LabelDoesNotExist, fleet.LabelGt, fleet.LabelLt}
+	ops := map[query.LabelOperator]selection.Operator{query.LabelIn: selection.In, query.LabelNotIn: selection.NotIn, query.LabelExists: selection.Exists,
+		query.LabelDoesNotExist: selection.DoesNotExist, query.LabelGt: selection.GreaterThan, query.LabelLt: selection.LessThan}
+	kinds := []query.LabelOperator{query.LabelIn, query.LabelNotIn, query.LabelExists, query.LabelDoesNotExist, query.LabelGt, query.LabelLt}
 	some := 0
 	for range 400 {
-		var f fleet.NodeFilter
+		var f query.NodeFilter
 		selector := labels.NewSelector()
 		for range 1 + r.IntN(3) {
-			req := fleet.LabelRequirement{Key: keys[r.IntN(len(keys))], Operator: kinds[r.IntN(len(kinds))]}
+			req := query.LabelRequirement{Key: keys[r.IntN(len(keys))], Operator: kinds[r.IntN(len(kinds))]}
 			switch req.Operator {
-			case fleet.LabelIn, fleet.LabelNotIn:
+			case query.LabelIn, query.LabelNotIn:
 				for range 1 + r.IntN(3) {
 					req.Values = append(req.Values, values[r.IntN(len(values))])
 				}
-			case fleet.LabelGt, fleet.LabelLt:
+			case query.LabelGt, query.LabelLt:
 				req.Values = []string{[]string{"4", "5", "9223372036854775806", "0"}[r.IntN(4)]}
 			}
 			want := must[*labels.Requirement](t)(labels.NewRequirement(req.Key, ops[req.Operator], req.Values))
@@ -283,7 +285,7 @@ func TestLabelsAsKubernetesHasThem(t *testing.T) {
 			}
 		}
 		slices.Sort(want)
-		p, err := l.ListNodes(t.Context(), "prod", f, fleet.SortName, 0, 1000)
+		p, err := l.ListNodes(t.Context(), "prod", f, query.SortName, 0, 1000)
 		check(t, err)
 		if got := nodeNames(p.Nodes); !slices.Equal(got, want) {
 			t.Fatalf("%s selects %d nodes, want %d:\n%s", selector, len(got), len(want), cmp.Diff(want, got))
@@ -308,7 +310,7 @@ func TestLabelsRoundTrip(t *testing.T) {
 		t.Errorf("labels (-want +got):\n%s", diff)
 	}
 	for k, v := range odd {
-		p, err := l.ListNodes(t.Context(), "prod", fleet.NodeFilter{Labels: []fleet.LabelRequirement{{Key: k, Operator: fleet.LabelIn, Values: []string{v}}}}, fleet.SortName, 0, 5)
+		p, err := l.ListNodes(t.Context(), "prod", query.NodeFilter{Labels: []query.LabelRequirement{{Key: k, Operator: query.LabelIn, Values: []string{v}}}}, query.SortName, 0, 5)
 		check(t, err)
 		if got := nodeNames(p.Nodes); len(got) != 1 || got[0] != "n1" {
 			t.Errorf("%q = %q selects %v", k, v, got)
@@ -336,24 +338,24 @@ func TestFindNodes(t *testing.T) {
 	for _, tc := range []struct {
 		ask   string
 		limit int
-		how   fleet.Match
+		how   query.Match
 		want  string
 		more  bool
 	}{
-		{"web-1", 10, fleet.MatchExact, "new old", false},
-		{" WEB-1 ", 1, fleet.MatchExact, "new", true},
-		{"web", 10, fleet.MatchPrefix, "uid-web-2 uid-web-10 new old", false},
-		{"web", 2, fleet.MatchPrefix, "uid-web-2 uid-web-10", true},
-		{"EB-", 10, fleet.MatchSubstring, "uid-web-2 uid-web-10 new old", false},
-		{"eb-", 3, fleet.MatchSubstring, "uid-web-2 uid-web-10 new", true},
-		{"one-", 10, fleet.MatchSubstring, "uid-gone-a", false},
-		{"_", 10, fleet.MatchSubstring, "uid-a_b", false},
-		{"%", 10, fleet.MatchNone, "", false},
-		{"*", 10, fleet.MatchNone, "", false},
-		{"we?", 10, fleet.MatchNone, "", false},
-		{"", 10, fleet.MatchNone, "", false},
-		{"web-3", 10, fleet.MatchNone, "", false},
-		{"\xff", 10, fleet.MatchNone, "", false},
+		{"web-1", 10, query.MatchExact, "new old", false},
+		{" WEB-1 ", 1, query.MatchExact, "new", true},
+		{"web", 10, query.MatchPrefix, "uid-web-2 uid-web-10 new old", false},
+		{"web", 2, query.MatchPrefix, "uid-web-2 uid-web-10", true},
+		{"EB-", 10, query.MatchSubstring, "uid-web-2 uid-web-10 new old", false},
+		{"eb-", 3, query.MatchSubstring, "uid-web-2 uid-web-10 new", true},
+		{"one-", 10, query.MatchSubstring, "uid-gone-a", false},
+		{"_", 10, query.MatchSubstring, "uid-a_b", false},
+		{"%", 10, query.MatchNone, "", false},
+		{"*", 10, query.MatchNone, "", false},
+		{"we?", 10, query.MatchNone, "", false},
+		{"", 10, query.MatchNone, "", false},
+		{"web-3", 10, query.MatchNone, "", false},
+		{"\xff", 10, query.MatchNone, "", false},
 	} {
 		nodes, how, more, err := l.FindNodes(t.Context(), "prod", tc.ask, tc.limit)
 		check(t, err)
@@ -373,13 +375,13 @@ func TestChanges(t *testing.T) {
 	check(t, l.RecordBaseline(ctx, "prod", []fleet.Observation{first(0)}))
 	check(t, l.FinishBaseline(ctx, fleet.Batch{Cluster: "prod", At: t0}, func(string) bool { return true }))
 	record(t, l, "1", first(1), ready(t, 1), first(2), fleet.Gone(node(2), first(2).Known, t0.Add(time.Hour)))
-	summary := func(changes []fleet.ChangeRecord) (s []string) {
+	summary := func(changes []query.ChangeRecord) (s []string) {
 		for _, c := range changes {
 			s = append(s, fmt.Sprintf("%s %s %s %d", c.NodeName, c.Kind, c.Node.InstanceType, c.Mute))
 		}
 		return s
 	}
-	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{Mute: map[int64]int64{3: 7}}, false, t0))
+	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{Mute: map[int64]int64{3: 7}}, false, t0))
 	for _, tc := range []struct {
 		limit int
 		kinds []fleet.ChangeKind
@@ -390,7 +392,7 @@ func TestChanges(t *testing.T) {
 		{10, []fleet.ChangeKind{fleet.Joined, fleet.Recovered}, []string{"node-2 joined m5.large 7", "node-1 joined m5.large 0"}},
 		{1, []fleet.ChangeKind{fleet.Joined}, []string{"node-2 joined m5.large 7"}},
 	} {
-		got := summary(must[[]fleet.ChangeRecord](t)(l.RecentChanges(ctx, "prod", tc.limit, tc.kinds...)))
+		got := summary(must[[]query.ChangeRecord](t)(l.RecentChanges(ctx, "prod", tc.limit, tc.kinds...)))
 		if diff := cmp.Diff(tc.want, got); diff != "" {
 			t.Errorf("%d of %v (-want +got):\n%s", tc.limit, tc.kinds, diff)
 		}
@@ -412,10 +414,10 @@ func TestChanges(t *testing.T) {
 func TestWaveNodes(t *testing.T) {
 	l, ctx := fresh(t), t.Context()
 	record(t, l, "1", first(1), first(2), first(3), ready(t, 1))
-	check(t, l.Apply(ctx, "prod", "C1", fleet.Plan{New: []fleet.NewWave{{Kind: fleet.WaveJoined, Changes: []int64{2, 1, 3, 4}}}}, false, t0))
-	w := must[[]fleet.Wave](t)(l.LiveWaves(ctx, "prod"))[0]
-	part := must[fleet.Message](t)(l.AddPart(ctx, w, "list", nil, t0))
-	want := fleet.WaveNodes{ID: w.ID, Cluster: "prod", Kind: fleet.WaveJoined, UIDs: []string{"uid-1", "uid-2", "uid-3"}, Names: []string{"node-1", "node-2", "node-3"},
+	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{2, 1, 3, 4}}}}, false, t0))
+	w := must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))[0]
+	part := must[wave.Posting](t)(l.AddPart(ctx, w, "list", nil, t0))
+	want := wave.Nodes{ID: w.ID, Cluster: "prod", Kind: wave.KindJoined, UIDs: []string{"uid-1", "uid-2", "uid-3"}, Names: []string{"node-1", "node-2", "node-3"},
 		From: t0, Until: t0.Add(41 * time.Second)}
 	for _, key := range []string{w.Key, part.Key} {
 		got, ok, err := l.WaveNodes(ctx, key, 3)
@@ -436,9 +438,9 @@ func TestClusters(t *testing.T) {
 	l, ctx := fresh(t), t.Context()
 	check(t, l.Watched(ctx, "test", t0, "4"))
 	check(t, l.FinishBaseline(ctx, fleet.Batch{Cluster: "prod", At: t0, ResourceVersion: "5"}, func(string) bool { return true }))
-	want := []fleet.ClusterRecord{{Cluster: "prod", Checkpoint: fleet.Checkpoint{BaselineAt: t0, WatchedUntil: t0, NodesVersion: "5"}},
+	want := []query.ClusterRecord{{Cluster: "prod", Checkpoint: fleet.Checkpoint{BaselineAt: t0, WatchedUntil: t0, NodesVersion: "5"}},
 		{Cluster: "test", Checkpoint: fleet.Checkpoint{WatchedUntil: t0, NodesVersion: "4"}}}
-	if diff := cmp.Diff(want, must[[]fleet.ClusterRecord](t)(l.Clusters(ctx))); diff != "" {
+	if diff := cmp.Diff(want, must[[]query.ClusterRecord](t)(l.Clusters(ctx))); diff != "" {
 		t.Errorf("clusters (-want +got):\n%s", diff)
 	}
 }

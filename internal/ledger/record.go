@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rollcall/internal/fleet"
+	"rollcall/internal/query"
 )
 
 // nodeDetail is the part of a node that no query filters by.
@@ -102,10 +103,10 @@ func (r *nodeRow) light() []any {
 func (r *nodeRow) dest() []any { return append(r.light(), &r.detail, &r.own, &r.labels) }
 
 // record returns the scanned node.
-func (r *nodeRow) record() (fleet.NodeRecord, error) {
+func (r *nodeRow) record() (query.NodeRecord, error) {
 	n := r.n
 	n.Ready.Since, n.CreatedAt = fromMS(r.since), fromMS(r.created)
-	rec := fleet.NodeRecord{Node: n, FirstReady: fromMS(r.ready), RemovedAt: fromMS(r.removed), RemovedAfter: fromMS(r.after)}
+	rec := query.NodeRecord{Node: n, FirstReady: fromMS(r.ready), RemovedAt: fromMS(r.removed), RemovedAfter: fromMS(r.after)}
 	if r.detail == "" {
 		return rec, nil
 	}
@@ -115,7 +116,7 @@ func (r *nodeRow) record() (fleet.NodeRecord, error) {
 		rec.Labels, err = joinLabels(r.labels, r.own)
 	}
 	if err != nil {
-		return fleet.NodeRecord{}, fmt.Errorf("reading node %s: %w", r.n.UID, err)
+		return query.NodeRecord{}, fmt.Errorf("reading node %s: %w", r.n.UID, err)
 	}
 	rec.ProviderID, rec.KubeletVersion, rec.Taints = d.ProviderID, d.Kubelet, d.Taints
 	rec.Capacity, rec.Allocatable, rec.Ready.Message = d.Capacity, d.Allocatable, d.Message
@@ -135,14 +136,14 @@ func (l *Ledger) Node(ctx context.Context, cluster, uid string) (fleet.Node, boo
 }
 
 // NodeByUID returns a node's life, whether it goes on or not, as it was last recorded.
-func (l *Ledger) NodeByUID(ctx context.Context, cluster, uid string) (fleet.NodeRecord, bool, error) {
+func (l *Ledger) NodeByUID(ctx context.Context, cluster, uid string) (query.NodeRecord, bool, error) {
 	var r nodeRow
 	err := l.r.QueryRowContext(ctx, `SELECT `+nodeColumns+` FROM nodes n`+nodeSets+` WHERE n.cluster = ? AND n.uid = ?`, cluster, uid).Scan(r.dest()...)
 	if errors.Is(err, sql.ErrNoRows) {
-		return fleet.NodeRecord{}, false, nil
+		return query.NodeRecord{}, false, nil
 	}
 	if err != nil {
-		return fleet.NodeRecord{}, false, fmt.Errorf("reading node %s: %w", uid, explain(err))
+		return query.NodeRecord{}, false, fmt.Errorf("reading node %s: %w", uid, explain(err))
 	}
 	n, err := r.record()
 	return n, err == nil, err

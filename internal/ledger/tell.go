@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rollcall/internal/fleet"
+	"rollcall/internal/wave"
 )
 
 // PartMain is the part name of the message that opens a wave.
@@ -18,7 +19,7 @@ const PartMain = "main"
 
 // Todo returns the changes that nobody was told yet and that belong to no wave, oldest first,
 // at most limit; and whether the baseline is still to be told.
-func (l *Ledger) Todo(ctx context.Context, cluster string, limit int) (todo []fleet.Todo, baseline bool, err error) {
+func (l *Ledger) Todo(ctx context.Context, cluster string, limit int) (todo []wave.Todo, baseline bool, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("reading to-dos of %s: %w", cluster, explain(err))
@@ -43,7 +44,7 @@ func (l *Ledger) Todo(ctx context.Context, cluster string, limit int) (todo []fl
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var t fleet.Todo
+		var t wave.Todo
 		var cr changeRow
 		var nr nodeRow
 		if err := rows.Scan(append(append(cr.dest(), nr.dest()...), &t.StepWave, &t.StepMute)...); err != nil {
@@ -78,18 +79,18 @@ func (r *changeRow) change(n fleet.Node) fleet.Change {
 
 // LiveWaves returns the waves of a cluster whose messages may still change, oldest first,
 // without their members: Wave loads those.
-func (l *Ledger) LiveWaves(ctx context.Context, cluster string) ([]fleet.Wave, error) {
+func (l *Ledger) LiveWaves(ctx context.Context, cluster string) ([]wave.Wave, error) {
 	return l.waves(ctx, `w.cluster = ? AND w.done_at IS NULL`, cluster)
 }
 
 // Wave returns a wave with its members and messages.
-func (l *Ledger) Wave(ctx context.Context, id int64) (fleet.Wave, error) {
+func (l *Ledger) Wave(ctx context.Context, id int64) (wave.Wave, error) {
 	waves, err := l.waves(ctx, `w.id = ?`, id)
 	if err != nil {
-		return fleet.Wave{}, err
+		return wave.Wave{}, err
 	}
 	if len(waves) == 0 {
-		return fleet.Wave{}, fmt.Errorf("wave %d is not in the ledger", id)
+		return wave.Wave{}, fmt.Errorf("wave %d is not in the ledger", id)
 	}
 	w := waves[0]
 	w.Members, err = l.Members(ctx, id)
@@ -104,7 +105,7 @@ const unfinished = `SELECT count(*) FROM changes c JOIN nodes n ON n.cluster = c
 		AND r.kind = CASE c.kind WHEN 'joined' THEN 'ready' ELSE 'recovered' END)`
 
 // waves returns the waves that a condition on waves w selects, oldest first.
-func (l *Ledger) waves(ctx context.Context, where string, args ...any) (waves []fleet.Wave, err error) {
+func (l *Ledger) waves(ctx context.Context, where string, args ...any) (waves []wave.Wave, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("reading waves: %w", explain(err))
@@ -125,7 +126,7 @@ func (l *Ledger) waves(ctx context.Context, where string, args ...any) (waves []
 	index := map[int64]int{}
 	mutes := map[int64]int{} // index by mute
 	for rows.Next() {
-		var w fleet.Wave
+		var w wave.Wave
 		var mute int64
 		var growth, cause sql.NullString
 		var gapID, gapFrom, gapUntil, gapEvents, opened, last, closed sql.NullInt64
@@ -140,8 +141,8 @@ func (l *Ledger) waves(ctx context.Context, where string, args ...any) (waves []
 			w.Gap = &fleet.Gap{ID: gapID.Int64, Cluster: w.Cluster, From: fromMS(gapFrom), Until: fromMS(gapUntil), Cause: cause.String, Missed: missed.Bool, EventsFrom: fromMS(gapEvents)}
 		}
 		if growth.Valid {
-			w.Growth = &fleet.Growth{}
-			if err := json.Unmarshal([]byte(growth.String), w.Growth); err != nil {
+			w.About.Growth = &wave.Growth{}
+			if err := json.Unmarshal([]byte(growth.String), w.About.Growth); err != nil {
 				return nil, err
 			}
 		}
@@ -165,7 +166,7 @@ func (l *Ledger) waves(ctx context.Context, where string, args ...any) (waves []
 			}
 		}
 	}
-	return waves, l.messages(ctx, where, args, func(m fleet.Message) {
+	return waves, l.messages(ctx, where, args, func(m wave.Posting) {
 		i, ok := index[m.WaveID]
 		switch {
 		case !ok: // opened between the two queries
@@ -178,7 +179,7 @@ func (l *Ledger) waves(ctx context.Context, where string, args ...any) (waves []
 }
 
 // messages calls yield for each message of the waves selected, oldest first.
-func (l *Ledger) messages(ctx context.Context, where string, args []any, yield func(fleet.Message)) error {
+func (l *Ledger) messages(ctx context.Context, where string, args []any, yield func(wave.Posting)) error {
 	rows, err := l.r.QueryContext(ctx, `SELECT m.key, m.wave_id, m.part, m.channel, m.ts, m.hash, m.created_at, m.tried_at, m.edited_at, coalesce(m.after_ts, '')
 		FROM waves w JOIN messages m ON m.wave_id = w.id WHERE `+where+` ORDER BY m.created_at, m.key`, args...)
 	if err != nil {
@@ -186,36 +187,36 @@ func (l *Ledger) messages(ctx context.Context, where string, args []any, yield f
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var m fleet.Message
+		var m wave.Posting
 		var ts sql.NullString
 		var hash int64
 		var created, tried, edited sql.NullInt64
 		if err := rows.Scan(&m.Key, &m.WaveID, &m.Part, &m.Channel, &ts, &hash, &created, &tried, &edited, &m.After); err != nil {
 			return err
 		}
-		m.TS, m.Hash, m.Created, m.Tried, m.EditedAt = ts.String, uint64(hash), fromMS(created), tried.Valid, fromMS(edited)
+		m.ID, m.Hash, m.Created, m.Tried, m.EditedAt = ts.String, uint64(hash), fromMS(created), tried.Valid, fromMS(edited)
 		yield(m)
 	}
 	return rows.Err()
 }
 
 // Members returns the nodes of a wave, in the order in which they were added.
-func (l *Ledger) Members(ctx context.Context, wave int64) ([]fleet.Member, error) {
-	members, err := l.members(ctx, wave)
+func (l *Ledger) Members(ctx context.Context, id int64) ([]wave.Member, error) {
+	members, err := l.members(ctx, id)
 	if err != nil {
-		return nil, fmt.Errorf("reading members of wave %d: %w", wave, explain(err))
+		return nil, fmt.Errorf("reading members of wave %d: %w", id, explain(err))
 	}
 	return members, nil
 }
 
-func (l *Ledger) members(ctx context.Context, wave int64) ([]fleet.Member, error) {
+func (l *Ledger) members(ctx context.Context, id int64) ([]wave.Member, error) {
 	rows, err := l.r.QueryContext(ctx, `SELECT `+changeColumns+`, coalesce(c.part, ''), c.told_at IS NOT NULL, `+nodeColumns+`
-		FROM changes c JOIN nodes n ON n.cluster = c.cluster AND n.uid = c.node_uid`+nodeSets+` WHERE c.wave_id = ? ORDER BY c.id`, wave)
+		FROM changes c JOIN nodes n ON n.cluster = c.cluster AND n.uid = c.node_uid`+nodeSets+` WHERE c.wave_id = ? ORDER BY c.id`, id)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var members []fleet.Member
+	var members []wave.Member
 	index := map[string]int{}
 	for rows.Next() {
 		var cr changeRow
@@ -234,7 +235,7 @@ func (l *Ledger) members(ctx context.Context, wave int64) ([]fleet.Member, error
 			}
 			i = len(members)
 			index[uid] = i
-			members = append(members, fleet.Member{Node: n, RemovedAt: removed, Told: true})
+			members = append(members, wave.Member{Node: n, RemovedAt: removed, Told: true})
 		}
 		m := &members[i]
 		m.Steps = append(m.Steps, cr.change(m.Node))
@@ -259,7 +260,7 @@ func (l *Ledger) members(ctx context.Context, wave int64) ([]fleet.Member, error
 
 // evidence returns the scaling events on a node that left, from the quarter of an hour
 // before until shortly after.
-func (l *Ledger) evidence(ctx context.Context, m fleet.Member) ([]fleet.Event, error) {
+func (l *Ledger) evidence(ctx context.Context, m wave.Member) ([]fleet.Event, error) {
 	// The + keeps the class from choosing the index on time, which holds all objects' events.
 	rows, err := l.r.QueryContext(ctx, `SELECT uid, regarding_uid, reason, type, note, controller, count, first_at, last_at FROM events
 		WHERE cluster = ? AND kind = 'Node' AND name = ? AND last_at BETWEEN ? AND ? AND +scaling = 1 ORDER BY last_at, uid LIMIT 20`,
@@ -295,14 +296,14 @@ const (
 // Apply carries out a plan in one transaction: waves and the intents of their messages,
 // changes assigned to waves, waves merged. With trying, the caller posts the new waves'
 // messages at once, and what Trying would record is recorded here.
-func (l *Ledger) Apply(ctx context.Context, cluster, channel string, p fleet.Plan, trying bool, now time.Time) error {
+func (l *Ledger) Apply(ctx context.Context, cluster, channel string, p wave.Plan, trying bool, now time.Time) error {
 	var tried any
 	if trying {
 		tried = now.UnixMilli()
 	}
 	err := l.tx(ctx, func(tx tx) error {
 		if p.Baseline {
-			id, err := l.openWave(ctx, tx, cluster, channel, fleet.NewWave{Kind: fleet.WaveBaseline, Closed: true}, tried, now)
+			id, err := l.openWave(ctx, tx, cluster, channel, wave.Opening{Kind: wave.KindBaseline, Closed: true}, tried, now)
 			if err != nil {
 				return err
 			}
@@ -311,9 +312,9 @@ func (l *Ledger) Apply(ctx context.Context, cluster, channel string, p fleet.Pla
 			}
 		}
 		for _, n := range p.New {
-			if n.MuteID != 0 { // told by one wave, however often it is planned
+			if n.About.Mute != 0 { // told by one wave, however often it is planned
 				var told bool
-				if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM waves WHERE mute_id = ?)`, n.MuteID).Scan(&told); err != nil {
+				if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM waves WHERE mute_id = ?)`, n.About.Mute).Scan(&told); err != nil {
 					return err
 				}
 				if told {
@@ -363,7 +364,7 @@ func (l *Ledger) Apply(ctx context.Context, cluster, channel string, p fleet.Pla
 					}
 				}
 			}
-			if _, err := tx.ExecContext(ctx, `UPDATE waves SET kind = ?, last_at = ?, closed_at = NULL WHERE id = ?`, string(fleet.WaveCatchUp), now.UnixMilli(), m.Into); err != nil {
+			if _, err := tx.ExecContext(ctx, `UPDATE waves SET kind = ?, last_at = ?, closed_at = NULL WHERE id = ?`, string(wave.KindCatchUp), now.UnixMilli(), m.Into); err != nil {
 				return err
 			}
 		}
@@ -375,10 +376,10 @@ func (l *Ledger) Apply(ctx context.Context, cluster, channel string, p fleet.Pla
 	return nil
 }
 
-func (l *Ledger) openWave(ctx context.Context, tx tx, cluster, channel string, n fleet.NewWave, tried any, now time.Time) (id int64, err error) {
+func (l *Ledger) openWave(ctx context.Context, tx tx, cluster, channel string, n wave.Opening, tried any, now time.Time) (id int64, err error) {
 	var growth, closed any
-	if n.Growth != nil {
-		b, err := json.Marshal(n.Growth)
+	if n.About.Growth != nil {
+		b, err := json.Marshal(n.About.Growth)
 		if err != nil {
 			return 0, err
 		}
@@ -389,7 +390,7 @@ func (l *Ledger) openWave(ctx context.Context, tx tx, cluster, channel string, n
 	}
 	// AUTOINCREMENT never gives a number twice, so the key is unique for this ledger, and the
 	// instance makes it unique among ledgers.
-	err = tx.QueryRowContext(ctx, insertWaveSQL, cluster, string(n.Kind), n.GapID, growth, n.MuteID, now.UnixMilli(), now.UnixMilli(), closed).Scan(&id)
+	err = tx.QueryRowContext(ctx, insertWaveSQL, cluster, string(n.Kind), n.About.Gap, growth, n.About.Mute, now.UnixMilli(), now.UnixMilli(), closed).Scan(&id)
 	if err != nil {
 		return 0, err
 	}
@@ -413,8 +414,8 @@ func assign(ctx context.Context, tx tx, wave int64, changes []int64) error {
 
 // AddPart records the intent of a thread message that lists the given members of a wave. Its
 // key is the wave's with a running number.
-func (l *Ledger) AddPart(ctx context.Context, w fleet.Wave, part string, uids []string, now time.Time) (fleet.Message, error) {
-	m := fleet.Message{WaveID: w.ID, Part: part, Channel: w.Main.Channel, Created: now}
+func (l *Ledger) AddPart(ctx context.Context, w wave.Wave, part string, uids []string, now time.Time) (wave.Posting, error) {
+	m := wave.Posting{WaveID: w.ID, Part: part, Channel: w.Main.Channel, Created: now}
 	err := l.tx(ctx, func(tx tx) error {
 		var n int
 		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM messages WHERE wave_id = ?`, w.ID).Scan(&n); err != nil {
@@ -447,9 +448,9 @@ func (l *Ledger) Trying(ctx context.Context, key string, now time.Time) error {
 
 // Accepted records that Slack accepted a message or an edit of it: where it is, what it says,
 // and that it tells the changes of its wave up to the ID given (0 for a thread reply).
-func (l *Ledger) Accepted(ctx context.Context, m fleet.Message, told int64, now time.Time) error {
+func (l *Ledger) Accepted(ctx context.Context, m wave.Posting, told int64, now time.Time) error {
 	err := l.tx(ctx, func(tx tx) error {
-		if _, err := tx.ExecContext(ctx, acceptMessageSQL, m.TS, int64(m.Hash), now.UnixMilli(), m.Key); err != nil {
+		if _, err := tx.ExecContext(ctx, acceptMessageSQL, m.ID, int64(m.Hash), now.UnixMilli(), m.Key); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, tellChangesSQL, now.UnixMilli(), m.WaveID, told)
@@ -567,7 +568,7 @@ func (l *Ledger) Lives(ctx context.Context, cluster string, since time.Time, yie
 }
 
 // GrowthWaves returns the surges and creeps opened since a moment, oldest first.
-func (l *Ledger) GrowthWaves(ctx context.Context, cluster string, since time.Time) ([]fleet.Wave, error) {
+func (l *Ledger) GrowthWaves(ctx context.Context, cluster string, since time.Time) ([]wave.Wave, error) {
 	return l.waves(ctx, `w.kind IN ('surge', 'creep') AND w.cluster = ? AND w.opened_at >= ?`, cluster, since.UnixMilli())
 }
 

@@ -17,6 +17,7 @@ import (
 	"rollcall/internal/alert/alerttest"
 	"rollcall/internal/fleet"
 	"rollcall/internal/slackemu"
+	"rollcall/internal/wave"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -113,24 +114,24 @@ func FuzzUntrustedText(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string, many uint16) {
 		n := int(many%400) + 1
-		w := fleet.Wave{Cluster: s, Key: "ab12cd34-7", Kind: fleet.WaveAway, Gap: &fleet.Gap{From: alerttest.T0, Until: alerttest.T0.Add(time.Hour), Missed: true, Cause: s}}
+		w := wave.Wave{Cluster: s, Key: "ab12cd34-7", Kind: wave.KindAway, Gap: &fleet.Gap{From: alerttest.T0, Until: alerttest.T0.Add(time.Hour), Missed: true, Cause: s}}
 		for i := range n {
 			node := fleet.Node{Cluster: s, UID: fmt.Sprint(i), Name: fmt.Sprint(s, i), InstanceType: s, CapacityType: s, Zone: fmt.Sprint(s, i%30), Pool: s, Arch: s,
 				Labels: map[string]string{"team": s}, CreatedAt: alerttest.T0, Ready: fleet.Condition{Status: fleet.NotReady, Reason: s, Message: s}}
-			w.Members = append(w.Members, fleet.Member{Node: node, RemovedAt: alerttest.T0, Steps: []fleet.Change{
+			w.Members = append(w.Members, wave.Member{Node: node, RemovedAt: alerttest.T0, Steps: []fleet.Change{
 				{Kind: fleet.Joined, At: alerttest.T0, NodeName: node.Name}, {Kind: fleet.WentUnready, At: alerttest.T0, Reason: s}, {Kind: fleet.Removed, At: alerttest.T0, Reason: s}},
 				Evidence: []fleet.Event{{Reason: "DisruptionTerminating", Note: "Disrupting Node: " + s, Regarding: fleet.ObjectRef{UID: node.UID}}}})
 		}
 		cfg := alert.Config{Labels: []string{"team"}}.WithDefaults()
-		for _, kind := range []fleet.WaveKind{fleet.WaveJoined, fleet.WaveNotReady, fleet.WaveRemoved, fleet.WaveAway, fleet.WaveBaseline, fleet.WaveCatchUp} {
+		for _, kind := range []wave.Kind{wave.KindJoined, wave.KindNotReady, wave.KindRemoved, wave.KindAway, wave.KindBaseline, wave.KindCatchUp} {
 			w.Kind = kind
 			m := alert.Render(w, fleet.Totals{Nodes: n}, alert.Groups(w.Members, cfg.Price), cfg)
 			valid(t, string(kind), render(m, mainButtons(w)...))
 			valid(t, string(kind), plain(m))
 		}
 		for _, ended := range []time.Time{{}, alerttest.T0} {
-			m := fleet.Wave{Cluster: s, Kind: fleet.WaveMute, ClosedAt: ended, Mute: &fleet.Mute{Scope: fleet.MutePool, Value: s, ByName: s, At: alerttest.T0, Until: alerttest.T0.Add(48 * time.Hour),
-				EndedAt: ended, EndedByName: s}, Muted: fleet.Muted{Nodes: n, Changes: map[fleet.ChangeKind]int{fleet.Joined: n}}}
+			m := wave.Wave{Cluster: s, Kind: wave.KindMute, ClosedAt: ended, Mute: &wave.Mute{Scope: wave.MutePool, Value: s, ByName: s, At: alerttest.T0, Until: alerttest.T0.Add(48 * time.Hour),
+				EndedAt: ended, EndedByName: s}, Muted: wave.Muted{Nodes: n, Changes: map[fleet.ChangeKind]int{fleet.Joined: n}}}
 			said := alert.Render(m, fleet.Totals{}, nil, cfg)
 			valid(t, "mute", render(said, mainButtons(m)...))
 			valid(t, "mute", plain(said))

@@ -2,10 +2,9 @@ package slackapp
 
 import (
 	"fmt"
+	"rollcall/internal/wave"
 	"strconv"
 	"time"
-
-	"rollcall/internal/fleet"
 )
 
 // The buttons under the messages of waves. They are no part of alert.Message, and so not of its
@@ -13,16 +12,16 @@ import (
 // their sake.
 
 // mainButtons are those of a wave's main message.
-func mainButtons(w fleet.Wave) []button {
+func mainButtons(w wave.Wave) []button {
 	mute := button{Label: "Mute…", Verb: verbMute, Value: w.Key}
 	switch w.Kind {
-	case fleet.WaveBaseline:
+	case wave.KindBaseline:
 		return []button{{Label: "Nodes", Verb: verbOpen, Value: "/nodes"}}
-	case fleet.WaveSurge:
+	case wave.KindSurge:
 		return []button{{Label: "Nodes", Verb: verbOpen, Value: "/nodes list --newer 1h"}, mute}
-	case fleet.WaveCreep:
-		return []button{{Label: "Nodes", Verb: verbOpen, Value: "/nodes list" + newer(w.Growth)}, mute}
-	case fleet.WaveMute:
+	case wave.KindCreep:
+		return []button{{Label: "Nodes", Verb: verbOpen, Value: "/nodes list" + newer(w.About.Growth)}, mute}
+	case wave.KindMute:
 		if w.Mute == nil || !w.ClosedAt.IsZero() {
 			return nil
 		}
@@ -32,7 +31,7 @@ func mainButtons(w fleet.Wave) []button {
 }
 
 // newer is the filter for the nodes that came while the cluster crept.
-func newer(g *fleet.Growth) string {
+func newer(g *wave.Growth) string {
 	const day = 24 * time.Hour
 	days := time.Duration(1)
 	if g != nil {
@@ -43,6 +42,6 @@ func newer(g *fleet.Growth) string {
 
 // stuckButtons are those of the thread reply that calls out nodes: what happened to them is what
 // a person wants to see next.
-func stuckButtons(w fleet.Wave) []button {
+func stuckButtons(w wave.Wave) []button {
 	return []button{{Label: "Events", Verb: verbWaveEvents, Value: w.Key}}
 }

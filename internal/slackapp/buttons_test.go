@@ -14,6 +14,7 @@ import (
 	"rollcall/internal/alert/alerttest"
 	"rollcall/internal/command"
 	"rollcall/internal/fleet"
+	"rollcall/internal/wave"
 )
 
 // pressable lists the buttons of a message as "label action_id value"; they are in its last
@@ -39,18 +40,18 @@ func pressable(t *testing.T, c content) []string {
 
 func TestWaveButtons(t *testing.T) {
 	about := []string{"Nodes wave_nodes:1 k-7", "Events wave_events:2 k-7", "Mute… mute:3 k-7"}
-	want := map[fleet.WaveKind][]string{
-		fleet.WaveBaseline: {"Nodes open:1 /nodes"},
-		fleet.WaveSurge:    {"Nodes open:1 /nodes list --newer 1h", "Mute… mute:2 k-7"},
-		fleet.WaveCreep:    {"Nodes open:1 /nodes list --newer 2d", "Mute… mute:2 k-7"},
-		fleet.WaveMute:     {"Undo unmute:1 12"},
+	want := map[wave.Kind][]string{
+		wave.KindBaseline: {"Nodes open:1 /nodes"},
+		wave.KindSurge:    {"Nodes open:1 /nodes list --newer 1h", "Mute… mute:2 k-7"},
+		wave.KindCreep:    {"Nodes open:1 /nodes list --newer 2d", "Mute… mute:2 k-7"},
+		wave.KindMute:     {"Undo unmute:1 12"},
 	}
-	for _, kind := range []fleet.WaveKind{fleet.WaveJoined, fleet.WaveReady, fleet.WaveNotReady, fleet.WaveRecovered, fleet.WaveRemoved, fleet.WaveAway, fleet.WaveCatchUp} {
+	for _, kind := range []wave.Kind{wave.KindJoined, wave.KindReady, wave.KindNotReady, wave.KindRecovered, wave.KindRemoved, wave.KindAway, wave.KindCatchUp} {
 		want[kind] = about
 	}
 	scenes := alerttest.Scenes()
 	for kind, want := range want {
-		w := fleet.Wave{Cluster: "prod", Key: "k-7", Kind: kind, Growth: scenes["creep"].Growth, Mute: scenes["mute"].Mute, Members: scenes["joined-one"].Members}
+		w := wave.Wave{Cluster: "prod", Key: "k-7", Kind: kind, About: scenes["creep"].About, Mute: scenes["mute"].Mute, Members: scenes["joined-one"].Members}
 		m := alert.Render(w, fleet.Totals{Nodes: 1}, nil, alert.Config{}.WithDefaults())
 		if diff := cmp.Diff(want, pressable(t, render(m, mainButtons(w)...))); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", kind, diff)
@@ -78,10 +79,10 @@ func TestWaveButtons(t *testing.T) {
 
 // The largest messages keep their buttons, whatever they had to cut.
 func TestButtonsFit(t *testing.T) {
-	w := fleet.Wave{Cluster: strings.Repeat("c", 600), Key: "k-7", Kind: fleet.WaveNotReady}
+	w := wave.Wave{Cluster: strings.Repeat("c", 600), Key: "k-7", Kind: wave.KindNotReady}
 	for i := range 5 {
 		n := fleet.Node{UID: fmt.Sprint(i), Name: strings.Repeat("n", 253), InstanceType: strings.Repeat("t", 5000), Labels: map[string]string{"team": strings.Repeat("l", 5000)}}
-		w.Members = append(w.Members, fleet.Member{Node: n, Steps: []fleet.Change{{Kind: fleet.WentUnready, At: alerttest.T0, Reason: strings.Repeat("r", 5000)}}})
+		w.Members = append(w.Members, wave.Member{Node: n, Steps: []fleet.Change{{Kind: fleet.WentUnready, At: alerttest.T0, Reason: strings.Repeat("r", 5000)}}})
 	}
 	m := alert.Render(w, fleet.Totals{}, nil, alert.Config{Labels: []string{"team"}}.WithDefaults())
 	c := render(m, mainButtons(w)...)

@@ -14,8 +14,8 @@ import (
 	"github.com/slack-go/slack"
 
 	"rollcall/internal/command"
-	"rollcall/internal/fleet"
 	"rollcall/internal/ledger"
+	"rollcall/internal/query"
 )
 
 // CommandsConfig is what Commands needs. Cluster, Ledger, Watch, Log and API are required.
@@ -258,10 +258,10 @@ func mistaken(m *command.Mistake) view {
 }
 
 // cluster is the cluster that a request is about: Rollcall's own, or another of its ledger.
-func (c *Commands) cluster(ctx context.Context, name, commandName string) (fleet.ClusterRecord, error) {
+func (c *Commands) cluster(ctx context.Context, name, commandName string) (query.ClusterRecord, error) {
 	all, err := c.c.Ledger.Clusters(ctx)
 	if err != nil {
-		return fleet.ClusterRecord{}, err
+		return query.ClusterRecord{}, err
 	}
 	var names []string
 	for _, r := range all {
@@ -271,8 +271,8 @@ func (c *Commands) cluster(ctx context.Context, name, commandName string) (fleet
 		names = append(names, r.Cluster)
 	}
 	if name == "" || name == c.c.Cluster {
-		return fleet.ClusterRecord{Cluster: c.c.Cluster}, nil
+		return query.ClusterRecord{Cluster: c.c.Cluster}, nil
 	}
-	return fleet.ClusterRecord{}, &command.Mistake{Command: commandName, Problem: fmt.Sprintf("%q is no cluster that Rollcall has seen; it knows %s", name, strings.Join(names, ", ")),
+	return query.ClusterRecord{}, &command.Mistake{Command: commandName, Problem: fmt.Sprintf("%q is no cluster that Rollcall has seen; it knows %s", name, strings.Join(names, ", ")),
 		Nearest: "--cluster " + c.c.Cluster}
 }

@@ -14,6 +14,8 @@ import (
 	"rollcall/internal/digest"
 	"rollcall/internal/fleet"
 	"rollcall/internal/ledger"
+	"rollcall/internal/query"
+	"rollcall/internal/wave"
 )
 
 // How much of each part a digest shows: what a phone shows without scrolling for ever.
@@ -23,7 +25,7 @@ const (
 )
 
 // digest answers /nodes digest.
-func (c *Commands) digest(ctx context.Context, cluster fleet.ClusterRecord, req command.Nodes, now time.Time) (view, error) {
+func (c *Commands) digest(ctx context.Context, cluster query.ClusterRecord, req command.Nodes, now time.Time) (view, error) {
 	length := 24 * time.Hour
 	if !req.Since.IsZero() {
 		length = now.Sub(req.Since.Time(now))
@@ -57,7 +59,7 @@ func (c *Commands) digest(ctx context.Context, cluster fleet.ClusterRecord, req 
 // digestView is what a digest reads. Its moments are in the summary's own zone, as is its
 // picture: a digest is forwarded, and all who read it should read the same. mutes are those that
 // the summary's counts are of.
-func digestView(s digest.Summary, mutes []fleet.Mute) view {
+func digestView(s digest.Summary, mutes []wave.Mute) view {
 	w := words{s}
 	v := view{Icon: "📊", Title: w.headline(), Text: w.headline()}
 	if s.Joined+s.Left > 0 {
@@ -503,7 +505,7 @@ func times(n int, atLeast bool) string {
 }
 
 // muted tells what mutes kept quiet, by mute.
-func (w words) muted(mutes []fleet.Mute) (texts []string) {
+func (w words) muted(mutes []wave.Mute) (texts []string) {
 	changes := map[int64]int{}
 	var order []int64
 	for _, m := range w.s.Muted {
@@ -514,7 +516,7 @@ func (w words) muted(mutes []fleet.Mute) (texts []string) {
 	}
 	for _, id := range order {
 		what, by := "a mute", ""
-		if i := slices.IndexFunc(mutes, func(m fleet.Mute) bool { return m.ID == id }); i >= 0 {
+		if i := slices.IndexFunc(mutes, func(m wave.Mute) bool { return m.ID == id }); i >= 0 {
 			what, by = muteWords(mutes[i]), cmp.Or(mutes[i].ByName, "somebody")
 			by = " (by " + by + ")"
 		}

@@ -11,6 +11,7 @@ import (
 
 	"rollcall/internal/digest"
 	"rollcall/internal/fleet"
+	"rollcall/internal/wave"
 )
 
 func scan[T any](vs ...T) iter.Seq2[T, error] {
@@ -78,12 +79,12 @@ func storyDay(t *testing.T) digest.Facts {
 		event("Deployment", "web", "Scaled down replica set web-7c9f6d from 60 to 8", 1, 11),
 		event("Deployment", "api", "Scaled up replica set api-5d8c from 3 to 4", 1, 4))
 	f.Gaps = []fleet.Gap{{From: at(14), Until: at(15), Missed: true, EventsFrom: at(14.5)}}
-	f.Muted = []fleet.MutedCount{{Mute: 1, Kind: fleet.Joined, Changes: 9}, {Mute: 1, Kind: fleet.Removed, Changes: 3}}
+	f.Muted = []wave.MutedCount{{Mute: 1, Kind: fleet.Joined, Changes: 9}, {Mute: 1, Kind: fleet.Removed, Changes: 3}}
 	return f
 }
 
 func TestDigestViews(t *testing.T) {
-	mutes := []fleet.Mute{{ID: 1, Cluster: "prod", Scope: fleet.MutePool, Value: "batch", ByName: "ada"}}
+	mutes := []wave.Mute{{ID: 1, Cluster: "prod", Scope: wave.MutePool, Value: "batch", ByName: "ada"}}
 	day := storyDay(t)
 	quiet := storyDay(t)
 	quiet.Lives, quiet.Incidents, quiet.Gaps, quiet.Muted = scan(fleet.Life{UID: "a", Name: "a", Machine: fleet.Machine{InstanceType: "m5.large", CapacityType: "on-demand"}, Joined: day.From.AddDate(0, 0, -20)}), nil, nil, nil
@@ -108,7 +109,7 @@ func TestDigestViews(t *testing.T) {
 		validDigest(t, name, v)
 		if name == "day" {
 			c := v.charted()
-			rec := fleet.Digest{Key: "ab12cd34-digest-prod-1795507200", Cluster: "prod", From: s.From, Until: s.Until}
+			rec := wave.Digest{Posting: wave.Posting{Key: "ab12cd34-digest-prod-1795507200"}, Cluster: "prod", From: s.From, Until: s.Until}
 			blocks, err := json.MarshalIndent(map[string]any{"text": c.text, "blocks": c.blocks, "metadata": digestMetadata(rec, s)}, "", "  ")
 			if err != nil {
 				t.Fatal(err)
@@ -162,13 +163,13 @@ func TestDigestsFit(t *testing.T) {
 		for i := range r.IntN(30) {
 			f.Incidents = append(f.Incidents, fleet.Incident{NodeUID: fmt.Sprint(i), NodeName: pick(), Reason: pick(), From: within()})
 			f.Gaps = append(f.Gaps, fleet.Gap{From: within(), Until: within(), Missed: true})
-			f.Muted = append(f.Muted, fleet.MutedCount{Mute: int64(i), Changes: 5})
+			f.Muted = append(f.Muted, wave.MutedCount{Mute: int64(i), Changes: 5})
 		}
 		s, err := digest.Summarize(f)
 		if err != nil {
 			t.Fatal(err)
 		}
-		v := digestView(s, []fleet.Mute{{ID: 1, Scope: fleet.MutePool, Value: pick(), ByName: pick()}})
+		v := digestView(s, []wave.Mute{{ID: 1, Scope: wave.MutePool, Value: pick(), ByName: pick()}})
 		validDigest(t, fmt.Sprint("seed ", seed), v)
 		for _, c := range []content{v.charted(), {text: v.String()}} {
 			raw, _ := json.Marshal(c.blocks)

@@ -16,8 +16,8 @@ import (
 	"rollcall/internal/alert"
 	"rollcall/internal/digest"
 	"rollcall/internal/digest/schedule"
-	"rollcall/internal/fleet"
 	"rollcall/internal/ledger"
+	"rollcall/internal/wave"
 )
 
 // DigesterConfig is what a Digester needs. Every field but SkipQuiet and MaxPause is required.
@@ -119,7 +119,7 @@ func (d *Digester) turn(ctx context.Context) (time.Time, error) {
 	if now.Before(d.notPost) {
 		return d.notPost, nil
 	}
-	if last.TS == "" {
+	if last.ID == "" {
 		return now, d.post(ctx, last)
 	}
 	return now, d.upload(ctx, last)
@@ -128,9 +128,9 @@ func (d *Digester) turn(ctx context.Context) (time.Time, error) {
 // due returns the digest whose tick was the last, and whether it is still to be posted; if it is
 // not, its Until is the next tick. A period begins where the last digest's ended, so that nothing
 // is left out, also when the schedule was changed or the program did not run.
-func (d *Digester) due(ctx context.Context, last fleet.Digest, had bool, now time.Time) (fleet.Digest, bool, error) {
+func (d *Digester) due(ctx context.Context, last wave.Digest, had bool, now time.Time) (wave.Digest, bool, error) {
 	tick := d.c.Schedule.Last(now)
-	next := fleet.Digest{Cluster: d.c.Cluster, Channel: d.c.Channel, From: last.Until, Until: tick, Created: now}
+	next := wave.Digest{Posting: wave.Posting{Channel: d.c.Channel, Created: now}, Cluster: d.c.Cluster, From: last.Until, Until: tick}
 	if !had {
 		cp, err := d.c.Ledger.Checkpoint(ctx, d.c.Cluster)
 		if err != nil {
@@ -151,14 +151,14 @@ func (d *Digester) due(ctx context.Context, last fleet.Digest, had bool, now tim
 }
 
 // begin records the intent of a digest, or that there is none because nothing happened.
-func (d *Digester) begin(ctx context.Context, next fleet.Digest, now time.Time) (fleet.Digest, error) {
+func (d *Digester) begin(ctx context.Context, next wave.Digest, now time.Time) (wave.Digest, error) {
 	if d.c.SkipQuiet {
 		s, err := d.c.Summaries.Scheduled(ctx, next, d.c.Schedule, now)
 		if err != nil {
 			return next, err
 		}
 		if s.Quiet() {
-			next.Picture, next.Done = fleet.PictureNone, now
+			next.Picture, next.Done = wave.PictureNone, now
 			d.c.Log.Info("nothing happened, so no digest is posted", "tick", next.Until)
 		}
 	}
@@ -167,7 +167,7 @@ func (d *Digester) begin(ctx context.Context, next fleet.Digest, now time.Time) 
 
 // post posts a digest whose intent is recorded: it first looks for it if Slack may have it
 // already. With the intent goes what becomes of the picture.
-func (d *Digester) post(ctx context.Context, rec fleet.Digest) error {
+func (d *Digester) post(ctx context.Context, rec wave.Digest) error {
 	if rec.Tried && !d.settled[rec.Key] {
 		ts, err := d.find.find(ctx, rec.Channel, "", rec.Key, rec.After)
 		what, wait := classify(err)
@@ -190,9 +190,9 @@ func (d *Digester) post(ctx context.Context, rec fleet.Digest) error {
 		return err
 	}
 	if rec.Picture == "" {
-		rec.Picture = fleet.PictureChart
+		rec.Picture = wave.PictureChart
 		if s.Quiet() || chart(s.Chart) == nil {
-			rec.Picture = fleet.PictureNone
+			rec.Picture = wave.PictureNone
 		}
 	}
 	rec.Tried = true
@@ -202,7 +202,7 @@ func (d *Digester) post(ctx context.Context, rec fleet.Digest) error {
 	}
 	// Slack takes it in no form that holds text from the cluster.
 	const bare = "Rollcall's digest is ready, but Slack refuses it. Type /nodes digest for it."
-	rec.Picture = fleet.PictureNone
+	rec.Picture = wave.PictureNone
 	if what, err = d.send(ctx, &rec, s, content{text: bare}); what == refused {
 		return d.failed(fmt.Errorf("Slack refuses a digest in every form: %w", err), notAllowed, 0)
 	}
@@ -211,21 +211,21 @@ func (d *Digester) post(ctx context.Context, rec fleet.Digest) error {
 
 // try posts a digest with its picture as a chart, or without if Slack does not take that, or as
 // plain text. The outcome is refused if Slack takes none of them.
-func (d *Digester) try(ctx context.Context, rec *fleet.Digest, s digest.Summary, v view) (outcome, error) {
-	if rec.Picture == fleet.PictureChart {
+func (d *Digester) try(ctx context.Context, rec *wave.Digest, s digest.Summary, v view) (outcome, error) {
+	if rec.Picture == wave.PictureChart {
 		what, err := d.send(ctx, rec, s, v.charted())
 		if what != refused {
 			return what, err
 		}
 		d.c.Log.Info("Slack does not take charts here; the digest's picture is uploaded instead", "err", err)
-		rec.Picture = fleet.PictureFile
+		rec.Picture = wave.PictureFile
 		if d.mayUpload(ctx) {
 			v.remark("The picture is in the thread.")
 		} else {
-			rec.Picture = fleet.PictureNone
+			rec.Picture = wave.PictureNone
 			v.remark("There is no picture: for one, add the scope files:write under OAuth & Permissions and install the app again.")
 		}
-	} else if rec.Picture == fleet.PictureFile {
+	} else if rec.Picture == wave.PictureFile {
 		v.remark("The picture is in the thread.")
 	}
 	what, err := d.send(ctx, rec, s, v.content(onMessage))
@@ -247,7 +247,7 @@ func (v *view) remark(text string) {
 
 // send makes one call, and records the intent before and what Slack has accepted after it. The
 // outcome is accepted, refused, or another of which everything is said.
-func (d *Digester) send(ctx context.Context, rec *fleet.Digest, s digest.Summary, what content) (outcome, error) {
+func (d *Digester) send(ctx context.Context, rec *wave.Digest, s digest.Summary, what content) (outcome, error) {
 	if err := d.c.Ledger.SaveDigest(ctx, *rec, time.Now()); err != nil {
 		return uncertain, err
 	}
@@ -267,11 +267,11 @@ func (d *Digester) send(ctx context.Context, rec *fleet.Digest, s digest.Summary
 }
 
 // posted records where a digest is.
-func (d *Digester) posted(ctx context.Context, rec fleet.Digest, ts string) error {
+func (d *Digester) posted(ctx context.Context, rec wave.Digest, ts string) error {
 	d.succeeded()
 	now := time.Now()
-	rec.TS = ts
-	if rec.Picture != fleet.PictureFile {
+	rec.ID = ts
+	if rec.Picture != wave.PictureFile {
 		rec.Done = now
 	}
 	d.c.Log.Info("posted the digest", "from", rec.From, "until", rec.Until, "picture", rec.Picture)
@@ -279,7 +279,7 @@ func (d *Digester) posted(ctx context.Context, rec fleet.Digest, ts string) erro
 }
 
 // view is what a digest in the channel reads.
-func (d *Digester) view(ctx context.Context, s digest.Summary, rec fleet.Digest, now time.Time) (view, error) {
+func (d *Digester) view(ctx context.Context, s digest.Summary, rec wave.Digest, now time.Time) (view, error) {
 	mutes, err := mutesOf(ctx, d.c.Ledger, s)
 	if err != nil {
 		return view{}, err
@@ -299,7 +299,7 @@ func (d *Digester) view(ctx context.Context, s digest.Summary, rec fleet.Digest,
 }
 
 // mutesOf reads the mutes that a summary counts.
-func mutesOf(ctx context.Context, l *ledger.Ledger, s digest.Summary) (mutes []fleet.Mute, err error) {
+func mutesOf(ctx context.Context, l *ledger.Ledger, s digest.Summary) (mutes []wave.Mute, err error) {
 	seen := map[int64]bool{}
 	for _, n := range s.Muted {
 		if seen[n.Mute] {
@@ -319,7 +319,7 @@ func mutesOf(ctx context.Context, l *ledger.Ledger, s digest.Summary) (mutes []f
 
 // digestMetadata is the message metadata of a digest. It holds nothing secret: every app in the
 // workspace can read it.
-func digestMetadata(rec fleet.Digest, s digest.Summary) slack.SlackMetadata {
+func digestMetadata(rec wave.Digest, s digest.Summary) slack.SlackMetadata {
 	return slack.SlackMetadata{EventType: MetadataDigest, EventPayload: map[string]any{
 		"key": rec.Key, "cluster": rec.Cluster, "kind": "digest", "nodes": s.End, "from": rec.From.Unix(), "until": rec.Until.Unix(),
 	}}
@@ -334,26 +334,26 @@ func (d *Digester) mayUpload(ctx context.Context) bool {
 
 // upload puts a digest's picture into its thread. If that was begun before, it first looks whether
 // it is there.
-func (d *Digester) upload(ctx context.Context, rec fleet.Digest) error {
+func (d *Digester) upload(ctx context.Context, rec wave.Digest) error {
 	now := time.Now()
-	end := func(up fleet.DigestPicture) error {
+	end := func(up wave.Picture) error {
 		rec.Picture, rec.Done = up, now
 		return d.c.Ledger.SaveDigest(ctx, rec, now)
 	}
 	// The digests that follow wait for this one.
-	tooLate := now.Sub(timeOf(rec.TS)) > pictureWithin
+	tooLate := now.Sub(timeOf(rec.ID)) > pictureWithin
 	if rec.File != "" {
-		found, err := d.find.findFile(ctx, rec.Channel, rec.TS, rec.File)
+		found, err := d.find.findFile(ctx, rec.Channel, rec.ID, rec.File)
 		if what, wait := classify(err); what != accepted {
 			if what == fatal || !tooLate {
 				return d.failed(err, what, wait)
 			}
 			d.c.Log.Warn("whether the digest's picture was uploaded cannot be found out", "err", err)
-			return end(fleet.PictureNone)
+			return end(wave.PictureNone)
 		}
 		if found {
 			d.succeeded()
-			return end(fleet.PictureFile)
+			return end(wave.PictureFile)
 		}
 	}
 	s, err := d.c.Summaries.Scheduled(ctx, rec, d.c.Schedule, now)
@@ -364,19 +364,19 @@ func (d *Digester) upload(ctx context.Context, rec fleet.Digest) error {
 	png, err := d.c.Draw(s.Chart, d.c.Schedule.Zone(), w.pictureTitle())
 	if err != nil {
 		d.c.Log.Error("the digest's picture could not be drawn", "err", err)
-		return end(fleet.PictureNone)
+		return end(wave.PictureNone)
 	}
 	err = d.put(ctx, &rec, png, w.picture())
 	what, wait := classify(err)
 	switch {
 	case what == accepted:
 		d.succeeded()
-		return end(fleet.PictureFile)
+		return end(wave.PictureFile)
 	case what == fatal, (what == limited || what == uncertain) && !tooLate:
 		return d.failed(err, what, wait)
 	}
 	d.c.Log.Warn("the digest's picture could not be uploaded; it stays without", "err", err, "hint", Hint(errorCode(err), rec.Channel))
-	return end(fleet.PictureNone)
+	return end(wave.PictureNone)
 }
 
 // timeOf is when a message was posted: its ts is Unix seconds with a fraction.
@@ -395,7 +395,7 @@ const maxAlt = 1000
 
 // put uploads a picture: an address, the bytes, and then the thread that they belong to. Which
 // file it is is recorded before Slack may show it.
-func (d *Digester) put(ctx context.Context, rec *fleet.Digest, png []byte, alt string) error {
+func (d *Digester) put(ctx context.Context, rec *wave.Digest, png []byte, alt string) error {
 	name := fmt.Sprintf("rollcall-%s.png", rec.Until.UTC().Format("20060102-1504"))
 	to, err := d.c.API.GetUploadURLExternalContext(ctx, slack.GetUploadURLExternalParameters{FileName: name, FileSize: len(png), AltTxt: clip(clean(alt), maxAlt)})
 	if err != nil {
@@ -408,7 +408,7 @@ func (d *Digester) put(ctx context.Context, rec *fleet.Digest, png []byte, alt s
 	if err := d.c.Ledger.SaveDigest(ctx, *rec, time.Now()); err != nil {
 		return err
 	}
-	_, err = d.c.API.CompleteUploadExternalContext(ctx, slack.CompleteUploadExternalParameters{Files: []slack.FileSummary{{ID: to.FileID, Title: name}}, Channel: rec.Channel, ThreadTimestamp: rec.TS})
+	_, err = d.c.API.CompleteUploadExternalContext(ctx, slack.CompleteUploadExternalParameters{Files: []slack.FileSummary{{ID: to.FileID, Title: name}}, Channel: rec.Channel, ThreadTimestamp: rec.ID})
 	return err
 }
 

@@ -23,6 +23,7 @@ import (
 	"rollcall/internal/ledger"
 	"rollcall/internal/slackapp"
 	"rollcall/internal/slackemu"
+	"rollcall/internal/wave"
 )
 
 // posted is a digest as the channel has it.
@@ -229,10 +230,10 @@ func (e *editor) eventually(check func(posted) error) posted {
 }
 
 // done waits until nothing is left to do.
-func (e *editor) done(picture fleet.DigestPicture) func(posted) error {
+func (e *editor) done(picture wave.Picture) func(posted) error {
 	return func(p posted) error {
 		d, ok, err := e.ledger.LastDigest(e.t.Context(), "prod")
-		if err != nil || !ok || d.Done.IsZero() || d.TS != p.TS || d.Picture != picture {
+		if err != nil || !ok || d.Done.IsZero() || d.ID != p.TS || d.Picture != picture {
 			return fmt.Errorf("the ledger says %+v, %v, %v", d, ok, err)
 		}
 		return nil
@@ -256,16 +257,16 @@ func TestDigestPicture(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		cfg     slackemu.Config
-		picture fleet.DigestPicture
+		picture wave.Picture
 		files   int
 		says    string
 		chart   bool
 	}{
-		{"chart", slackemu.Config{}, fleet.PictureChart, 0, "Nodes by capacity type", true},
-		{"chart without the scope for files", slackemu.Config{Tokens: noFiles}, fleet.PictureChart, 0, "Nodes by capacity type", true},
-		{"no charts yet", slackemu.Config{NotRolledOut: noChart}, fleet.PictureFile, 1, "The picture is in the thread", false},
-		{"neither", slackemu.Config{NotRolledOut: noChart, Tokens: noFiles}, fleet.PictureNone, 0, "add the scope files:write", false},
-		{"no tables and charts", slackemu.Config{NotRolledOut: []string{"data_visualization", "table"}}, fleet.PictureFile, 1, "The picture is in the thread", false},
+		{"chart", slackemu.Config{}, wave.PictureChart, 0, "Nodes by capacity type", true},
+		{"chart without the scope for files", slackemu.Config{Tokens: noFiles}, wave.PictureChart, 0, "Nodes by capacity type", true},
+		{"no charts yet", slackemu.Config{NotRolledOut: noChart}, wave.PictureFile, 1, "The picture is in the thread", false},
+		{"neither", slackemu.Config{NotRolledOut: noChart, Tokens: noFiles}, wave.PictureNone, 0, "add the scope files:write", false},
+		{"no tables and charts", slackemu.Config{NotRolledOut: []string{"data_visualization", "table"}}, wave.PictureFile, 1, "The picture is in the thread", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e := due(t, c.cfg)
@@ -304,7 +305,7 @@ func TestDigestLostAnswers(t *testing.T) {
 					e.slack.Inject(slackemu.Rule{Method: lost, Skip: skip, Times: 1, Fault: slackemu.CutConnection().AfterEffect()})
 				}
 				defer e.run()()
-				p := e.eventually(e.done(fleet.PictureFile))
+				p := e.eventually(e.done(wave.PictureFile))
 				if files := e.files(p); len(files) != 1 {
 					t.Errorf("files %q", files)
 				}
@@ -335,7 +336,7 @@ func TestDigestRestarts(t *testing.T) {
 			}
 			stop()
 			defer e.run()()
-			p := e.eventually(e.done(fleet.PictureFile))
+			p := e.eventually(e.done(wave.PictureFile))
 			if files := e.files(p); len(files) != 1 {
 				t.Errorf("files %q", files)
 			}
@@ -353,7 +354,7 @@ func TestDigestWhenQuiet(t *testing.T) {
 			e.watched(time.Now())
 			stop := e.run()
 			if !skip {
-				p := e.eventually(e.done(fleet.PictureNone))
+				p := e.eventually(e.done(wave.PictureNone))
 				if !strings.Contains(p.Text, "prod: 1 node all the time, $1.00 in 60 m") && !strings.Contains(p.Text, "prod: 1 node all the time, $1.00 in 1 h") {
 					t.Errorf("text: %s", p.Text)
 				}
@@ -364,7 +365,7 @@ func TestDigestWhenQuiet(t *testing.T) {
 				d, ok, err := e.ledger.LastDigest(t.Context(), "prod")
 				e.check(err)
 				if ok {
-					if d.Done.IsZero() || d.TS != "" {
+					if d.Done.IsZero() || d.ID != "" {
 						t.Errorf("%+v", d)
 					}
 					break
@@ -427,9 +428,9 @@ func TestDigestNotDue(t *testing.T) {
 func TestDigestPictureGivenUp(t *testing.T) {
 	e := due(t, slackemu.Config{})
 	last := e.config.Schedule.Last(time.Now())
-	rec, err := e.ledger.AddDigest(t.Context(), fleet.Digest{Cluster: "prod", Channel: slackemu.ChannelOps, From: last.Add(-time.Hour), Until: last, Created: last})
+	rec, err := e.ledger.AddDigest(t.Context(), wave.Digest{Posting: wave.Posting{Channel: slackemu.ChannelOps, Created: last}, Cluster: "prod", From: last.Add(-time.Hour), Until: last})
 	e.check(err)
-	rec.Tried, rec.TS, rec.Picture, rec.File = true, fmt.Sprintf("%d.000100", time.Now().Add(-2*time.Hour).Unix()), fleet.PictureFile, "F0LOST"
+	rec.Tried, rec.ID, rec.Picture, rec.File = true, fmt.Sprintf("%d.000100", time.Now().Add(-2*time.Hour).Unix()), wave.PictureFile, "F0LOST"
 	e.check(e.ledger.SaveDigest(t.Context(), rec, time.Now()))
 	e.slack.Inject(slackemu.Rule{Method: "conversations.replies", Fault: slackemu.Refuse("channel_not_found")})
 	defer e.run()()
@@ -458,14 +459,14 @@ func TestDigestChannelMended(t *testing.T) {
 	stop()
 	e.config.Channel = slackemu.ChannelOps
 	defer e.run()()
-	e.eventually(e.done(fleet.PictureChart))
+	e.eventually(e.done(wave.PictureChart))
 }
 
 func TestDigestRefused(t *testing.T) {
 	e := due(t, slackemu.Config{NoRateLimits: true})
 	e.slack.Inject(slackemu.Rule{Method: "chat.postMessage", Times: 3, Fault: slackemu.Refuse("invalid_blocks")})
 	stop := e.run()
-	p := e.eventually(e.done(fleet.PictureNone))
+	p := e.eventually(e.done(wave.PictureNone))
 	if !strings.Contains(p.Text, "/nodes digest") {
 		t.Errorf("text: %s", p.Text)
 	}
@@ -474,7 +475,7 @@ func TestDigestRefused(t *testing.T) {
 	e = due(t, slackemu.Config{NoRateLimits: true})
 	e.slack.Inject(slackemu.Rule{Method: "chat.postMessage", Times: 8, Fault: slackemu.Refuse("invalid_metadata_format")})
 	stop = e.run()
-	e.eventually(e.done(fleet.PictureNone))
+	e.eventually(e.done(wave.PictureNone))
 	stop()
 	e = due(t, slackemu.Config{NoRateLimits: true})
 	e.slack.Inject(slackemu.Rule{Method: "chat.postMessage", Fault: slackemu.Refuse("token_revoked")})

@@ -13,6 +13,7 @@ import (
 	"rollcall/internal/command"
 	"rollcall/internal/fleet"
 	"rollcall/internal/ledger"
+	"rollcall/internal/query"
 )
 
 // pageEvents is how many events a page has.
@@ -82,7 +83,7 @@ func (c *Commands) events(ctx context.Context, req command.Events, now time.Time
 	}
 	bare := req
 	bare.Before, bare.After = command.Cursor{}, command.Cursor{}
-	turn := turnButtons(page, func(cur fleet.EventCursor) string {
+	turn := turnButtons(page, func(cur query.EventCursor) string {
 		to := bare
 		mark := command.Cursor{At: cur.Time, UID: strconv.FormatInt(cur.ID, 10)}
 		if cur.Newer {
@@ -129,23 +130,23 @@ func (c *Commands) events(ctx context.Context, req command.Events, now time.Time
 }
 
 // cursorOf is where a request's page begins.
-func cursorOf(req command.Events) (fleet.EventCursor, error) {
+func cursorOf(req command.Events) (query.EventCursor, error) {
 	from, newer := req.Before, false
 	if !req.After.IsZero() {
 		from, newer = req.After, true
 	}
 	if from.IsZero() {
-		return fleet.EventCursor{}, nil
+		return query.EventCursor{}, nil
 	}
 	id, err := strconv.ParseInt(from.UID, 10, 64)
 	if err != nil {
-		return fleet.EventCursor{}, &command.Mistake{Command: "/events", Problem: fmt.Sprintf("%q is no place in the list of events: buttons make such places", from.String())}
+		return query.EventCursor{}, &command.Mistake{Command: "/events", Problem: fmt.Sprintf("%q is no place in the list of events: buttons make such places", from.String())}
 	}
-	return fleet.EventCursor{Time: from.At, ID: id, Newer: newer}, nil
+	return query.EventCursor{Time: from.At, ID: id, Newer: newer}, nil
 }
 
 // turnButtons go on from a page of events.
-func turnButtons(page fleet.EventPage, value func(fleet.EventCursor) string, verb string) []button {
+func turnButtons(page query.EventPage, value func(query.EventCursor) string, verb string) []button {
 	var turn []button
 	if !page.Newer.IsZero() {
 		turn = append(turn, button{Label: "◀ Newer", Verb: verb, Value: value(page.Newer)})
@@ -161,7 +162,7 @@ func turnButtons(page fleet.EventPage, value func(fleet.EventCursor) string, ver
 }
 
 // eventView shows a page of events.
-func eventView(title string, page fleet.EventPage, exact bool) view {
+func eventView(title string, page query.EventPage, exact bool) view {
 	v := view{Icon: "📋", Title: title}
 	warnings := 0
 	var cards part

@@ -14,7 +14,8 @@ import (
 	"github.com/slack-go/slack"
 
 	"rollcall/internal/command"
-	"rollcall/internal/fleet"
+	"rollcall/internal/query"
+	"rollcall/internal/wave"
 )
 
 // form is what a modal's private metadata stands for. The metadata itself is a token without
@@ -390,9 +391,9 @@ func (c *Commands) openMute(ctx context.Context, s scene, value string, now time
 // of the cluster's where there is no wave.
 func (c *Commands) scopes(ctx context.Context, key string) ([]option, error) {
 	cluster := c.c.Cluster
-	options := []option{{"Everything in " + cluster, string(fleet.MuteCluster) + ":"}}
+	options := []option{{"Everything in " + cluster, string(wave.MuteCluster) + ":"}}
 	seen := map[string]bool{}
-	add := func(scope fleet.MuteScope, label, name string) {
+	add := func(scope wave.MuteScope, label, name string) {
 		value := string(scope) + ":" + name
 		if name != "" && !seen[value] && units(value) <= maxOptionValue && len(options) < 2*maxScopes {
 			seen[value] = true
@@ -416,10 +417,10 @@ func (c *Commands) scopes(ctx context.Context, key string) ([]option, error) {
 		}
 	} else {
 		for _, d := range []struct {
-			by  fleet.Dimension
+			by  query.Dimension
 			all *[]string
-		}{{fleet.ByPool, &pools}, {fleet.ByType, &types}} {
-			groups, err := c.c.Ledger.GroupNodes(ctx, cluster, fleet.NodeFilter{}, d.by, maxScopes)
+		}{{query.ByPool, &pools}, {query.ByType, &types}} {
+			groups, err := c.c.Ledger.GroupNodes(ctx, cluster, query.NodeFilter{}, d.by, maxScopes)
 			if err != nil {
 				return options, err
 			}
@@ -429,10 +430,10 @@ func (c *Commands) scopes(ctx context.Context, key string) ([]option, error) {
 		}
 	}
 	for _, p := range pools {
-		add(fleet.MutePool, "Pool ", p)
+		add(wave.MutePool, "Pool ", p)
 	}
 	for _, t := range types {
-		add(fleet.MuteType, "Instance type ", t)
+		add(wave.MuteType, "Instance type ", t)
 	}
 	return options, nil
 }
@@ -456,10 +457,10 @@ func (c *Commands) muted(ctx context.Context, x form, in slack.InteractionCallba
 		}
 		until = now.Add(muteFor[i].span)
 	}
-	if !ok || !slices.Contains([]fleet.MuteScope{fleet.MuteCluster, fleet.MutePool, fleet.MuteType}, fleet.MuteScope(scope)) || (value == "") != (scope == string(fleet.MuteCluster)) {
+	if !ok || !slices.Contains([]wave.MuteScope{wave.MuteCluster, wave.MutePool, wave.MuteType}, wave.MuteScope(scope)) || (value == "") != (scope == string(wave.MuteCluster)) {
 		return slack.NewErrorsViewSubmissionResponse(map[string]string{fieldScope: "Choose one of these."})
 	}
-	m, err := c.c.Ledger.AddMute(ctx, fleet.Mute{Request: in.View.ID, Cluster: c.c.Cluster, Scope: fleet.MuteScope(scope), Value: value,
+	m, err := c.c.Ledger.AddMute(ctx, wave.Mute{Request: in.View.ID, Cluster: c.c.Cluster, Scope: wave.MuteScope(scope), Value: value,
 		By: x.user, ByName: cmp.Or(in.User.Name, x.user), Channel: x.channel, At: now, Until: until})
 	if err != nil {
 		c.c.Log.Error("recording a mute failed", "err", err)

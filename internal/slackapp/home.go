@@ -13,6 +13,7 @@ import (
 	"rollcall/internal/alert"
 	"rollcall/internal/command"
 	"rollcall/internal/fleet"
+	"rollcall/internal/query"
 )
 
 // Limits of the Home tabs. Slack takes 100 or more views.publish a minute (Tier 4) for all
@@ -210,7 +211,7 @@ func (c *Commands) homeView(ctx context.Context, now time.Time) (view, error) {
 		return view{}, err
 	}
 	if len(clusters) == 0 {
-		clusters = []fleet.ClusterRecord{{Cluster: c.c.Cluster}}
+		clusters = []query.ClusterRecord{{Cluster: c.c.Cluster}}
 	}
 	for _, cluster := range clusters {
 		parts, err := c.homeCluster(ctx, cluster, now)
@@ -243,9 +244,9 @@ func (c *Commands) homeView(ctx context.Context, now time.Time) (view, error) {
 }
 
 // homeCluster is one cluster in the Home tab.
-func (c *Commands) homeCluster(ctx context.Context, cluster fleet.ClusterRecord, now time.Time) ([]part, error) {
+func (c *Commands) homeCluster(ctx context.Context, cluster query.ClusterRecord, now time.Time) ([]part, error) {
 	l, name := c.c.Ledger, cluster.Cluster
-	totals, err := l.CountNodes(ctx, name, fleet.NodeFilter{})
+	totals, err := l.CountNodes(ctx, name, query.NodeFilter{})
 	if err != nil {
 		return nil, err
 	}
@@ -257,7 +258,7 @@ func (c *Commands) homeCluster(ctx context.Context, cluster fleet.ClusterRecord,
 	if err != nil {
 		return nil, err
 	}
-	groups, err := l.GroupNodes(ctx, name, fleet.NodeFilter{}, fleet.ByType, groupRows)
+	groups, err := l.GroupNodes(ctx, name, query.NodeFilter{}, query.ByType, groupRows)
 	if err != nil {
 		return nil, err
 	}
@@ -277,7 +278,7 @@ func (c *Commands) homeCluster(ctx context.Context, cluster fleet.ClusterRecord,
 	parts := []part{
 		{Heading: name + ": " + totalsWords(totals), Lines: []alert.Line{fresh,
 			{{Text: fmt.Sprintf("Last 24 hours: %d joined, %d left, %d went not ready.", counts[fleet.Joined], counts[fleet.Removed], counts[fleet.WentUnready])}}}},
-		{Table: c.groupTable(groups, fleet.ByType, false)},
+		{Table: c.groupTable(groups, query.ByType, false)},
 	}
 	if len(changes) > 0 {
 		parts = append(parts, part{Heading: "Last changes", Lines: changeLines(changes)})

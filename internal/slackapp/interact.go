@@ -14,7 +14,8 @@ import (
 
 	"rollcall/internal/alert"
 	"rollcall/internal/command"
-	"rollcall/internal/fleet"
+	"rollcall/internal/query"
+	"rollcall/internal/wave"
 )
 
 // interact answers buttons, menus and forms.
@@ -173,14 +174,14 @@ func (c *Commands) wave(ctx context.Context, verb, value string, now time.Time) 
 	}
 	about := fmt.Sprintf("%s: the %s of this message", w.Cluster, counted(len(w.UIDs), w.More, "node"))
 	if verb == verbWaveEvents {
-		filter := fleet.EventFilter{UIDs: w.UIDs, Names: w.Names, Since: w.From.Add(-waveBefore), Until: w.Until.Add(waveAfter)}
+		filter := query.EventFilter{UIDs: w.UIDs, Names: w.Names, Since: w.From.Add(-waveBefore), Until: w.Until.Add(waveAfter)}
 		page, err := c.c.Ledger.Events(ctx, w.Cluster, filter, placeOf(place), pageEvents)
 		if err != nil {
 			return view{}, err
 		}
 		v := eventView(about+", events", page, false)
 		v.Parts = append(v.Parts, part{Note: alert.Line{{Text: "From "}, {At: filter.Since, Day: true}, {Text: " to "}, {At: filter.Until, Day: true}, {Text: "."}}})
-		turn := turnButtons(page, func(cur fleet.EventCursor) string { return key + " " + placeText(cur) }, verbWaveEvents)
+		turn := turnButtons(page, func(cur query.EventCursor) string { return key + " " + placeText(cur) }, verbWaveEvents)
 		v.Parts = append(v.Parts, part{Buttons: append(turn, button{Label: "Nodes", Verb: verbWaveNodes, Value: key})})
 		return v, nil
 	}
@@ -223,7 +224,7 @@ const (
 )
 
 // placeText and placeOf are a cursor in a button's value.
-func placeText(c fleet.EventCursor) string {
+func placeText(c query.EventCursor) string {
 	way := "o"
 	if c.Newer {
 		way = "n"
@@ -231,23 +232,23 @@ func placeText(c fleet.EventCursor) string {
 	return fmt.Sprintf("%s%d.%d", way, c.Time.UnixMilli(), c.ID)
 }
 
-func placeOf(s string) fleet.EventCursor {
+func placeOf(s string) query.EventCursor {
 	if s == "" {
-		return fleet.EventCursor{}
+		return query.EventCursor{}
 	}
 	at, id, _ := strings.Cut(s[1:], ".")
 	ms, err1 := strconv.ParseInt(at, 10, 64)
 	n, err2 := strconv.ParseInt(id, 10, 64)
 	if err1 != nil || err2 != nil {
-		return fleet.EventCursor{} // not from one of our buttons: the newest
+		return query.EventCursor{} // not from one of our buttons: the newest
 	}
-	return fleet.EventCursor{Time: time.UnixMilli(ms).UTC(), ID: n, Newer: s[0] == 'n'}
+	return query.EventCursor{Time: time.UnixMilli(ms).UTC(), ID: n, Newer: s[0] == 'n'}
 }
 
 // unmute ends a mute early.
 func (c *Commands) unmute(ctx context.Context, s scene, value string, now time.Time) {
 	id, err := strconv.ParseInt(value, 10, 64)
-	var m fleet.Mute
+	var m wave.Mute
 	ok := false
 	if err == nil {
 		m, ok, err = c.c.Ledger.Mute(ctx, id)

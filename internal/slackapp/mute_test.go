@@ -9,20 +9,21 @@ import (
 	"rollcall/internal/channel"
 	"rollcall/internal/fleet"
 	"rollcall/internal/slackemu"
+	"rollcall/internal/wave"
 )
 
 // mute mutes a pool, from now on.
-func (r *rig) mute(request, pool string, d time.Duration) fleet.Mute {
+func (r *rig) mute(request, pool string, d time.Duration) wave.Mute {
 	r.t.Helper()
 	now := time.Now()
-	m, err := r.ledger.AddMute(r.t.Context(), fleet.Mute{Request: request, Cluster: "prod", Scope: fleet.MutePool, Value: pool, By: "U0ADA", ByName: "Ada", Channel: slackemu.ChannelOps, At: now, Until: now.Add(d)})
+	m, err := r.ledger.AddMute(r.t.Context(), wave.Mute{Request: request, Cluster: "prod", Scope: wave.MutePool, Value: pool, By: "U0ADA", ByName: "Ada", Channel: slackemu.ChannelOps, At: now, Until: now.Add(d)})
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	return m
 }
 
-func (r *rig) undo(m fleet.Mute) {
+func (r *rig) undo(m wave.Mute) {
 	r.t.Helper()
 	if ended, err := r.ledger.EndMute(r.t.Context(), m.ID, "U0GRACE", "Grace", time.Now()); err != nil || !ended {
 		r.t.Fatalf("ended %v, %v", ended, err)
@@ -141,7 +142,7 @@ func TestMuteLostAnswer(t *testing.T) {
 			r.start()
 			if !ended {
 				r.eventually(20*time.Second, func() error {
-					if live, err := r.ledger.LiveWaves(t.Context(), "prod"); err != nil || len(live) != 1 || live[0].Main.TS == "" {
+					if live, err := r.ledger.LiveWaves(t.Context(), "prod"); err != nil || len(live) != 1 || live[0].Main.ID == "" {
 						return fmt.Errorf("waves %+v, %v", live, err)
 					}
 					return nil
@@ -228,7 +229,7 @@ func TestMuteEndsUnseen(t *testing.T) {
 func TestMuteRestarts(t *testing.T) {
 	r := newRig(t, slackemu.Config{})
 	r.pace = fast
-	var m fleet.Mute
+	var m wave.Mute
 	for n := range 40 {
 		r.slack.Fail("chat.postMessage", 1, slackemu.Slow(time.Duration(n%7)*10*time.Millisecond))
 		r.slack.Fail("chat.update", 1, slackemu.Slow(time.Duration(n%5)*10*time.Millisecond))
@@ -272,7 +273,7 @@ func TestMuteRunsOut(t *testing.T) {
 			}
 			time.Sleep(2 * time.Hour)
 			now := time.Now()
-			if _, err := r.ledger.AddMute(r.t.Context(), fleet.Mute{Request: "x", Cluster: "prod", Scope: fleet.MuteCluster, By: "U0ADA", ByName: "Ada", At: now, Until: now.Add(hold)}); err != nil {
+			if _, err := r.ledger.AddMute(r.t.Context(), wave.Mute{Request: "x", Cluster: "prod", Scope: wave.MuteCluster, By: "U0ADA", ByName: "Ada", At: now, Until: now.Add(hold)}); err != nil {
 				r.t.Fatal(err)
 			}
 			time.Sleep(time.Second)

@@ -12,6 +12,8 @@ import (
 	"rollcall/internal/alert"
 	"rollcall/internal/command"
 	"rollcall/internal/fleet"
+	"rollcall/internal/query"
+	"rollcall/internal/wave"
 )
 
 // How much a view shows at once.
@@ -60,10 +62,10 @@ func listOf(req command.Nodes) command.Nodes {
 }
 
 // summary answers /nodes without more: totals, groups, what changed.
-func (c *Commands) summary(ctx context.Context, cluster fleet.ClusterRecord, req command.Nodes, now time.Time) (view, error) {
+func (c *Commands) summary(ctx context.Context, cluster query.ClusterRecord, req command.Nodes, now time.Time) (view, error) {
 	l, name := c.c.Ledger, cluster.Cluster
 	filter := req.Filter(now)
-	by := cmp.Or(req.By, fleet.ByType)
+	by := cmp.Or(req.By, query.ByType)
 	groups, err := l.GroupNodes(ctx, name, filter, by, groupRows)
 	if err != nil {
 		return view{}, err
@@ -129,12 +131,12 @@ func (c *Commands) summary(ctx context.Context, cluster fleet.ClusterRecord, req
 	}
 	var regroup []button
 	for _, d := range []struct {
-		by    fleet.Dimension
+		by    query.Dimension
 		label string
-	}{{fleet.ByType, "Type"}, {fleet.ByZone, "Zone"}, {fleet.ByPool, "Pool"}, {fleet.ByCapacity, "Capacity"}, {fleet.ByArch, "Arch"}} {
+	}{{query.ByType, "Type"}, {query.ByZone, "Zone"}, {query.ByPool, "Pool"}, {query.ByCapacity, "Capacity"}, {query.ByArch, "Arch"}} {
 		to := req
 		to.By = d.by
-		if d.by == fleet.ByType {
+		if d.by == query.ByType {
 			to.By = ""
 		}
 		label := d.label
@@ -161,7 +163,7 @@ func answerButtons(line string) []button {
 }
 
 // freshness says how far an answer can be trusted.
-func (c *Commands) freshness(ctx context.Context, cluster fleet.ClusterRecord, now time.Time) (alert.Line, error) {
+func (c *Commands) freshness(ctx context.Context, cluster query.ClusterRecord, now time.Time) (alert.Line, error) {
 	why := "another Rollcall watches it"
 	if cluster.Cluster == c.c.Cluster {
 		why = c.c.Watch()
@@ -214,11 +216,11 @@ func (c *Commands) muteParts(ctx context.Context, cluster string, now time.Time)
 }
 
 // muteWords says what a mute hides.
-func muteWords(m fleet.Mute) string {
+func muteWords(m wave.Mute) string {
 	switch m.Scope {
-	case fleet.MutePool:
+	case wave.MutePool:
 		return "pool " + m.Value
-	case fleet.MuteType:
+	case wave.MuteType:
 		return m.Value
 	}
 	return "all of " + m.Cluster
@@ -275,17 +277,17 @@ func sinceWords(req command.Nodes) string {
 }
 
 // dimensionWords heads the first column of groups.
-func dimensionWords(by fleet.Dimension) string {
+func dimensionWords(by query.Dimension) string {
 	switch by {
-	case fleet.ByType, fleet.ByZone, fleet.ByPool, fleet.ByCapacity, fleet.ByArch:
+	case query.ByType, query.ByZone, query.ByPool, query.ByCapacity, query.ByArch:
 		return strings.ToUpper(string(by[:1])) + string(by[1:])
 	}
 	return string(by)
 }
 
-func (c *Commands) groupTable(g fleet.NodeGroups, by fleet.Dimension, removed bool) *alert.Table {
+func (c *Commands) groupTable(g query.NodeGroups, by query.Dimension, removed bool) *alert.Table {
 	t := &alert.Table{Head: []string{dimensionWords(by), "Nodes"}}
-	spot := by != fleet.ByCapacity
+	spot := by != query.ByCapacity
 	if !removed {
 		t.Head = append(t.Head, "Ready")
 	}
@@ -334,7 +336,7 @@ var stepWords = map[fleet.ChangeKind]struct{ icon, word string }{
 }
 
 // changeLines lists changes of several nodes.
-func changeLines(changes []fleet.ChangeRecord) []alert.Line {
+func changeLines(changes []query.ChangeRecord) []alert.Line {
 	var ls []alert.Line
 	for _, x := range changes {
 		w := stepWords[x.Kind]
@@ -352,9 +354,9 @@ func changeLines(changes []fleet.ChangeRecord) []alert.Line {
 }
 
 // nodeList answers /nodes list.
-func (c *Commands) nodeList(ctx context.Context, cluster fleet.ClusterRecord, req command.Nodes, now time.Time) (view, error) {
+func (c *Commands) nodeList(ctx context.Context, cluster query.ClusterRecord, req command.Nodes, now time.Time) (view, error) {
 	number := max(req.Page, 1)
-	page, err := c.c.Ledger.ListNodes(ctx, cluster.Cluster, req.Filter(now), cmp.Or(req.Sort, fleet.SortNewest), (number-1)*pageNodes, pageNodes)
+	page, err := c.c.Ledger.ListNodes(ctx, cluster.Cluster, req.Filter(now), cmp.Or(req.Sort, query.SortNewest), (number-1)*pageNodes, pageNodes)
 	if err != nil {
 		return view{}, err
 	}
@@ -394,8 +396,8 @@ func (c *Commands) nodeList(ctx context.Context, cluster fleet.ClusterRecord, re
 		open.Options = append(open.Options, option{n.Name, nodesLine(command.Nodes{View: command.One, Name: n.UID, Cluster: req.Cluster})})
 	}
 	v.Parts = append(v.Parts, cards, part{Choice: open})
-	sorting := &choice{Verb: verbShow, Prompt: "Sorted by " + string(cmp.Or(req.Sort, fleet.SortNewest))}
-	for _, s := range []fleet.NodeSort{fleet.SortNewest, fleet.SortOldest, fleet.SortName, fleet.SortType, fleet.SortZone, fleet.SortPool} {
+	sorting := &choice{Verb: verbShow, Prompt: "Sorted by " + string(cmp.Or(req.Sort, query.SortNewest))}
+	for _, s := range []query.NodeSort{query.SortNewest, query.SortOldest, query.SortName, query.SortType, query.SortZone, query.SortPool} {
 		to := req
 		to.Sort, to.Page = s, 0
 		sorting.Options = append(sorting.Options, option{"Sort by " + string(s), nodesLine(to)})
@@ -424,7 +426,7 @@ func (c *Commands) nodeList(ctx context.Context, cluster fleet.ClusterRecord, re
 }
 
 // nodeState says how a node is: an icon and a word.
-func nodeState(n fleet.NodeRecord) (icon, word string) {
+func nodeState(n query.NodeRecord) (icon, word string) {
 	switch {
 	case !n.RemovedAt.IsZero():
 		return "⚪", "left"
@@ -444,7 +446,7 @@ func nodeState(n fleet.NodeRecord) (icon, word string) {
 }
 
 // nodeCard shows a node in a list.
-func (c *Commands) nodeCard(n fleet.NodeRecord, now time.Time) alert.Card {
+func (c *Commands) nodeCard(n query.NodeRecord, now time.Time) alert.Card {
 	icon, word := nodeState(n)
 	line := alert.Line{{Text: fmt.Sprintf("%s %s, ", icon, word)}}
 	if n.RemovedAt.IsZero() {
@@ -456,12 +458,12 @@ func (c *Commands) nodeCard(n fleet.NodeRecord, now time.Time) alert.Card {
 }
 
 // vague reports whether it is unknown, by more than people care about, when a node left.
-func vague(n fleet.NodeRecord) bool {
+func vague(n query.NodeRecord) bool {
 	return !n.RemovedAfter.IsZero() && n.RemovedAt.Sub(n.RemovedAfter) >= time.Minute
 }
 
 // leftSpans says when a node left and how long it lived.
-func leftSpans(n fleet.NodeRecord, now time.Time) alert.Line {
+func leftSpans(n query.NodeRecord, now time.Time) alert.Line {
 	day := now.Sub(n.RemovedAt) > 12*time.Hour
 	if vague(n) {
 		return alert.Line{{Text: "between "}, {At: n.RemovedAfter, Day: day}, {Text: " and "}, {At: n.RemovedAt, Day: day},
@@ -471,7 +473,7 @@ func leftSpans(n fleet.NodeRecord, now time.Time) alert.Line {
 }
 
 // oneNode answers /nodes NAME.
-func (c *Commands) oneNode(ctx context.Context, cluster fleet.ClusterRecord, req command.Nodes, now time.Time) (view, error) {
+func (c *Commands) oneNode(ctx context.Context, cluster query.ClusterRecord, req command.Nodes, now time.Time) (view, error) {
 	l := c.c.Ledger
 	found, how, more, err := l.FindNodes(ctx, cluster.Cluster, req.Name, maxChoices)
 	if err != nil {
@@ -487,7 +489,7 @@ func (c *Commands) oneNode(ctx context.Context, cluster fleet.ClusterRecord, req
 		}
 		return noSuchNode(cluster, req), nil
 	}
-	if len(found) == 1 || how == fleet.MatchExact {
+	if len(found) == 1 || how == query.MatchExact {
 		v, err := c.node(ctx, cluster, found[0], req, now)
 		if err == nil && len(found) > 1 {
 			earlier := &choice{Verb: verbShow, Prompt: "Other lives of this name…"}
@@ -500,7 +502,7 @@ func (c *Commands) oneNode(ctx context.Context, cluster fleet.ClusterRecord, req
 		return v, err
 	}
 	// One living node among ones that left is what a person means.
-	if live := slices.DeleteFunc(slices.Clone(found), func(n fleet.NodeRecord) bool { return !n.RemovedAt.IsZero() }); len(live) == 1 && !more {
+	if live := slices.DeleteFunc(slices.Clone(found), func(n query.NodeRecord) bool { return !n.RemovedAt.IsZero() }); len(live) == 1 && !more {
 		return c.node(ctx, cluster, live[0], req, now)
 	}
 	number := counted(len(found), more, "node")
@@ -518,7 +520,7 @@ func (c *Commands) oneNode(ctx context.Context, cluster fleet.ClusterRecord, req
 	return v, nil
 }
 
-func noSuchNode(cluster fleet.ClusterRecord, req command.Nodes) view {
+func noSuchNode(cluster query.ClusterRecord, req command.Nodes) view {
 	v := view{Icon: "❓", Title: fmt.Sprintf("%s: no node is called %q, or was", cluster.Cluster, req.Name)}
 	v.Text = v.Title
 	var buttons []button
@@ -535,7 +537,7 @@ func noSuchNode(cluster fleet.ClusterRecord, req command.Nodes) view {
 }
 
 // node shows one node: what it is, how it is, its story.
-func (c *Commands) node(ctx context.Context, cluster fleet.ClusterRecord, n fleet.NodeRecord, req command.Nodes, now time.Time) (view, error) {
+func (c *Commands) node(ctx context.Context, cluster query.ClusterRecord, n query.NodeRecord, req command.Nodes, now time.Time) (view, error) {
 	l := c.c.Ledger
 	icon, word := nodeState(n)
 	v := view{Icon: icon, Title: fmt.Sprintf("%s: %s", n.Name, word)}
@@ -600,11 +602,11 @@ func (c *Commands) node(ctx context.Context, cluster fleet.ClusterRecord, n flee
 		v.Parts = append(v.Parts, p)
 	}
 	events := command.Events{For: command.Object{Kind: "Node", Name: n.Name}, Cluster: req.Cluster}
-	filter := fleet.EventFilter{UIDs: []string{n.UID}, Names: []string{n.Name}, Since: n.CreatedAt.Add(-time.Minute)}
+	filter := query.EventFilter{UIDs: []string{n.UID}, Names: []string{n.Name}, Since: n.CreatedAt.Add(-time.Minute)}
 	if !n.RemovedAt.IsZero() {
 		filter.Until = n.RemovedAt.Add(time.Minute)
 	}
-	page, err := l.Events(ctx, cluster.Cluster, filter, fleet.EventCursor{}, nodeEvents)
+	page, err := l.Events(ctx, cluster.Cluster, filter, query.EventCursor{}, nodeEvents)
 	if err != nil {
 		return view{}, err
 	}
@@ -644,7 +646,7 @@ func (c *Commands) node(ctx context.Context, cluster fleet.ClusterRecord, n flee
 }
 
 // costWords says what a node costs and has cost so far, and how that is known.
-func (c *Commands) costWords(n fleet.NodeRecord, now time.Time) string {
+func (c *Commands) costWords(n query.NodeRecord, now time.Time) string {
 	p := c.c.Summaries.Price(n.Machine())
 	if !p.Known {
 		return "Price unknown."
@@ -661,7 +663,7 @@ func (c *Commands) costWords(n fleet.NodeRecord, now time.Time) string {
 }
 
 // lifeLine tells one step of one node.
-func lifeLine(x fleet.ChangeRecord) alert.Line {
+func lifeLine(x query.ChangeRecord) alert.Line {
 	w := stepWords[x.Kind]
 	l := alert.Line{{Text: w.icon + " "}}
 	if x.Proof == fleet.ProofNone && x.At.Sub(x.NotBefore) >= time.Minute {

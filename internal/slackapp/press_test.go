@@ -13,6 +13,7 @@ import (
 	"rollcall/internal/fleet"
 	"rollcall/internal/slackapp"
 	"rollcall/internal/slackemu"
+	"rollcall/internal/wave"
 )
 
 // control is something to press in a message or view.
@@ -489,7 +490,7 @@ func TestMuteForm(t *testing.T) {
 		t.Fatalf("%+v, %v", mutes, err)
 	}
 	newYork, _ := time.LoadLocation("America/New_York")
-	if m := mutes[0]; m.Scope != fleet.MutePool || m.Value != "general" || m.By != slackemu.UserGrace || m.ByName != "grace" || m.Until.In(newYork).Hour() != 9 || !m.Until.After(time.Now()) || m.Until.After(time.Now().Add(34*time.Hour)) {
+	if m := mutes[0]; m.Scope != wave.MutePool || m.Value != "general" || m.By != slackemu.UserGrace || m.ByName != "grace" || m.Until.In(newYork).Hour() != 9 || !m.Until.After(time.Now()) || m.Until.After(time.Now().Add(34*time.Hour)) {
 		t.Errorf("%+v", m)
 	}
 	contains(t, d.types(t, slackemu.UserAda, slackemu.ChannelOps, "/nodes", ""), "🔕 pool general, until ", "by grace")

@@ -8,6 +8,7 @@ import (
 	"rollcall/internal/digest/schedule"
 	"rollcall/internal/fleet"
 	"rollcall/internal/ledger"
+	"rollcall/internal/wave"
 )
 
 // Summaries sums up periods of a ledger.
@@ -47,7 +48,7 @@ func (s Summaries) Last(ctx context.Context, cluster string, length time.Duratio
 }
 
 // Scheduled sums up the period of a digest, and compares it with those of the ticks before.
-func (s Summaries) Scheduled(ctx context.Context, d fleet.Digest, ticks *schedule.Schedule, now time.Time) (digest.Summary, error) {
+func (s Summaries) Scheduled(ctx context.Context, d wave.Digest, ticks *schedule.Schedule, now time.Time) (digest.Summary, error) {
 	var before []digest.Span
 	for until := d.From; len(before) < compared; {
 		from := ticks.Last(until.Add(-1))

@@ -17,6 +17,7 @@ import (
 	"rollcall/internal/alert"
 	"rollcall/internal/fleet"
 	"rollcall/internal/ledger"
+	"rollcall/internal/wave"
 )
 
 // TellerConfig is what a Teller needs. Every field but Pace and Opened is required.
@@ -29,7 +30,7 @@ type TellerConfig struct {
 	Log     *slog.Logger
 	Pace    Pace // zero: Slack's documented limits
 	// Opened hears of each wave that is opened; nil: nobody does.
-	Opened func(kind fleet.WaveKind)
+	Opened func(kind wave.Kind)
 }
 
 // Pace bounds how often the teller calls Slack.
@@ -58,7 +59,7 @@ type Teller struct {
 	edits  *rate.Limiter
 	logged map[string]bool // problems already logged since the last success
 
-	live     []fleet.Wave        // as read last; nil after a change
+	live     []wave.Wave         // as read last; nil after a change
 	added    map[int64]time.Time // when this process last added a change to a wave
 	settled  map[string]bool     // messages recorded as tried that Slack surely has not
 	notPost  time.Time           // no post before this, because Slack said so
@@ -136,7 +137,7 @@ const todoLimit = 5000
 
 // turn plans what is untold, takes at most one step, and returns when the next is due.
 func (t *Teller) turn(ctx context.Context) (time.Time, error) {
-	var live []fleet.Wave
+	var live []wave.Wave
 	for {
 		now := time.Now()
 		var err error
@@ -170,7 +171,7 @@ func (t *Teller) turn(ctx context.Context) (time.Time, error) {
 		// its wave.
 		t.live = nil
 		trying := len(plan.New) == 1 && !t.permitted(alert.Post, now).After(now) &&
-			!slices.ContainsFunc(live, func(w fleet.Wave) bool { return w.Main.TS == "" })
+			!slices.ContainsFunc(live, func(w wave.Wave) bool { return w.Main.ID == "" })
 		if err := t.c.Ledger.Apply(ctx, t.c.Cluster, t.c.Channel, plan, trying, now); err != nil {
 			return now, err
 		}
@@ -215,12 +216,12 @@ func (t *Teller) turn(ctx context.Context) (time.Time, error) {
 }
 
 // opened says which waves a plan has opened.
-func (t *Teller) opened(plan fleet.Plan) {
+func (t *Teller) opened(plan wave.Plan) {
 	if t.c.Opened == nil {
 		return
 	}
 	if plan.Baseline {
-		t.c.Opened(fleet.WaveBaseline)
+		t.c.Opened(wave.KindBaseline)
 	}
 	for _, n := range plan.New {
 		t.c.Opened(n.Kind)
@@ -228,7 +229,7 @@ func (t *Teller) opened(plan fleet.Plan) {
 }
 
 // current gives the waves of mutes these as they are now.
-func current(live []fleet.Wave, mutes []fleet.Mute) {
+func current(live []wave.Wave, mutes []wave.Mute) {
 	for i := range live {
 		for j := range mutes {
 			if live[i].Mute != nil && live[i].Mute.ID == mutes[j].ID {
@@ -242,7 +243,7 @@ func current(live []fleet.Wave, mutes []fleet.Mute) {
 const growthEvery = time.Minute
 
 // growth adds a surge or a creep to a plan, if there is one to tell.
-func (t *Teller) growth(ctx context.Context, plan *fleet.Plan, mutes []fleet.Mute, now time.Time) error {
+func (t *Teller) growth(ctx context.Context, plan *wave.Plan, mutes []wave.Mute, now time.Time) error {
 	t.growthAt = now.Add(growthEvery)
 	if alert.Hushed(mutes, now) {
 		return nil
@@ -268,7 +269,7 @@ func (t *Teller) growth(ctx context.Context, plan *fleet.Plan, mutes []fleet.Mut
 
 // liveWaves returns the waves that may need something. Of a message that surely is not in Slack
 // it does not matter that it was tried.
-func (t *Teller) liveWaves(ctx context.Context) ([]fleet.Wave, error) {
+func (t *Teller) liveWaves(ctx context.Context) ([]wave.Wave, error) {
 	live, err := t.c.Ledger.LiveWaves(ctx, t.c.Cluster)
 	for i := range live {
 		m := &live[i].Main
@@ -279,8 +280,8 @@ func (t *Teller) liveWaves(ctx context.Context) ([]fleet.Wave, error) {
 
 // choose returns the step to take next and when: the earliest, and of those due the most
 // urgent of the oldest wave.
-func (t *Teller) choose(live []fleet.Wave, now time.Time) (*fleet.Wave, alert.Step, time.Time) {
-	var best *fleet.Wave
+func (t *Teller) choose(live []wave.Wave, now time.Time) (*wave.Wave, alert.Step, time.Time) {
+	var best *wave.Wave
 	var step alert.Step
 	var at time.Time
 	for i := range live {
@@ -288,7 +289,7 @@ func (t *Teller) choose(live []fleet.Wave, now time.Time) (*fleet.Wave, alert.St
 			// Counted from now: moments that were read from the ledger know nothing of the
 			// process's own clock, and would be compared by one that may have been set.
 			due := latest(now.Add(s.At.Sub(now)), now)
-			if s.Action != alert.Close || live[i].Main.TS != "" { // what is not posted is closed without a call
+			if s.Action != alert.Close || live[i].Main.ID != "" { // what is not posted is closed without a call
 				due = latest(due, t.permitted(s.Action, now))
 			}
 			if best == nil || due.Before(at) || due.Equal(at) && s.Action < step.Action {
@@ -326,7 +327,7 @@ func latest(a, b time.Time) time.Time {
 }
 
 // take carries out one step.
-func (t *Teller) take(ctx context.Context, w fleet.Wave, step alert.Step) (err error) {
+func (t *Teller) take(ctx context.Context, w wave.Wave, step alert.Step) (err error) {
 	if w.Members, err = t.c.Ledger.Members(ctx, w.ID); err != nil {
 		return err
 	}
@@ -346,11 +347,11 @@ func (t *Teller) take(ctx context.Context, w fleet.Wave, step alert.Step) (err e
 	case alert.AddList:
 		return t.addList(ctx, w, now)
 	case alert.AddCallOut:
-		_, err := t.c.Ledger.AddPart(ctx, w, alert.PartStuck, nil, now)
+		_, err := t.c.Ledger.AddPart(ctx, w, wave.PartStuck, nil, now)
 		return err
 	case alert.Close:
 		w.ClosedAt = now
-		if w.Main.TS == "" { // its first message says it in the final form
+		if w.Main.ID == "" { // its first message says it in the final form
 			return t.c.Ledger.CloseWave(ctx, w.ID, now)
 		}
 		if done, err := t.edit(ctx, w, now); err != nil || !done {
@@ -368,7 +369,7 @@ func (t *Teller) take(ctx context.Context, w fleet.Wave, step alert.Step) (err e
 }
 
 // lastChange is the highest change that a message rendered from w tells.
-func lastChange(w fleet.Wave) (id int64) {
+func lastChange(w wave.Wave) (id int64) {
 	for _, m := range w.Members {
 		id = max(id, m.Steps[len(m.Steps)-1].ID)
 	}
@@ -376,14 +377,14 @@ func lastChange(w fleet.Wave) (id int64) {
 }
 
 // main renders a wave's main message.
-func (t *Teller) main(ctx context.Context, w fleet.Wave) (alert.Message, error) {
+func (t *Teller) main(ctx context.Context, w wave.Wave) (alert.Message, error) {
 	totals, err := t.c.Ledger.Totals(ctx, w.Cluster)
 	if err != nil {
 		return alert.Message{}, err
 	}
 	var groups []fleet.Group
 	var machines map[fleet.Machine]int
-	if w.Kind == fleet.WaveBaseline {
+	if w.Kind == wave.KindBaseline {
 		totals, groups, machines, err = t.c.Ledger.Baseline(ctx, w.Cluster)
 	} else if t.c.Alert.Price != nil {
 		machines, err = t.c.Ledger.Machines(ctx, w.Cluster)
@@ -401,18 +402,18 @@ func (t *Teller) main(ctx context.Context, w fleet.Wave) (alert.Message, error) 
 }
 
 // edit brings a wave's main message up to date and reports whether it is.
-func (t *Teller) edit(ctx context.Context, w fleet.Wave, now time.Time) (bool, error) {
+func (t *Teller) edit(ctx context.Context, w wave.Wave, now time.Time) (bool, error) {
 	m, err := t.main(ctx, w)
 	if err != nil {
 		return false, err
 	}
 	rec := w.Main
-	if m.Hash() == rec.Hash || w.Kind == fleet.WaveBaseline && rec.Hash != 0 {
+	if m.Hash() == rec.Hash || w.Kind == wave.KindBaseline && rec.Hash != 0 {
 		return true, t.c.Ledger.Accepted(ctx, rec, lastChange(w), now)
 	}
 	t.edits.AllowN(now, 1)
 	for _, c := range []content{render(m, mainButtons(w)...), plain(m)} {
-		_, _, _, err := t.c.API.UpdateMessageContext(ctx, rec.Channel, rec.TS, c.options(metadata(rec.Key, w.Cluster, m))...)
+		_, _, _, err := t.c.API.UpdateMessageContext(ctx, rec.Channel, rec.ID, c.options(metadata(rec.Key, w.Cluster, m))...)
 		switch what, wait := classify(err); what {
 		case accepted:
 			t.succeeded()
@@ -437,7 +438,7 @@ func (t *Teller) edit(ctx context.Context, w fleet.Wave, now time.Time) (bool, e
 
 // post posts a message whose intent is recorded: it first looks for it if Slack may have it
 // already.
-func (t *Teller) post(ctx context.Context, w fleet.Wave, rec fleet.Message, m alert.Message, buttons []button, thread string, told int64) error {
+func (t *Teller) post(ctx context.Context, w wave.Wave, rec wave.Posting, m alert.Message, buttons []button, thread string, told int64) error {
 	if rec.Tried && !t.settled[rec.Key] {
 		ts, err := t.find.find(ctx, rec.Channel, thread, rec.Key, rec.After)
 		if what, wait := classify(err); what != accepted {
@@ -446,7 +447,7 @@ func (t *Teller) post(ctx context.Context, w fleet.Wave, rec fleet.Message, m al
 		if ts != "" {
 			t.succeeded()
 			// What it says may be older than what is to be told: told 0 and hash 0 cause an edit.
-			rec.TS = ts
+			rec.ID = ts
 			return t.c.Ledger.Accepted(ctx, rec, 0, time.Now())
 		}
 	}
@@ -469,7 +470,7 @@ func (t *Teller) post(ctx context.Context, w fleet.Wave, rec fleet.Message, m al
 		switch what, wait := classify(err); what {
 		case accepted:
 			t.succeeded()
-			rec.TS, rec.Hash = ts, m.Hash()
+			rec.ID, rec.Hash = ts, m.Hash()
 			return t.c.Ledger.Accepted(ctx, rec, told, time.Now())
 		case refused:
 			t.problem("Slack refused the blocks of a message; sending it as plain text", err)
@@ -492,16 +493,16 @@ func (t *Teller) post(ctx context.Context, w fleet.Wave, rec fleet.Message, m al
 }
 
 // postPart posts a thread reply.
-func (t *Teller) postPart(ctx context.Context, w fleet.Wave, rec fleet.Message) error {
-	if rec.Part == alert.PartStuck {
+func (t *Teller) postPart(ctx context.Context, w wave.Wave, rec wave.Posting) error {
+	if rec.Part == wave.PartStuck {
 		m, ok := alert.Stuck(w, t.c.Alert)
 		if !ok { // they became ready or left meanwhile
 			return t.c.Ledger.DropPart(ctx, rec.Key)
 		}
-		return t.post(ctx, w, rec, m, stuckButtons(w), w.Main.TS, 0)
+		return t.post(ctx, w, rec, m, stuckButtons(w), w.Main.ID, 0)
 	}
 	first := 0
-	var members []fleet.Member
+	var members []wave.Member
 	for i, m := range w.Members {
 		if m.Part == rec.Key {
 			if len(members) == 0 {
@@ -510,11 +511,11 @@ func (t *Teller) postPart(ctx context.Context, w fleet.Wave, rec fleet.Message) 
 			members = append(members, m)
 		}
 	}
-	return t.post(ctx, w, rec, alert.List(w, members, first+1), nil, w.Main.TS, 0)
+	return t.post(ctx, w, rec, alert.List(w, members, first+1), nil, w.Main.ID, 0)
 }
 
 // addList records the next thread reply: as many unlisted nodes as fit one message.
-func (t *Teller) addList(ctx context.Context, w fleet.Wave, now time.Time) error {
+func (t *Teller) addList(ctx context.Context, w wave.Wave, now time.Time) error {
 	const room = maxBlockText - 1000 // for the headline
 	var uids []string
 	size := 0
@@ -526,7 +527,7 @@ func (t *Teller) addList(ctx context.Context, w fleet.Wave, now time.Time) error
 		// A line of its own, with its steps where they differ, and its group's line if it is
 		// the first of it.
 		size += units(m.Node.Name) + 1
-		if w.Kind == fleet.WaveAway || w.Kind == fleet.WaveCatchUp {
+		if w.Kind == wave.KindAway || w.Kind == wave.KindCatchUp {
 			size += len("  joined, ready, not ready, recovered, left")
 		}
 		if group := m.Node.InstanceType + m.Node.CapacityType + m.Node.Zone + m.Node.Pool + m.Node.Arch; !groups[group] {
@@ -538,7 +539,7 @@ func (t *Teller) addList(ctx context.Context, w fleet.Wave, now time.Time) error
 		}
 		uids = append(uids, m.Node.UID)
 	}
-	_, err := t.c.Ledger.AddPart(ctx, w, alert.PartList, uids, now)
+	_, err := t.c.Ledger.AddPart(ctx, w, wave.PartList, uids, now)
 	return err
 }
 

@@ -17,6 +17,7 @@ import (
 	"rollcall/internal/fleet"
 	"rollcall/internal/ledger"
 	"rollcall/internal/slackemu"
+	"rollcall/internal/wave"
 )
 
 // noon is when the golden views are looked at.
@@ -75,7 +76,7 @@ func deskAt(t testing.TB) *Commands {
 	if err := l.RecordEvents(t.Context(), "prod", events, "1"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.AddMute(t.Context(), fleet.Mute{Request: "r1", Cluster: "prod", Scope: fleet.MutePool, Value: "batch", By: "U0ADA", ByName: "ada", At: noon.Add(-time.Minute), Until: noon.Add(time.Hour)}); err != nil {
+	if _, err := l.AddMute(t.Context(), wave.Mute{Request: "r1", Cluster: "prod", Scope: wave.MutePool, Value: "batch", By: "U0ADA", ByName: "ada", At: noon.Add(-time.Minute), Until: noon.Add(time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
 	return NewCommands(CommandsConfig{Cluster: "prod", Ledger: l, Log: slog.New(slog.DiscardHandler), Watch: func() string { return "" },
@@ -279,7 +280,7 @@ func TestAnyLedgerRenders(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 3 {
-			if _, err := l.AddMute(t.Context(), fleet.Mute{Request: pick() + fmt.Sprint(r.Uint64()), Cluster: "prod", Scope: fleet.MutePool, Value: pick(), By: pick(), ByName: pick(), At: noon.Add(-time.Hour), Until: noon.Add(time.Hour)}); err != nil {
+			if _, err := l.AddMute(t.Context(), wave.Mute{Request: pick() + fmt.Sprint(r.Uint64()), Cluster: "prod", Scope: wave.MutePool, Value: pick(), By: pick(), ByName: pick(), At: noon.Add(-time.Hour), Until: noon.Add(time.Hour)}); err != nil {
 				t.Fatal(err)
 			}
 		}

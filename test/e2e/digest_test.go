@@ -16,6 +16,7 @@ import (
 	"rollcall/internal/ledger"
 	"rollcall/internal/slackapp"
 	"rollcall/internal/slackemu"
+	"rollcall/internal/wave"
 	"rollcall/test/cluster"
 )
 
@@ -117,7 +118,7 @@ func TestDigest(t *testing.T) {
 			db = path
 		}
 	}
-	var rec fleet.Digest
+	var rec wave.Digest
 	s.eventually(20*time.Second, func() error {
 		l, err := ledger.OpenToRead(ctx, db)
 		if err != nil {
@@ -125,7 +126,7 @@ func TestDigest(t *testing.T) {
 		}
 		defer l.Close()
 		var ok bool
-		if rec, ok, err = l.LastDigest(ctx, "prod"); err != nil || !ok || rec.Done.IsZero() || rec.TS == "" || rec.Picture != fleet.PictureChart {
+		if rec, ok, err = l.LastDigest(ctx, "prod"); err != nil || !ok || rec.Done.IsZero() || rec.ID == "" || rec.Picture != wave.PictureChart {
 			return fmt.Errorf("the ledger says %+v, %v", rec, err)
 		}
 		return nil
@@ -142,7 +143,7 @@ func TestDigest(t *testing.T) {
 		From, Until        int64
 	}
 	if err := json.Unmarshal(m.Metadata.EventPayload, &meta); err != nil || meta.Key != rec.Key || meta.Cluster != "prod" || meta.Kind != "digest" || meta.Nodes != 6 ||
-		meta.Until%60 != 0 || meta.Until != rec.Until.Unix() || m.TS != rec.TS {
+		meta.Until%60 != 0 || meta.Until != rec.Until.Unix() || m.TS != rec.ID {
 		t.Errorf("metadata %s of %s, the ledger says %+v", m.Metadata.EventPayload, m.TS, rec)
 	}
 	text := slackemu.PlainText(m)

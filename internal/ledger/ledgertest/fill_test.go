@@ -8,6 +8,7 @@ import (
 	"rollcall/internal/fleet"
 	"rollcall/internal/ledger"
 	"rollcall/internal/ledger/ledgertest"
+	"rollcall/internal/query"
 )
 
 // A filled ledger holds what its size says, and is one that the program could have written:
@@ -24,11 +25,11 @@ func TestFill(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	live, err := l.CountNodes(ctx, "prod", fleet.NodeFilter{})
+	live, err := l.CountNodes(ctx, "prod", query.NodeFilter{})
 	if err != nil || live.Nodes != 40 || live.Ready < 30 {
 		t.Errorf("live nodes: %+v, %v", live, err)
 	}
-	gone, err := l.CountNodes(ctx, "prod", fleet.NodeFilter{Removed: true})
+	gone, err := l.CountNodes(ctx, "prod", query.NodeFilter{Removed: true})
 	if err != nil || gone.Nodes != 360 {
 		t.Errorf("nodes that left: %+v, %v", gone, err)
 	}
@@ -40,7 +41,7 @@ func TestFill(t *testing.T) {
 	if err != nil || !ok || n.Name != ledgertest.NodeName(399) || len(n.Labels) < 35 || n.Pool == "" || n.CapacityType == "" {
 		t.Errorf("the last node: %+v, %v, %v", n, ok, err)
 	}
-	p, err := l.Events(ctx, "prod", fleet.EventFilter{Kind: "Node"}, fleet.EventCursor{}, 1000)
+	p, err := l.Events(ctx, "prod", query.EventFilter{Kind: "Node"}, query.EventCursor{}, 1000)
 	if err != nil || len(p.Events) < 200 || p.Events[0].Last.After(s.End) {
 		t.Errorf("%d events of nodes, %v", len(p.Events), err)
 	}

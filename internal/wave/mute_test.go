@@ -1,12 +1,13 @@
-package fleet
+package wave
 
 import (
+	"rollcall/internal/fleet"
 	"testing"
 	"time"
 )
 
 func TestMuteMatches(t *testing.T) {
-	n := Node{Cluster: "prod", Name: "n1", Pool: "batch", InstanceType: "m5.large"}
+	n := fleet.Node{Cluster: "prod", Name: "n1", Pool: "batch", InstanceType: "m5.large"}
 	for _, tc := range []struct {
 		name string
 		mute Mute
@@ -28,7 +29,7 @@ func TestMuteMatches(t *testing.T) {
 			}
 		})
 	}
-	if !(Mute{Cluster: "prod", Scope: MutePool}).Matches(Node{Cluster: "prod"}) {
+	if !(Mute{Cluster: "prod", Scope: MutePool}).Matches(fleet.Node{Cluster: "prod"}) {
 		t.Error("nodes without a pool cannot be muted")
 	}
 }

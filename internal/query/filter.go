@@ -1,6 +1,10 @@
-package fleet
+package query
 
-import "time"
+import (
+	"time"
+
+	"rollcall/internal/fleet"
+)
 
 // NodeFilter says which nodes a person asks for. The zero value is every live node. Lists of
 // patterns are globs (* and ?), matched without regard to case; a node must match one of each
@@ -47,7 +51,7 @@ const (
 
 // NodeRecord is a node's life as the ledger has it.
 type NodeRecord struct {
-	Node
+	fleet.Node
 	FirstReady   time.Time // zero if it never became ready
 	RemovedAt    time.Time // zero while it lives
 	RemovedAfter time.Time // it left between this and RemovedAt; zero if the time is proven
@@ -88,7 +92,7 @@ type EventFilter struct {
 	Reasons []string // globs
 	Types   []string // Normal, Warning
 	Text    []string // words that must all stand in the note, reason or name, whatever their case
-	Scaling bool     // only the autoscaling story; see Event.Scaling
+	Scaling bool     // only the autoscaling story; see fleet.Event.Scaling
 	Since   time.Time
 	Until   time.Time
 }

@@ -1,6 +1,16 @@
-package fleet
+// Package query holds the questions that people ask of the ledger and the shapes of its answers:
+// filters, orders, pages and groups of nodes, changes and events.
+//
+// The types are values. Package command makes them of what a person types, the ledger answers
+// them, and package answer says what comes back. Package query decides nothing, does no I/O, and
+// imports only package fleet.
+package query
 
-import "time"
+import (
+	"time"
+
+	"rollcall/internal/fleet"
+)
 
 // NodePage is a part of a list of nodes.
 type NodePage struct {
@@ -20,16 +30,16 @@ type NodeGroup struct {
 	NotReady int
 	Cordoned int
 	Spot     int
-	Machines map[Machine]int // how many of each kind they are
+	Machines map[fleet.Machine]int // how many of each kind they are
 }
 
 // NodeGroups are the groups of the nodes that a filter selects, the largest first.
 type NodeGroups struct {
 	Groups   []NodeGroup
-	Machines map[Machine]int // of all groups, listed or not
-	Distinct int             // how many groups there are, listed or not
-	Total    int             // how many nodes are in all of them; a lower bound if Capped
-	Capped   bool            // as of NodePage
+	Machines map[fleet.Machine]int // of all groups, listed or not
+	Distinct int                   // how many groups there are, listed or not
+	Total    int                   // how many nodes are in all of them; a lower bound if Capped
+	Capped   bool                  // as of NodePage
 }
 
 // Match says how a name was found.
@@ -46,8 +56,8 @@ const (
 // ChangeRecord is a change with its node as it was last recorded, without the node's details:
 // labels, taints, resources and the Ready condition's message are missing.
 type ChangeRecord struct {
-	Change
-	Node Node
+	fleet.Change
+	Node fleet.Node
 	Mute int64 // the mute that kept it quiet, 0 if none did
 }
 
@@ -65,7 +75,7 @@ func (c EventCursor) IsZero() bool { return c == EventCursor{} }
 
 // EventPage is a part of a list of events.
 type EventPage struct {
-	Events []Event // newest first
+	Events []fleet.Event // newest first
 	// Older goes on towards older events, and Newer towards newer ones; each is zero when
 	// there is nothing that way. Nothing is newer than the page of the zero cursor.
 	Older, Newer EventCursor
@@ -83,18 +93,8 @@ type EventSpan struct {
 	Other   time.Time
 }
 
-// WaveNodes is who a wave is about, and when it happened.
-type WaveNodes struct {
-	ID          int64
-	Cluster     string
-	Kind        WaveKind
-	UIDs, Names []string  // of its nodes, in the order in which they were added
-	More        bool      // not all of them are listed
-	From, Until time.Time // the first and the last moment of its changes
-}
-
 // ClusterRecord is a cluster in the ledger.
 type ClusterRecord struct {
 	Cluster string
-	Checkpoint
+	fleet.Checkpoint
 }

@@ -1,6 +1,10 @@
-package fleet
+package wave
 
-import "time"
+import (
+	"time"
+
+	"rollcall/internal/fleet"
+)
 
 // MuteScope says which nodes a mute is about.
 type MuteScope string
@@ -33,7 +37,7 @@ type Mute struct {
 
 // Matches reports whether the mute is about the node, at whatever time. Pool and type must be
 // equal to the node's: a mute hides what it names and nothing like it.
-func (m Mute) Matches(n Node) bool {
+func (m Mute) Matches(n fleet.Node) bool {
 	if n.Cluster != m.Cluster {
 		return false
 	}
@@ -64,13 +68,13 @@ func (m Mute) End() time.Time {
 
 // Muted sums up what a mute kept quiet.
 type Muted struct {
-	Changes map[ChangeKind]int
+	Changes map[fleet.ChangeKind]int
 	Nodes   int
 }
 
 // MutedCount is how many changes of a kind one mute kept quiet.
 type MutedCount struct {
 	Mute    int64
-	Kind    ChangeKind
+	Kind    fleet.ChangeKind
 	Changes int
 }

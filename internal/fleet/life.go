@@ -1,0 +1,24 @@
+package fleet
+
+import "time"
+
+// Life is a node's life as digests count it.
+type Life struct {
+	UID, Name string // untrusted
+	Pool      string
+	Machine   Machine
+	Joined    time.Time // when the Node object was created, whole seconds
+	Ready     time.Time // when it became ready first; zero if it never did, or before anybody watched
+	Removed   time.Time // zero while it lives
+	// RemovedAfter is set when it is only known that it left between this and Removed.
+	RemovedAfter time.Time
+}
+
+// Incident is a time in which a node was not ready, after it had been.
+type Incident struct {
+	NodeUID, NodeName string
+	Reason            string // the condition's; untrusted
+	From              time.Time
+	Until             time.Time // zero while it lasts
+	Left              bool      // it ended because the node left
+}

@@ -1,0 +1,50 @@
+package wave
+
+import "time"
+
+// Posting is the ledger's record of one message in a channel: first an intent, then, with its
+// ID, a fact. Between the two nobody knows whether Slack has it.
+type Posting struct {
+	Key      string // idempotency key, part of the message metadata
+	WaveID   int64  // the wave it belongs to; 0 for a digest's
+	Part     string // what it is for: one of the parts below
+	Channel  string
+	ID       string    // the message's, as Slack gives it (a ts); "" until Slack has confirmed it
+	Hash     uint64    // of the content that Slack accepted last
+	Created  time.Time // when the intent was recorded
+	After    string    // an ID that was confirmed before that: if Slack has the message, its own is later; "" if none was
+	Tried    bool      // posting was begun at least once: it may be in Slack even without an ID
+	EditedAt time.Time // when Slack accepted it last
+	Picture  Picture   // what becomes of its picture; "" until that is settled
+	File     string    // Slack's ID of the picture that was uploaded, "" before that
+	// Held is set by whoever posts, and not kept: this very message is refused just now, though
+	// Slack takes others.
+	Held bool
+}
+
+// The parts of a wave, and a digest.
+const (
+	PartMain   = "main"   // the message that opens a wave
+	PartList   = "list"   // a thread reply that names nodes
+	PartStuck  = "stuck"  // a thread reply about nodes that did not become ready in time
+	PartDigest = "digest" // a digest, which belongs to no wave
+)
+
+// Digest is the ledger's record of one digest and of its message.
+type Digest struct {
+	Posting
+	Cluster string
+	From    time.Time // the period: From is in it,
+	Until   time.Time // Until, the tick, is not
+	Done    time.Time // when nothing was left to do; zero before that
+}
+
+// Picture is what becomes of a message's picture.
+type Picture string
+
+// The fates of a picture.
+const (
+	PictureChart Picture = "chart" // in the message, as a block that Slack draws
+	PictureFile  Picture = "file"  // uploaded into the thread
+	PictureNone  Picture = "none"  // there is none
+)

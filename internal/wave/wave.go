@@ -1,0 +1,120 @@
+// Package wave holds what is said in a channel as Go types: waves of like changes, the
+// messages that tell them and what the ledger records of each, mutes, and digests.
+//
+// The types are values that the deciders (package alert), the ledger and the outbox (package
+// deliver) hand to each other. Package wave decides nothing, does no I/O, and imports only
+// package fleet.
+package wave
+
+import (
+	"time"
+
+	"rollcall/internal/fleet"
+)
+
+// Kind says what a wave's message is about. Its values are also the "kind" of the message
+// metadata that other automations may read. What there is to know of each kind is in package
+// alert's registry.
+type Kind string
+
+// The kinds of waves. Away tells what changed while Rollcall was not running, CatchUp what
+// could not be told while Slack was unreachable. Surge and Creep comment on growth. Mute tells
+// that somebody mutes alerts, and its last edit that the mute has ended.
+const (
+	KindBaseline  Kind = "baseline"
+	KindJoined    Kind = "joined"
+	KindReady     Kind = "ready"
+	KindNotReady  Kind = "not_ready"
+	KindRecovered Kind = "recovered"
+	KindRemoved   Kind = "removed"
+	KindAway      Kind = "away"
+	KindCatchUp   Kind = "catch_up"
+	KindSurge     Kind = "surge"
+	KindCreep     Kind = "creep"
+	KindMute      Kind = "mute"
+)
+
+// Wave is a run of like changes in one cluster, close together in time: one message.
+type Wave struct {
+	ID       int64
+	Key      string // idempotency key, part of the message metadata
+	Cluster  string
+	Kind     Kind
+	About    About      // what it is about beside its nodes
+	Gap      *fleet.Gap // the gap that About names
+	Mute     *Mute      // the mute that About names
+	OpenedAt time.Time
+	LastAt   time.Time // when the last like change was added
+	ClosedAt time.Time // zero while like changes may still be added
+	Muted    Muted     // what the mute kept quiet, once it has ended; only where it is asked for
+	Main     Posting
+	Parts    []Posting // its thread replies
+	Members  []Member  // in the order in which they were added; only in a wave loaded whole
+	Counts   Counts
+}
+
+// About is what a wave is about beside its nodes: at most one field is set. The ledger keeps it
+// as one value, so a new kind of wave adds a field here and no column there.
+type About struct {
+	Gap    int64   `json:"gap,omitempty"`    // the gap in which its changes happened: Away, and a CatchUp that took one in
+	Mute   int64   `json:"mute,omitempty"`   // the mute that it tells
+	Growth *Growth `json:"growth,omitempty"` // what a Surge or a Creep observed
+}
+
+// Counts sums up a wave without loading its members.
+type Counts struct {
+	Members    int
+	Untold     int   // changes that no accepted message tells
+	Unlisted   int   // members that no thread message lists
+	Pending    int   // members still to become ready or to recover, and not gone
+	Unready    int   // of these, members that joined
+	LastChange int64 // highest change ID
+}
+
+// Growth is the observation behind a surge (live nodes before and now) or a creep (the least of
+// a past day and the least of the last one).
+type Growth struct {
+	From  int           `json:"from"`
+	To    int           `json:"to"`
+	Over  time.Duration `json:"over"`
+	Usual int           `json:"usual"` // net growth usual in such a span; surge only
+}
+
+// Member is one node in a wave, with the changes of its life that the wave tells.
+type Member struct {
+	Node      fleet.Node
+	Steps     []fleet.Change // ascending by ID; never empty
+	RemovedAt time.Time      // when the node left, zero while it lives; known to any wave
+	Evidence  []fleet.Event  // events that may say why it left, oldest first; only if it left
+	Part      string         // key of the thread message that lists the node, "" if none does yet
+	Told      bool           // Slack accepted a message that tells all of Steps
+}
+
+// Step returns the member's last change of the given kind.
+func (m Member) Step(kind fleet.ChangeKind) (fleet.Change, bool) {
+	for i := len(m.Steps) - 1; i >= 0; i-- {
+		if m.Steps[i].Kind == kind {
+			return m.Steps[i], true
+		}
+	}
+	return fleet.Change{}, false
+}
+
+// LastChange is the highest change ID that a message rendered from the wave's members tells, 0
+// if it has no members.
+func (w Wave) LastChange() (id int64) {
+	for _, m := range w.Members {
+		id = max(id, m.Steps[len(m.Steps)-1].ID)
+	}
+	return id
+}
+
+// Nodes is whom a wave is about, and when it happened.
+type Nodes struct {
+	ID          int64
+	Cluster     string
+	Kind        Kind
+	UIDs, Names []string  // of its nodes, in the order in which they were added
+	More        bool      // not all of them are listed
+	From, Until time.Time // the first and the last moment of its changes
+}
