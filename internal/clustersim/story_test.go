@@ -243,7 +243,7 @@ func TestDescribe(t *testing.T) {
 		watchDay(t, c)
 		pools, types, capacities, zs := map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}
 		for _, o := range c.history(t) {
-			n := fleet.Node{Labels: o.Labels, ProviderID: o.Spec.ProviderID}
+			n := fleet.Node{Labels: o.Labels, Detail: fleet.Detail{ProviderID: o.Spec.ProviderID}}
 			fleet.Describe(&n)
 			if n.Provider != "aws" || n.InstanceType == "" || n.CapacityType == "" || n.Zone == "" || n.Region != "us-east-1" || n.Pool == "" || n.Arch == "" || n.OS != "linux" {
 				t.Fatalf("%s is described as %+v", o.Name, n)

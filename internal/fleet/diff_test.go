@@ -3,6 +3,7 @@ package fleet
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -15,10 +16,13 @@ var (
 
 func sample() Node {
 	return Node{
-		Cluster: "prod", UID: "u1", Name: "n1", ProviderID: "aws:///z/i", KubeletVersion: "v1.36.3", Arch: "amd64", OS: "linux",
-		Labels:   map[string]string{"a": "1", "b": "2"},
-		Taints:   []Taint{{Key: "k", Value: "v", Effect: "NoSchedule"}},
-		Capacity: Resources{4000, 16 << 30, 58}, Allocatable: Resources{3900, 15 << 30, 58},
+		Cluster: "prod", UID: "u1", Name: "n1", Arch: "amd64", OS: "linux",
+		Labels: map[string]string{"a": "1", "b": "2"},
+		Detail: Detail{
+			ProviderID: "aws:///z/i", KubeletVersion: "v1.36.3",
+			Taints:   []Taint{{Key: "k", Value: "v", Effect: "NoSchedule"}},
+			Capacity: Resources{4000, 16 << 30, 58}, Allocatable: Resources{3900, 15 << 30, 58},
+		},
 		Ready:     Condition{Status: Ready, Reason: "KubeletReady", Message: "fine", Since: born.Add(30 * time.Second)},
 		CreatedAt: born,
 	}
@@ -65,6 +69,23 @@ func TestFingerprint(t *testing.T) {
 	}
 	if allocs := testing.AllocsPerRun(100, func() { Fingerprint(&base) }); allocs != 0 {
 		t.Errorf("%v allocations per fingerprint, want none", allocs)
+	}
+}
+
+// A property of a node that is added to Detail and forgotten in Fingerprint would never be
+// recorded again after the first look.
+func TestFingerprintSeesEveryDetail(t *testing.T) {
+	base := sample()
+	want := Fingerprint(&base)
+	for i := range reflect.TypeFor[Detail]().NumField() {
+		n := sample()
+		f := reflect.ValueOf(&n.Detail).Elem().Field(i)
+		if f.IsZero() {
+			t.Errorf("the sample has no %s", reflect.TypeFor[Detail]().Field(i).Name)
+		}
+		if f.SetZero(); Fingerprint(&n) == want {
+			t.Errorf("the fingerprint does not see %s", reflect.TypeFor[Detail]().Field(i).Name)
+		}
 	}
 }
 

@@ -63,16 +63,23 @@ type Node struct {
 	Arch         string
 	OS           string
 
-	ProviderID     string
-	KubeletVersion string
-	Labels         map[string]string
-	Taints         []Taint
-	Capacity       Resources
-	Allocatable    Resources
+	Labels map[string]string
+	Detail
 
 	Cordoned  bool
 	Ready     Condition
 	CreatedAt time.Time // creationTimestamp, whole seconds
+}
+
+// Detail is the part of a node that no question filters by. The ledger keeps it as one JSON
+// value, so a new property of a node is a field here, a line in [Fingerprint] and one in the
+// conversion of package k8s.
+type Detail struct {
+	ProviderID     string    `json:"provider_id,omitempty"`
+	KubeletVersion string    `json:"kubelet,omitempty"`
+	Taints         []Taint   `json:"taints,omitempty"`
+	Capacity       Resources `json:"capacity"`
+	Allocatable    Resources `json:"allocatable"`
 }
 
 // ChangeKind is one step of a node's life.

@@ -126,7 +126,7 @@ func TestDescribe(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			n := Node{ProviderID: tt.id, Labels: tt.labels}
+			n := Node{Detail: Detail{ProviderID: tt.id}, Labels: tt.labels}
 			Describe(&n)
 			got := want{n.Provider, n.InstanceType, n.CapacityType, n.Zone, n.Region, n.Pool, n.Arch, n.OS}
 			if got != tt.want {

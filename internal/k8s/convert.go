@@ -18,20 +18,22 @@ import (
 // one. Sharing pins little: protobuf decoding gives each string memory of its own.
 func look(cluster string, o *corev1.Node, scratch []fleet.Taint) fleet.Node {
 	n := fleet.Node{
-		Cluster:        cluster,
-		UID:            string(o.UID),
-		Name:           o.Name,
-		Arch:           o.Status.NodeInfo.Architecture,
-		OS:             o.Status.NodeInfo.OperatingSystem,
-		ProviderID:     o.Spec.ProviderID,
-		KubeletVersion: o.Status.NodeInfo.KubeletVersion,
-		Labels:         o.Labels,
-		Taints:         scratch[:0],
-		Capacity:       resources(o.Status.Capacity),
-		Allocatable:    resources(o.Status.Allocatable),
-		Cordoned:       o.Spec.Unschedulable,
-		Ready:          fleet.Condition{Status: fleet.ReadyUnknown},
-		CreatedAt:      moment(o.CreationTimestamp),
+		Cluster: cluster,
+		UID:     string(o.UID),
+		Name:    o.Name,
+		Arch:    o.Status.NodeInfo.Architecture,
+		OS:      o.Status.NodeInfo.OperatingSystem,
+		Labels:  o.Labels,
+		Detail: fleet.Detail{
+			ProviderID:     o.Spec.ProviderID,
+			KubeletVersion: o.Status.NodeInfo.KubeletVersion,
+			Taints:         scratch[:0],
+			Capacity:       resources(o.Status.Capacity),
+			Allocatable:    resources(o.Status.Allocatable),
+		},
+		Cordoned:  o.Spec.Unschedulable,
+		Ready:     fleet.Condition{Status: fleet.ReadyUnknown},
+		CreatedAt: moment(o.CreationTimestamp),
 	}
 	for i := range o.Spec.Taints {
 		t := &o.Spec.Taints[i]

@@ -53,9 +53,12 @@ func TestLook(t *testing.T) {
 	keep(&got)
 	want := fleet.Node{
 		Cluster: "prod", UID: "u1", Name: "n1", Provider: "gcp", Zone: "z", Arch: "arm64", OS: "linux",
-		ProviderID: "gce://p/z/n1", KubeletVersion: "v1.36.3", Labels: o.Labels, Cordoned: true,
-		Taints:   []fleet.Taint{{Key: "node.kubernetes.io/unschedulable", Effect: "NoSchedule"}},
-		Capacity: fleet.Resources{MilliCPU: 3920, Memory: 16 << 30, Pods: 110}, Allocatable: fleet.Resources{MilliCPU: 2000},
+		Labels: o.Labels, Cordoned: true,
+		Detail: fleet.Detail{
+			ProviderID: "gce://p/z/n1", KubeletVersion: "v1.36.3",
+			Taints:   []fleet.Taint{{Key: "node.kubernetes.io/unschedulable", Effect: "NoSchedule"}},
+			Capacity: fleet.Resources{MilliCPU: 3920, Memory: 16 << 30, Pods: 110}, Allocatable: fleet.Resources{MilliCPU: 2000},
+		},
 		Ready:     fleet.Condition{Status: fleet.NotReady, Reason: "KubeletNotReady", Message: "m", Since: noon.Add(time.Minute)},
 		CreatedAt: noon,
 	}

@@ -59,9 +59,10 @@ func check(t testing.TB, err error) {
 func node(n int) fleet.Node {
 	return fleet.Node{
 		Cluster: "prod", UID: fmt.Sprintf("uid-%d", n), Name: fmt.Sprintf("node-%d", n), Provider: "aws", InstanceType: "m5.large", CapacityType: "spot",
-		Zone: "us-east-1a", Region: "us-east-1", Pool: "general", Arch: "amd64", OS: "linux", ProviderID: "aws:///us-east-1a/i-1", KubeletVersion: "v1.36.3",
-		Labels: map[string]string{"a": "b"}, Taints: []fleet.Taint{{Key: "k", Effect: "NoSchedule"}},
-		Capacity: fleet.Resources{MilliCPU: 2000, Memory: 8 << 30, Pods: 29}, CreatedAt: t0,
+		Zone: "us-east-1a", Region: "us-east-1", Pool: "general", Arch: "amd64", OS: "linux",
+		Labels: map[string]string{"a": "b"}, CreatedAt: t0,
+		Detail: fleet.Detail{ProviderID: "aws:///us-east-1a/i-1", KubeletVersion: "v1.36.3",
+			Taints: []fleet.Taint{{Key: "k", Effect: "NoSchedule"}}, Capacity: fleet.Resources{MilliCPU: 2000, Memory: 8 << 30, Pods: 29}},
 		Ready: fleet.Condition{Status: fleet.NotReady, Reason: "KubeletNotReady", Since: t0},
 	}
 }

@@ -32,7 +32,7 @@ func oldFile(t *testing.T, path string, nodes []fleet.Node, events []fleet.Event
 			detail := must[[]byte](t)(json.Marshal(struct {
 				nodeDetail
 				Labels map[string]string `json:"labels,omitempty"`
-			}{nodeDetail{ProviderID: n.ProviderID, Kubelet: n.KubeletVersion, Taints: n.Taints, Capacity: n.Capacity, Allocatable: n.Allocatable, Message: n.Ready.Message}, n.Labels}))
+			}{nodeDetail{n.Detail, n.Ready.Message}, n.Labels}))
 			var removed any
 			if i%3 == 0 {
 				removed = t0.Add(time.Hour).UnixMilli()

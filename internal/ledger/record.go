@@ -13,14 +13,10 @@ import (
 	"rollcall/internal/query"
 )
 
-// nodeDetail is the part of a node that no query filters by.
+// nodeDetail is the JSON of the column nodes.detail.
 type nodeDetail struct {
-	ProviderID  string          `json:"provider_id,omitempty"`
-	Kubelet     string          `json:"kubelet,omitempty"`
-	Taints      []fleet.Taint   `json:"taints,omitempty"`
-	Capacity    fleet.Resources `json:"capacity"`
-	Allocatable fleet.Resources `json:"allocatable"`
-	Message     string          `json:"ready_message,omitempty"`
+	fleet.Detail
+	Message string `json:"ready_message,omitempty"` // the Ready condition's
 }
 
 // ms is a time for the database: nil for the zero time, so that it becomes NULL.
@@ -118,8 +114,7 @@ func (r *nodeRow) record() (query.NodeRecord, error) {
 	if err != nil {
 		return query.NodeRecord{}, fmt.Errorf("reading node %s: %w", r.n.UID, err)
 	}
-	rec.ProviderID, rec.KubeletVersion, rec.Taints = d.ProviderID, d.Kubelet, d.Taints
-	rec.Capacity, rec.Allocatable, rec.Ready.Message = d.Capacity, d.Allocatable, d.Message
+	rec.Detail, rec.Ready.Message = d.Detail, d.Message
 	return rec, nil
 }
 
@@ -290,8 +285,7 @@ const upsertNodeSQL = `INSERT INTO nodes (cluster, uid, name, provider, instance
 
 func upsertNode(ctx context.Context, tx tx, o *fleet.Observation) error {
 	n, k := &o.Node, &o.Known
-	detail, err := json.Marshal(nodeDetail{ProviderID: n.ProviderID, Kubelet: n.KubeletVersion, Taints: n.Taints,
-		Capacity: n.Capacity, Allocatable: n.Allocatable, Message: n.Ready.Message})
+	detail, err := json.Marshal(nodeDetail{n.Detail, n.Ready.Message})
 	if err != nil {
 		return err
 	}

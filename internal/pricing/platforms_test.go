@@ -27,7 +27,7 @@ func TestPlatforms(t *testing.T) {
 		{"kOps", "aws:///us-east-1a/i-1", map[string]string{"node.kubernetes.io/instance-type": "t3.medium", "topology.kubernetes.io/region": "us-east-1", "kops.k8s.io/instancegroup": "nodes"}, "", true},
 		{"self-managed, deprecated labels", "", map[string]string{"beta.kubernetes.io/instance-type": "m5.large", "failure-domain.beta.kubernetes.io/region": "us-east-1"}, "", true},
 	} {
-		n := fleet.Node{ProviderID: c.id, Labels: c.labels}
+		n := fleet.Node{Detail: fleet.Detail{ProviderID: c.id}, Labels: c.labels}
 		fleet.Describe(&n)
 		if p := b.Price(n.Machine()); !p.Known || p.AtMost != c.atMost || n.CapacityType != c.capacity {
 			t.Errorf("%s: %+v of %+v", c.name, p, n.Machine())

@@ -102,7 +102,10 @@ func storyNode(n int) fleet.Node {
 	types, pools := []string{"m5.large", "c6i.2xlarge", "m7g.xlarge"}, []string{"general", "batch"}
 	born := noon.Add(-time.Duration(n+1) * time.Hour)
 	node := fleet.Node{Cluster: "prod", UID: fmt.Sprintf("uid-%02d", n), Name: fmt.Sprintf("ip-10-0-%d-%d.ec2.internal", n, 10*n+7), CreatedAt: born,
-		ProviderID: fmt.Sprintf("aws:///us-east-1a/i-%017d", n), KubeletVersion: "v1.36.3-eks", Capacity: fleet.Resources{MilliCPU: 8000, Memory: 16 << 30, Pods: 58}, Allocatable: fleet.Resources{MilliCPU: 7910, Memory: 15 << 30, Pods: 58},
+		Detail: fleet.Detail{
+			ProviderID: fmt.Sprintf("aws:///us-east-1a/i-%017d", n), KubeletVersion: "v1.36.3-eks",
+			Capacity: fleet.Resources{MilliCPU: 8000, Memory: 16 << 30, Pods: 58}, Allocatable: fleet.Resources{MilliCPU: 7910, Memory: 15 << 30, Pods: 58},
+		},
 		Ready: fleet.Condition{Status: fleet.Ready, Reason: "KubeletReady", Since: born.Add(41 * time.Second)},
 		Labels: map[string]string{"node.kubernetes.io/instance-type": types[n%3], "karpenter.sh/capacity-type": []string{"spot", "on-demand"}[n%2], "topology.kubernetes.io/zone": "us-east-1" + string(rune('a'+n%3)),
 			"karpenter.sh/nodepool": pools[n%2], "kubernetes.io/arch": "amd64", "kubernetes.io/os": "linux", "team": "shop"}}
@@ -254,7 +257,7 @@ func TestAnyLedgerRenders(t *testing.T) {
 		}
 		var os []fleet.Observation
 		for n := range r.IntN(40) {
-			node := fleet.Node{Cluster: "prod", UID: fmt.Sprintf("%d-%s", n, pick()), Name: pick(), InstanceType: pick(), CapacityType: pick(), Zone: pick(), Pool: pick(), Arch: pick(), ProviderID: pick(), KubeletVersion: pick(),
+			node := fleet.Node{Cluster: "prod", UID: fmt.Sprintf("%d-%s", n, pick()), Name: pick(), InstanceType: pick(), CapacityType: pick(), Zone: pick(), Pool: pick(), Arch: pick(), Detail: fleet.Detail{ProviderID: pick(), KubeletVersion: pick()},
 				CreatedAt: noon.Add(-time.Duration(r.IntN(1e6)) * time.Second), Labels: map[string]string{}, Ready: fleet.Condition{Status: []fleet.ReadyStatus{fleet.Ready, fleet.NotReady, fleet.ReadyUnknown}[r.IntN(3)], Reason: pick(), Message: pick(), Since: noon}}
 			for k := range r.IntN(45) {
 				node.Labels[fmt.Sprintf("%s/%d", pick(), k)] = pick()

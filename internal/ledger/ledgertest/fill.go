@@ -87,8 +87,7 @@ func Node(i int, s Size) fleet.Node {
 	}
 	itype := fam + "." + size
 	n := fleet.Node{
-		Cluster: s.Cluster, UID: NodeUID(i), Name: NodeName(i), ProviderID: "aws:///" + zone + "/i-" + UUID(i, 3)[:8] + UUID(i, 3)[24:33],
-		KubeletVersion: "v1.36.3-eks-4f4795d", Arch: arch, OS: "linux",
+		Cluster: s.Cluster, UID: NodeUID(i), Name: NodeName(i), Arch: arch, OS: "linux",
 		Labels: map[string]string{
 			"beta.kubernetes.io/arch": arch, "beta.kubernetes.io/instance-type": itype, "beta.kubernetes.io/os": "linux",
 			"failure-domain.beta.kubernetes.io/region": "eu-west-1", "failure-domain.beta.kubernetes.io/zone": zone,
@@ -123,9 +122,13 @@ func Node(i int, s Size) fleet.Node {
 			"example.com/environment":                                    "production",
 			"node-role.kubernetes.io/worker":                             "",
 		},
-		Capacity:    fleet.Resources{MilliCPU: 4000, Memory: 16 << 30, Pods: 58},
-		Allocatable: fleet.Resources{MilliCPU: 3920, Memory: 15 << 30, Pods: 58},
-		CreatedAt:   joined(i, s).Truncate(time.Second),
+		Detail: fleet.Detail{
+			ProviderID:     "aws:///" + zone + "/i-" + UUID(i, 3)[:8] + UUID(i, 3)[24:33],
+			KubeletVersion: "v1.36.3-eks-4f4795d",
+			Capacity:       fleet.Resources{MilliCPU: 4000, Memory: 16 << 30, Pods: 58},
+			Allocatable:    fleet.Resources{MilliCPU: 3920, Memory: 15 << 30, Pods: 58},
+		},
+		CreatedAt: joined(i, s).Truncate(time.Second),
 	}
 	if i%7 == 0 {
 		n.Labels["example.com/canary"] = "true"
