@@ -1,12 +1,5 @@
-// Command bot is Rollcall: it watches a Kubernetes cluster's nodes and tells Slack. Usage:
-//
-//	bot                    run, configured by environment variables
-//	bot check              try everything a new installation gets wrong
-//	bot price TYPE         say what an instance type costs
-//	bot digest --dry-run   print a digest and draw its picture, without posting it
-//	bot backup FILE        copy the ledger into a new file, also while Rollcall runs
-//	bot restore FILE       put such a copy in the ledger's place
-//	bot version            print the version
+// Command bot is rollcall: it watches a Kubernetes cluster's nodes and tells Slack. Its subcommands are in
+// package app; rollcall help lists them.
 package main
 
 import (

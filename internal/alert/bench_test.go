@@ -36,16 +36,17 @@ func BenchmarkOneNode(b *testing.B) {
 }
 
 // What it costs to look for growth, once a minute, in a cluster that had so many nodes in a week.
-func BenchmarkGrew(b *testing.B) {
+func BenchmarkDetectGrowth(b *testing.B) {
 	for _, n := range []int{5000, 300_000} {
 		b.Run(strconv.Itoa(n), func(b *testing.B) {
 			for b.Loop() {
-				lives := &Lives{}
-				for i := range n {
-					joined := t0.Add(-time.Duration(i) * Lookback / time.Duration(n))
-					lives.Add(joined, joined.Add(time.Hour))
-				}
-				Grew(lives, nil, t0.Add(-2*Lookback), t0)
+				lives, _ := NewLives(func(yield func(fleet.Life, error) bool) {
+					for i := range n {
+						joined := t0.Add(-time.Duration(i) * Lookback / time.Duration(n))
+						yield(fleet.Life{Joined: joined, Removed: joined.Add(time.Hour)}, nil)
+					}
+				})
+				DetectGrowth(lives, nil, t0.Add(-2*Lookback), t0)
 			}
 		})
 	}

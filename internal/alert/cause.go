@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"rollcall/internal/fleet"
+	"rollcall/internal/message"
 )
 
 // Cause says why a node left, as far as the events on it prove it, and "" where they do not.
@@ -35,7 +36,7 @@ func Cause(evidence []fleet.Event, uid string) string {
 			case why == "Underutilized" || why == "Empty":
 				cause = "consolidated by Karpenter (" + strings.ToLower(why) + ")"
 			default:
-				cause = "disrupted by Karpenter (" + Clip(strings.ToLower(why), 60) + ")"
+				cause = "disrupted by Karpenter (" + message.Clip(strings.ToLower(why), 60) + ")"
 			}
 		case "ScaleDown", "ScaleDownEmpty":
 			if !interrupted {

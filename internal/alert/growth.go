@@ -1,9 +1,12 @@
 package alert
 
 import (
-	"rollcall/internal/wave"
+	"iter"
 	"slices"
 	"time"
+
+	"rollcall/internal/fleet"
+	"rollcall/internal/wave"
 )
 
 // What is unusual is loud. A surge is growth that is fast beside the last day's. A creep is
@@ -19,39 +22,38 @@ const (
 	creepLeast  = 10 // nodes: smaller steps are never a creep
 	creepShare  = 4  // and a step is at least a quarter of what the lowest day had
 
-	// Lookback is how far into the past Grew must be told of nodes' lives and of what was told.
+	// Lookback is how far into the past DetectGrowth must be told of nodes' lives and of what was told.
 	Lookback = (creepDays + 1) * day
 )
 
 // Lives are the spans in which nodes were in the cluster. Growth asks for their number at hundreds
 // of moments, and a busy cluster has hundreds of thousands of them: so all that is kept is when
-// they began and when they ended, in order. The zero value is empty.
+// they began and when they ended, in order. NewLives makes one.
 type Lives struct {
-	joined, removed []int64 // Unix nanoseconds
-	sorted          bool
+	joined, removed []int64 // Unix nanoseconds, ascending
 }
 
-// Add adds the life of a node that joined and was removed then; removed is zero while it lives.
-func (l *Lives) Add(joined, removed time.Time) {
-	if !removed.IsZero() && removed.Before(joined) {
-		return // it never was
+// NewLives keeps what growth needs of lives, in whatever order they come. It ends at the first
+// error and returns it.
+func NewLives(all iter.Seq2[fleet.Life, error]) (*Lives, error) {
+	l := &Lives{}
+	for life, err := range all {
+		switch {
+		case err != nil:
+			return nil, err
+		case life.Removed.IsZero():
+			l.joined = append(l.joined, life.Joined.UnixNano())
+		case !life.Removed.Before(life.Joined): // else it never was
+			l.joined = append(l.joined, life.Joined.UnixNano())
+			l.removed = append(l.removed, life.Removed.UnixNano())
+		}
 	}
-	l.sorted = false
-	l.joined = append(l.joined, joined.UnixNano())
-	if !removed.IsZero() {
-		l.removed = append(l.removed, removed.UnixNano())
-	}
+	slices.Sort(l.joined)
+	slices.Sort(l.removed)
+	return l, nil
 }
 
-func (l *Lives) sort() {
-	if !l.sorted {
-		slices.Sort(l.joined)
-		slices.Sort(l.removed)
-		l.sorted = true
-	}
-}
-
-// count is how many there were at a moment. They are sorted.
+// count is how many there were at a moment.
 func (l *Lives) count(at time.Time) int { return until(l.joined, at) - until(l.removed, at) }
 
 // until is how many of the moments are not after at.
@@ -60,11 +62,10 @@ func until(moments []int64, at time.Time) int {
 	return n
 }
 
-// Grew decides whether growth is to be told now, and of which kind. lives are all that reach
+// DetectGrowth decides whether growth is to be told now, and of which kind. lives are all that reach
 // into the last Lookback, told are the surges and creeps told before, oldest first. watched is
 // when the cluster was first watched: of the time before, nothing is known to be usual.
-func Grew(lives *Lives, told []wave.Wave, watched, now time.Time) (wave.Opening, bool) {
-	lives.sort()
+func DetectGrowth(lives *Lives, told []wave.Wave, watched, now time.Time) (wave.Opening, bool) {
 	if g, ok := surge(lives, watched, now); ok && !toldSince(told, wave.KindSurge, now.Add(-surgeOver)) {
 		return wave.Opening{Kind: wave.KindSurge, About: wave.About{Growth: &g}, Closed: true}, true
 	}

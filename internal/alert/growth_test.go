@@ -2,9 +2,11 @@ package alert
 
 import (
 	"math/rand/v2"
-	"rollcall/internal/wave"
 	"testing"
 	"time"
+
+	"rollcall/internal/fleet"
+	"rollcall/internal/wave"
 )
 
 type life struct{ joined, removed time.Time }
@@ -19,6 +21,17 @@ func crowd(n int, joined, removed time.Duration) []life {
 	for i := range lives {
 		lives[i] = l
 	}
+	return lives
+}
+
+func livesOf(all []life) *Lives {
+	lives, _ := NewLives(func(yield func(fleet.Life, error) bool) {
+		for _, l := range all {
+			if !yield(fleet.Life{Joined: l.joined, Removed: l.removed}, nil) {
+				return
+			}
+		}
+	})
 	return lives
 }
 
@@ -38,7 +51,7 @@ func daily(base, peak int) []life {
 	return lives
 }
 
-func TestGrew(t *testing.T) {
+func TestDetectGrowth(t *testing.T) {
 	leak := daily(40, 30)
 	for d := range 8 { // three nodes a day stay
 		leak = append(leak, crowd(3, -time.Duration(d)*day-5*time.Hour, 0)...)
@@ -69,13 +82,9 @@ func TestGrew(t *testing.T) {
 		{"a slow leak, but watched for a day only", leak, nil, -day, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			lives := &Lives{}
-			for _, l := range tc.lives {
-				lives.Add(l.joined, l.removed)
-			}
-			w, ok := Grew(lives, tc.told, t0.Add(tc.watched), t0)
+			w, ok := DetectGrowth(livesOf(tc.lives), tc.told, t0.Add(tc.watched), t0)
 			if w.Kind != tc.want || ok != (tc.want != "") {
-				t.Errorf("Grew = %q %+v, want %q", w.Kind, w.About.Growth, tc.want)
+				t.Errorf("DetectGrowth = %q %+v, want %q", w.Kind, w.About.Growth, tc.want)
 			}
 		})
 	}
@@ -86,16 +95,14 @@ func TestLivesCount(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	moment := func() time.Time { return t0.Add(time.Duration(random.IntN(50)) * time.Second) }
 	var all []life
-	lives := &Lives{}
 	for range 300 {
 		l := life{joined: moment()}
 		if random.IntN(3) > 0 {
 			l.removed = moment()
 		}
 		all = append(all, l)
-		lives.Add(l.joined, l.removed)
 	}
-	lives.sort()
+	lives := livesOf(all)
 	for s := -1; s <= 51; s++ {
 		at, want := t0.Add(time.Duration(s)*time.Second), 0
 		for _, l := range all {

@@ -1,9 +1,10 @@
 package alert
 
 import (
-	"rollcall/internal/wave"
 	"slices"
 	"time"
+
+	"rollcall/internal/wave"
 )
 
 // Action is what a wave needs.
@@ -33,12 +34,6 @@ type Step struct {
 	Part   int       // for PostPart: index in Wave.Parts
 }
 
-// Part names of thread replies.
-const (
-	PartList  = "list"
-	PartStuck = "stuck"
-)
-
 // listAfter is how many unlisted nodes are worth a thread reply while the wave goes on: about
 // as many as fit one.
 const listAfter = 150
@@ -51,9 +46,11 @@ const waveLife = 72 * time.Hour
 // time. lastAdd is when the latest untold change was added to it, zero if that was before the
 // process began.
 func Next(w wave.Wave, lastAdd, now time.Time, cfg Config) []Step {
-	if w.Mute != nil && w.ClosedAt.IsZero() && (w.Main.ID != "" || !now.Before(w.Mute.End())) {
+	if ends := kindOf(w.Kind).ends; ends != nil && w.ClosedAt.IsZero() {
 		// Before it is posted this only decides that its message tells the end too.
-		return []Step{{Action: Close, At: w.Mute.End(), Why: "the mute ends"}}
+		if end := ends(w); w.Main.ID != "" || !now.Before(end) {
+			return []Step{{Action: Close, At: end, Why: "what it tells ends"}}
+		}
 	}
 	if w.Main.ID == "" {
 		return []Step{{Action: Post, At: now, Why: "nobody was told of this wave yet"}}
@@ -78,28 +75,28 @@ func Next(w wave.Wave, lastAdd, now time.Time, cfg Config) []Step {
 	if w.Counts.Pending == 0 || expired {
 		return []Step{{Action: Finish, At: now, Why: "every step of its nodes is told"}}
 	}
-	if w.Counts.Unready > 0 && !hasPart(w, PartStuck) {
+	if w.Counts.Unready > 0 && !hasPart(w, wave.PartStuck) {
 		steps = append(steps, Step{Action: AddCallOut, At: w.LastAt.Add(cfg.ReadyDeadline), Why: "nodes did not become ready in time"})
 	}
 	return append(steps, Step{Action: Finish, At: w.LastAt.Add(waveLife), Why: "its nodes had three days to become ready"})
 }
 
-// Rewind takes the moments out of the future in which a clock that has been set back since has put
-// them: otherwise a wave would wait until the clock is there again. What was said then is past, and
-// a wave that took its last change then takes no more.
-func Rewind(live []wave.Wave, now time.Time, cfg Config) {
+// Rewound returns the waves without the moments in the future that a clock that has been set back since
+// has put there: otherwise a wave would wait until the clock is there again. What was said then is past,
+// and a wave that took its last change then takes no more.
+func Rewound(live []wave.Wave, now time.Time, cfg Config) []wave.Wave {
+	live = slices.Clone(live)
 	for i := range live {
 		w := &live[i]
 		if w.LastAt.After(now.Add(cfg.WaveGap)) {
 			w.LastAt = now.Add(-cfg.WaveGap)
 		}
-		if w.OpenedAt.After(w.LastAt) {
-			w.OpenedAt = w.LastAt
-		}
+		w.OpenedAt = earlier(w.OpenedAt, w.LastAt)
 		if w.Main.EditedAt.After(now.Add(time.Second)) {
 			w.Main.EditedAt = now.Add(-time.Second)
 		}
 	}
+	return live
 }
 
 // listed reports whether the wave's nodes are named in its thread rather than one by one.
@@ -119,10 +116,7 @@ func editAt(w wave.Wave, lastAdd time.Time) time.Time {
 	const least, most = time.Second, 10 * time.Second
 	spacing := min(max(w.Main.EditedAt.Sub(w.OpenedAt)/10, least), most)
 	pause := min(max(spacing/4, least), 2500*time.Millisecond)
-	at := w.Main.EditedAt.Add(spacing)
-	if quiet := lastAdd.Add(pause); quiet.Before(at) {
-		at = quiet
-	}
+	at := earlier(w.Main.EditedAt.Add(spacing), lastAdd.Add(pause))
 	if soonest := w.Main.EditedAt.Add(least); at.Before(soonest) {
 		at = soonest
 	}

@@ -7,6 +7,7 @@
 package alert
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -36,18 +37,11 @@ const (
 
 // WithDefaults fills in what is zero.
 func (c Config) WithDefaults() Config {
-	c.WaveGap = orDefault(c.WaveGap, DefaultWaveGap)
-	c.WaveMax = orDefault(c.WaveMax, DefaultWaveMax)
-	c.ReadyDeadline = orDefault(c.ReadyDeadline, DefaultReadyDeadline)
-	c.CatchUpAfter = orDefault(c.CatchUpAfter, DefaultCatchUpAfter)
+	c.WaveGap = cmp.Or(c.WaveGap, DefaultWaveGap)
+	c.WaveMax = cmp.Or(c.WaveMax, DefaultWaveMax)
+	c.ReadyDeadline = cmp.Or(c.ReadyDeadline, DefaultReadyDeadline)
+	c.CatchUpAfter = cmp.Or(c.CatchUpAfter, DefaultCatchUpAfter)
 	return c
-}
-
-func orDefault(d, def time.Duration) time.Duration {
-	if d == 0 {
-		return def
-	}
-	return d
 }
 
 // maxInline is how many nodes a message shows one by one. More become a table, and the names
@@ -155,10 +149,10 @@ func mutedBy(t wave.Todo, mutes []wave.Mute, now time.Time) int64 {
 	return 0
 }
 
-// Hushed reports whether a mute of a whole cluster is active. Growth is not told then, and is
+// ClusterMuted reports whether a mute of a whole cluster is active. Growth is not told then, and is
 // once it has ended if it is still unusual. A mute of some nodes leaves it alone, because
 // growth is about all of them.
-func Hushed(mutes []wave.Mute, now time.Time) bool {
+func ClusterMuted(mutes []wave.Mute, now time.Time) bool {
 	return slices.ContainsFunc(mutes, func(m wave.Mute) bool { return m.Scope == wave.MuteCluster && m.Active(now) })
 }
 
@@ -183,12 +177,15 @@ func openWave(live []wave.Wave, kind wave.Kind, now time.Time, cfg Config) (int6
 	return 0, false
 }
 
-func closesAt(w wave.Wave, cfg Config) time.Time {
-	gap, most := w.LastAt.Add(cfg.WaveGap), w.OpenedAt.Add(cfg.WaveMax)
-	if gap.Before(most) {
-		return gap
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
 	}
-	return most
+	return a
+}
+
+func closesAt(w wave.Wave, cfg Config) time.Time {
+	return earlier(w.LastAt.Add(cfg.WaveGap), w.OpenedAt.Add(cfg.WaveMax))
 }
 
 // catchUpWave returns the wave that takes everything because Slack has taken nothing for too
@@ -198,7 +195,8 @@ func catchUpWave(todo []wave.Todo, live []wave.Wave, now time.Time, cfg Config, 
 	var from []int64
 	for i := range live {
 		w := &live[i]
-		if w.Main.ID != "" || w.Kind == wave.KindBaseline || w.Kind == wave.KindMute {
+		// One that Slack refuses by itself would hold up all that it took in.
+		if w.Main.ID != "" || w.Main.Held || kindOf(w.Kind).apart {
 			continue
 		}
 		switch {
@@ -215,7 +213,20 @@ func catchUpWave(todo []wave.Todo, live []wave.Wave, now time.Time, cfg Config, 
 		return 0
 	}
 	if into.Kind != wave.KindCatchUp || len(from) > 0 {
-		p.Merge = &wave.Merge{Into: into.ID, From: from}
+		p.Merge = &wave.Merge{Into: into.ID, From: from, About: mergedAbout(*into, live, from)}
 	}
 	return into.ID
+}
+
+// mergedAbout is what a catch-up is about: the first gap that it takes in.
+func mergedAbout(into wave.Wave, live []wave.Wave, from []int64) wave.About {
+	if into.About.Gap != 0 {
+		return into.About
+	}
+	for _, w := range live {
+		if w.About.Gap != 0 && slices.Contains(from, w.ID) {
+			return w.About
+		}
+	}
+	return wave.About{}
 }

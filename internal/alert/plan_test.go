@@ -223,7 +223,7 @@ func TestPlan(t *testing.T) {
 }
 
 // Growth is kept quiet by a mute of the whole cluster only, and only while it is active.
-func TestHushed(t *testing.T) {
+func TestClusterMuted(t *testing.T) {
 	all := wave.Mute{Cluster: "prod", Scope: wave.MuteCluster, At: t0, Until: t0.Add(time.Hour)}
 	pool := all
 	pool.Scope = wave.MutePool
@@ -232,8 +232,8 @@ func TestHushed(t *testing.T) {
 		after time.Duration
 		want  bool
 	}{{nil, 0, false}, {[]wave.Mute{pool}, 0, false}, {[]wave.Mute{pool, all}, 0, true}, {[]wave.Mute{all}, time.Hour, false}, {[]wave.Mute{all}, -time.Second, false}} {
-		if got := Hushed(tc.mutes, t0.Add(tc.after)); got != tc.want {
-			t.Errorf("Hushed(%v) after %v = %v", tc.mutes, tc.after, got)
+		if got := ClusterMuted(tc.mutes, t0.Add(tc.after)); got != tc.want {
+			t.Errorf("ClusterMuted(%v) after %v = %v", tc.mutes, tc.after, got)
 		}
 	}
 }
@@ -381,7 +381,7 @@ func TestNext(t *testing.T) {
 			[]Step{{Action: AddCallOut, At: at(10 * time.Minute)}, {Action: Finish, At: at(waveLife)}}},
 		{"called out once", mod(closed, func(w *wave.Wave) {
 			w.Counts = wave.Counts{Members: 2, Pending: 1, Unready: 1}
-			w.Parts = []wave.Posting{{Part: PartStuck, ID: "1.2"}}
+			w.Parts = []wave.Posting{{Part: wave.PartStuck, ID: "1.2"}}
 		}), t0, []Step{{Action: Finish, At: at(waveLife)}}},
 		{"a mute is posted at once", muted(false, 0), t0, []Step{{Action: Post, At: t0}}},
 		{"its end is told when it comes", muted(true, 0), t0, []Step{{Action: Close, At: at(time.Hour)}}},

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -26,7 +25,7 @@ func TestRenderGolden(t *testing.T) {
 			w.OpenedAt = t0
 		}
 		got := Render(w, fleet.Totals{Nodes: 45, Ready: 43}, groups, cfg)
-		golden(t, name, fmt.Sprintf("notification: %s\nmetadata: %s, %d nodes\n\n%s", got.Text, got.Kind, got.Nodes, got))
+		golden(t, name, fmt.Sprintf("notification: %s\nmetadata: %s, %d nodes\n\n%s", got.Text, got.Kind, got.Nodes, got.Plain()))
 	}
 	// The same with prices, of which one type has none.
 	cfg.Price = func(m fleet.Machine) fleet.Price {
@@ -42,22 +41,22 @@ func TestRenderGolden(t *testing.T) {
 			w.OpenedAt = t0
 		}
 		got := Render(w, fleet.Totals{Nodes: 45, Ready: 43, Cost: fleet.Cost{USD: 12.3, Priced: 42, Unpriced: 3}}, groups, cfg)
-		golden(t, "priced-"+name, fmt.Sprintf("notification: %s\n\n%s", got.Text, got))
+		golden(t, "priced-"+name, fmt.Sprintf("notification: %s\n\n%s", got.Text, got.Plain()))
 	}
-	priced, _ := Stuck(alerttest.Scenes()["joined-three"], cfg)
-	golden(t, "priced-thread-stuck", priced.Text+"\n\n"+priced.String())
+	priced, _ := RenderNeverReady(alerttest.Scenes()["joined-three"], cfg)
+	golden(t, "priced-thread-stuck", priced.Text+"\n\n"+priced.Plain())
 	cfg.Price = nil
 	w := alerttest.Scenes()["joined-fifty"]
 	w.Cluster = "prod"
-	golden(t, "thread-list", List(w, w.Members[:8], 1).String())
+	golden(t, "thread-list", RenderList(w, w.Members[:8], 1).Plain())
 	away := alerttest.Scenes()["away"]
-	golden(t, "thread-list-away", List(away, away.Members, 1).String())
-	stuck, ok := Stuck(alerttest.Scenes()["joined-three"], cfg)
+	golden(t, "thread-list-away", RenderList(away, away.Members, 1).Plain())
+	stuck, ok := RenderNeverReady(alerttest.Scenes()["joined-three"], cfg)
 	if !ok {
 		t.Error("a node that is not ready is not called out")
 	}
-	golden(t, "thread-stuck", stuck.Text+"\n\n"+stuck.String())
-	if _, ok := Stuck(alerttest.Scenes()["joined-one-ready"], cfg); ok {
+	golden(t, "thread-stuck", stuck.Text+"\n\n"+stuck.Plain())
+	if _, ok := RenderNeverReady(alerttest.Scenes()["joined-one-ready"], cfg); ok {
 		t.Error("a ready node is called out")
 	}
 }
@@ -87,11 +86,13 @@ func TestEachNameOnce(t *testing.T) {
 	for name, w := range alerttest.Scenes() {
 		m := Render(w, fleet.Totals{}, nil, Config{}.WithDefaults())
 		names, want := map[string]int{}, map[string]int{}
-		for _, c := range m.Cards {
-			names[c.Name]++
+		for _, p := range m.Parts {
+			for _, c := range p.Cards {
+				names[c.Name]++
+			}
 		}
 		if len(w.Members) > maxInline {
-			for _, group := range List(w, w.Members, 1).Table.Names {
+			for _, group := range RenderList(w, w.Members, 1).Parts[0].Table.Names {
 				for _, n := range group {
 					n, _, _ = strings.Cut(n, "  ") // from what it did
 					names[n]++
@@ -117,17 +118,6 @@ func TestHashIgnoresTotalsOnly(t *testing.T) {
 	w.Members = w.Members[:2]
 	if c := Render(w, fleet.Totals{Nodes: 1}, nil, cfg); c.Hash() == a.Hash() {
 		t.Error("a node less is no news")
-	}
-}
-
-func TestDuration(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		0: "0 s", -time.Second: "0 s", 400 * time.Millisecond: "0 s", 41 * time.Second: "41 s", 190 * time.Second: "3 m 10 s",
-		3 * time.Hour: "3 h", 192 * time.Minute: "3 h 12 m", 52 * time.Hour: "2 d 4 h", 24*time.Hour + time.Minute: "1 d",
-	} {
-		if got := Duration(d); got != want {
-			t.Errorf("Duration(%v) = %q, want %q", d, got, want)
-		}
 	}
 }
 

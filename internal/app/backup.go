@@ -10,9 +10,9 @@ import (
 	"rollcall/internal/ledger"
 )
 
-// runBackup is `bot backup FILE`.
+// runBackup is `rollcall backup FILE`.
 func runBackup(ctx context.Context, in call) (int, error) {
-	path, file, err := ledgerAndFile(in, "bot backup FILE")
+	path, file, err := ledgerAndFile(in, "rollcall backup FILE")
 	if err != nil {
 		return ExitMistake, err
 	}
@@ -23,9 +23,9 @@ func runBackup(ctx context.Context, in call) (int, error) {
 	return ExitOK, nil
 }
 
-// runRestore is `bot restore FILE`.
+// runRestore is `rollcall restore FILE`.
 func runRestore(ctx context.Context, in call) (int, error) {
-	path, file, err := ledgerAndFile(in, "bot restore FILE")
+	path, file, err := ledgerAndFile(in, "rollcall restore FILE")
 	if err != nil {
 		return ExitMistake, err
 	}
@@ -47,11 +47,8 @@ func ledgerAndFile(in call, usage string) (path, file string, err error) {
 		return "", "", errors.Join(err, fmt.Errorf("usage: %s", usage))
 	}
 	c, err := config.Load(in.env)
-	mistakes, _ := errors.AsType[config.Mistakes](err)
-	for _, m := range mistakes {
-		if m.Variable == "DATABASE_URL" {
-			return "", "", config.Mistakes{m}
-		}
+	if wrong := config.MistakesIn(err, "DATABASE_URL"); len(wrong) > 0 {
+		return "", "", wrong
 	}
 	return c.LedgerPath, files[0], nil
 }

@@ -47,8 +47,7 @@ func Check(ctx context.Context, environ map[string]string, version string, out i
 	l := &checklist{out: out}
 	c, err := config.Load(environ)
 	wrong := map[string]bool{}
-	mistakes, _ := errors.AsType[config.Mistakes](err)
-	for _, m := range mistakes {
+	for _, m := range config.MistakesIn(err) {
 		wrong[m.Variable] = true
 		l.line(false, m.Variable, m.Problem)
 	}
@@ -96,19 +95,21 @@ func checkSlack(ctx context.Context, l *checklist, c config.Config, wrong map[st
 }
 
 func checkCluster(ctx context.Context, l *checklist, c config.Config, version string) {
-	restConfig, name, err := findCluster(c)
+	clusters, err := FindClusters(c)
 	if err != nil {
 		l.line(false, "kubeconfig", err.Error())
 		return
 	}
-	client, err := k8s.NewClient(restConfig, version)
-	if err != nil {
-		l.line(false, "kubeconfig", err.Error())
-		return
-	}
-	l.line(true, "kubeconfig", "cluster "+name)
-	for _, f := range client.Check(ctx) {
-		l.line(f.OK, f.What, f.Detail)
+	for _, cluster := range clusters {
+		client, err := k8s.NewClient(cluster.REST, version)
+		if err != nil {
+			l.line(false, "kubeconfig", err.Error())
+			continue
+		}
+		l.line(true, "kubeconfig", "cluster "+cluster.Name)
+		for _, f := range client.Check(ctx) {
+			l.line(f.OK, f.What, f.Detail)
+		}
 	}
 }
 

@@ -24,7 +24,7 @@ import (
 	"rollcall/test/cluster"
 )
 
-// checked runs `bot check` and returns its lines, and whether all is well. No line may hold a
+// checked runs `rollcall check` and returns its lines, and whether all is well. No line may hold a
 // token.
 func checked(t *testing.T, env map[string]string) (lines []string, ok bool) {
 	t.Helper()

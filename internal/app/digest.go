@@ -10,21 +10,22 @@ import (
 	"strings"
 	"time"
 
+	"rollcall/internal/answer"
 	"rollcall/internal/command"
 	"rollcall/internal/config"
+	"rollcall/internal/digest"
 	"rollcall/internal/digest/picture"
 	"rollcall/internal/ledger"
 	"rollcall/internal/query"
-	"rollcall/internal/slackapp"
 )
 
-const digestUsage = `usage: bot digest --dry-run [--since 24h] [--cluster CLUSTER] [--picture digest.png]
+const digestUsage = `usage: rollcall digest --dry-run [--since 24h] [--cluster CLUSTER] [--picture digest.png]
 
 Prints a digest of the ledger that DATABASE_URL names as text and draws its picture, also while
 Rollcall runs. Nothing is posted: that is done by the schedule, and by /nodes digest with Share.
 DIGEST_TIMEZONE, PRICES_FILE, PRICE_DISCOUNT and SCALING_RETENTION count; tokens are not needed.`
 
-// runDigest is `bot digest`.
+// runDigest is `rollcall digest`.
 func runDigest(ctx context.Context, in call) (int, error) {
 	fs := newFlags()
 	since := fs.String("since", "24h", "")
@@ -52,15 +53,8 @@ func runDigest(ctx context.Context, in call) (int, error) {
 	}
 	// Neither Slack nor the cluster is needed, so what is wrong with their settings does not matter.
 	c, err := config.Load(in.env)
-	var wrong config.Mistakes
-	if mistakes, ok := errors.AsType[config.Mistakes](err); ok {
-		for _, m := range mistakes {
-			if slices.Contains([]string{"DATABASE_URL", "PRICES_FILE", "PRICE_DISCOUNT", "DIGEST_TIMEZONE", "DIGEST_SCHEDULE", "SCALING_RETENTION"}, m.Variable) {
-				wrong = append(wrong, m)
-			}
-		}
-	}
-	if len(wrong) > 0 {
+	if wrong := config.MistakesIn(err, "DATABASE_URL", "PRICES_FILE", "PRICE_DISCOUNT", "DIGEST_TIMEZONE",
+		"DIGEST_SCHEDULE", "SCALING_RETENTION"); len(wrong) > 0 {
 		return ExitMistake, wrong
 	}
 	store, err := ledger.OpenToRead(ctx, c.LedgerPath)
@@ -72,18 +66,18 @@ func runDigest(ctx context.Context, in call) (int, error) {
 	if err != nil {
 		return ExitMistake, err
 	}
-	summaries := slackapp.Summaries{Ledger: store, Price: c.Prices.Price, Zone: c.Zone, Keep: c.ScalingRetention}
+	summaries := answer.Summaries{Store: store, Price: c.Prices.Price, Zone: c.Zone, Keep: c.ScalingRetention}
 	now := time.Now()
 	s, err := summaries.Last(ctx, name, length, now)
 	if err != nil {
 		return ExitFailed, err
 	}
-	text, title, err := slackapp.DigestText(ctx, store, s)
+	m, err := summaries.Render(ctx, s)
 	if err != nil {
 		return ExitFailed, err
 	}
-	fmt.Fprint(in.stdout, text)
-	png, err := picture.PNG(s.Chart, c.Zone, title)
+	fmt.Fprint(in.stdout, m)
+	png, err := picture.PNG(s.Chart, c.Zone, digest.PictureTitle(s))
 	if err == nil {
 		err = os.WriteFile(*file, png, 0o644)
 	}

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
-	"rollcall/internal/k8s"
-	"rollcall/internal/ledger"
+	"rollcall/internal/answer"
 	"rollcall/internal/slackapp"
 )
 
@@ -31,30 +31,37 @@ type part struct {
 }
 
 // opened is called once, when the ledger is open and the parts are about to run.
-func (h *health) opened(store *ledger.Ledger, watcher *k8s.Watcher, session *slackapp.Session, teller *slackapp.Teller, digester *slackapp.Digester) {
-	h.parts.Store(&[]part{
-		{name: "ledger", problem: func(ctx context.Context) string {
-			if err := store.Ping(ctx); err != nil {
-				return err.Error()
-			}
-			return ""
-		}},
-		{name: "nodes", problem: func(context.Context) string { return watchProblem(watcher) }},
-		{name: "events", problem: func(context.Context) string {
-			if s := watcher.Status().Events; !s.Synced && len(s.Forbidden) == 0 {
-				return "the events have not been read yet"
-			}
-			return "" // events only explain: without the permission Rollcall still does its work
-		}},
-		{name: "slack", problem: func(context.Context) string {
+func (h *health) opened(p *process, session *slackapp.Session) {
+	parts := []part{{name: "ledger", problem: func(ctx context.Context) string {
+		if err := p.store.Ping(ctx); err != nil {
+			return err.Error()
+		}
+		return ""
+	}}}
+	for _, c := range p.clusters {
+		of := ""
+		if len(p.clusters) > 1 {
+			of = " of " + c.name
+		}
+		parts = append(parts,
+			part{name: "nodes" + of, problem: func(context.Context) string { return c.problem() }},
+			part{name: "events" + of, problem: func(context.Context) string {
+				if s := c.watcher.Status().Events; !s.Synced && len(s.Forbidden) == 0 {
+					return "the events have not been read yet"
+				}
+				return "" // events only explain: without the permission Rollcall still does its work
+			}})
+	}
+	parts = append(parts,
+		part{name: "slack", problem: func(context.Context) string {
 			if !session.Ready() {
 				return "Slack has not greeted a Socket Mode connection"
 			}
 			return ""
 		}},
-		{name: "telling", problem: func(context.Context) string { return teller.Problem() }},
-		{name: "digest", problem: func(context.Context) string { return digester.Problem() }, aside: true},
-	})
+		part{name: "telling", problem: func(context.Context) string { return p.outbox.Problem(false) }},
+		part{name: "digest", problem: func(context.Context) string { return p.outbox.Problem(true) }, aside: true})
+	h.parts.Store(&parts)
 }
 
 // report returns a line for each part and whether all are up.
@@ -77,28 +84,36 @@ func (h *health) report(ctx context.Context) (string, bool) {
 }
 
 // list is the state of every part, for people, once the ledger is open.
-func (h *health) list(ctx context.Context) []slackapp.Health {
-	var out []slackapp.Health
+func (h *health) list(ctx context.Context) []answer.Health {
+	var out []answer.Health
 	for _, p := range *h.parts.Load() {
-		out = append(out, slackapp.Health{Part: p.name, Problem: p.problem(ctx)})
+		out = append(out, answer.Health{Part: p.name, Problem: p.problem(ctx)})
 	}
 	return out
 }
 
-// wait waits until every part is up, and reports false if ctx ends before.
+// wait waits until every part is up, and reports false if ctx ends before. Parts are asked less and less
+// often, because it may take hours, and the ledger, whose answer is a query, only once all others are up.
 func (h *health) wait(ctx context.Context) bool {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if _, ok := h.report(ctx); ok {
-			return true
+	const soonest, latest = 20 * time.Millisecond, time.Second
+	for pause := soonest; ; pause = min(pause+pause/8, latest) {
+		if h.othersUp(ctx) {
+			if _, ok := h.report(ctx); ok {
+				return true
+			}
 		}
 		select {
 		case <-ctx.Done():
 			return false
-		case <-tick.C:
+		case <-time.After(pause):
 		}
 	}
+}
+
+// othersUp reports whether all parts but the ledger are up.
+func (h *health) othersUp(ctx context.Context) bool {
+	parts := h.parts.Load()
+	return parts != nil && !slices.ContainsFunc((*parts)[1:], func(p part) bool { return !p.aside && p.problem(ctx) != "" })
 }
 
 // serve answers until ctx ends, and shows the metrics.

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -22,15 +21,15 @@ const (
 	ExitMistake = 2 // the configuration or the command line is wrong
 )
 
-const usage = `usage: bot [check | price TYPE | digest --dry-run | backup FILE | restore FILE | version]
+const usage = `usage: rollcall [check | price TYPE | digest --dry-run | backup FILE | restore FILE | version]
 
-  bot                    run, configured by environment variables (see the README)
-  bot check              try everything a new installation gets wrong, and say what would be right
-  bot price TYPE         say what an instance type costs; bot price --help tells more
-  bot digest --dry-run   print a digest and draw its picture, without posting it; bot digest --help tells more
-  bot backup FILE        copy the ledger into a new file, also while Rollcall runs
-  bot restore FILE       put such a copy in the ledger's place, while Rollcall does not run
-  bot version            print the version`
+  rollcall                    run, configured by environment variables (see docs/configuration.md)
+  rollcall check              try everything a new installation gets wrong, and say what would be right
+  rollcall price TYPE         say what an instance type costs; rollcall price --help tells more
+  rollcall digest --dry-run   print a digest and draw its picture, without posting it; rollcall digest --help tells more
+  rollcall backup FILE        copy the ledger into a new file, also while Rollcall runs
+  rollcall restore FILE       put such a copy in the ledger's place, while Rollcall does not run
+  rollcall version            print the version`
 
 // call is one invocation of the program.
 type call struct {
@@ -77,15 +76,15 @@ func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer)
 
 func runBot(ctx context.Context, in call) (int, error) {
 	c, err := config.Load(in.env)
-	mistakes, _ := errors.AsType[config.Mistakes](err)
-	restConfig, cluster, err := findCluster(c)
+	mistakes := config.MistakesIn(err)
+	clusters, err := FindClusters(c)
 	if err != nil {
 		mistakes = append(mistakes, config.Mistake{Variable: "KUBECONFIG", Problem: err.Error()})
 	}
 	if len(mistakes) > 0 {
 		return ExitMistake, mistakes
 	}
-	if err := RunCluster(ctx, c, restConfig, cluster, Options{Version: Version()}, NewLogger(c, in.stderr)); err != nil {
+	if err := Run(ctx, c, clusters, Options{Version: Version()}, NewLogger(c, in.stderr)); err != nil {
 		return ExitFailed, err
 	}
 	return ExitOK, nil

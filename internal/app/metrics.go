@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"runtime"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"rollcall/internal/fleet"
 	"rollcall/internal/k8s"
 	"rollcall/internal/ledger"
+	"rollcall/internal/message"
 	"rollcall/internal/query"
 	"rollcall/internal/wave"
 )
@@ -23,47 +25,83 @@ import (
 // which there are at most maxTypes: names and notes from the cluster are never labels.
 type metrics struct {
 	registry *prometheus.Registry
-	changes  *prometheus.CounterVec
-	waves    *prometheus.CounterVec
+	own      prometheus.Registerer // of what the process has once
 	calls    *prometheus.CounterVec
 	called   *prometheus.HistogramVec
 	asked    *prometheus.HistogramVec
-	gaps     *prometheus.CounterVec
+	clusters map[string]*clusterMetrics // by name
+}
+
+// clusterMetrics is what is counted for each cluster.
+type clusterMetrics struct {
+	in      prometheus.Registerer
+	changes *prometheus.CounterVec
+	waves   *prometheus.CounterVec
+	gaps    *prometheus.CounterVec
 }
 
 // maxTypes bounds the instance types that are told apart; the rest is "other".
 const maxTypes = 50
 
-func newMetrics(cluster, version string) *metrics {
-	m := &metrics{registry: prometheus.NewRegistry()}
-	in := prometheus.WrapRegistererWith(prometheus.Labels{"cluster": cluster}, m.registry)
-	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rollcall_" + name, Help: help}, labels)
-		in.MustRegister(v)
-		return v
+func newMetrics(sources []Source, version string) *metrics {
+	m := &metrics{registry: prometheus.NewRegistry(), clusters: map[string]*clusterMetrics{}}
+	m.own = m.registry
+	if len(sources) == 1 { // all that the process does is for this cluster
+		m.own = m.within(sources[0].Name)
 	}
-	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
-		v := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "rollcall_" + name, Help: help, Buckets: buckets}, labels)
-		in.MustRegister(v)
-		return v
-	}
-	m.changes = counter("changes_total", "Changes of nodes recorded since the start, by kind.", "kind")
-	for _, kind := range []fleet.ChangeKind{fleet.Joined, fleet.BecameReady, fleet.WentUnready, fleet.Recovered, fleet.Cordoned, fleet.Uncordoned, fleet.Removed} {
-		m.changes.WithLabelValues(string(kind))
-	}
-	m.waves = counter("waves_total", "Waves opened since the start, by kind: each is a message.", "kind")
-	m.calls = counter("slack_calls_total", "Calls to Slack since the start, by method and result: ok, an error code of Slack's, http_429 and the like, or no_answer.", "method", "result")
-	m.called = histogram("slack_call_seconds", "How long calls to Slack took, by method.", []float64{.05, .1, .25, .5, 1, 2.5, 5, 10}, "method")
-	m.asked = histogram("command_seconds", "From a slash command to its answer, by command.", []float64{.01, .025, .05, .1, .25, .5, 1, 2, 3, 10, 30}, "command")
-	m.gaps = counter("gap_seconds_total", "Time in which the cluster was not watched, since the start; missed says whether changes may have been missed.", "missed")
-	m.gaps.WithLabelValues("true")
-	m.gaps.WithLabelValues("false")
-	info := prometheus.NewGauge(prometheus.GaugeOpts{Name: "rollcall_build_info", Help: "What is running; always 1.", ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()}})
+	m.calls = counter(m.own, "slack_calls_total", "Calls to Slack since the start, by method and result: ok, an error "+
+		"code of Slack's, http_429 and the like, or no_answer.", "method", "result")
+	m.called = histogram(m.own, "slack_call_seconds", "How long calls to Slack took, by method.",
+		[]float64{.05, .1, .25, .5, 1, 2.5, 5, 10}, "method")
+	m.asked = histogram(m.own, "command_seconds", "From a slash command to its answer, by command.",
+		[]float64{.01, .025, .05, .1, .25, .5, 1, 2, 3, 10, 30}, "command")
+	info := prometheus.NewGauge(prometheus.GaugeOpts{Name: "rollcall_build_info", Help: "What is running; always 1.",
+		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()}})
 	info.Set(1)
-	in.MustRegister(info)
+	m.own.MustRegister(info)
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, s := range sources {
+		m.clusters[s.Name] = newClusterMetrics(m.within(s.Name))
+	}
 	return m
 }
+
+func newClusterMetrics(in prometheus.Registerer) *clusterMetrics {
+	m := &clusterMetrics{in: in}
+	m.changes = counter(in, "changes_total", "Changes of nodes recorded since the start, by kind.", "kind")
+	for _, kind := range fleet.ChangeKinds {
+		m.changes.WithLabelValues(string(kind))
+	}
+	m.waves = counter(in, "waves_total", "Waves opened since the start, by kind: each is a message.", "kind")
+	for _, kind := range alert.Kinds() {
+		m.waves.WithLabelValues(string(kind))
+	}
+	m.gaps = counter(in, "gap_seconds_total", "Time in which the cluster was not watched, since the start; missed says "+
+		"whether changes may have been missed.", "missed")
+	m.gaps.WithLabelValues("true")
+	m.gaps.WithLabelValues("false")
+	return m
+}
+
+// within labels what is registered with the name of a cluster.
+func (m *metrics) within(cluster string) prometheus.Registerer {
+	return prometheus.WrapRegistererWith(prometheus.Labels{"cluster": cluster}, m.registry)
+}
+
+func counter(in prometheus.Registerer, name, help string, labels ...string) *prometheus.CounterVec {
+	v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rollcall_" + name, Help: help}, labels)
+	in.MustRegister(v)
+	return v
+}
+
+func histogram(in prometheus.Registerer, name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+	v := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "rollcall_" + name, Help: help, Buckets: buckets}, labels)
+	in.MustRegister(v)
+	return v
+}
+
+// of is what is counted for a cluster of the process.
+func (m *metrics) of(cluster string) *clusterMetrics { return m.clusters[cluster] }
 
 // handler serves the metrics.
 func (m *metrics) handler() http.Handler {
@@ -75,7 +113,7 @@ func (m *metrics) call(method, result string, took time.Duration) {
 	m.called.WithLabelValues(method).Observe(took.Seconds())
 }
 
-func (m *metrics) opened(kind wave.Kind) { m.waves.WithLabelValues(string(kind)).Inc() }
+func (m *clusterMetrics) opened(kind wave.Kind) { m.waves.WithLabelValues(string(kind)).Inc() }
 
 func (m *metrics) answered(command string, took time.Duration) {
 	if command != "/nodes" && command != "/events" {
@@ -87,7 +125,7 @@ func (m *metrics) answered(command string, took time.Duration) {
 // counted is a ledger that counts what is recorded in it.
 type counted struct {
 	*ledger.Ledger
-	m *metrics
+	m *clusterMetrics
 }
 
 // RecordNodes is the ledger's, and counts the batch once it is recorded.
@@ -110,13 +148,27 @@ func (c counted) RecordNodes(ctx context.Context, b fleet.Batch) error {
 	return nil
 }
 
-// present are the metrics that are looked up when they are asked for.
+// lookups is what the metrics ask of the ledger.
+type lookups interface {
+	GroupNodes(ctx context.Context, cluster string, f query.NodeFilter, by query.Dimension, limit int) (
+		query.NodeGroups, error)
+	Totals(ctx context.Context, cluster string) (fleet.Totals, error)
+	Backlog(ctx context.Context, cluster string) (n int, oldest time.Time, err error)
+	LastDigest(ctx context.Context, cluster string) (wave.Digest, bool, error)
+}
+
+// present are the metrics of a cluster that are looked up when they are asked for.
 type present struct {
 	cluster string
-	store   *ledger.Ledger
+	store   lookups
 	watch   func() k8s.Status
-	health  *health
 	price   fleet.Pricer
+}
+
+// ownState are the metrics of the process that are looked up when they are asked for.
+type ownState struct {
+	store  interface{ Size() int64 }
+	health *health
 }
 
 // lookUpWithin bounds one scrape: Prometheus's own time-out is 10 s by default.
@@ -139,66 +191,42 @@ var (
 
 // Describe implements prometheus.Collector.
 func (p present) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{nodesDesc, cordonedDesc, costDesc, unpricedDesc, backlogDesc, oldestDesc, failuresDesc, silenceDesc, digestDesc, sizeDesc, partDesc, scrapeErrDesc} {
+	for _, d := range []*prometheus.Desc{nodesDesc, cordonedDesc, costDesc, unpricedDesc, backlogDesc, oldestDesc,
+		failuresDesc, silenceDesc, digestDesc, scrapeErrDesc} {
 		out <- d
 	}
+}
+
+// Describe implements prometheus.Collector.
+func (o ownState) Describe(out chan<- *prometheus.Desc) { out <- sizeDesc; out <- partDesc }
+
+// Collect implements prometheus.Collector.
+func (o ownState) Collect(out chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), lookUpWithin)
+	defer cancel()
+	gauge(out, sizeDesc, float64(o.store.Size()))
+	for _, h := range o.health.list(ctx) {
+		up := 1.0
+		if h.Problem != "" {
+			up = 0
+		}
+		gauge(out, partDesc, up, h.Part)
+	}
+}
+
+func gauge(out chan<- prometheus.Metric, d *prometheus.Desc, v float64, labels ...string) {
+	out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 }
 
 // Collect implements prometheus.Collector.
 func (p present) Collect(out chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), lookUpWithin)
 	defer cancel()
-	now := time.Now()
-	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
-		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
-	}
 	failed := 0.0
-	ok := func(err error) bool {
-		if err != nil {
-			failed = 1
-		}
-		return err == nil
+	if err := errors.Join(p.collectNodes(ctx, out), p.collectTelling(ctx, out)); err != nil {
+		failed = 1
 	}
-	if groups, err := p.store.GroupNodes(ctx, p.cluster, query.NodeFilter{}, query.ByType, maxTypes); ok(err) {
-		rest := query.NodeGroup{Value: "other", Nodes: groups.Total}
-		for _, g := range groups.Groups {
-			rest.Nodes -= g.Nodes
-			name := cmp.Or(g.Value, fleet.Unknown)
-			gauge(nodesDesc, float64(g.Ready), name, "true")
-			gauge(nodesDesc, float64(g.NotReady), name, "false")
-			gauge(cordonedDesc, float64(g.Cordoned), name)
-		}
-		if totals, err := p.store.Totals(ctx, p.cluster); rest.Nodes > 0 && ok(err) {
-			for _, g := range groups.Groups {
-				totals.Ready, totals.Cordoned = totals.Ready-g.Ready, totals.Cordoned-g.Cordoned
-			}
-			gauge(nodesDesc, float64(totals.Ready), rest.Value, "true")
-			gauge(nodesDesc, float64(rest.Nodes-totals.Ready), rest.Value, "false")
-			gauge(cordonedDesc, float64(totals.Cordoned), rest.Value)
-		}
-		cost := alert.CostOf(groups.Machines, p.price)
-		gauge(costDesc, cost.USD)
-		gauge(unpricedDesc, float64(cost.Unpriced))
-	}
-	if n, oldest, err := p.store.Backlog(ctx, p.cluster); ok(err) {
-		age := 0.0
-		if n > 0 {
-			age = max(0, now.Sub(oldest).Seconds())
-		}
-		gauge(backlogDesc, float64(n))
-		gauge(oldestDesc, age)
-	}
-	if d, had, err := p.store.LastDigest(ctx, p.cluster); ok(err) {
-		at := 0.0
-		switch {
-		case had && !d.Done.IsZero():
-			at = float64(d.Until.Unix())
-		case had: // it is on its way; the one before ended where it begins
-			at = float64(d.From.Unix())
-		}
-		gauge(digestDesc, at)
-	}
-	gauge(sizeDesc, float64(p.store.Size()))
+	gauge(out, scrapeErrDesc, failed)
 	status := p.watch()
 	for _, w := range []struct {
 		name string
@@ -206,20 +234,71 @@ func (p present) Collect(out chan<- prometheus.Metric) {
 	}{{"nodes", status.Nodes}, {"events", status.Events}} {
 		out <- prometheus.MustNewConstMetric(failuresDesc, prometheus.CounterValue, float64(w.Failures), w.name)
 		if !w.Alive.IsZero() {
-			gauge(silenceDesc, max(0, now.Sub(w.Alive).Seconds()), w.name)
+			gauge(out, silenceDesc, max(0, time.Since(w.Alive).Seconds()), w.name)
 		}
 	}
-	for _, h := range p.health.list(ctx) {
-		up := 1.0
-		if h.Problem != "" {
-			up = 0
-		}
-		gauge(partDesc, up, h.Part)
-	}
-	gauge(scrapeErrDesc, failed)
 }
 
-// register adds what is looked up.
-func (m *metrics) register(cluster string, p present) {
-	prometheus.WrapRegistererWith(prometheus.Labels{"cluster": cluster}, m.registry).MustRegister(p)
+// collectNodes shows the live nodes and what they cost.
+func (p present) collectNodes(ctx context.Context, out chan<- prometheus.Metric) error {
+	groups, err := p.store.GroupNodes(ctx, p.cluster, query.NodeFilter{}, query.ByType, maxTypes)
+	if err != nil {
+		return err
+	}
+	rest := query.NodeGroup{Value: "other", Nodes: groups.Total}
+	for _, g := range groups.Groups {
+		rest.Nodes -= g.Nodes
+		name := cmp.Or(g.Value, fleet.Unknown)
+		gauge(out, nodesDesc, float64(g.Ready), name, "true")
+		gauge(out, nodesDesc, float64(g.NotReady), name, "false")
+		gauge(out, cordonedDesc, float64(g.Cordoned), name)
+	}
+	cost := message.CostOf(groups.Machines, p.price)
+	gauge(out, costDesc, cost.USD)
+	gauge(out, unpricedDesc, float64(cost.Unpriced))
+	if rest.Nodes <= 0 {
+		return nil
+	}
+	totals, err := p.store.Totals(ctx, p.cluster)
+	if err != nil {
+		return err
+	}
+	for _, g := range groups.Groups {
+		totals.Ready, totals.Cordoned = totals.Ready-g.Ready, totals.Cordoned-g.Cordoned
+	}
+	gauge(out, nodesDesc, float64(totals.Ready), rest.Value, "true")
+	gauge(out, nodesDesc, float64(rest.Nodes-totals.Ready), rest.Value, "false")
+	gauge(out, cordonedDesc, float64(totals.Cordoned), rest.Value)
+	return nil
 }
+
+// collectTelling shows what is untold, and when the last digest was.
+func (p present) collectTelling(ctx context.Context, out chan<- prometheus.Metric) error {
+	n, oldest, err := p.store.Backlog(ctx, p.cluster)
+	if err == nil {
+		age := 0.0
+		if n > 0 {
+			age = max(0, time.Since(oldest).Seconds())
+		}
+		gauge(out, backlogDesc, float64(n))
+		gauge(out, oldestDesc, age)
+	}
+	d, had, err2 := p.store.LastDigest(ctx, p.cluster)
+	if err2 == nil {
+		at := 0.0
+		switch {
+		case had && !d.Done.IsZero():
+			at = float64(d.Until.Unix())
+		case had: // it is on its way; the one before ended where it begins
+			at = float64(d.From.Unix())
+		}
+		gauge(out, digestDesc, at)
+	}
+	return errors.Join(err, err2)
+}
+
+// register adds what is looked up of a cluster.
+func (m *metrics) register(p present) { m.of(p.cluster).in.MustRegister(p) }
+
+// registerProcess adds what is looked up of the process.
+func (m *metrics) registerProcess(o ownState) { m.own.MustRegister(o) }

@@ -50,8 +50,8 @@ rack-1   any        any      on-demand   $0/h    $0          PRICES_FILE
 TYPE   PROVIDER    REGION   CAPACITY   PRICE      PER MONTH    SOURCE
 c3     openstack   any      spot       $2,000/h   $1,460,000   PRICES_FILE
 `},
-		{name: "help", args: "--help", out: "usage: bot price TYPE"},
-		{name: "no type", err: "name one instance type, for example: bot price m5.large"},
+		{name: "help", args: "--help", out: "usage: rollcall price TYPE"},
+		{name: "no type", err: "name one instance type, for example: rollcall price m5.large"},
 		{name: "two types", args: "m5.large --region us-east-1 c5.large", err: "name one instance type"},
 		{name: "misspelt flag", args: "m5.large --regoin us-east-1", err: "there is no flag --regoin; is --region meant?"},
 		{name: "flag without a value", args: "m5.large --region", err: "flag needs an argument: -region"},

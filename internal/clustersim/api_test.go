@@ -225,7 +225,7 @@ func isTooLarge(err error) bool {
 		strings.Contains(err.Error(), "Too large resource version")
 }
 
-// TestCheck holds that `bot check` finds a cluster that it can watch.
+// TestCheck holds that `rollcall check` finds a cluster that it can watch.
 func TestCheck(t *testing.T) {
 	c, s := still(t, Config{Name: "sim", Token: "secret"})
 	config, err := clientcmd.RESTConfigFromKubeConfig(c.Kubeconfig(s.URL))

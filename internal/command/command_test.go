@@ -5,12 +5,13 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"rollcall/internal/query"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"rollcall/internal/query"
 
 	"github.com/google/go-cmp/cmp"
 )

@@ -2,10 +2,11 @@ package command
 
 import (
 	"cmp"
-	"rollcall/internal/query"
 	"slices"
 	"strconv"
 	"strings"
+
+	"rollcall/internal/query"
 
 	"k8s.io/apimachinery/pkg/labels"
 )

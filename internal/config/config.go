@@ -24,7 +24,6 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"rollcall/internal/digest/schedule"
-	"rollcall/internal/ledger"
 	"rollcall/internal/nearest"
 	"rollcall/internal/pricing"
 )
@@ -131,7 +130,7 @@ func Load(environ map[string]string) (Config, error) {
 	}
 	l.checkSlack(&c)
 	var err error
-	if c.LedgerPath, err = ledger.Path(c.DatabaseURL); err != nil {
+	if c.LedgerPath, err = ledgerPath(c.DatabaseURL); err != nil {
 		l.wrong("DATABASE_URL", "%v", err)
 	}
 	l.atLeast("ALERT_WAVE_GAP", c.AlertWaveGap, time.Second, "")
@@ -162,16 +161,14 @@ func Load(environ map[string]string) (Config, error) {
 	return c, nil
 }
 
-// LoadPrices reads the variables of prices alone: they need no Slack and no cluster. Its error is
-// Mistakes.
-func LoadPrices(environ map[string]string) (*pricing.Book, error) {
-	c, err := Load(environ)
-	mistakes, _ := errors.AsType[Mistakes](err)
-	mistakes = slices.DeleteFunc(mistakes, func(m Mistake) bool { return m.Variable != "PRICES_FILE" && m.Variable != "PRICE_DISCOUNT" })
-	if len(mistakes) > 0 {
-		return c.Prices, mistakes
+// MistakesIn returns the mistakes that an error of Load is about: those of the variables named, or
+// all of them if none is. A subcommand that needs few variables does not mind the others.
+func MistakesIn(err error, variables ...string) Mistakes {
+	all, _ := errors.AsType[Mistakes](err)
+	if len(variables) == 0 {
+		return all
 	}
-	return c.Prices, nil
+	return slices.DeleteFunc(slices.Clone(all), func(m Mistake) bool { return !slices.Contains(variables, m.Variable) })
 }
 
 // loader collects the mistakes of one environment.

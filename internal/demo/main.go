@@ -72,7 +72,11 @@ func runBot(ctx context.Context, args, environ []string, in io.Reader, stderr io
 		io.Copy(io.Discard, in) // ends with the demo
 		cancel()
 	}()
-	if err := app.Run(ctx, c, app.Options{Version: app.Version(), Alert: decide}, app.NewLogger(c, stderr)); err != nil {
+	clusters, err := app.FindClusters(c)
+	if err != nil {
+		return app.ExitMistake, err
+	}
+	if err := app.Run(ctx, c, clusters, app.Options{Version: app.Version(), Alert: decide}, app.NewLogger(c, stderr)); err != nil {
 		return app.ExitFailed, err
 	}
 	return app.ExitOK, nil

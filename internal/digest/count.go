@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rollcall/internal/fleet"
+	"rollcall/internal/message"
 )
 
 const (
@@ -30,9 +31,9 @@ func (s *summing) count(sum *Summary) {
 	slices.SortFunc(s.steps, func(a, b step) int { return cmp.Compare(a.at, b.at) })
 	by, names, series := s.layers()
 	w := walk{span: s.span, series: series, now: make([]int, len(names)),
-		chart: Chart{Span: s.span, By: by, Joined: make([]int, bins), Left: make([]int, bins), Gaps: sum.Coverage.Gaps}}
+		chart: message.Chart{Period: s.span, By: by, Joined: make([]int, bins), Left: make([]int, bins), Gaps: sum.Coverage.Gaps}}
 	for _, name := range names {
-		w.chart.Series = append(w.chart.Series, Series{name, make([]int, bins)})
+		w.chart.Series = append(w.chart.Series, message.Series{Name: name, Nodes: make([]int, bins)})
 	}
 	rest := s.steps
 	for len(rest) > 0 && !rest[0].inside {
@@ -109,7 +110,7 @@ type walk struct {
 	lowAt        int64
 	bin          int // that is being filled
 	best         int // most nodes seen in it, -1 if it is new
-	chart        Chart
+	chart        message.Chart
 	ups, downs   runs
 }
 

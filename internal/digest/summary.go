@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rollcall/internal/fleet"
+	"rollcall/internal/message"
 	"rollcall/internal/wave"
 )
 
@@ -158,7 +159,7 @@ type Summary struct {
 	Deployments   Scalings
 	Muted         []wave.MutedCount
 	Coverage      Coverage
-	Chart         Chart
+	Chart         message.Chart
 }
 
 // Quiet reports whether nothing happened to the nodes, and nothing can have been missed. Rescales
@@ -273,14 +274,8 @@ func (s *summing) priceOf(m fleet.Machine) fleet.Price {
 	return p
 }
 
-// has reports whether a moment is within the span.
-func (s Span) has(t time.Time) bool { return !t.IsZero() && !t.Before(s.From) && t.Before(s.Until) }
-
-// Length is how long the span is.
-func (s Span) Length() time.Duration { return s.Until.Sub(s.From) }
-
 // touches reports whether a node lived at some moment of the span.
-func (s Span) touches(n fleet.Life) bool {
+func touches(s Span, n fleet.Life) bool {
 	return n.Joined.Before(s.Until) && (n.Removed.IsZero() || !n.Removed.Before(s.From))
 }
 
@@ -294,7 +289,7 @@ func (s *summing) life(n fleet.Life) {
 		s.kinds = append(s.kinds, k)
 	}
 	for i, before := range s.f.Before {
-		if !before.touches(n) {
+		if !touches(before, n) {
 			continue
 		}
 		sure, unsure := s.alive(n, before)
@@ -303,7 +298,7 @@ func (s *summing) life(n fleet.Life) {
 			m.before.add(price, sure, unsure)
 		}
 	}
-	if !s.span.touches(n) {
+	if !touches(s.span, n) {
 		return
 	}
 	sure, unsure := s.alive(n, s.span)
@@ -311,22 +306,22 @@ func (s *summing) life(n fleet.Life) {
 	m.use.add(price, sure, unsure)
 
 	r := replaced{k, n.Pool}
-	joined := s.span.has(n.Joined)
+	joined := s.span.Has(n.Joined)
 	s.steps = append(s.steps, step{n.Joined.UnixNano(), m.index, 1, joined})
 	if joined {
 		s.joined++
 		s.came[r] = append(s.came[r], n.Joined.UnixNano())
 		switch {
-		case s.span.has(n.Ready):
+		case s.span.Has(n.Ready):
 			d := n.Ready.Sub(n.Joined)
 			if s.toReady = append(s.toReady, d); d > s.worst || s.worstName == "" {
 				s.worst, s.worstName = d, n.Name
 			}
-		case n.Ready.IsZero() && s.span.has(n.Removed):
+		case n.Ready.IsZero() && s.span.Has(n.Removed):
 			s.never++
 		}
 	}
-	if !s.span.has(n.Removed) {
+	if !s.span.Has(n.Removed) {
 		return
 	}
 	s.left++
@@ -334,7 +329,7 @@ func (s *summing) life(n fleet.Life) {
 	s.went[r] = append(s.went[r], n.Removed.UnixNano())
 	// When it left may not be known; then it was short only if it was for certain.
 	if lived := n.Removed.Sub(n.Joined); lived < time.Hour {
-		whole, doubt := s.alive(n, Span{n.Joined, n.Removed})
+		whole, doubt := s.alive(n, Span{From: n.Joined, Until: n.Removed})
 		s.short.add(price, whole, doubt)
 	}
 }
@@ -402,7 +397,7 @@ func (s *summing) coverage() Coverage {
 	slices.SortFunc(gaps, func(a, b fleet.Gap) int { return a.From.Compare(b.From) })
 	var reached, lost time.Time // up to here gaps and lost events are counted
 	for _, g := range gaps {
-		in := clip(Span{g.From, g.Until}, s.span)
+		in := clip(Span{From: g.From, Until: g.Until}, s.span)
 		if in.From.Before(reached) {
 			in.From = reached
 		}
@@ -424,7 +419,7 @@ func (s *summing) coverage() Coverage {
 		if told.IsZero() {
 			told = g.Until // events could not be read
 		}
-		if gone := clip(Span{g.From, told}, in); gone.From.Before(gone.Until) && gone.Until.After(lost) {
+		if gone := clip(Span{From: g.From, Until: told}, in); gone.From.Before(gone.Until) && gone.Until.After(lost) {
 			if gone.From.Before(lost) {
 				gone.From = lost
 			}
@@ -513,7 +508,7 @@ func down(incidents []fleet.Incident, span Span) Down {
 		if until.IsZero() {
 			until = span.Until
 		}
-		return max(0, clip(Span{i.From, until}, span).Length())
+		return max(0, clip(Span{From: i.From, Until: until}, span).Length())
 	}
 	for _, i := range incidents {
 		d.Incidents++

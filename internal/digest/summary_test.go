@@ -46,7 +46,7 @@ func seq[T any](vs ...T) iter.Seq2[T, error] {
 
 // day is a day of facts about lives, watched throughout.
 func day(lives ...fleet.Life) Facts {
-	span := Span{t0, t0.Add(24 * time.Hour)}
+	span := Span{From: t0, Until: t0.Add(24 * time.Hour)}
 	return Facts{Cluster: "prod", Span: span, KnownFrom: t0.Add(-100 * 24 * time.Hour), WatchedUntil: span.Until, Price: prices, Lives: seq(lives...), Rescales: seq[fleet.Event]()}
 }
 
@@ -79,7 +79,7 @@ func TestDay(t *testing.T) {
 		lived("gone", od, -60*h, -25*h),
 		lived("tomorrow", od, 24*h, 0),
 	)
-	f.Before = []Span{{t0.Add(-24 * h), t0}, {t0.Add(-48 * h), t0.Add(-24 * h)}}
+	f.Before = []Span{{From: t0.Add(-24 * h), Until: t0}, {From: t0.Add(-48 * h), Until: t0.Add(-24 * h)}}
 	s := summarize(t, f)
 	if s.Start != 2 || s.End != 3 || s.Joined != 4 || s.Left != 3 || s.Peak != 5 || !s.PeakAt.Equal(t0.Add(3*h+4*time.Minute)) || s.Low != 2 || !s.LowAt.Equal(t0) {
 		t.Errorf("%+v", s)
@@ -99,7 +99,7 @@ func TestDay(t *testing.T) {
 	if len(s.Machines) != 3 || s.Machines[0].CapacityType != "on-demand" || s.Machines[0].Hours.Sure != 30*h || s.Machines[0].Before.Hours.Sure != 48*h || s.Machines[2].InstanceType != "weird" {
 		t.Errorf("machines %+v", s.Machines)
 	}
-	want := []Run{{Span: Span{t0.Add(3 * h), t0.Add(3*h + 4*time.Minute)}, Nodes: 3, Before: 2, After: 5}}
+	want := []Run{{Span: Span{From: t0.Add(3 * h), Until: t0.Add(3*h + 4*time.Minute)}, Nodes: 3, Before: 2, After: 5}}
 	if diff := cmp.Diff(want, s.Ups); diff != "" || len(s.Downs) != 0 {
 		t.Errorf("runs (-want +got):\n%s%v", diff, s.Downs)
 	}
@@ -117,12 +117,12 @@ func TestIntegrals(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 7))
 		const length = 3000
 		f := day()
-		f.Span = Span{t0, t0.Add(length * time.Second)}
+		f.Span = Span{From: t0, Until: t0.Add(length * time.Second)}
 		f.WatchedUntil = f.Until
 		if r.IntN(4) == 0 {
 			f.WatchedUntil = t0.Add(time.Duration(r.IntN(length-200)) * time.Second)
 		}
-		f.Before = []Span{{t0.Add(-length * time.Second), t0}}
+		f.Before = []Span{{From: t0.Add(-length * time.Second), Until: t0}}
 		var lives []fleet.Life
 		for i := range r.IntN(60) {
 			joined := r.IntN(3*length) - 2*length
@@ -217,7 +217,8 @@ func TestCoverage(t *testing.T) {
 	f.Gaps = []fleet.Gap{gap(-h, h, true, -h), gap(2*h, 3*h, false, 2*h), gap(10*h, 12*h, true, 11*h), gap(11*h+30*time.Minute, 13*h, true, 12*h)}
 	f.WatchedUntil = t0.Add(22 * h)
 	s := summarize(t, f)
-	want := Coverage{Gaps: []Span{{t0, t0.Add(h)}, {t0.Add(10 * h), t0.Add(13 * h)}, {t0.Add(22 * h), t0.Add(24 * h)}}, Unwatched: 6 * h, Resumed: h, Ongoing: true, EventsLost: h}
+	want := Coverage{Gaps: []Span{{From: t0, Until: t0.Add(h)}, {From: t0.Add(10 * h), Until: t0.Add(13 * h)},
+		{From: t0.Add(22 * h), Until: t0.Add(24 * h)}}, Unwatched: 6 * h, Resumed: h, Ongoing: true, EventsLost: h}
 	if diff := cmp.Diff(want, s.Coverage); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -227,7 +228,7 @@ func TestCoverage(t *testing.T) {
 
 	f = day(lived("a", od, -h, 0))
 	f.KnownFrom = t0.Add(h)
-	f.Before = []Span{{t0.Add(-24 * h), t0}}
+	f.Before = []Span{{From: t0.Add(-24 * h), Until: t0}}
 	s = summarize(t, f)
 	if !s.Coverage.Shortened || !s.From.Equal(t0.Add(h)) || s.Hours.Sure != 23*h || s.Previous != nil || s.Average != nil {
 		t.Errorf("begun later: %+v", s)

@@ -97,6 +97,9 @@ const (
 	Removed     ChangeKind = "removed"
 )
 
+// ChangeKinds are all kinds of changes, in the order in which a life has them.
+var ChangeKinds = []ChangeKind{Joined, BecameReady, WentUnready, Recovered, Cordoned, Uncordoned, Removed}
+
 // Told reports whether Rollcall tells changes of this kind in the channel. Cordons are kept
 // in the ledger, where commands and digests find them, but ring nobody.
 func (k ChangeKind) Told() bool { return k != Cordoned && k != Uncordoned }

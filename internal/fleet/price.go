@@ -41,6 +41,12 @@ type Price struct {
 	Source string // where it comes from, for people; "" if it is not known
 }
 
+// Hourly is the cost of one machine by the hour.
+func (p Price) Hourly() (c Cost) {
+	c.Add(p, 1, time.Hour)
+	return c
+}
+
 // Pricer knows prices. It is quick: it is asked once a node.
 type Pricer func(Machine) Price
 

@@ -14,7 +14,7 @@ import (
 // checkTimeout bounds each request of a check: a person waits for it.
 const checkTimeout = 10 * time.Second
 
-// Check is one thing that `bot check` looked at.
+// Check is one thing that `rollcall check` looked at.
 type Check struct {
 	What string // e.g. "reach the API server", "watch nodes"
 	OK   bool

@@ -134,6 +134,7 @@ func (l *Ledger) LastDigest(ctx context.Context, cluster string) (d wave.Digest,
 	if err != nil {
 		return wave.Digest{}, false, fmt.Errorf("reading the last digest of %s: %w", cluster, explain(err))
 	}
+	d.Part = wave.PartDigest
 	d.From, d.Until, d.Created, d.Tried, d.ID, d.Done = fromMS(from), fromMS(until), fromMS(created), tried.Valid, ts.String, fromMS(done)
 	return d, true, nil
 }
@@ -152,12 +153,23 @@ func (l *Ledger) AddDigest(ctx context.Context, d wave.Digest) (wave.Digest, err
 	return last, err
 }
 
-// SaveDigest records what became of a digest since AddDigest.
-func (l *Ledger) SaveDigest(ctx context.Context, d wave.Digest, now time.Time) error {
-	_, err := l.w.ExecContext(ctx, `UPDATE digests SET channel = ?, tried_at = CASE WHEN ? THEN coalesce(tried_at, ?) END, ts = nullif(?, ''), picture = ?, file = ?, done_at = ? WHERE key = ?`,
-		d.Channel, d.Tried, now.UnixMilli(), d.ID, string(d.Picture), d.File, ms(d.Done), d.Key)
+// markDigest records what is known of a digest's message.
+func (l *Ledger) markDigest(ctx context.Context, p wave.Posting, tried any) error {
+	_, err := l.w.ExecContext(ctx, `UPDATE digests SET channel = ?, tried_at = coalesce(tried_at, ?), ts = nullif(?, ''), picture = ?, file = ? WHERE key = ?`,
+		p.Channel, tried, p.ID, string(p.Picture), p.File, p.Key)
 	if err != nil {
-		return fmt.Errorf("recording digest %s: %w", d.Key, explain(err))
+		return fmt.Errorf("recording digest %s: %w", p.Key, explain(err))
+	}
+	return nil
+}
+
+// MarkUpload records which file is a message's picture, and what becomes of it.
+func (l *Ledger) MarkUpload(ctx context.Context, p wave.Posting) error { return l.markDigest(ctx, p, nil) }
+
+// FinishDigest records that nothing is left to do for a digest.
+func (l *Ledger) FinishDigest(ctx context.Context, key string, now time.Time) error {
+	if _, err := l.w.ExecContext(ctx, `UPDATE digests SET done_at = ? WHERE key = ?`, now.UnixMilli(), key); err != nil {
+		return fmt.Errorf("recording digest %s: %w", key, explain(err))
 	}
 	return nil
 }

@@ -8,11 +8,12 @@ import (
 	"errors"
 	"hash/fnv"
 	"maps"
-	"rollcall/internal/query"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+
+	"rollcall/internal/query"
 )
 
 // ownLabels are the keys of labels that hardly any two nodes have alike. They are kept with

@@ -438,10 +438,14 @@ func (l *Ledger) AddPart(ctx context.Context, w wave.Wave, part string, uids []s
 	return m, nil
 }
 
-// Trying records that a message is about to be posted: from here on Slack may have it.
-func (l *Ledger) Trying(ctx context.Context, key string, now time.Time) error {
-	if _, err := l.w.ExecContext(ctx, `UPDATE messages SET tried_at = ? WHERE key = ?`, now.UnixMilli(), key); err != nil {
-		return fmt.Errorf("recording the intent of message %s: %w", key, explain(err))
+// MarkPosting records that a message is about to be posted in its channel: from here on Slack may
+// have it.
+func (l *Ledger) MarkPosting(ctx context.Context, p wave.Posting, now time.Time) error {
+	if p.Part == wave.PartDigest {
+		return l.markDigest(ctx, p, now.UnixMilli())
+	}
+	if _, err := l.w.ExecContext(ctx, `UPDATE messages SET tried_at = ?, channel = ? WHERE key = ?`, now.UnixMilli(), p.Channel, p.Key); err != nil {
+		return fmt.Errorf("recording the intent of message %s: %w", p.Key, explain(err))
 	}
 	return nil
 }
@@ -449,6 +453,9 @@ func (l *Ledger) Trying(ctx context.Context, key string, now time.Time) error {
 // Accepted records that Slack accepted a message or an edit of it: where it is, what it says,
 // and that it tells the changes of its wave up to the ID given (0 for a thread reply).
 func (l *Ledger) Accepted(ctx context.Context, m wave.Posting, told int64, now time.Time) error {
+	if m.Part == wave.PartDigest {
+		return l.markDigest(ctx, m, now.UnixMilli())
+	}
 	err := l.tx(ctx, func(tx tx) error {
 		if _, err := tx.ExecContext(ctx, acceptMessageSQL, m.ID, int64(m.Hash), now.UnixMilli(), m.Key); err != nil {
 			return err

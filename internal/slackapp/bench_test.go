@@ -18,7 +18,7 @@ func BenchmarkOneMessage(b *testing.B) {
 	w.Cluster = "prod"
 	m := alert.Render(w, fleet.Totals{Nodes: 45, Ready: 43}, nil, alert.Config{}.WithDefaults())
 	options := func() []slack.MsgOption {
-		return render(m, mainButtons(w)...).options(metadata("key", w.Cluster, m))
+		return render(m, onMessage).options(metadata("key", m))
 	}
 	b.Run("blocks", func(b *testing.B) {
 		b.ReportAllocs()

@@ -3,11 +3,10 @@ package slackapp
 import (
 	"fmt"
 	"strings"
-	"unicode/utf16"
 
 	"github.com/slack-go/slack"
 
-	"rollcall/internal/alert"
+	"rollcall/internal/message"
 )
 
 // Slack's limits on what one message holds. Sources: docs.slack.dev, reference of block kit and
@@ -20,251 +19,267 @@ const (
 	maxName         = 253    // a node name: DNS-1123 subdomain
 )
 
+// surface is where a message is shown.
+type surface int
+
+const (
+	onMessage surface = iota
+	onModal
+	onHome
+)
+
+// maxBlocks is how many blocks a surface holds. Source: docs.slack.dev, block kit.
+func (s surface) maxBlocks() int {
+	if s == onMessage {
+		return 50
+	}
+	return 100
+}
+
+// Source: docs.slack.dev, reference of block elements.
+const (
+	maxButton      = 75   // characters of a button's label, and of an option's
+	maxValue       = 2000 // characters of a button's value
+	maxOptionValue = 150
+	maxOptions     = 100
+	maxRow         = 25 // elements of an actions block
+)
+
 // content is a message as Slack takes it. Its blocks hold untrusted text in rich_text elements
 // only, which Slack never parses: no name, label or note can ring anyone or break a block.
 type content struct {
 	text   string
 	blocks []slack.Block
-	plain  *content // the same for a workspace that does not take it; nil: every one does
+	plain  *content // the same for a workspace that takes no charts; nil: there are none
 }
 
-// render turns a message into blocks, with the buttons under it.
-func render(m alert.Message, buttons ...button) content {
-	c := content{text: escape(strings.TrimSpace(m.Icon+" "+m.Text), maxNotification)}
-	budget := maxBlockText
-	take := func(s string, most int) string {
-		s = clip(clean(s), max(1, min(most, budget)))
-		budget -= units(s)
-		return s
+// render turns a message into blocks for a surface, and into the text that stands for them. Charts
+// are left out: not every workspace has them yet, and modals never do.
+func render(m message.Message, on surface) content {
+	return (&builder{on: on, budget: maxBlockText}).build(m)
+}
+
+// charted is render for a message, with its charts, which not every workspace takes.
+func charted(m message.Message) content {
+	plain := render(m, onMessage)
+	b := &builder{budget: maxBlockText, charts: true}
+	if c := b.build(m); b.drawn {
+		c.plain = &plain
+		return c
 	}
-	var main []slack.RichTextElement
-	main = append(main, section(headline(m, take)...))
-	for _, card := range m.Cards {
-		elements := []slack.RichTextSectionElement{code(take(card.Name, maxName))}
-		for _, l := range card.Lines {
-			elements = append(elements, text("\n"))
-			elements = append(elements, spans(l, take)...)
-		}
-		main = append(main, quote(elements...))
+	return plain
+}
+
+// best is render for a surface, with charts where there can be any.
+func best(m message.Message, on surface) content {
+	if on == onMessage {
+		return charted(m)
 	}
-	if m.Table == nil {
-		main = append(main, lines(m.Lines, take)...)
-		c.blocks = append(c.blocks, slack.NewRichTextBlock("", main...))
-	} else {
-		names := m.Table.Names != nil
-		if names {
-			for i, row := range m.Table.Rows {
-				if budget < 100 {
-					break
-				}
-				main = append(main, section(bold(take(strings.Join(row, " · "), 300))), preformatted(take(strings.Join(m.Table.Names[i], "\n"), budget)))
-			}
-		}
-		c.blocks = append(c.blocks, slack.NewRichTextBlock("", main...))
-		if !names && len(m.Table.Rows) > 0 {
-			c.blocks = append(c.blocks, table(m.Table, take))
-		}
-		if len(m.Lines) > 0 {
-			c.blocks = append(c.blocks, slack.NewRichTextBlock("", lines(m.Lines, take)...))
-		}
+	return render(m, on)
+}
+
+// builder collects blocks within the limits of one message or view.
+type builder struct {
+	on     surface
+	budget int // characters left
+	cut    bool
+	charts bool                    // may be shown
+	drawn  bool                    // a chart is shown
+	main   []slack.RichTextElement // rich text not yet in a block
+	blocks []slack.Block
+	tables int
+	ids    int
+}
+
+func (b *builder) build(m message.Message) content {
+	b.say(section(b.headline(m)...))
+	for _, p := range m.Parts {
+		b.part(p)
 	}
-	if len(m.Footer) > 0 {
-		c.blocks = append(c.blocks, slack.NewContextBlock("", slack.NewTextBlockObject(slack.PlainTextType, take(m.Footer.String(), 300), false, false)))
-	}
-	b := builder{on: onMessage, blocks: c.blocks}
-	b.buttons(buttons)
-	c.blocks = b.blocks
-	return c
+	b.flush()
+	// A name may look like a link, which Slack would bring to life.
+	text := strings.ReplaceAll(strings.TrimSpace(m.Icon+" "+m.Text), "://", ":\u200b//")
+	return content{text: escape(text, maxNotification), blocks: b.blocks}
 }
 
 // headline is a message's first line.
-func headline(m alert.Message, take func(string, int) string) []slack.RichTextSectionElement {
+func (b *builder) headline(m message.Message) []slack.RichTextSectionElement {
 	if m.Lead == nil {
-		return []slack.RichTextSectionElement{bold(take(strings.TrimSpace(m.Icon+" "+m.Headline), 300))}
+		return []slack.RichTextSectionElement{bold(b.take(strings.TrimSpace(m.Icon+" "+m.Headline), 300))}
 	}
-	elements := []slack.RichTextSectionElement{bold(take(m.Icon+" ", 300))}
+	elements := []slack.RichTextSectionElement{bold(b.take(m.Icon+" ", 300))}
 	for _, s := range m.Lead {
 		if s.At.IsZero() {
-			elements = append(elements, bold(take(s.Text, 300)))
+			elements = append(elements, bold(b.take(s.Text, 300)))
 			continue
 		}
-		elements = append(elements, spans(alert.Line{s}, take)...)
+		elements = append(elements, spans(message.Line{s}, b.take)...)
 	}
 	return elements
 }
 
-// plain is the same message without blocks, for a workspace that refuses them.
-func plain(m alert.Message) content {
-	return content{text: escape(m.String(), maxText)}
-}
-
-// bare is what remains to be said when Slack refuses everything that came from the cluster.
-func bare(m alert.Message) content {
-	return content{text: fmt.Sprintf("Rollcall: %s, %d nodes. Slack refuses the details; type /nodes for them.", m.Kind, m.Nodes)}
-}
-
-func lines(ls []alert.Line, take func(string, int) string) []slack.RichTextElement {
-	if len(ls) == 0 {
-		return nil
-	}
-	var elements []slack.RichTextSectionElement
-	for i, l := range ls {
-		if i > 0 {
-			elements = append(elements, text("\n"))
-		}
-		elements = append(elements, spans(l, take)...)
-	}
-	return []slack.RichTextElement{section(elements...)}
-}
-
-func spans(l alert.Line, take func(string, int) string) []slack.RichTextSectionElement {
-	var elements []slack.RichTextSectionElement
-	for _, s := range l {
-		if s.At.IsZero() {
-			elements = append(elements, text(take(s.Text, 600)))
-			continue
-		}
-		take(s.String(), maxName) // what it shows counts too
-		fallback := s.String()
-		elements = append(elements, slack.NewRichTextSectionDateElement(s.At.Unix(), dateFormat(s), nil, &fallback))
-	}
-	return elements
-}
-
-// table shows groups as a table block of rich_text cells: the one kind of cell that Slack has
-// taken in every version.
-func table(t *alert.Table, take func(string, int) string) slack.Block {
-	b := slack.NewTableBlock("")
-	row := func(cells []string, style *slack.RichTextSectionTextStyle) {
-		var out []slack.TableCell
-		for _, cell := range cells {
-			out = append(out, slack.NewTableRichTextCell(section(slack.NewRichTextSectionTextElement(take(cell, maxCell), style))))
-		}
-		b.AddRow(out...)
-	}
-	row(t.Head, &slack.RichTextSectionTextStyle{Bold: true})
-	for _, r := range t.Rows {
-		row(r, nil)
-	}
-	return b
-}
-
-func section(elements ...slack.RichTextSectionElement) slack.RichTextElement {
-	return slack.NewRichTextSection(elements...)
-}
-
-func quote(elements ...slack.RichTextSectionElement) slack.RichTextElement {
-	return &slack.RichTextQuote{Type: slack.RTEQuote, Elements: elements}
-}
-
-func preformatted(s string) slack.RichTextElement {
-	return &slack.RichTextPreformatted{Type: slack.RTEPreformatted, Elements: []slack.RichTextSectionElement{text(s)}}
-}
-
-func text(s string) slack.RichTextSectionElement {
-	return slack.NewRichTextSectionTextElement(s, nil)
-}
-
-func bold(s string) slack.RichTextSectionElement {
-	return slack.NewRichTextSectionTextElement(s, &slack.RichTextSectionTextStyle{Bold: true})
-}
-
-func code(s string) slack.RichTextSectionElement {
-	return slack.NewRichTextSectionTextElement(s, &slack.RichTextSectionTextStyle{Code: true})
-}
-
-// dateFormat is how Slack shows a moment in each reader's own time zone.
-func dateFormat(s alert.Span) string {
-	switch {
-	case s.Ago:
-		return "{ago}"
-	case s.Seconds:
-		return "{date_short_pretty} {time_secs}"
-	case s.Day:
-		return "{date_short_pretty} {time}"
-	}
-	return "{time}"
-}
-
-// units is the length of a string as Slack counts it at worst: in UTF-16 code units.
-func units(s string) (n int) {
-	for _, r := range s {
-		n += utf16.RuneLen(r)
-	}
-	return n
-}
-
-// clip cuts valid UTF-8 to at most n units, ending in … if it cut.
-func clip(s string, n int) string {
-	if units(s) <= n {
-		return s
-	}
-	n-- // for the …
-	for i, r := range s {
-		if n -= utf16.RuneLen(r); n < 0 {
-			return s[:i] + "…"
-		}
-	}
+// take makes s fit what is left, and counts it.
+func (b *builder) take(s string, most int) string {
+	s = clip(clean(s), max(1, min(most, b.budget)))
+	b.budget -= units(s)
 	return s
 }
 
-// clean makes a string one that a block takes: never empty, no control characters but the line
-// break, nothing that is not UTF-8.
-func clean(s string) string {
-	s = strings.ToValidUTF8(s, "�")
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\n' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, s)
-	if s == "" {
-		return " "
+// room reports whether a part that needs about n characters and one more block still fits; what
+// does not is left out, and said.
+func (b *builder) room(n int) bool {
+	if b.budget-n >= 400 && len(b.blocks)+4 < b.on.maxBlocks() {
+		return true
 	}
-	return s
+	if !b.cut {
+		b.cut = true
+		b.say(section(text(b.take("… There is more than one message holds: narrow it down with filters.", 100))))
+	}
+	return false
 }
 
-// escape makes text inert where Slack parses it, and at most limit characters long. Only three
-// characters carry meaning there; none of their entities is cut in half.
-func escape(s string, limit int) string {
-	var b strings.Builder
-	n := 0
-	for _, r := range clean(s) {
-		out := string(r)
-		switch r {
-		case '&':
-			out = "&amp;"
-		case '<':
-			out = "&lt;"
-		case '>':
-			out = "&gt;"
-		}
-		if n += units(out); n >= limit {
-			b.WriteString("…")
+func (b *builder) say(e ...slack.RichTextElement) { b.main = append(b.main, e...) }
+
+// flush puts the rich text collected so far into a block.
+func (b *builder) flush() {
+	if len(b.main) > 0 {
+		b.blocks = append(b.blocks, slack.NewRichTextBlock("", b.main...))
+		b.main = nil
+	}
+}
+
+func (b *builder) part(p message.Part) {
+	if p.Heading != "" && b.room(units(p.Heading)) {
+		b.say(section(text("\n"), bold(b.take(p.Heading, 150))))
+	}
+	for _, l := range p.Lines {
+		if !b.room(min(units(l.String()), 600)) {
 			break
 		}
-		b.WriteString(out)
+		b.say(section(spans(l, b.take)...))
 	}
-	return b.String()
+	b.cards(p.Cards)
+	if len(p.Text) > 0 && b.room(200) {
+		b.say(preformatted(b.take(strings.Join(p.Text, "\n"), max(1, b.budget-800))))
+	}
+	if p.Table != nil && len(p.Table.Rows) > 0 {
+		b.table(p.Table)
+	}
+	if p.Chart != nil && b.charts && b.room(1500) {
+		if block := chart(*p.Chart); block != nil {
+			b.flush()
+			b.drawn = true
+			b.budget -= 600 // about what its labels take
+			b.blocks = append(b.blocks, block, note(message.NewLine(p.Alt), b.take))
+		}
+	}
+	if p.Rule && b.room(0) {
+		b.flush()
+		b.blocks = append(b.blocks, slack.NewDividerBlock())
+	}
+	if len(p.Footer) > 0 {
+		b.flush()
+		b.blocks = append(b.blocks, slack.NewContextBlock("", plainText(b.take(p.Footer.String(), 300))))
+	}
+	if len(p.Buttons) > 0 {
+		b.buttons(p.Buttons)
+	}
+	if p.Choice != nil && len(p.Choice.Options) > 0 {
+		b.choice(p.Choice)
+	}
+	if len(p.Note) > 0 && b.room(units(p.Note.String())) {
+		b.flush()
+		b.blocks = append(b.blocks, note(p.Note, b.take))
+	}
 }
 
-// Metadata's event types: a contract with other automations that read the channel.
-const (
-	MetadataWave   = "rollcall_wave"
-	MetadataDigest = "rollcall_digest"
-)
-
-// metadata is the message metadata that carries our key. It holds nothing secret: every app in
-// the workspace can read it.
-func metadata(key, cluster string, m alert.Message) slack.SlackMetadata {
-	return slack.SlackMetadata{EventType: MetadataWave, EventPayload: map[string]any{
-		"key": key, "cluster": cluster, "kind": string(m.Kind), "nodes": m.Nodes,
-	}}
+// cards shows cards, each within its share of what is left, so that the texts of one cannot push
+// out another.
+func (b *builder) cards(cards []message.Card) {
+	for i, c := range cards {
+		if !b.room(min(units(c.Name), maxName) + 200) {
+			break
+		}
+		left := b.budget / (len(cards) - i)
+		share := func(s string, most int) string {
+			s = b.take(s, max(1, min(most, left)))
+			left -= units(s)
+			return s
+		}
+		elements := []slack.RichTextSectionElement{code(share(c.Name, maxName))}
+		for _, l := range c.Lines {
+			elements = append(elements, text("\n"))
+			elements = append(elements, spans(l, share)...)
+		}
+		b.say(quote(elements...))
+	}
 }
 
-// options are what every post and edit of a message has in common.
-func (c content) options(meta slack.SlackMetadata) []slack.MsgOption {
-	opts := []slack.MsgOption{slack.MsgOptionText(c.text, false), slack.MsgOptionMetadata(meta), slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl()}
-	// Also when there are none: an edit that names no blocks keeps the old ones.
-	return append(opts, slack.MsgOptionBlocks(c.blocks...))
+// table shows a table: names by group, or as a block in the first place of a message, else as
+// aligned text.
+func (b *builder) table(t *message.Table) {
+	switch {
+	case t.Names != nil:
+		for i, row := range t.Rows {
+			if b.budget < 100 {
+				break
+			}
+			b.say(section(bold(b.take(strings.Join(row, " · "), 300))),
+				preformatted(b.take(strings.Join(t.Names[i], "\n"), b.budget)))
+		}
+	case b.on == onMessage && b.tables == 0:
+		if b.room(1000) {
+			b.flush()
+			b.tables++
+			b.blocks = append(b.blocks, table(t, b.take))
+		}
+	case b.room(600):
+		b.say(preformatted(b.take(strings.Join(t.Aligned(), "\n"), max(1, b.budget-800))))
+	}
+}
+
+func (b *builder) buttons(bs []message.Button) {
+	b.flush()
+	if len(b.blocks) >= b.on.maxBlocks() {
+		return
+	}
+	var elements []slack.BlockElement
+	for _, x := range bs {
+		if len(elements) == maxRow || units(x.Value) > maxValue {
+			continue
+		}
+		b.ids++
+		e := slack.NewButtonBlockElement(fmt.Sprintf("%s:%d", x.Verb, b.ids), x.Value, plainText(clip(clean(x.Label), maxButton)))
+		e.Style = slack.Style(x.Style)
+		elements = append(elements, e)
+	}
+	if len(elements) > 0 {
+		b.blocks = append(b.blocks, slack.NewActionBlock("", elements...))
+	}
+}
+
+func (b *builder) choice(c *message.Choice) {
+	b.flush()
+	if len(b.blocks) >= b.on.maxBlocks() {
+		return
+	}
+	b.ids++
+	var options []*slack.OptionBlockObject
+	seen := map[string]bool{}
+	for _, o := range c.Options {
+		if len(options) == maxOptions || o.Value == "" || units(o.Value) > maxOptionValue || seen[o.Value] {
+			continue
+		}
+		seen[o.Value] = true
+		options = append(options, slack.NewOptionBlockObject(o.Value, plainText(clip(clean(o.Label), maxButton)), nil))
+	}
+	if len(options) == 0 {
+		return
+	}
+	e := slack.NewOptionsSelectBlockElement(slack.OptTypeStatic, plainText(clip(c.Prompt, maxButton)), fmt.Sprintf("%s:%d", c.Verb, b.ids), options...)
+	b.blocks = append(b.blocks, slack.NewActionBlock("", e))
+}
+
+func plainText(s string) *slack.TextBlockObject {
+	return slack.NewTextBlockObject(slack.PlainTextType, s, false, false)
 }

@@ -2,6 +2,7 @@ package slackapp
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -15,35 +16,31 @@ import (
 
 	"rollcall/internal/alert"
 	"rollcall/internal/alert/alerttest"
+	"rollcall/internal/deliver"
 	"rollcall/internal/fleet"
+	"rollcall/internal/message"
 	"rollcall/internal/slackemu"
 	"rollcall/internal/wave"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// shown is a message as the teller posts it.
-type shown struct {
-	alert.Message
-	buttons []button
-}
-
 // messages are all messages that the scenes cause, main ones and replies.
-func messages() map[string]shown {
+func messages() map[string]message.Message {
 	groups := []fleet.Group{{InstanceType: "m5.large", CapacityType: "spot", Nodes: 30}, {InstanceType: "c5.xlarge", CapacityType: "on-demand", Nodes: 12}}
 	cfg := alert.Config{Labels: []string{"team"}}.WithDefaults()
-	out := map[string]shown{}
+	out := map[string]message.Message{}
 	for name, w := range alerttest.Scenes() {
 		w.Cluster, w.Key = "prod", "ab12cd34-7"
 		if w.OpenedAt.IsZero() {
 			w.OpenedAt = alerttest.T0
 		}
-		out[name] = shown{alert.Render(w, fleet.Totals{Nodes: 45, Ready: 43}, groups, cfg), mainButtons(w)}
+		out[name] = alert.Render(w, fleet.Totals{Nodes: 45, Ready: 43}, groups, cfg)
 		if len(w.Members) > 5 {
-			out[name+"-list"] = shown{alert.List(w, w.Members, 1), nil}
+			out[name+"-list"] = alert.RenderList(w, w.Members, 1)
 		}
-		if m, ok := alert.Stuck(w, cfg); ok {
-			out[name+"-stuck"] = shown{m, stuckButtons(w)}
+		if m, ok := alert.RenderNeverReady(w, cfg); ok {
+			out[name+"-stuck"] = m
 		}
 	}
 	return out
@@ -51,9 +48,9 @@ func messages() map[string]shown {
 
 func TestBlocksGolden(t *testing.T) {
 	for name, m := range messages() {
-		c := render(m.Message, m.buttons...)
+		c := render(m, onMessage)
 		valid(t, name, c)
-		blocks, err := json.MarshalIndent(map[string]any{"text": c.text, "blocks": c.blocks, "metadata": metadata("ab12cd34-7", "prod", m.Message)}, "", "  ")
+		blocks, err := json.MarshalIndent(map[string]any{"text": c.text, "blocks": c.blocks, "metadata": metadata("ab12cd34-7", m)}, "", "  ")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,32 +123,45 @@ func FuzzUntrustedText(f *testing.F) {
 		for _, kind := range []wave.Kind{wave.KindJoined, wave.KindNotReady, wave.KindRemoved, wave.KindAway, wave.KindBaseline, wave.KindCatchUp} {
 			w.Kind = kind
 			m := alert.Render(w, fleet.Totals{Nodes: n}, alert.Groups(w.Members, cfg.Price), cfg)
-			valid(t, string(kind), render(m, mainButtons(w)...))
-			valid(t, string(kind), plain(m))
+			valid(t, string(kind), render(m, onMessage))
+			valid(t, string(kind), plainly(m))
 		}
 		for _, ended := range []time.Time{{}, alerttest.T0} {
 			m := wave.Wave{Cluster: s, Kind: wave.KindMute, ClosedAt: ended, Mute: &wave.Mute{Scope: wave.MutePool, Value: s, ByName: s, At: alerttest.T0, Until: alerttest.T0.Add(48 * time.Hour),
 				EndedAt: ended, EndedByName: s}, Muted: wave.Muted{Nodes: n, Changes: map[fleet.ChangeKind]int{fleet.Joined: n}}}
 			said := alert.Render(m, fleet.Totals{}, nil, cfg)
-			valid(t, "mute", render(said, mainButtons(m)...))
-			valid(t, "mute", plain(said))
+			valid(t, "mute", render(said, onMessage))
+			valid(t, "mute", plainly(said))
 		}
 		for i := range w.Members {
 			w.Members[i].RemovedAt = time.Time{}
 		}
-		valid(t, "list", render(alert.List(w, w.Members[:min(n, 20)], 1)))
-		if m, ok := alert.Stuck(w, cfg); ok {
-			valid(t, "stuck", render(m))
+		valid(t, "list", render(alert.RenderList(w, w.Members[:min(n, 20)], 1), onMessage))
+		if m, ok := alert.RenderNeverReady(w, cfg); ok {
+			valid(t, "stuck", render(m, onMessage))
 		}
 	})
 }
 
-// The form that a message of each class of errors takes is decided by Slack's code alone.
-func TestClassify(t *testing.T) {
-	for code, want := range map[string]outcome{"invalid_auth": fatal, "message_not_found": gone, "invalid_blocks": refused, "channel_not_found": notAllowed,
-		"ratelimited": limited, "internal_error": uncertain, "service_unavailable": uncertain} {
-		if got, _ := classify(fmt.Errorf("posting: %w", slack.SlackErrorResponse{Err: code})); got != want {
-			t.Errorf("%s is %d, want %d", code, got, want)
+// plainly is a message in the form for a channel that takes no blocks.
+func plainly(m message.Message) content {
+	c, _ := formed(m, deliver.Plain)
+	return c
+}
+
+// What becomes of a message is decided by Slack's code alone.
+func TestJudge(t *testing.T) {
+	for code, want := range map[string]deliver.Outcome{"invalid_auth": deliver.Fatal, "message_not_found": deliver.Gone,
+		"invalid_blocks": deliver.Refused, "channel_not_found": deliver.Closed, "ratelimited": deliver.Limited,
+		"internal_error": deliver.Down, "service_unavailable": deliver.Down, "of_the_future": deliver.Strange} {
+		if got := judge(fmt.Errorf("posting: %w", slack.SlackErrorResponse{Err: code}), "C1"); got.Outcome != want || got.Code != code {
+			t.Errorf("%s is %+v, want outcome %d", code, got, want)
 		}
+	}
+	if got := judge(errors.New("connection refused"), "C1"); got.Outcome != deliver.Down {
+		t.Errorf("no answer is %+v", got)
+	}
+	if got := judge(nil, "C1"); got != (deliver.Verdict{}) {
+		t.Errorf("no error is %+v", got)
 	}
 }

@@ -53,7 +53,7 @@ func TestWaveButtons(t *testing.T) {
 	for kind, want := range want {
 		w := wave.Wave{Cluster: "prod", Key: "k-7", Kind: kind, About: scenes["creep"].About, Mute: scenes["mute"].Mute, Members: scenes["joined-one"].Members}
 		m := alert.Render(w, fleet.Totals{Nodes: 1}, nil, alert.Config{}.WithDefaults())
-		if diff := cmp.Diff(want, pressable(t, render(m, mainButtons(w)...))); diff != "" {
+		if diff := cmp.Diff(want, pressable(t, render(m, onMessage))); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", kind, diff)
 		}
 		for _, s := range want {
@@ -65,14 +65,14 @@ func TestWaveButtons(t *testing.T) {
 	}
 	w := scenes["joined-fifty"]
 	w.Key = "k-7"
-	stuck, _ := alert.Stuck(w, alert.Config{}.WithDefaults())
-	if diff := cmp.Diff([]string{"Events wave_events:1 k-7"}, pressable(t, render(stuck, stuckButtons(w)...))); diff != "" {
+	stuck, _ := alert.RenderNeverReady(w, alert.Config{}.WithDefaults())
+	if diff := cmp.Diff([]string{"Events wave_events:1 k-7"}, pressable(t, render(stuck, onMessage))); diff != "" {
 		t.Errorf("stuck (-want +got):\n%s", diff)
 	}
-	if got := pressable(t, render(alert.List(w, w.Members, 1))); got != nil {
+	if got := pressable(t, render(alert.RenderList(w, w.Members, 1), onMessage)); got != nil {
 		t.Errorf("a list has buttons: %v", got)
 	}
-	if got := mainButtons(scenes["mute-ended"]); got != nil {
+	if got := alert.Buttons(scenes["mute-ended"]); got != nil {
 		t.Errorf("what has ended can be undone: %v", got)
 	}
 }
@@ -85,12 +85,12 @@ func TestButtonsFit(t *testing.T) {
 		w.Members = append(w.Members, wave.Member{Node: n, Steps: []fleet.Change{{Kind: fleet.WentUnready, At: alerttest.T0, Reason: strings.Repeat("r", 5000)}}})
 	}
 	m := alert.Render(w, fleet.Totals{}, nil, alert.Config{Labels: []string{"team"}}.WithDefaults())
-	c := render(m, mainButtons(w)...)
+	c := render(m, onMessage)
 	valid(t, "large", c)
 	if got := pressable(t, c); len(got) != 3 {
 		t.Errorf("buttons %v", got)
 	}
-	if slices.ContainsFunc(plain(m).blocks, func(slack.Block) bool { return true }) {
+	if slices.ContainsFunc(plainly(m).blocks, func(slack.Block) bool { return true }) {
 		t.Error("plain text has blocks")
 	}
 }

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/slack-go/slack"
+	"rollcall/internal/message"
 
-	"rollcall/internal/digest"
+	"github.com/slack-go/slack"
 )
 
 // Limits of a chart block. Source: docs.slack.dev, data_visualization block.
@@ -24,14 +24,14 @@ var chartSteps = []time.Duration{time.Second, 5 * time.Second, 10 * time.Second,
 // chart turns a chart into the block that Slack draws, or nil if there is nothing to draw. A
 // point shows the moment at which there were the most nodes until the next. Slack does not stack
 // areas but draws one before the other, so all nodes are an area of their own, behind the others.
-func chart(c digest.Chart) slack.Block {
+func chart(c message.Chart) slack.Block {
 	length := c.Until.Sub(c.From)
 	if len(c.Series) == 0 || length <= 0 {
 		return nil
 	}
 	layers := c.Series
 	if len(layers) > 1 {
-		layers = append([]digest.Series{sumOf("all", c.Series)}, c.Series...)
+		layers = append([]message.Series{sumOf("all", c.Series)}, c.Series...)
 	}
 	if len(layers) > maxChartSeries {
 		layers = append(layers[:maxChartSeries-1:maxChartSeries-1], sumOf("others", layers[maxChartSeries-1:]))
@@ -86,8 +86,8 @@ func chart(c digest.Chart) slack.Block {
 }
 
 // sumOf is the layer of several together.
-func sumOf(name string, all []digest.Series) digest.Series {
-	sum := digest.Series{Name: name, Nodes: make([]int, len(all[0].Nodes))}
+func sumOf(name string, all []message.Series) message.Series {
+	sum := message.Series{Name: name, Nodes: make([]int, len(all[0].Nodes))}
 	for _, s := range all {
 		for i, n := range s.Nodes {
 			sum.Nodes[i] += n
@@ -97,7 +97,7 @@ func sumOf(name string, all []digest.Series) digest.Series {
 }
 
 // nodesIn is how many nodes a bin shows.
-func nodesIn(c digest.Chart, bin int) (n int) {
+func nodesIn(c message.Chart, bin int) (n int) {
 	for _, s := range c.Series {
 		n += s.Nodes[bin]
 	}

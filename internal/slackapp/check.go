@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"rollcall/internal/deliver"
+
 	"github.com/slack-go/slack"
 )
 
@@ -150,7 +152,7 @@ func CheckSocket(ctx context.Context, api *slack.Client) Finding {
 
 // failure shows an error with its hint.
 func failure(err error, channel string) string {
-	if fatal, ok := errors.AsType[*FatalError](err); ok {
+	if fatal, ok := errors.AsType[*deliver.FatalError](err); ok {
 		return fatal.Code + "; " + Hint(fatal.Code, channel)
 	}
 	code := errorCode(err)

@@ -3,7 +3,6 @@ package slackapp
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -11,31 +10,19 @@ import (
 	"sync"
 	"time"
 
-	"github.com/slack-go/slack"
+	"rollcall/internal/answer"
+	"rollcall/internal/message"
 
-	"rollcall/internal/command"
-	"rollcall/internal/ledger"
-	"rollcall/internal/query"
+	"github.com/slack-go/slack"
 )
 
-// CommandsConfig is what Commands needs. Cluster, Ledger, Watch, Log and API are required.
+// CommandsConfig is what Commands needs. Answers, Log and API are required.
 type CommandsConfig struct {
-	Cluster string
-	Ledger  *ledger.Ledger
-	// Watch says how fresh the ledger is: "" if the watch is live, else why it is not.
-	Watch func() string
-	// Health lists Rollcall's parts and what is wrong with each, for the Home tab; nil: not
-	// shown.
-	Health func(ctx context.Context) []Health
-	// Digest says when the digest comes next; nil: it is not shown.
-	Digest func(now time.Time) time.Time
-	// Summaries answers /nodes digest. Its zone is also that of people whose own time zone is not
-	// known, and its prices are those of all answers. Its Ledger may be left out.
-	Summaries Summaries
-	Log       *slog.Logger
-	API       *slack.Client
-	// Calls hears of the answers sent to response_urls, and Asked of each slash command and how
-	// long its answer took; nil: nobody does.
+	Answers *answer.Answerer
+	Log     *slog.Logger
+	API     *slack.Client
+	// Calls is called after each answer sent to a response_url, and Asked after each slash command with
+	// how long its answer took; they may be nil.
 	Calls Observer
 	Asked func(command string, took time.Duration)
 
@@ -44,29 +31,30 @@ type CommandsConfig struct {
 	AllowedChannels []string
 }
 
-// Health is the state of one of Rollcall's parts.
-type Health struct {
-	Part    string
-	Problem string // "" if it is well
-}
-
 // Commands answers people: slash commands, the buttons and menus of messages, forms and the Home
-// tab. What it says it reads from the ledger; all that it ever writes are mutes.
+// tab. What it says comes from package answer.
 type Commands struct {
-	c      CommandsConfig
-	access access
-	http   *http.Client // for response_urls
-	forms  forms
-	home   homes
-	zones  zones
-	busy   sync.WaitGroup // answers on their way
+	answers *answer.Answerer
+	log     *slog.Logger
+	api     *slack.Client
+	asked   func(command string, took time.Duration)
+	access  access
+	http    *http.Client // for response_urls
+	forms   forms
+	home    homes
+	zones   zones
+	busy    sync.WaitGroup // answers on their way
 }
 
 // NewCommands returns Commands. Handle answers an envelope, and Run must be running meanwhile.
 func NewCommands(c CommandsConfig) *Commands {
-	c.Summaries = c.Summaries.withDefaults(c.Ledger)
-	return &Commands{c: c, http: &http.Client{Timeout: callTimeout, Transport: transport(c.Calls)},
-		access: access{api: c.API, log: c.Log, users: c.AllowedUsers, channels: c.AllowedChannels}}
+	if c.Asked == nil {
+		c.Asked = func(string, time.Duration) {}
+	}
+	return &Commands{answers: c.Answers, log: c.Log, api: c.API, asked: c.Asked,
+		http:   &http.Client{Timeout: callTimeout, Transport: transport(c.Calls)},
+		access: access{api: c.API, log: c.Log, users: c.AllowedUsers, channels: c.AllowedChannels},
+		zones:  zones{api: c.API, log: c.Log, unknown: c.Answers.Zone()}}
 }
 
 // How long answers may take.
@@ -106,7 +94,7 @@ func (c *Commands) Handle(ctx context.Context, e Envelope) any {
 func (c *Commands) slash(ctx context.Context, e Envelope) any {
 	var cmd slack.SlashCommand
 	if err := json.Unmarshal(e.Payload, &cmd); err != nil {
-		c.c.Log.Warn("Slack sent a slash command that cannot be read", "err", err)
+		c.log.Warn("Slack sent a slash command that cannot be read", "err", err)
 		return nil
 	}
 	who := asker{App: cmd.APIAppID, Team: cmd.TeamID, Enterprise: cmd.EnterpriseID, User: cmd.UserID, Channel: cmd.ChannelID}
@@ -115,11 +103,7 @@ func (c *Commands) slash(ctx context.Context, e Envelope) any {
 	}
 	line := strings.TrimSpace(cmd.Command + " " + cmd.Text)
 	began := time.Now()
-	answered := func() {
-		if c.c.Asked != nil {
-			c.c.Asked(cmd.Command, time.Since(began))
-		}
-	}
+	answered := func() { c.asked(cmd.Command, time.Since(began)) }
 	done := make(chan content, 1)
 	c.later(ctx, func(ctx context.Context) { done <- c.answer(ctx, line, onMessage) })
 	to := delivery{responseURL: cmd.ResponseURL, channel: cmd.ChannelID, user: cmd.UserID}
@@ -142,7 +126,7 @@ func (c *Commands) mayNot(ctx context.Context, who asker, app, what string) stri
 	defer cancel()
 	why := c.access.refuse(ctx, who, app)
 	if why != "" {
-		c.c.Log.Warn("somebody was refused", "what", what, "user", who.User, "team", who.Team, "channel", who.Channel, "why", why)
+		c.log.Warn("somebody was refused", "what", what, "user", who.User, "team", who.Team, "channel", who.Channel, "why", why)
 	}
 	return why
 }
@@ -150,7 +134,8 @@ func (c *Commands) mayNot(ctx context.Context, who asker, app, what string) stri
 // refusal is what somebody is told who may not.
 func refusal(what, why string) content {
 	title := "You may not use " + what + " here"
-	return view{Icon: "🚫", Title: title, Text: title + ": " + why, Parts: []part{{Lines: sentence(why)}}}.content(onMessage)
+	return render(message.Message{Icon: "🚫", Headline: title, Text: title + ": " + why,
+		Parts: []message.Part{{Lines: message.Sentence(why)}}}, onMessage)
 }
 
 // later runs f after the acknowledgement, within answerWithin. Run waits for it.
@@ -161,7 +146,7 @@ func (c *Commands) later(ctx context.Context, f func(ctx context.Context)) {
 		defer func() {
 			// What goes wrong with one answer must not end the watch.
 			if r := recover(); r != nil {
-				c.c.Log.Error("answering somebody failed", "panic", fmt.Sprint(r))
+				c.log.Error("answering somebody failed", "panic", fmt.Sprint(r))
 			}
 		}()
 		f(ctx)
@@ -172,7 +157,7 @@ func (c *Commands) later(ctx context.Context, f func(ctx context.Context)) {
 func (c *Commands) deliver(ctx context.Context, to delivery, what content) bool {
 	err := c.respond(ctx, to, what)
 	if err != nil {
-		c.c.Log.Warn("an answer did not reach Slack", "user", to.user, "channel", to.channel, "err", err)
+		c.log.Warn("an answer did not reach Slack", "user", to.user, "channel", to.channel, "err", err)
 	}
 	return err == nil
 }
@@ -195,84 +180,7 @@ func ephemeral(what content) any {
 	return answer
 }
 
-// answer says what a command line asks for, on a surface. It never fails: what goes wrong is the
-// answer then.
+// answer says what a command line asks for, on a surface.
 func (c *Commands) answer(ctx context.Context, line string, on surface) content {
-	return c.lookAt(ctx, line, time.Now()).on(on)
-}
-
-// lookAt is answer at a moment, before it is turned into blocks.
-func (c *Commands) lookAt(ctx context.Context, line string, now time.Time) view {
-	v, err := c.view(ctx, line, now)
-	if mistake, ok := errors.AsType[*command.Mistake](err); ok {
-		return mistaken(mistake)
-	}
-	if err != nil {
-		name, _, _ := strings.Cut(line, " ")
-		c.c.Log.Error("answering a slash command failed", "command", name, "err", err)
-		const sorry = "The ledger did not answer in time. Please try again."
-		return view{Icon: "⚠️", Title: sorry, Text: sorry, Parts: []part{{Buttons: []button{{Label: "Try again", Verb: verbShow, Value: line}}}}}
-	}
-	return v
-}
-
-// view reads a command line and looks up what it asks for.
-func (c *Commands) view(ctx context.Context, line string, now time.Time) (view, error) {
-	name, text, _ := strings.Cut(line, " ")
-	switch name {
-	case "/nodes":
-		req, err := command.ParseNodes(text, now)
-		if err != nil {
-			return view{}, err
-		}
-		return c.nodes(ctx, req, now)
-	case "/events":
-		req, err := command.ParseEvents(text, now)
-		if err != nil {
-			return view{}, err
-		}
-		return c.events(ctx, req, now)
-	}
-	const knows = "Rollcall knows the commands /nodes and /events"
-	return view{Icon: "❓", Title: knows, Text: knows}, nil
-}
-
-// mistaken says what is wrong with a command, where, and what would be right.
-func mistaken(m *command.Mistake) view {
-	v := view{Icon: "❓", Title: m.Error(), Text: m.Error()}
-	if before, bad, after := m.Marked(); bad != "" {
-		v.Parts = append(v.Parts, part{Text: []string{m.Command + " " + before + "▸" + bad + "◂" + after}})
-	}
-	var buttons []button
-	if m.Fix != "" {
-		fix := m.Command + " " + strings.TrimSpace(strings.TrimPrefix(m.Fix, m.Command))
-		buttons = append(buttons, button{Label: clip(fix, maxButton), Verb: verbShow, Value: fix, Style: slack.StylePrimary})
-	}
-	if m.Command != "" {
-		buttons = append(buttons, button{Label: "Help", Verb: verbShow, Value: m.Command + " help"})
-	}
-	if len(buttons) > 0 {
-		v.Parts = append(v.Parts, part{Buttons: buttons})
-	}
-	return v
-}
-
-// cluster is the cluster that a request is about: Rollcall's own, or another of its ledger.
-func (c *Commands) cluster(ctx context.Context, name, commandName string) (query.ClusterRecord, error) {
-	all, err := c.c.Ledger.Clusters(ctx)
-	if err != nil {
-		return query.ClusterRecord{}, err
-	}
-	var names []string
-	for _, r := range all {
-		if r.Cluster == name || name == "" && r.Cluster == c.c.Cluster {
-			return r, nil
-		}
-		names = append(names, r.Cluster)
-	}
-	if name == "" || name == c.c.Cluster {
-		return query.ClusterRecord{Cluster: c.c.Cluster}, nil
-	}
-	return query.ClusterRecord{}, &command.Mistake{Command: commandName, Problem: fmt.Sprintf("%q is no cluster that Rollcall has seen; it knows %s", name, strings.Join(names, ", ")),
-		Nearest: "--cluster " + c.c.Cluster}
+	return best(c.answers.To(ctx, line, time.Now()), on)
 }

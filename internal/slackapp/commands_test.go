@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/internal/answer"
 	"rollcall/internal/fleet"
 	"rollcall/internal/ledger"
 	"rollcall/internal/slackapp"
@@ -48,9 +49,30 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
+// deskConfig is what a desk's commands depend on.
+type deskConfig struct {
+	answer.Config
+	slackapp.CommandsConfig
+}
+
+// deskOn answers from a ledger whose watch is live.
+func deskOn(l *ledger.Ledger, s *slackemu.Server, log *slog.Logger) deskConfig {
+	return deskConfig{
+		Config: answer.Config{Cluster: "prod", Store: l, Log: log, Summaries: answer.Summaries{Store: l},
+			Watch: func(string) string { return "" }},
+		CommandsConfig: slackapp.CommandsConfig{Log: log,
+			API: slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, s.APIURL(), nil)},
+	}
+}
+
+func (c deskConfig) commands() *slackapp.Commands {
+	c.Answers = answer.New(c.Config)
+	return slackapp.NewCommands(c.CommandsConfig)
+}
+
 // newDesk returns a desk that is connected to Slack. change, if any, adjusts what its commands
 // depend on.
-func newDesk(t *testing.T, cfg slackemu.Config, change func(*slackapp.CommandsConfig)) *desk {
+func newDesk(t *testing.T, cfg slackemu.Config, change func(*deskConfig)) *desk {
 	t.Helper()
 	l, err := ledger.Open(t.Context(), filepath.Join(t.TempDir(), "rollcall.db"), ledger.Options{})
 	if err != nil {
@@ -58,17 +80,16 @@ func newDesk(t *testing.T, cfg slackemu.Config, change func(*slackapp.CommandsCo
 	}
 	t.Cleanup(func() { l.Close() })
 	d := &desk{slack: slackemu.Start(t, cfg), ledger: l, log: &syncBuffer{}}
-	c := slackapp.CommandsConfig{Cluster: "prod", Ledger: l, Log: slog.New(slog.NewTextHandler(d.log, nil)),
-		API: slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, d.slack.APIURL(), nil),
-		Watch: func() string {
-			d.mu.Lock()
-			defer d.mu.Unlock()
-			return d.watch
-		}}
+	c := deskOn(l, d.slack, slog.New(slog.NewTextHandler(d.log, nil)))
+	c.Watch = func(string) string {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return d.watch
+	}
 	if change != nil {
 		change(&c)
 	}
-	commands := slackapp.NewCommands(c)
+	commands := c.commands()
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { commands.Run(ctx) })
@@ -199,19 +220,19 @@ func TestAnswersSayHowFreshTheyAre(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	tests := []struct {
 		name          string
-		change        func(*slackapp.CommandsConfig)
+		change        func(*deskConfig)
 		user, channel string
 		why           string // "": allowed
 	}{
 		{name: "anyone of the workspace", user: slackemu.UserAda, channel: slackemu.ChannelOps},
-		{name: "a user on the list", user: slackemu.UserAda, channel: slackemu.ChannelOps, change: func(c *slackapp.CommandsConfig) { c.AllowedUsers = []string{slackemu.UserAda} }},
-		{name: "a user not on the list", user: slackemu.UserGrace, channel: slackemu.ChannelOps, change: func(c *slackapp.CommandsConfig) { c.AllowedUsers = []string{slackemu.UserAda} },
+		{name: "a user on the list", user: slackemu.UserAda, channel: slackemu.ChannelOps, change: func(c *deskConfig) { c.AllowedUsers = []string{slackemu.UserAda} }},
+		{name: "a user not on the list", user: slackemu.UserGrace, channel: slackemu.ChannelOps, change: func(c *deskConfig) { c.AllowedUsers = []string{slackemu.UserAda} },
 			why: "You are not among the people that SLACK_ALLOWED_USERS names."},
-		{name: "a channel on the list", user: slackemu.UserGrace, channel: slackemu.ChannelOps, change: func(c *slackapp.CommandsConfig) { c.AllowedChannels = []string{slackemu.ChannelOps} }},
-		{name: "a channel not on the list", user: slackemu.UserAda, channel: slackemu.ChannelPrivate, change: func(c *slackapp.CommandsConfig) { c.AllowedChannels = []string{slackemu.ChannelOps} },
+		{name: "a channel on the list", user: slackemu.UserGrace, channel: slackemu.ChannelOps, change: func(c *deskConfig) { c.AllowedChannels = []string{slackemu.ChannelOps} }},
+		{name: "a channel not on the list", user: slackemu.UserAda, channel: slackemu.ChannelPrivate, change: func(c *deskConfig) { c.AllowedChannels = []string{slackemu.ChannelOps} },
 			why: "This channel is not among those that SLACK_ALLOWED_CHANNELS names."},
 		{name: "the right user in the wrong channel", user: slackemu.UserAda, channel: slackemu.ChannelOps,
-			change: func(c *slackapp.CommandsConfig) {
+			change: func(c *deskConfig) {
 				c.AllowedUsers, c.AllowedChannels = []string{slackemu.UserAda}, []string{slackemu.ChannelPrivate}
 			}, why: "This channel is not among those"},
 	}
@@ -267,8 +288,7 @@ func TestForeignTeams(t *testing.T) {
 			}
 			t.Cleanup(func() { l.Close() })
 			log := &syncBuffer{}
-			c := slackapp.CommandsConfig{Cluster: "prod", Ledger: l, Log: slog.New(slog.NewTextHandler(log, nil)), Watch: func() string { return "" },
-				API: slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, s.APIURL(), nil)}
+			c := deskOn(l, s, slog.New(slog.NewTextHandler(log, nil)))
 			if test.alsoOnTheAllowLists {
 				c.AllowedUsers, c.AllowedChannels = []string{slackemu.UserEve}, []string{slackemu.ChannelOps}
 			}
@@ -276,7 +296,7 @@ func TestForeignTeams(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			answer, err := json.Marshal(slackapp.NewCommands(c).Handle(t.Context(), slackapp.Envelope{Type: "slash_commands", Payload: payload, App: slackemu.DefaultAppID}))
+			answer, err := json.Marshal(c.commands().Handle(t.Context(), slackapp.Envelope{Type: "slash_commands", Payload: payload, App: slackemu.DefaultAppID}))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -426,7 +446,8 @@ func TestAnswersWithoutLedger(t *testing.T) {
 
 // What is not a command that Rollcall knows harms nothing.
 func TestOtherEnvelopes(t *testing.T) {
-	c := slackapp.NewCommands(slackapp.CommandsConfig{Log: slog.New(slog.DiscardHandler)})
+	log := slog.New(slog.DiscardHandler)
+	c := slackapp.NewCommands(slackapp.CommandsConfig{Log: log, Answers: answer.New(answer.Config{Log: log})})
 	for _, e := range []slackapp.Envelope{{Type: "interactive", Payload: json.RawMessage(`{}`)}, {Type: "events_api"}, {Type: "slash_commands", Payload: json.RawMessage(`[`)}, {}} {
 		if got := c.Handle(t.Context(), e); got != nil {
 			t.Errorf("%+v is answered with %v", e, got)

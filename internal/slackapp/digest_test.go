@@ -11,6 +11,7 @@ import (
 
 	"rollcall/internal/digest"
 	"rollcall/internal/fleet"
+	"rollcall/internal/message"
 	"rollcall/internal/wave"
 )
 
@@ -104,13 +105,12 @@ func TestDigestViews(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		v := digestView(s, mutes)
+		v := digest.Render(s, mutes)
 		golden(t, "digest-of-"+name, v.Text+"\n\n"+v.String())
 		validDigest(t, name, v)
 		if name == "day" {
-			c := v.charted()
-			rec := wave.Digest{Posting: wave.Posting{Key: "ab12cd34-digest-prod-1795507200"}, Cluster: "prod", From: s.From, Until: s.Until}
-			blocks, err := json.MarshalIndent(map[string]any{"text": c.text, "blocks": c.blocks, "metadata": digestMetadata(rec, s)}, "", "  ")
+			c := charted(v)
+			blocks, err := json.MarshalIndent(map[string]any{"text": c.text, "blocks": c.blocks, "metadata": metadata("ab12cd34-digest-prod-1795507200", v)}, "", "  ")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -120,9 +120,9 @@ func TestDigestViews(t *testing.T) {
 }
 
 // validDigest holds that Slack takes a digest, with its chart and without, and that it rings nobody.
-func validDigest(t *testing.T, name string, v view) {
+func validDigest(t *testing.T, name string, v message.Message) {
 	t.Helper()
-	for _, what := range []content{v.charted(), v.content(onMessage), v.content(onModal)} {
+	for _, what := range []content{charted(v), render(v, onMessage), render(v, onModal)} {
 		valid(t, name, what)
 	}
 }
@@ -169,9 +169,9 @@ func TestDigestsFit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		v := digestView(s, []wave.Mute{{ID: 1, Scope: wave.MutePool, Value: pick(), ByName: pick()}})
+		v := digest.Render(s, []wave.Mute{{ID: 1, Scope: wave.MutePool, Value: pick(), ByName: pick()}})
 		validDigest(t, fmt.Sprint("seed ", seed), v)
-		for _, c := range []content{v.charted(), {text: v.String()}} {
+		for _, c := range []content{charted(v), {text: v.String()}} {
 			raw, _ := json.Marshal(c.blocks)
 			if strings.Contains(c.text, "NaN") || strings.Contains(string(raw), "NaN") || strings.Contains(string(raw), "Inf") {
 				t.Errorf("seed %d: a number that is none", seed)

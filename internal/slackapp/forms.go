@@ -14,7 +14,7 @@ import (
 	"github.com/slack-go/slack"
 
 	"rollcall/internal/command"
-	"rollcall/internal/query"
+	"rollcall/internal/message"
 	"rollcall/internal/wave"
 )
 
@@ -88,6 +88,7 @@ type request interface {
 	Set(flag, value string, now time.Time) error
 	Value(flag string) string
 	Validate(now time.Time) error
+	String() string
 }
 
 // parse reads the request of a command line.
@@ -148,16 +149,16 @@ func (c *Commands) openFilter(ctx context.Context, s scene, line string, now tim
 
 // openForm opens a form over whatever there is. Slack takes a trigger_id for 3 s only.
 func (c *Commands) openForm(ctx context.Context, s scene, m slack.ModalViewRequest) {
-	open := c.c.API.OpenViewContext
+	open := c.api.OpenViewContext
 	if s.on == onModal {
-		open = c.c.API.PushViewContext
+		open = c.api.PushViewContext
 	}
 	if _, err := open(ctx, s.trigger, m); err != nil {
-		c.c.Log.Warn("a form could not be opened", "user", s.who.User, "form", m.CallbackID, "err", err)
+		c.log.Warn("a form could not be opened", "user", s.who.User, "form", m.CallbackID, "err", err)
 		if s.on == onMessage {
 			const sorry = "Slack did not open the form in time. Please press the button again."
 			s.to.replace = false
-			c.show(ctx, s, view{Icon: "⚠️", Title: sorry, Text: sorry}.content(onMessage))
+			c.show(ctx, s, render(message.Notice("⚠️", sorry), onMessage))
 		}
 	}
 }
@@ -295,12 +296,7 @@ func (c *Commands) filtered(ctx context.Context, x form, in slack.InteractionCal
 	if len(wrong) > 0 {
 		return slack.NewErrorsViewSubmissionResponse(wrong)
 	}
-	line := help.Command + " " + fmt.Sprint(req)
-	if n, ok := req.(*command.Nodes); ok {
-		line = nodesLine(*n)
-	} else if e, ok := req.(*command.Events); ok {
-		line = eventsLine(*e)
-	}
+	line := strings.TrimSpace(help.Command + " " + req.String())
 	if x.over || x.to.responseURL == "" {
 		ctx, cancel := context.WithTimeout(ctx, checkWithin) // the answer goes with the acknowledgement
 		defer cancel()
@@ -355,18 +351,18 @@ func morning(now time.Time, zone *time.Location) time.Time {
 	return time.Date(local.Year(), local.Month(), local.Day()+1, morningHour, 0, 0, 0, zone)
 }
 
-// maxScopes is how many pools and how many types the mute form offers.
-const maxScopes = 40
-
 // openMute opens the form that mutes what a message is about. value is its wave's key.
 func (c *Commands) openMute(ctx context.Context, s scene, value string, now time.Time) {
-	zone := c.zones.of(ctx, c, s.who.User)
-	scopes, err := c.scopes(ctx, value)
+	zone := c.zones.of(ctx, s.who.User)
+	scopes, err := c.answers.MuteScopes(ctx, value)
 	if err != nil {
-		c.c.Log.Error("looking up what can be muted failed", "err", err)
+		c.log.Error("looking up what can be muted failed", "err", err)
 	}
 	var options []*slack.OptionBlockObject
 	for _, o := range scopes {
+		if units(o.Value) > maxOptionValue {
+			continue
+		}
 		options = append(options, slack.NewOptionBlockObject(o.Value, plainText(clip(clean(o.Label), maxButton)), nil))
 	}
 	scope := slack.NewOptionsSelectBlockElement(slack.OptTypeStatic, plainText("Which alerts"), fieldValue, options...)
@@ -387,64 +383,13 @@ func (c *Commands) openMute(ctx context.Context, s scene, value string, now time
 		}}})
 }
 
-// scopes are what can be muted: the cluster, and the pools and types of a wave's nodes, or those
-// of the cluster's where there is no wave.
-func (c *Commands) scopes(ctx context.Context, key string) ([]option, error) {
-	cluster := c.c.Cluster
-	options := []option{{"Everything in " + cluster, string(wave.MuteCluster) + ":"}}
-	seen := map[string]bool{}
-	add := func(scope wave.MuteScope, label, name string) {
-		value := string(scope) + ":" + name
-		if name != "" && !seen[value] && units(value) <= maxOptionValue && len(options) < 2*maxScopes {
-			seen[value] = true
-			options = append(options, option{label + name, value})
-		}
-	}
-	w, ok, err := c.c.Ledger.WaveNodes(ctx, key, waveNames)
-	if err != nil {
-		return options, err
-	}
-	var pools, types []string
-	if ok && len(w.UIDs) > 0 {
-		for _, uid := range w.UIDs[:min(len(w.UIDs), 200)] {
-			n, ok, err := c.c.Ledger.NodeByUID(ctx, w.Cluster, uid)
-			if err != nil {
-				return options, err
-			}
-			if ok {
-				pools, types = append(pools, n.Pool), append(types, n.InstanceType)
-			}
-		}
-	} else {
-		for _, d := range []struct {
-			by  query.Dimension
-			all *[]string
-		}{{query.ByPool, &pools}, {query.ByType, &types}} {
-			groups, err := c.c.Ledger.GroupNodes(ctx, cluster, query.NodeFilter{}, d.by, maxScopes)
-			if err != nil {
-				return options, err
-			}
-			for _, g := range groups.Groups {
-				*d.all = append(*d.all, g.Value)
-			}
-		}
-	}
-	for _, p := range pools {
-		add(wave.MutePool, "Pool ", p)
-	}
-	for _, t := range types {
-		add(wave.MuteType, "Instance type ", t)
-	}
-	return options, nil
-}
-
 // muted records a mute. The channel is told by the teller, like everything else; the person is
 // not told twice.
 func (c *Commands) muted(ctx context.Context, x form, in slack.InteractionCallback) any {
 	now := time.Now()
 	scope, value, ok := strings.Cut(in.View.State.Values[fieldScope][fieldValue].SelectedOption.Value, ":")
 	span := in.View.State.Values[fieldUntil][fieldValue].SelectedOption.Value
-	until := morning(now, c.zones.of(ctx, c, x.user))
+	until := morning(now, c.zones.of(ctx, x.user))
 	if span != untilMorning {
 		i := slices.IndexFunc(muteFor, func(m struct {
 			value, label string
@@ -460,13 +405,12 @@ func (c *Commands) muted(ctx context.Context, x form, in slack.InteractionCallba
 	if !ok || !slices.Contains([]wave.MuteScope{wave.MuteCluster, wave.MutePool, wave.MuteType}, wave.MuteScope(scope)) || (value == "") != (scope == string(wave.MuteCluster)) {
 		return slack.NewErrorsViewSubmissionResponse(map[string]string{fieldScope: "Choose one of these."})
 	}
-	m, err := c.c.Ledger.AddMute(ctx, wave.Mute{Request: in.View.ID, Cluster: c.c.Cluster, Scope: wave.MuteScope(scope), Value: value,
+	err := c.answers.Mute(ctx, wave.Mute{Request: in.View.ID, Scope: wave.MuteScope(scope), Value: value,
 		By: x.user, ByName: cmp.Or(in.User.Name, x.user), Channel: x.channel, At: now, Until: until})
 	if err != nil {
-		c.c.Log.Error("recording a mute failed", "err", err)
+		c.log.Error("recording a mute failed", "err", err)
 		return slack.NewErrorsViewSubmissionResponse(map[string]string{fieldScope: "The ledger did not take it. Please try again."})
 	}
-	c.c.Log.Info("alerts were muted", "mute", m.ID, "scope", scope, "value", value, "user", x.user, "until", until)
 	c.home.poke()
 	return slack.NewClearViewSubmissionResponse()
 }

@@ -3,17 +3,14 @@ package slackapp
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"hash/fnv"
+	"log/slog"
 	"sync"
 	"time"
 
-	"github.com/slack-go/slack"
+	"rollcall/internal/message"
 
-	"rollcall/internal/alert"
-	"rollcall/internal/command"
-	"rollcall/internal/fleet"
-	"rollcall/internal/query"
+	"github.com/slack-go/slack"
 )
 
 // Limits of the Home tabs. Slack takes 100 or more views.publish a minute (Tier 4) for all
@@ -22,7 +19,7 @@ const (
 	homeEvery = 15 * time.Second // between two updates of one person's tab
 	homeFor   = time.Hour        // how long after it was opened a tab is kept up to date
 	maxHomes  = 20               // tabs kept up to date at once: the ones opened last
-	homeTick  = 5 * time.Second  // how often is looked whether one is due
+	homeTick  = 5 * time.Second  // between two looks at whether one is due
 )
 
 // homes are the Home tabs that people have opened.
@@ -157,7 +154,7 @@ func (c *Commands) event(ctx context.Context, e Envelope) {
 		} `json:"event"`
 	}
 	if err := json.Unmarshal(e.Payload, &p); err != nil {
-		c.c.Log.Warn("Slack sent an event that cannot be read", "err", err)
+		c.log.Warn("Slack sent an event that cannot be read", "err", err)
 		return
 	}
 	if p.Event.Type != "app_home_opened" || p.Event.Tab != "home" {
@@ -177,16 +174,15 @@ func (c *Commands) event(ctx context.Context, e Envelope) {
 
 // publish shows a person's Home tab as it is now, unless that is what it shows.
 func (c *Commands) publish(ctx context.Context, who asker, now time.Time) {
-	v, err := c.homeView(ctx, now)
+	m, err := c.answers.Home(ctx, now)
 	if err != nil {
 		if ctx.Err() != nil {
 			return
 		}
-		c.c.Log.Error("looking up the Home tab failed", "err", err)
-		const sorry = "The ledger did not answer in time. Open this tab again."
-		v = view{Icon: "⚠️", Title: sorry, Text: sorry}
+		c.log.Error("looking up the Home tab failed", "err", err)
+		m = message.Notice("⚠️", "The ledger did not answer in time. Open this tab again.")
 	}
-	what := v.content(onHome)
+	what := render(m, onHome)
 	h := fnv.New64a()
 	json.NewEncoder(h).Encode(what.blocks)
 	if c.home.published(who.User, h.Sum64(), now) && !c.publishContent(ctx, who, what) {
@@ -195,110 +191,22 @@ func (c *Commands) publish(ctx context.Context, who asker, now time.Time) {
 }
 
 func (c *Commands) publishContent(ctx context.Context, who asker, what content) bool {
-	_, err := c.c.API.PublishViewContext(ctx, slack.PublishViewContextRequest{UserID: who.User, View: slack.HomeTabViewRequest{Type: slack.VTHomeTab, Blocks: slack.Blocks{BlockSet: what.blocks}}})
+	_, err := c.api.PublishViewContext(ctx, slack.PublishViewContextRequest{UserID: who.User, View: slack.HomeTabViewRequest{Type: slack.VTHomeTab, Blocks: slack.Blocks{BlockSet: what.blocks}}})
 	if err != nil && ctx.Err() == nil {
-		c.c.Log.Warn("the Home tab could not be published", "user", who.User, "err", err)
+		c.log.Warn("the Home tab could not be published", "user", who.User, "err", err)
 	}
 	return err == nil
 }
 
-// homeView is what the Home tab shows: each cluster, what changed, what is muted, how Rollcall
-// is, and when the digest comes.
-func (c *Commands) homeView(ctx context.Context, now time.Time) (view, error) {
-	v := view{Icon: "📋", Title: "Rollcall"}
-	clusters, err := c.c.Ledger.Clusters(ctx)
-	if err != nil {
-		return view{}, err
-	}
-	if len(clusters) == 0 {
-		clusters = []query.ClusterRecord{{Cluster: c.c.Cluster}}
-	}
-	for _, cluster := range clusters {
-		parts, err := c.homeCluster(ctx, cluster, now)
-		if err != nil {
-			return view{}, err
-		}
-		v.Parts = append(v.Parts, part{Rule: true})
-		v.Parts = append(v.Parts, parts...)
-	}
-	v.Parts = append(v.Parts, part{Rule: true})
-	if c.c.Health != nil {
-		p := part{Heading: "How Rollcall is"}
-		for _, h := range c.c.Health(ctx) {
-			mark, problem := "✅", "well"
-			if h.Problem != "" {
-				mark, problem = "⚠️", h.Problem
-			}
-			p.Lines = append(p.Lines, alert.Line{{Text: fmt.Sprintf("%s %s: %s", mark, h.Part, alert.Clip(problem, 200))}})
-		}
-		v.Parts = append(v.Parts, p)
-	}
-	if c.c.Digest != nil {
-		if next := c.c.Digest(now); !next.IsZero() {
-			v.Parts = append(v.Parts, part{Lines: []alert.Line{{{Text: "The next digest comes at "}, {At: next, Day: true}, {Text: "."}}}})
-		}
-	}
-	v.Parts = append(v.Parts, part{Buttons: []button{{Label: "Help with /nodes", Verb: verbOpen, Value: "/nodes help"}, {Label: "Help with /events", Verb: verbOpen, Value: "/events help"}}})
-	v.Text = "Rollcall"
-	return v, nil
-}
-
-// homeCluster is one cluster in the Home tab.
-func (c *Commands) homeCluster(ctx context.Context, cluster query.ClusterRecord, now time.Time) ([]part, error) {
-	l, name := c.c.Ledger, cluster.Cluster
-	totals, err := l.CountNodes(ctx, name, query.NodeFilter{})
-	if err != nil {
-		return nil, err
-	}
-	fresh, err := c.freshness(ctx, cluster, now)
-	if err != nil {
-		return nil, err
-	}
-	counts, err := l.ChangeCounts(ctx, name, now.Add(-24*time.Hour))
-	if err != nil {
-		return nil, err
-	}
-	groups, err := l.GroupNodes(ctx, name, query.NodeFilter{}, query.ByType, groupRows)
-	if err != nil {
-		return nil, err
-	}
-	totals.Cost = alert.CostOf(groups.Machines, c.c.Summaries.Price)
-	changes, err := l.RecentChanges(ctx, name, lastChanges)
-	if err != nil {
-		return nil, err
-	}
-	mutes, err := c.muteParts(ctx, name, now)
-	if err != nil {
-		return nil, err
-	}
-	of := name
-	if name == c.c.Cluster {
-		of = ""
-	}
-	parts := []part{
-		{Heading: name + ": " + totalsWords(totals), Lines: []alert.Line{fresh,
-			{{Text: fmt.Sprintf("Last 24 hours: %d joined, %d left, %d went not ready.", counts[fleet.Joined], counts[fleet.Removed], counts[fleet.WentUnready])}}}},
-		{Table: c.groupTable(groups, query.ByType, false)},
-	}
-	if len(changes) > 0 {
-		parts = append(parts, part{Heading: "Last changes", Lines: changeLines(changes)})
-	}
-	parts = append(parts, mutes...)
-	return append(parts, part{Buttons: []button{
-		{Label: "Nodes", Verb: verbOpen, Value: nodesLine(command.Nodes{Cluster: of}), Style: slack.StylePrimary},
-		{Label: "List", Verb: verbOpen, Value: nodesLine(command.Nodes{View: command.List, Cluster: of})},
-		{Label: "Not ready", Verb: verbOpen, Value: nodesLine(command.Nodes{View: command.List, NotReady: true, Cluster: of})},
-		{Label: "Events", Verb: verbOpen, Value: eventsLine(command.Events{Scaling: true, Cluster: of})},
-		{Label: "Digest", Verb: verbOpen, Value: nodesLine(command.Nodes{View: command.Digest, Cluster: of})},
-		{Label: "Mute…", Verb: verbMute, Value: "-"},
-	}}), nil
-}
-
 // zones remembers people's time zones.
 type zones struct {
+	api     *slack.Client
+	log     *slog.Logger
+	unknown *time.Location // of people whose own is not known
+
 	mu  sync.Mutex
-	by  map[string]*time.Location
-	off bool // the scope is missing
+	by  map[string]*time.Location // by user; guarded by mu
+	off bool                      // the scope is missing; guarded by mu
 }
 
 // zoneWithin bounds asking Slack for a person's time zone: a form must open within 3 s.
@@ -307,9 +215,8 @@ const zoneWithin = 800 * time.Millisecond
 // maxZones is how many people's zones are remembered.
 const maxZones = 10_000
 
-// of is a person's time zone, as far as the scope users:read lets Rollcall ask; else the
-// digest's.
-func (z *zones) of(ctx context.Context, c *Commands, user string) *time.Location {
+// of is a person's time zone, as far as the scope users:read lets Rollcall ask.
+func (z *zones) of(ctx context.Context, user string) *time.Location {
 	z.mu.Lock()
 	zone, off := z.by[user], z.off
 	z.mu.Unlock()
@@ -317,22 +224,22 @@ func (z *zones) of(ctx context.Context, c *Commands, user string) *time.Location
 		return zone
 	}
 	if off {
-		return c.c.Summaries.Zone
+		return z.unknown
 	}
 	ctx, cancel := context.WithTimeout(ctx, zoneWithin)
 	defer cancel()
-	u, err := c.c.API.GetUserInfoContext(ctx, user)
+	u, err := z.api.GetUserInfoContext(ctx, user)
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	if code := errorCode(err); code == "missing_scope" {
 		z.off = true
-		c.c.Log.Info("people's time zones are not known without the scope users:read; using the digest's", "zone", c.c.Summaries.Zone.String())
+		z.log.Info("people's time zones are not known without the scope users:read; using the digest's", "zone", z.unknown.String())
 	}
 	if err != nil {
-		return c.c.Summaries.Zone
+		return z.unknown
 	}
 	if zone, err = time.LoadLocation(u.TZ); err != nil || u.TZ == "" {
-		zone = c.c.Summaries.Zone
+		zone = z.unknown
 	}
 	if z.by == nil || len(z.by) >= maxZones {
 		z.by = map[string]*time.Location{}

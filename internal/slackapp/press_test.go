@@ -359,8 +359,8 @@ func TestLateAnswers(t *testing.T) {
 // TestHome opens the Home tab: it shows the cluster and Rollcall's health, follows changes, and
 // its buttons open modals in which one can go on.
 func TestHome(t *testing.T) {
-	d := newDesk(t, slackemu.Config{NoRateLimits: true}, func(c *slackapp.CommandsConfig) {
-		c.Digest = func(now time.Time) time.Time { return now.Add(time.Hour) }
+	d := newDesk(t, slackemu.Config{NoRateLimits: true}, func(c *deskConfig) {
+		c.NextDigest = func(now time.Time) time.Time { return now.Add(time.Hour) }
 	})
 	d.fill(t, 3)
 	if err := d.slack.OpenHome(slackemu.UserAda).Wait(t.Context()); err != nil {
@@ -409,7 +409,7 @@ func TestHome(t *testing.T) {
 // TestEverythingIsChecked holds that the allow-lists hold for buttons, forms and the Home tab
 // just as for commands, and that people of other organisations are refused.
 func TestEverythingIsChecked(t *testing.T) {
-	d := newDesk(t, slackemu.Config{NoRateLimits: true}, func(c *slackapp.CommandsConfig) { c.AllowedUsers = []string{slackemu.UserAda} })
+	d := newDesk(t, slackemu.Config{NoRateLimits: true}, func(c *deskConfig) { c.AllowedUsers = []string{slackemu.UserAda} })
 	d.fill(t, 3)
 	m := d.types(t, slackemu.UserAda, slackemu.ChannelOps, "/nodes", "list")
 	c := find(t, m.Blocks, "Share")
@@ -444,7 +444,7 @@ func TestEverythingIsChecked(t *testing.T) {
 // TestHomeNeedsNoChannel holds that where only some channels are allowed, the Home tab, which is
 // in none, is for people who are named.
 func TestHomeNeedsNoChannel(t *testing.T) {
-	d := newDesk(t, slackemu.Config{NoRateLimits: true}, func(c *slackapp.CommandsConfig) { c.AllowedChannels = []string{slackemu.ChannelOps} })
+	d := newDesk(t, slackemu.Config{NoRateLimits: true}, func(c *deskConfig) { c.AllowedChannels = []string{slackemu.ChannelOps} })
 	d.fill(t, 3)
 	d.slack.OpenHome(slackemu.UserAda)
 	d.until(t, "the refusal", func() bool {
@@ -513,8 +513,8 @@ func TestMuteForm(t *testing.T) {
 // all the same: the command is acknowledged in time, and the answer follows.
 func TestSlowLedger(t *testing.T) {
 	free := make(chan struct{})
-	d := newDesk(t, slackemu.Config{NoRateLimits: true}, func(c *slackapp.CommandsConfig) {
-		c.Watch = func() string { <-free; return "" }
+	d := newDesk(t, slackemu.Config{NoRateLimits: true}, func(c *deskConfig) {
+		c.Watch = func(string) string { <-free; return "" }
 	})
 	i := d.slack.SlashCommand(slackemu.UserAda, slackemu.ChannelOps, "/nodes", "")
 	if err := i.Wait(t.Context()); err != nil {
@@ -534,8 +534,7 @@ func TestSlowLedger(t *testing.T) {
 // TestAnotherApp holds that what was meant for another app, or for none, is refused.
 func TestAnotherApp(t *testing.T) {
 	d := newDesk(t, slackemu.Config{NoRateLimits: true}, nil)
-	c := slackapp.NewCommands(slackapp.CommandsConfig{Cluster: "prod", Ledger: d.ledger, Log: slog.New(slog.DiscardHandler), Watch: func() string { return "" },
-		API: slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, d.slack.APIURL(), nil)})
+	c := deskOn(d.ledger, d.slack, slog.New(slog.DiscardHandler)).commands()
 	for app, allowed := range map[string]bool{slackemu.DefaultAppID: true, "A0OTHER": false, "": false} {
 		payload, err := json.Marshal(map[string]string{"command": "/nodes", "api_app_id": app, "team_id": slackemu.DefaultTeamID, "user_id": slackemu.UserAda, "channel_id": slackemu.ChannelOps})
 		if err != nil {

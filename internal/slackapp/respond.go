@@ -69,7 +69,7 @@ func (c *Commands) respond(ctx context.Context, to delivery, what content) error
 		what = *what.plain
 	}
 	opts := []slack.MsgOption{slack.MsgOptionText(what.text, false), slack.MsgOptionBlocks(what.blocks...), slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl()}
-	if _, fallback := c.c.API.PostEphemeralContext(ctx, to.channel, to.user, opts...); fallback != nil {
+	if _, fallback := c.api.PostEphemeralContext(ctx, to.channel, to.user, opts...); fallback != nil {
 		return errors.Join(fmt.Errorf("answering through the response_url: %w", err), fmt.Errorf("answering with a new message: %w", fallback))
 	}
 	return nil

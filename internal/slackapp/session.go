@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"rollcall/internal/deliver"
+
 	"github.com/gorilla/websocket"
 	"github.com/slack-go/slack"
 	"github.com/slack-go/slack/socketmode"
@@ -90,10 +92,15 @@ func (s *Session) Run(ctx context.Context) error {
 		})
 	}
 	wg.Wait()
-	if fatal, ok := errors.AsType[*FatalError](context.Cause(ctx)); ok {
+	if fatal, ok := errors.AsType[*deliver.FatalError](context.Cause(ctx)); ok {
 		return fatal
 	}
 	return nil
+}
+
+// fatalError is the error of a session that no retry can mend.
+func fatalError(code string, err error) error {
+	return &deliver.FatalError{Sink: slackName, Code: code, Hint: Hint(code, ""), Err: err}
 }
 
 // switchedOff are the answers to opening a connection that no retry changes. What Slack says
@@ -127,15 +134,15 @@ func (s *Session) keep(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if fatal, ok := errors.AsType[*FatalError](err); ok {
+		if fatal, ok := errors.AsType[*deliver.FatalError](err); ok {
 			return fatal
 		}
-		what, wait := classify(err)
-		if what == fatal || slices.Contains(switchedOff, errorCode(err)) {
-			return &FatalError{Code: errorCode(err), Err: err}
+		v := judge(err, "")
+		if v.Outcome == deliver.Fatal || slices.Contains(switchedOff, v.Code) {
+			return fatalError(v.Code, err)
 		}
 		backoff = min(max(2*backoff, time.Second), 30*time.Second)
-		pause := max(wait, backoff/2+rand.N(backoff/2))
+		pause := max(v.Wait, backoff/2+rand.N(backoff/2))
 		s.log.Warn("Slack connection lost; connecting again", "err", err, "in", pause.Round(time.Millisecond).String())
 		select {
 		case <-ctx.Done():
@@ -228,7 +235,7 @@ func (c *conn) listen(ctx context.Context) error {
 			}
 		case "disconnect":
 			if req.Reason == "link_disabled" {
-				return &FatalError{Code: "link_disabled", Err: errors.New("Socket Mode was switched off")}
+				return fatalError("link_disabled", errors.New("Socket Mode was switched off"))
 			}
 			c.s.log.Info("Slack is about to close a connection; opening another", "reason", req.Reason)
 			if req.Reason == "too_many_websockets" {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/internal/deliver"
 	"rollcall/internal/slackapp"
 	"rollcall/internal/slackemu"
 )
@@ -178,7 +179,7 @@ func TestSessionEnds(t *testing.T) {
 			waitFor(t, s, 5*time.Second, "ready", session.Ready)
 			tc.do(s)
 			err := wait()
-			if _, ok := errors.AsType[*slackapp.FatalError](err); !ok || !strings.Contains(err.Error(), tc.want) {
+			if _, ok := errors.AsType[*deliver.FatalError](err); !ok || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("Run = %v", err)
 			}
 			if err != nil && (strings.Contains(err.Error(), "xapp-") || strings.Contains(err.Error(), "ticket")) {

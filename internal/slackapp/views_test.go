@@ -14,8 +14,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"rollcall/internal/answer"
+	"rollcall/internal/command"
 	"rollcall/internal/fleet"
 	"rollcall/internal/ledger"
+	"rollcall/internal/message"
 	"rollcall/internal/slackemu"
 	"rollcall/internal/wave"
 )
@@ -23,8 +26,8 @@ import (
 // noon is when the golden views are looked at.
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
-// deskAt returns Commands on a ledger with a small cluster's story.
-func deskAt(t testing.TB) *Commands {
+// deskAt answers from a ledger with a small cluster's story.
+func deskAt(t testing.TB) *answer.Answerer {
 	t.Helper()
 	l, err := ledger.Open(t.Context(), filepath.Join(t.TempDir(), "rollcall.db"), ledger.Options{})
 	if err != nil {
@@ -79,12 +82,13 @@ func deskAt(t testing.TB) *Commands {
 	if _, err := l.AddMute(t.Context(), wave.Mute{Request: "r1", Cluster: "prod", Scope: wave.MutePool, Value: "batch", By: "U0ADA", ByName: "ada", At: noon.Add(-time.Minute), Until: noon.Add(time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
-	return NewCommands(CommandsConfig{Cluster: "prod", Ledger: l, Log: slog.New(slog.DiscardHandler), Watch: func() string { return "" },
-		Health: func(context.Context) []Health {
-			return []Health{{Part: "ledger"}, {Part: "nodes"}, {Part: "slack", Problem: "Slack has not greeted a Socket Mode connection"}}
+	return answer.New(answer.Config{Cluster: "prod", Store: l, Log: slog.New(slog.DiscardHandler),
+		Watch: func(string) string { return "" },
+		Health: func(context.Context) []answer.Health {
+			return []answer.Health{{Part: "ledger"}, {Part: "nodes"}, {Part: "slack", Problem: "Slack has not greeted a Socket Mode connection"}}
 		},
-		Digest:    func(now time.Time) time.Time { return now.Add(21 * time.Hour) },
-		Summaries: Summaries{Price: storyPrice}})
+		NextDigest: func(now time.Time) time.Time { return now.Add(21 * time.Hour) },
+		Summaries:  answer.Summaries{Store: l, Price: storyPrice}})
 }
 
 // storyPrice prices the machines of the golden views' cluster, but for one type.
@@ -154,10 +158,10 @@ var views = map[string]string{
 func TestViews(t *testing.T) {
 	c := deskAt(t)
 	for name, line := range views {
-		v := c.lookAt(t.Context(), line, noon)
+		v := c.To(t.Context(), line, noon)
 		golden(t, name, "> "+line+"\n"+v.String())
 		for on, surface := range surfaces {
-			what := v.content(on)
+			what := render(v, on)
 			raw, err := json.Marshal(what.blocks)
 			if err != nil {
 				t.Fatal(err)
@@ -170,7 +174,7 @@ func TestViews(t *testing.T) {
 			}
 		}
 	}
-	v, err := c.homeView(t.Context(), noon)
+	v, err := c.Home(t.Context(), noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,6 +205,22 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
+// unanswered says why a command line has no answer, "" if it has one.
+func unanswered(m message.Message, line string) string {
+	name, text, _ := strings.Cut(line, " ")
+	_, err := command.ParseNodes(text, noon)
+	if name == "/events" {
+		_, err = command.ParseEvents(text, noon)
+	}
+	switch {
+	case err != nil:
+		return err.Error()
+	case m.Icon == "⚠️", strings.Contains(m.Text, "is no cluster"), strings.Contains(m.Text, "is no place"):
+		return m.Text
+	}
+	return ""
+}
+
 // TestButtonsLeadSomewhere presses, on paper, every button and option of every view: what it
 // asks for is a request that can be read and answered.
 func TestButtonsLeadSomewhere(t *testing.T) {
@@ -216,11 +236,11 @@ func TestButtonsLeadSomewhere(t *testing.T) {
 			continue
 		}
 		seen[line] = true
-		v := c.lookAt(t.Context(), line, noon)
+		v := c.To(t.Context(), line, noon)
 		for _, p := range v.Parts {
 			var values []string
 			for _, b := range p.Buttons {
-				if b.Verb == verbShow || b.Verb == verbOpen {
+				if b.Verb == message.Show || b.Verb == message.Open {
 					values = append(values, b.Value)
 				}
 			}
@@ -230,8 +250,8 @@ func TestButtonsLeadSomewhere(t *testing.T) {
 				}
 			}
 			for _, to := range values {
-				if _, err := c.view(t.Context(), to, noon); err != nil {
-					t.Errorf("%s leads to %q: %v", line, to, err)
+				if why := unanswered(c.To(t.Context(), to, noon), to); why != "" {
+					t.Errorf("%s leads to %q: %s", line, to, why)
 				}
 				todo = append(todo, to)
 			}
@@ -287,22 +307,23 @@ func TestAnyLedgerRenders(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		c := NewCommands(CommandsConfig{Cluster: "prod", Ledger: l, Log: slog.New(slog.DiscardHandler), Watch: pick, Health: func(context.Context) []Health { return []Health{{Part: "x", Problem: pick()}} }})
+		c := answer.New(answer.Config{Cluster: "prod", Store: l, Log: slog.New(slog.DiscardHandler), Summaries: answer.Summaries{Store: l},
+			Watch: func(string) string { return pick() }, Health: func(context.Context) []answer.Health { return []answer.Health{{Part: "x", Problem: pick()}} }})
 		lines := []string{"/nodes", "/nodes list", "/nodes list --removed", "/events", "/events --exact", "/nodes --by pool"}
 		for _, o := range os {
 			lines = append(lines, "/nodes "+o.Node.UID, "/nodes "+o.Node.Name)
 		}
-		var all []view
+		var all []message.Message
 		for _, line := range lines {
-			all = append(all, c.lookAt(t.Context(), line, noon))
+			all = append(all, c.To(t.Context(), line, noon))
 		}
-		home, err := c.homeView(t.Context(), noon)
+		home, err := c.Home(t.Context(), noon)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for i, v := range append(all, home) {
 			for on, surface := range surfaces {
-				what := v.content(on)
+				what := render(v, on)
 				raw, err := json.Marshal(what.blocks)
 				if err != nil {
 					t.Fatal(err)
@@ -334,7 +355,7 @@ func FuzzAnswer(f *testing.F) {
 	}
 	c := deskAt(f)
 	f.Fuzz(func(t *testing.T, line string) {
-		what := c.lookAt(t.Context(), line, noon).content(onMessage)
+		what := render(c.To(t.Context(), line, noon), onMessage)
 		raw, err := json.Marshal(what.blocks)
 		if err != nil {
 			t.Fatal(err)

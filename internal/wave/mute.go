@@ -52,6 +52,17 @@ func (m Mute) Matches(n fleet.Node) bool {
 	return false
 }
 
+// Subject names what the mute hides: pool batch, m5.large, all of prod.
+func (m Mute) Subject() string {
+	switch m.Scope {
+	case MutePool:
+		return "pool " + m.Value
+	case MuteType:
+		return m.Value
+	}
+	return "all of " + m.Cluster
+}
+
 // Active reports whether the mute hides what happens now: it has begun, and neither run out
 // nor been ended.
 func (m Mute) Active(now time.Time) bool {

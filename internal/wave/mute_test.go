@@ -1,9 +1,10 @@
 package wave
 
 import (
-	"rollcall/internal/fleet"
 	"testing"
 	"time"
+
+	"rollcall/internal/fleet"
 )
 
 func TestMuteMatches(t *testing.T) {

@@ -267,7 +267,7 @@ func TestProgramRunsAsItsServiceAccount(t *testing.T) {
 		t.Helper()
 		out, err := command("check").CombinedOutput()
 		if err != nil || !strings.Contains(string(out), "Everything is in place.") {
-			t.Errorf("bot check: %v\n%s", err, out)
+			t.Errorf("rollcall check: %v\n%s", err, out)
 		}
 	}
 	check()

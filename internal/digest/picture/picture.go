@@ -1,4 +1,4 @@
-// Package picture draws a digest.Chart as a PNG that can be read on a phone, in Slack's light and
+// Package picture draws a message.Chart as a PNG that can be read on a phone, in Slack's light and
 // dark mode.
 //
 // It owns the layout, the colours and the ticks of the axes. It reads no clock, decides nothing
@@ -20,6 +20,8 @@ import (
 	"time"
 	"unicode"
 
+	"rollcall/internal/message"
+
 	"golang.org/x/image/font/gofont/gobold"
 	"golang.org/x/image/font/gofont/goregular"
 	"golang.org/x/image/font/opentype"
@@ -28,8 +30,6 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
-
-	"rollcall/internal/digest"
 )
 
 // What PNG takes. A bin is at least a pixel wide.
@@ -103,7 +103,7 @@ func parseFonts() (f [2]*opentype.Font, err error) {
 // without any node says so. It refuses a chart that contradicts itself, has more than six series
 // or more than a thousand bins, or is longer than a year or centuries away. The title and the
 // series' names are untrusted: they are cleaned and clipped.
-func PNG(c digest.Chart, zone *time.Location, title string) ([]byte, error) {
+func PNG(c message.Chart, zone *time.Location, title string) ([]byte, error) {
 	if err := check(c, zone); err != nil {
 		return nil, fmt.Errorf("drawing a chart: %w", err)
 	}
@@ -155,7 +155,7 @@ func shrink(img image.Image) image.Image {
 // shade is the nearest multiple of coarse.
 func shade(v uint8) uint8 { return (min(v, 250) + coarse/2) / coarse * coarse }
 
-func check(c digest.Chart, zone *time.Location) error {
+func check(c message.Chart, zone *time.Location) error {
 	bins := len(c.Joined)
 	switch {
 	case zone == nil:
@@ -219,7 +219,7 @@ func clip(text string, runes int) string {
 type sheet struct {
 	draw.Canvas
 	plain, bold font.Face
-	chart       digest.Chart
+	chart       message.Chart
 	zone        *time.Location
 
 	area vg.Rectangle // of the nodes, between the axes
@@ -433,7 +433,7 @@ func (s *sheet) legend(y vg.Length, hatching bool) vg.Length {
 // ticks names moments below the marks.
 func (s *sheet) ticks() {
 	free := vg.Length(0)
-	for _, t := range ticks(s.chart.Span, s.zone) {
+	for _, t := range ticks(s.chart.Period, s.zone) {
 		x, w := s.x(t.at), s.plain.Width(t.label)
 		s.line(grid, 2, x, ticksY+28, x, axisY)
 		if at := min(max(x-w/2, 8), width-w-8); at >= free {

@@ -16,7 +16,7 @@ import (
 	"time"
 	_ "time/tzdata"
 
-	"rollcall/internal/digest"
+	"rollcall/internal/message"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden pictures")
@@ -31,20 +31,20 @@ func location(t testing.TB, name string) *time.Location {
 }
 
 // empty is a chart in which nothing happens.
-func empty(from, until time.Time, bins int, series ...string) digest.Chart {
-	c := digest.Chart{
-		Span:   digest.Span{From: from, Until: until},
+func empty(from, until time.Time, bins int, series ...string) message.Chart {
+	c := message.Chart{
+		Period: message.Period{From: from, Until: until},
 		Joined: make([]int, bins),
 		Left:   make([]int, bins),
 	}
 	for _, name := range series {
-		c.Series = append(c.Series, digest.Series{Name: name, Nodes: make([]int, bins)})
+		c.Series = append(c.Series, message.Series{Name: name, Nodes: make([]int, bins)})
 	}
 	return c
 }
 
 // count fills in the joins and removals that the nodes' numbers tell of.
-func count(c digest.Chart) digest.Chart {
+func count(c message.Chart) message.Chart {
 	for _, s := range c.Series {
 		for i := 1; i < len(s.Nodes); i++ {
 			c.Joined[i] += max(s.Nodes[i]-s.Nodes[i-1], 0)
@@ -55,7 +55,7 @@ func count(c digest.Chart) digest.Chart {
 }
 
 // wander lets every series go up and down around a level of its own.
-func wander(c digest.Chart) digest.Chart {
+func wander(c message.Chart) message.Chart {
 	random := rand.New(rand.NewPCG(1, 2))
 	for i, s := range c.Series {
 		n := 4 + 7*i%11
@@ -69,7 +69,7 @@ func wander(c digest.Chart) digest.Chart {
 	return count(c)
 }
 
-func normalDay(zone *time.Location) digest.Chart {
+func normalDay(zone *time.Location) message.Chart {
 	from := time.Date(2026, 11, 23, 9, 0, 0, 0, zone)
 	c := empty(from, from.AddDate(0, 0, 1), 288, "on-demand", "spot", "reserved")
 	c.By = "capacity type"
@@ -84,7 +84,7 @@ func normalDay(zone *time.Location) digest.Chart {
 			c.Series[0].Nodes[i] = 14
 		}
 	}
-	c.Gaps = []digest.Span{
+	c.Gaps = []message.Period{
 		{From: from.Add(12 * time.Hour), Until: from.Add(17 * time.Hour)},
 		{From: from.Add(20 * time.Hour), Until: from.Add(20*time.Hour + 4*time.Minute)},
 	}
@@ -213,7 +213,7 @@ func pixels(t *testing.T, data []byte) *image.RGBA {
 
 func TestDifference(t *testing.T) {
 	zone := time.UTC
-	paint := func(change func(*digest.Chart)) []byte {
+	paint := func(change func(*message.Chart)) []byte {
 		c := normalDay(zone)
 		change(&c)
 		data, err := PNG(c, zone, "title")
@@ -222,15 +222,15 @@ func TestDifference(t *testing.T) {
 		}
 		return data
 	}
-	base := paint(func(*digest.Chart) {})
-	for name, change := range map[string]func(*digest.Chart){
-		"a node more for an hour": func(c *digest.Chart) {
+	base := paint(func(*message.Chart) {})
+	for name, change := range map[string]func(*message.Chart){
+		"a node more for an hour": func(c *message.Chart) {
 			for i := range 12 {
 				c.Series[2].Nodes[100+i]++
 			}
 		},
-		"another name": func(c *digest.Chart) { c.Series[0].Name = "on-command" },
-		"no gap":       func(c *digest.Chart) { c.Gaps = c.Gaps[:1] },
+		"another name": func(c *message.Chart) { c.Series[0].Name = "on-command" },
+		"no gap":       func(c *message.Chart) { c.Gaps = c.Gaps[:1] },
 	} {
 		if mean, strong := difference(t, base, paint(change)); mean <= meanLimit && strong <= strongLimit {
 			t.Errorf("%s: passes as equal (%.3f, %.5f)", name, mean, strong)
@@ -247,10 +247,10 @@ func TestWorstCaseIsSmall(t *testing.T) {
 		for bin := range nodes {
 			nodes[bin] = random.IntN(1000)
 		}
-		c.Series = append(c.Series, digest.Series{Name: strings.Repeat(string(rune('@'+i)), 99), Nodes: nodes})
+		c.Series = append(c.Series, message.Series{Name: strings.Repeat(string(rune('@'+i)), 99), Nodes: nodes})
 	}
 	for gap := from; gap.Before(c.Until); gap = gap.Add(12 * time.Hour) {
-		c.Gaps = append(c.Gaps, digest.Span{From: gap, Until: gap.Add(4 * time.Hour)})
+		c.Gaps = append(c.Gaps, message.Period{From: gap, Until: gap.Add(4 * time.Hour)})
 	}
 	data, err := PNG(count(c), time.UTC, strings.Repeat("title ", 99))
 	if err != nil || len(data) > sizeLimit {
@@ -261,27 +261,27 @@ func TestWorstCaseIsSmall(t *testing.T) {
 func TestRefused(t *testing.T) {
 	zone := time.UTC
 	from := time.Date(2026, 11, 23, 9, 0, 0, 0, zone)
-	for name, change := range map[string]func(*digest.Chart){
-		"no bins":       func(c *digest.Chart) { c.Joined = nil },
-		"short left":    func(c *digest.Chart) { c.Left = c.Left[1:] },
-		"short series":  func(c *digest.Chart) { c.Series[0].Nodes = nil },
-		"negative":      func(c *digest.Chart) { c.Series[0].Nodes[3] = -1 },
-		"negative left": func(c *digest.Chart) { c.Left[3] = -1 },
-		"huge":          func(c *digest.Chart) { c.Joined[0] = math.MaxInt },
-		"no time":       func(c *digest.Chart) { c.Until = c.From },
-		"backwards":     func(c *digest.Chart) { c.From, c.Until = c.Until, c.From },
-		"far away": func(c *digest.Chart) {
+	for name, change := range map[string]func(*message.Chart){
+		"no bins":       func(c *message.Chart) { c.Joined = nil },
+		"short left":    func(c *message.Chart) { c.Left = c.Left[1:] },
+		"short series":  func(c *message.Chart) { c.Series[0].Nodes = nil },
+		"negative":      func(c *message.Chart) { c.Series[0].Nodes[3] = -1 },
+		"negative left": func(c *message.Chart) { c.Left[3] = -1 },
+		"huge":          func(c *message.Chart) { c.Joined[0] = math.MaxInt },
+		"no time":       func(c *message.Chart) { c.Until = c.From },
+		"backwards":     func(c *message.Chart) { c.From, c.Until = c.Until, c.From },
+		"far away": func(c *message.Chart) {
 			c.From = time.Unix(math.MaxInt64-1, 0)
 			c.Until = c.From.Add(time.Second)
 		},
-		"long ago": func(c *digest.Chart) {
+		"long ago": func(c *message.Chart) {
 			c.From = time.Time{}
 			c.Until = c.From.Add(time.Second)
 		},
-		"long":          func(c *digest.Chart) { c.From = time.Time{} },
-		"backwards gap": func(c *digest.Chart) { c.Gaps = []digest.Span{{From: c.Until, Until: c.From}} },
-		"seven series":  func(c *digest.Chart) { c.Series = make([]digest.Series, 7) },
-		"many bins":     func(c *digest.Chart) { *c = empty(c.From, c.Until, maxBins+1) },
+		"long":          func(c *message.Chart) { c.From = time.Time{} },
+		"backwards gap": func(c *message.Chart) { c.Gaps = []message.Period{{From: c.Until, Until: c.From}} },
+		"seven series":  func(c *message.Chart) { c.Series = make([]message.Series, 7) },
+		"many bins":     func(c *message.Chart) { *c = empty(c.From, c.Until, maxBins+1) },
 	} {
 		c := empty(from, from.Add(time.Hour), 12, "spot")
 		change(&c)
@@ -312,7 +312,7 @@ func FuzzPNG(f *testing.F) {
 			c.Joined[i] = random.IntN(3)
 		}
 		gap := start.Add(time.Duration(gapFrom) * time.Second)
-		c.Gaps = []digest.Span{{From: gap, Until: gap.Add(time.Duration(gapLong) * time.Second)}}
+		c.Gaps = []message.Period{{From: gap, Until: gap.Add(time.Duration(gapLong) * time.Second)}}
 		data, err := PNG(c, where, title)
 		if err == nil && pixels(t, data).Bounds().Size() != image.Pt(width, height) {
 			t.Error("the picture has another size")
@@ -419,7 +419,7 @@ func BenchmarkFonts(b *testing.B) {
 
 func ExamplePNG() {
 	from := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
-	_, err := PNG(digest.Chart{Span: digest.Span{From: from, Until: from}}, time.UTC, "prod: nodes")
+	_, err := PNG(message.Chart{Period: message.Period{From: from, Until: from}}, time.UTC, "prod: nodes")
 	fmt.Println(err)
 	// Output: drawing a chart: it ends at 2026-11-23 09:00:00 +0000 UTC, and does not begin before
 }

@@ -3,7 +3,7 @@ package picture
 import (
 	"time"
 
-	"rollcall/internal/digest"
+	"rollcall/internal/message"
 )
 
 const (
@@ -33,7 +33,7 @@ type tick struct {
 // ticks are the round moments of a span on the zone's wall clock, as many as have room. Days
 // begin at their first moment, which need not be 00:00, and weeks on Mondays. On a day with
 // 23 or 25 hours the ticks stand where the clock shows them, not at equal distances.
-func ticks(s digest.Span, zone *time.Location) []tick {
+func ticks(s message.Period, zone *time.Location) []tick {
 	for _, step := range steps {
 		if s.Until.Sub(s.From)/step > maxTicks {
 			continue // spares the walk
@@ -45,7 +45,7 @@ func ticks(s digest.Span, zone *time.Location) []tick {
 	return nil
 }
 
-func every(step time.Duration, s digest.Span, zone *time.Location) []tick {
+func every(step time.Duration, s message.Period, zone *time.Location) []tick {
 	format := "2 Jan"
 	switch {
 	case step < time.Minute:

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"rollcall/internal/digest"
+	"rollcall/internal/message"
 )
 
 func TestTicks(t *testing.T) {
@@ -28,7 +28,7 @@ func TestTicks(t *testing.T) {
 		{"a year", "UTC", "2026-01-01 00:00:00", "2027-01-01 00:00:00", "16·Feb 13·Apr 8·Jun 3·Aug 28·Sep 23·Nov"},
 	} {
 		zone := location(t, tt.zone)
-		s := digest.Span{From: moment(t, tt.from, zone), Until: moment(t, tt.until, zone)}
+		s := message.Period{From: moment(t, tt.from, zone), Until: moment(t, tt.until, zone)}
 		var labels []string
 		for _, tick := range ticks(s, zone) {
 			if tick.at.Before(s.From) || !tick.at.Before(s.Until) {
@@ -56,7 +56,7 @@ func TestEverySpanHasTicks(t *testing.T) {
 		zone := location(t, name)
 		from := time.Date(2026, 9, 30, 17, 43, 11, 0, time.UTC)
 		for long := time.Minute; long <= 92*day; long = long*21/20 + 7*time.Second {
-			if n := len(ticks(digest.Span{From: from, Until: from.Add(long)}, zone)); n < 2 || n > maxTicks {
+			if n := len(ticks(message.Period{From: from, Until: from.Add(long)}, zone)); n < 2 || n > maxTicks {
 				t.Errorf("%s in %s: %d ticks", long, name, n)
 			}
 		}

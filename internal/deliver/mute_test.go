@@ -1,4 +1,4 @@
-package slackapp_test
+package deliver_test
 
 import (
 	"fmt"

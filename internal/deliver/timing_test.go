@@ -1,4 +1,4 @@
-package slackapp_test
+package deliver_test
 
 import (
 	"context"
@@ -15,9 +15,10 @@ import (
 
 	"rollcall/internal/alert"
 	"rollcall/internal/channel"
+	"rollcall/internal/deliver"
 	"rollcall/internal/fleet"
 	"rollcall/internal/ledger"
-	"rollcall/internal/slackapp"
+	"rollcall/internal/message"
 	"rollcall/internal/slackemu"
 )
 
@@ -43,8 +44,8 @@ func bubble(t *testing.T, f func(r *rig)) {
 		}
 		defer l.Close()
 		r := &rig{t: t, slack: emu, ledger: l, now: time.Now().UTC(), known: map[string]fleet.Observation{}, names: map[string][]string{}}
-		teller := slackapp.NewTeller(slackapp.TellerConfig{Cluster: "prod", Channel: slackemu.ChannelOps, Ledger: l, Log: slog.New(slog.DiscardHandler),
-			API: slack.New(slackemu.DefaultBotToken, slack.OptionAPIURL("http://slack/api/"), slack.OptionHTTPClient(&http.Client{Transport: inMemory{emu}}))})
+		api := slack.New(slackemu.DefaultBotToken, slack.OptionAPIURL("http://slack/api/"), slack.OptionHTTPClient(&http.Client{Transport: inMemory{emu}}))
+		teller := r.teller(api, deliver.Limits{}, slog.New(slog.DiscardHandler))
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- teller.Run(ctx) }()
@@ -142,7 +143,7 @@ func TestReadyDeadline(t *testing.T) {
 		}
 		time.Sleep(2 * time.Minute)
 		w := r.waves("joined")
-		if len(w[0].Replies) != 1 || w[0].Replies[0].Subtype != "thread_broadcast" || !strings.Contains(w[0].Replies[0].Text, "not ready "+alert.Duration(alert.DefaultReadyDeadline)) {
+		if len(w[0].Replies) != 1 || w[0].Replies[0].Subtype != "thread_broadcast" || !strings.Contains(w[0].Replies[0].Text, "not ready "+message.Duration(alert.DefaultReadyDeadline)) {
 			t.Errorf("after the deadline: %d replies", len(w[0].Replies))
 		}
 		time.Sleep(time.Hour)

@@ -1,4 +1,4 @@
-package slackapp_test
+package deliver_test
 
 import (
 	"context"
@@ -16,11 +16,13 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"rollcall/internal/answer"
 	"rollcall/internal/channel"
-	"rollcall/internal/digest"
+	"rollcall/internal/deliver"
 	"rollcall/internal/digest/schedule"
 	"rollcall/internal/fleet"
 	"rollcall/internal/ledger"
+	"rollcall/internal/message"
 	"rollcall/internal/slackapp"
 	"rollcall/internal/slackemu"
 	"rollcall/internal/wave"
@@ -67,7 +69,8 @@ type editor struct {
 	t      *testing.T
 	slack  *slackemu.Server
 	ledger *ledger.Ledger
-	config slackapp.DigesterConfig
+	config deliver.DigesterConfig
+	api    *slack.Client
 	nodes  int
 }
 
@@ -77,9 +80,9 @@ func newEditor(t *testing.T, emu *slackemu.Server, api *slack.Client, s *schedul
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &editor{t: t, slack: emu, ledger: l, config: slackapp.DigesterConfig{Cluster: "prod", Channel: slackemu.ChannelOps, API: api, Ledger: l, Schedule: s,
-		Summaries: slackapp.Summaries{Ledger: l, Price: dollar, Zone: s.Zone()}, Live: func() bool { return true }, MaxPause: 2 * time.Second,
-		Draw: func(digest.Chart, *time.Location, string) ([]byte, error) { return []byte("a picture"), nil }, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}}
+	e := &editor{t: t, slack: emu, ledger: l, api: api, config: deliver.DigesterConfig{Cluster: "prod", Channel: slackemu.ChannelOps, Store: l, Schedule: s,
+		Summaries: answer.Summaries{Store: l, Price: dollar, Zone: s.Zone()}, Live: func() bool { return true },
+		Draw: func(message.Chart, *time.Location, string) ([]byte, error) { return []byte("a picture"), nil }, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}}
 	t.Cleanup(func() {
 		l.Close()
 		if t.Failed() {
@@ -116,11 +119,18 @@ func (e *editor) check(err error) {
 	}
 }
 
+// digester returns a new one with an outbox of its own, as a new process would.
+func (e *editor) digester() *deliver.Digester {
+	c := e.config
+	c.Outbox = deliver.NewOutbox(slackapp.NewSink(e.api, deliver.Limits{MaxPause: 2 * time.Second}, c.Log), e.ledger, c.Log)
+	return deliver.NewDigester(c)
+}
+
 // run runs a new Digester, as a new process would, until stop.
 func (e *editor) run() (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(e.t.Context()))
 	done := make(chan error, 1)
-	d := slackapp.NewDigester(e.config)
+	d := e.digester()
 	go func() { done <- d.Run(ctx) }()
 	return func() {
 		e.t.Helper()
@@ -431,7 +441,8 @@ func TestDigestPictureGivenUp(t *testing.T) {
 	rec, err := e.ledger.AddDigest(t.Context(), wave.Digest{Posting: wave.Posting{Channel: slackemu.ChannelOps, Created: last}, Cluster: "prod", From: last.Add(-time.Hour), Until: last})
 	e.check(err)
 	rec.Tried, rec.ID, rec.Picture, rec.File = true, fmt.Sprintf("%d.000100", time.Now().Add(-2*time.Hour).Unix()), wave.PictureFile, "F0LOST"
-	e.check(e.ledger.SaveDigest(t.Context(), rec, time.Now()))
+	e.check(e.ledger.MarkPosting(t.Context(), rec.Posting, time.Now()))
+	e.check(e.ledger.Accepted(t.Context(), rec.Posting, 0, time.Now()))
 	e.slack.Inject(slackemu.Rule{Method: "conversations.replies", Fault: slackemu.Refuse("channel_not_found")})
 	defer e.run()()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
@@ -479,8 +490,8 @@ func TestDigestRefused(t *testing.T) {
 	stop()
 	e = due(t, slackemu.Config{NoRateLimits: true})
 	e.slack.Inject(slackemu.Rule{Method: "chat.postMessage", Fault: slackemu.Refuse("token_revoked")})
-	err := slackapp.NewDigester(e.config).Run(t.Context())
-	if _, ok := errors.AsType[*slackapp.FatalError](err); !ok {
+	err := e.digester().Run(t.Context())
+	if _, ok := errors.AsType[*deliver.FatalError](err); !ok {
 		t.Errorf("a revoked token: %v", err)
 	}
 }

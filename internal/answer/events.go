@@ -1,4 +1,4 @@
-package slackapp
+package answer
 
 import (
 	"cmp"
@@ -9,10 +9,10 @@ import (
 	"strings"
 	"time"
 
-	"rollcall/internal/alert"
 	"rollcall/internal/command"
 	"rollcall/internal/fleet"
 	"rollcall/internal/ledger"
+	"rollcall/internal/message"
 	"rollcall/internal/query"
 )
 
@@ -23,29 +23,25 @@ const pageEvents = 10
 func eventsLine(req command.Events) string { return strings.TrimSpace("/events " + req.String()) }
 
 // events answers /events.
-func (c *Commands) events(ctx context.Context, req command.Events, now time.Time) (view, error) {
+func (a *Answerer) events(ctx context.Context, req command.Events, now time.Time) (message.Message, error) {
 	if req.View == command.HelpOnEvents {
 		return help(command.EventsHelp.About(req.Topic)), nil
 	}
-	cluster, err := c.cluster(ctx, req.Cluster, "/events")
+	cluster, err := a.clusterOf(ctx, req.Cluster, "/events")
 	if err != nil {
-		return view{}, err
+		return message.Message{}, err
 	}
 	at, err := cursorOf(req)
 	if err != nil {
-		return view{}, err
+		return message.Message{}, err
 	}
-	page, err := c.c.Ledger.Events(ctx, cluster.Cluster, req.Filter(now), at, pageEvents)
+	page, err := a.store.Events(ctx, cluster.Cluster, req.Filter(now), at, pageEvents)
 	if err != nil {
-		return view{}, err
+		return message.Message{}, err
 	}
-	span, err := c.c.Ledger.EventSpan(ctx, cluster.Cluster)
+	span, err := a.store.EventSpan(ctx, cluster.Cluster)
 	if err != nil {
-		return view{}, err
-	}
-	fresh, err := c.freshness(ctx, cluster, now)
-	if err != nil {
-		return view{}, err
+		return message.Message{}, err
 	}
 	what := "events"
 	if req.Scaling {
@@ -53,15 +49,15 @@ func (c *Commands) events(ctx context.Context, req command.Events, now time.Time
 	}
 	v := eventView(cluster.Cluster+": "+what, page, req.Exact)
 	words := eventFilterWords(req)
-	state := part{}
+	state := message.Part{}
 	if words != "" {
-		state.Lines = append(state.Lines, alert.Line{{Text: "Only " + words}})
+		state.Lines = append(state.Lines, message.Line{{Text: "Only " + words}})
 	}
-	state.Lines = append(state.Lines, fresh)
+	state.Lines = append(state.Lines, a.freshness(cluster, now))
 	if words == "" && at.IsZero() {
-		scaling, other, err := c.c.Ledger.EventCounts(ctx, cluster.Cluster, now.Add(-time.Hour))
+		scaling, other, err := a.store.EventCounts(ctx, cluster.Cluster, now.Add(-time.Hour))
 		if err != nil {
-			return view{}, err
+			return message.Message{}, err
 		}
 		number := func(n int) string {
 			if n > ledger.CountLimit {
@@ -69,17 +65,17 @@ func (c *Commands) events(ctx context.Context, req command.Events, now time.Time
 			}
 			return strconv.Itoa(n)
 		}
-		state.Lines = append(state.Lines, alert.Line{{Text: fmt.Sprintf("Last hour: %s scaling events, %s others.", number(scaling), number(other))}})
+		state.Lines = append(state.Lines, message.Line{{Text: fmt.Sprintf("Last hour: %s scaling events, %s others.", number(scaling), number(other))}})
 	}
 	v.Parts = slices.Insert(v.Parts, 0, state)
 	if len(page.Events) == 0 && page.SearchedTo.IsZero() {
 		if near := req.Nearest(); near != "" {
 			line := "/events " + strings.TrimPrefix(near, "/events ")
-			v.Parts = append(v.Parts, part{Lines: sentence("Did you mean " + line + "?")}, part{Buttons: []button{{Label: line, Verb: verbShow, Value: line}}})
+			v.Parts = append(v.Parts, message.Part{Lines: message.Sentence("Did you mean " + line + "?")}, message.Part{Buttons: []message.Button{{Label: line, Verb: message.Show, Value: line}}})
 		}
 	}
 	if oldest := earliest(span.Scaling, span.Other); !oldest.IsZero() && page.Older.IsZero() {
-		v.Parts = append(v.Parts, part{Note: alert.Line{{Text: "The ledger has scaling events since "}, {At: cmp.Or(span.Scaling, now), Day: true}, {Text: " and others since "}, {At: cmp.Or(span.Other, now), Day: true}, {Text: "."}}})
+		v.Parts = append(v.Parts, message.Part{Note: message.Line{{Text: "The ledger has scaling events since "}, {At: cmp.Or(span.Scaling, now), Day: true}, {Text: " and others since "}, {At: cmp.Or(span.Other, now), Day: true}, {Text: "."}}})
 	}
 	bare := req
 	bare.Before, bare.After = command.Cursor{}, command.Cursor{}
@@ -92,22 +88,22 @@ func (c *Commands) events(ctx context.Context, req command.Events, now time.Time
 			to.Before = mark
 		}
 		return eventsLine(to)
-	}, verbShow)
+	}, message.Show)
 	if !at.IsZero() {
-		turn = append(turn, button{Label: "Newest", Verb: verbShow, Value: eventsLine(bare)})
+		turn = append(turn, message.Button{Label: "Newest", Verb: message.Show, Value: eventsLine(bare)})
 	}
-	toggle := func(label string, on bool, change func(*command.Events)) button {
+	toggle := func(label string, on bool, change func(*command.Events)) message.Button {
 		to := bare
 		change(&to)
 		if on {
 			label = "✓ " + label
 		}
-		return button{Label: label, Verb: verbShow, Value: eventsLine(to)}
+		return message.Button{Label: label, Verb: message.Show, Value: eventsLine(to)}
 	}
 	warnings := slices.Equal(req.Types, []string{"Warning"})
 	exact := req
 	exact.Exact = !req.Exact
-	row := []button{
+	row := []message.Button{
 		toggle("Scaling only", req.Scaling, func(e *command.Events) { e.Scaling = !e.Scaling }),
 		toggle("Warnings only", warnings, func(e *command.Events) {
 			e.Types = []string{"Warning"}
@@ -115,17 +111,17 @@ func (c *Commands) events(ctx context.Context, req command.Events, now time.Time
 				e.Types = nil
 			}
 		}),
-		{Label: map[bool]string{false: "Exact times", true: "✓ Exact times"}[req.Exact], Verb: verbShow, Value: eventsLine(exact)},
+		{Label: map[bool]string{false: "Exact times", true: "✓ Exact times"}[req.Exact], Verb: message.Show, Value: eventsLine(exact)},
 	}
 	if req.For.Kind == "Node" && req.For.Name != "" && !strings.ContainsAny(req.For.Name, "*?") {
-		row = append(row, button{Label: "The node", Verb: verbShow, Value: nodesLine(command.Nodes{View: command.One, Name: req.For.Name, Cluster: req.Cluster})})
+		row = append(row, message.Button{Label: "The node", Verb: message.Show, Value: nodesLine(command.Nodes{View: command.One, Name: req.For.Name, Cluster: req.Cluster})})
 	} else {
-		row = append(row, button{Label: "Nodes", Verb: verbShow, Value: nodesLine(command.Nodes{Cluster: req.Cluster})})
+		row = append(row, message.Button{Label: "Nodes", Verb: message.Show, Value: nodesLine(command.Nodes{Cluster: req.Cluster})})
 	}
 	if len(turn) > 0 {
-		v.Parts = append(v.Parts, part{Buttons: turn})
+		v.Parts = append(v.Parts, message.Part{Buttons: turn})
 	}
-	v.Parts = append(v.Parts, part{Buttons: append(row, answerButtons(eventsLine(req))...)})
+	v.Parts = append(v.Parts, message.Part{Buttons: append(row, answerButtons(eventsLine(req))...)})
 	return v, nil
 }
 
@@ -146,26 +142,26 @@ func cursorOf(req command.Events) (query.EventCursor, error) {
 }
 
 // turnButtons go on from a page of events.
-func turnButtons(page query.EventPage, value func(query.EventCursor) string, verb string) []button {
-	var turn []button
+func turnButtons(page query.EventPage, value func(query.EventCursor) string, verb message.Verb) []message.Button {
+	var turn []message.Button
 	if !page.Newer.IsZero() {
-		turn = append(turn, button{Label: "◀ Newer", Verb: verb, Value: value(page.Newer)})
+		turn = append(turn, message.Button{Label: "◀ Newer", Verb: verb, Value: value(page.Newer)})
 	}
 	if !page.Older.IsZero() {
 		label := "Older ▶"
 		if !page.SearchedTo.IsZero() {
 			label = "Search further back ▶"
 		}
-		turn = append(turn, button{Label: label, Verb: verb, Value: value(page.Older)})
+		turn = append(turn, message.Button{Label: label, Verb: verb, Value: value(page.Older)})
 	}
 	return turn
 }
 
 // eventView shows a page of events.
-func eventView(title string, page query.EventPage, exact bool) view {
-	v := view{Icon: "📋", Title: title}
+func eventView(title string, page query.EventPage, exact bool) message.Message {
+	v := message.Message{Icon: "📋", Headline: title}
 	warnings := 0
-	var cards part
+	var cards message.Part
 	for _, e := range page.Events {
 		if e.Type == "Warning" {
 			warnings++
@@ -174,41 +170,41 @@ func eventView(title string, page query.EventPage, exact bool) view {
 	}
 	switch n := len(page.Events); {
 	case n == 0 && !page.SearchedTo.IsZero():
-		v.Title += ": none found yet"
+		v.Headline += ": none found yet"
 	case n == 0:
-		v.Title += ": none"
+		v.Headline += ": none"
 	case warnings > 0:
-		v.Title += fmt.Sprintf(", %d shown, %d of them warnings", n, warnings)
+		v.Headline += fmt.Sprintf(", %d shown, %d of them warnings", n, warnings)
 	default:
-		v.Title += fmt.Sprintf(", %d shown", n)
+		v.Headline += fmt.Sprintf(", %d shown", n)
 	}
-	v.Text = v.Title
+	v.Text = v.Headline
 	if len(page.Events) > 0 {
 		e := page.Events[0]
-		v.Text += "; the first: " + eventWords(e) + ": " + alert.Clip(e.Note, 200)
+		v.Text += "; the first: " + eventWords(e) + ": " + message.Clip(e.Note, 200)
 	}
 	v.Parts = append(v.Parts, cards)
 	if !page.SearchedTo.IsZero() {
-		v.Parts = append(v.Parts, part{Lines: []alert.Line{{{Text: "Searched back to "}, {At: page.SearchedTo, Day: true}, {Text: " so far."}}}})
+		v.Parts = append(v.Parts, message.Part{Lines: []message.Line{{{Text: "Searched back to "}, {At: page.SearchedTo, Day: true}, {Text: " so far."}}}})
 	}
 	return v
 }
 
 // eventCard shows an event: what about, when, how often, what it says. Warning is said in a word
 // too.
-func eventCard(e fleet.Event, exact bool) alert.Card {
-	head := alert.Line{{At: e.Last, Ago: true}}
+func eventCard(e fleet.Event, exact bool) message.Card {
+	head := message.Line{{At: e.Last, Ago: true}}
 	if exact {
-		head = alert.Line{{At: e.Last, Seconds: true}}
+		head = message.Line{{At: e.Last, Seconds: true}}
 		if e.Count > 1 && e.Last.Sub(e.First) >= time.Second {
-			head = alert.Line{{Text: "from "}, {At: e.First, Seconds: true}, {Text: " to "}, {At: e.Last, Seconds: true}}
+			head = message.Line{{Text: "from "}, {At: e.First, Seconds: true}, {Text: " to "}, {At: e.Last, Seconds: true}}
 		}
 	}
-	head = append(head, alert.Span{Text: "  " + reasonWords(e)})
+	head = append(head, message.Span{Text: "  " + reasonWords(e)})
 	if exact && e.Controller != "" {
-		head = append(head, alert.Span{Text: " · " + e.Controller})
+		head = append(head, message.Span{Text: " · " + e.Controller})
 	}
-	return alert.Card{Name: objectWords(e.Regarding), Lines: []alert.Line{head, {{Text: alert.Clip(strings.Join(strings.Fields(e.Note), " "), 300)}}}}
+	return message.Card{Name: objectWords(e.Regarding), Lines: []message.Line{head, {{Text: message.Clip(strings.Join(strings.Fields(e.Note), " "), 300)}}}}
 }
 
 // reasonWords is an event's reason, how often, and whether it is a warning.
@@ -233,7 +229,7 @@ func eventWords(e fleet.Event) string { return reasonWords(e) + "  " + objectWor
 // eventFilterWords is what a request filters by, as the person would type it.
 func eventFilterWords(req command.Events) string {
 	req.Before, req.After, req.Exact, req.Cluster = command.Cursor{}, command.Cursor{}, false, ""
-	return alert.Clip(req.String(), 300)
+	return message.Clip(req.String(), 300)
 }
 
 func earliest(a, b time.Time) time.Time {

@@ -1,4 +1,4 @@
-package slackapp_test
+package deliver_test
 
 import (
 	"context"
@@ -10,8 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/slack-go/slack"
+
 	"rollcall/internal/alert"
 	"rollcall/internal/channel"
+	"rollcall/internal/deliver"
 	"rollcall/internal/fleet"
 	"rollcall/internal/ledger"
 	"rollcall/internal/slackapp"
@@ -24,7 +27,7 @@ type rig struct {
 	slack  *slackemu.Server
 	ledger *ledger.Ledger
 	alert  alert.Config
-	pace   slackapp.Pace
+	pace   deliver.Limits
 	now    time.Time
 	known  map[string]fleet.Observation
 	names  map[string][]string // step → nodes that took it
@@ -32,7 +35,7 @@ type rig struct {
 	ended  chan error // what Run returned
 }
 
-var fast = slackapp.Pace{Posts: 1000, PostBurst: 1000, Edits: 1000, EditBurst: 1000, MaxPause: 2 * time.Second}
+var fast = deliver.Limits{Posts: 1000, PostBurst: 1000, Edits: 1000, EditBurst: 1000, MaxPause: 2 * time.Second}
 
 func newRig(t *testing.T, cfg slackemu.Config) *rig {
 	l, err := ledger.Open(t.Context(), filepath.Join(t.TempDir(), "rollcall.db"), ledger.Options{})
@@ -58,8 +61,9 @@ func (r *rig) start() {
 	ctx, cancel := context.WithCancel(r.t.Context())
 	ended := make(chan error, 1)
 	r.ended = ended
-	teller := slackapp.NewTeller(slackapp.TellerConfig{Cluster: "prod", Channel: slackemu.ChannelOps, Ledger: r.ledger, Alert: r.alert, Pace: r.pace,
-		API: slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, r.slack.APIURL(), nil), Log: slog.New(slog.NewTextHandler(r.t.Output(), nil))})
+	log := slog.New(slog.NewTextHandler(r.t.Output(), nil))
+	api := slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, r.slack.APIURL(), nil)
+	teller := r.teller(api, r.pace, log)
 	go func() {
 		defer close(ended)
 		ended <- teller.Run(ctx)
@@ -69,6 +73,13 @@ func (r *rig) start() {
 		for range ended { // until it is closed
 		}
 	}
+}
+
+// teller returns one with an outbox of its own.
+func (r *rig) teller(api *slack.Client, pace deliver.Limits, log *slog.Logger) *deliver.Teller {
+	outbox := deliver.NewOutbox(slackapp.NewSink(api, pace, log), r.ledger, log)
+	return deliver.NewTeller(deliver.TellerConfig{Cluster: "prod", Channel: slackemu.ChannelOps, Outbox: outbox, Store: r.ledger,
+		Alert: r.alert, Log: log})
 }
 
 func (r *rig) halt() {

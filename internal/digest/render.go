@@ -1,75 +1,42 @@
-package slackapp
+package digest
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
 	"time"
 
-	"rollcall/internal/alert"
-	"rollcall/internal/command"
-	"rollcall/internal/digest"
 	"rollcall/internal/fleet"
-	"rollcall/internal/ledger"
-	"rollcall/internal/query"
+	"rollcall/internal/message"
 	"rollcall/internal/wave"
 )
 
 // How much of each part a digest shows: what a phone shows without scrolling for ever.
 const (
-	digestRows    = 8 // of the table of machines
-	digestSources = 3
+	tableRows  = 8 // of the table of machines
+	maxSources = 3
 )
 
-// digest answers /nodes digest.
-func (c *Commands) digest(ctx context.Context, cluster query.ClusterRecord, req command.Nodes, now time.Time) (view, error) {
-	length := 24 * time.Hour
-	if !req.Since.IsZero() {
-		length = now.Sub(req.Since.Time(now))
-	}
-	s, err := c.c.Summaries.Last(ctx, cluster.Cluster, length, now)
-	if err != nil {
-		return view{}, err
-	}
-	mutes, err := mutesOf(ctx, c.c.Ledger, s)
-	if err != nil {
-		return view{}, err
-	}
-	v := digestView(s, mutes)
-	var row []button
-	for _, span := range []struct {
-		label string
-		ago   time.Duration
-	}{{"24 h", 24 * time.Hour}, {"7 days", 7 * 24 * time.Hour}, {"30 days", 30 * 24 * time.Hour}} {
-		to := command.Nodes{View: command.Digest, Since: command.Moment{Ago: span.ago}, Cluster: req.Cluster}
-		if length == span.ago {
-			span.label = "✓ " + span.label
-		}
-		row = append(row, button{Label: span.label, Verb: verbShow, Value: nodesLine(to)})
-	}
-	line := nodesLine(req)
-	v.Parts = append(v.Parts, part{Buttons: append(row, button{Label: "Nodes", Verb: verbShow, Value: nodesLine(command.Nodes{Cluster: req.Cluster})},
-		button{Label: "Refresh", Verb: verbShow, Value: line}, button{Label: "Share", Verb: verbShare, Value: line})})
-	return v, nil
-}
+// bare is what remains to be said of a digest where Slack refuses all that came from the cluster.
+const bare = "Rollcall's digest is ready, but Slack refuses it. Type /nodes digest for it."
 
-// digestView is what a digest reads. Its moments are in the summary's own zone, as is its
+// Render says what a digest reads. Its moments are in the summary's own zone, as is its
 // picture: a digest is forwarded, and all who read it should read the same. mutes are those that
 // the summary's counts are of.
-func digestView(s digest.Summary, mutes []wave.Mute) view {
+func Render(s Summary, mutes []wave.Mute) message.Message {
 	w := words{s}
-	v := view{Icon: "📊", Title: w.headline(), Text: w.headline()}
+	v := message.Message{Kind: "digest", Cluster: s.Cluster, Nodes: s.End, Period: s.Span, Icon: "📊",
+		Headline: w.headline(), Text: w.headline(), Bare: bare}
 	if s.Joined+s.Left > 0 {
 		v.Text += fmt.Sprintf(", %d joined, %d left, at most %d at once", s.Joined, s.Left, s.Peak)
 	}
 	add := func(heading string, texts ...string) {
-		p := part{Heading: heading}
+		p := message.Part{Heading: heading}
 		for _, t := range texts {
 			if t != "" {
-				p.Lines = append(p.Lines, alert.Line{{Text: t}})
+				p.Lines = append(p.Lines, message.Line{{Text: t}})
 			}
 		}
 		if len(p.Lines) > 0 {
@@ -77,8 +44,8 @@ func digestView(s digest.Summary, mutes []wave.Mute) view {
 		}
 	}
 	if s.Length() <= 0 {
-		v.Title = fmt.Sprintf("%s: nothing is known of that time yet", s.Cluster)
-		v.Text = v.Title
+		v.Headline = fmt.Sprintf("%s: nothing is known of that time yet", s.Cluster)
+		v.Text = v.Headline
 		add("", "Rollcall had not begun to watch, or does not keep it so long.")
 		return v
 	}
@@ -88,10 +55,10 @@ func digestView(s digest.Summary, mutes []wave.Mute) view {
 	}
 	add("", w.period(), w.counts(), w.comparison())
 	if len(s.Chart.Series) > 0 {
-		v.Parts = append(v.Parts, part{Chart: &s.Chart, Alt: w.picture()})
+		v.Parts = append(v.Parts, message.Part{Chart: &s.Chart, Alt: w.picture()})
 	}
 	if t := w.machines(); t != nil {
-		v.Parts = append(v.Parts, part{Table: t})
+		v.Parts = append(v.Parts, message.Part{Table: t})
 	}
 	add("Scaling", append(w.runs("🔺", "joined", s.Ups), w.runs("🔻", "left", s.Downs)...)...)
 	add("Churn", w.churn()...)
@@ -101,29 +68,29 @@ func digestView(s digest.Summary, mutes []wave.Mute) view {
 	add("Not known", w.unknown()...)
 	if len(s.Sources) > 0 {
 		sources := slices.Clone(s.Sources)
-		if len(sources) > digestSources {
-			sources = append(sources[:digestSources], "others")
+		if len(sources) > maxSources {
+			sources = append(sources[:maxSources], "others")
 		}
-		v.Parts = append(v.Parts, part{Note: alert.Line{{Text: "Prices: " + strings.Join(sources, ", ") + ". Estimates, not your bill."}}})
+		v.Parts = append(v.Parts, message.Part{Note: message.Line{{Text: "Prices: " + strings.Join(sources, ", ") + ". Estimates, not your bill."}}})
 	}
 	return v
 }
 
 // words are what is said of a summary.
-type words struct{ s digest.Summary }
+type words struct{ s Summary }
 
 func (w words) headline() string {
 	s := w.s
-	nodes := fmt.Sprintf("%d → %s", s.Start, counted(s.End, false, "node"))
+	nodes := fmt.Sprintf("%d → %s", s.Start, message.Count(s.End, "node"))
 	if s.Start == s.End {
-		nodes = counted(s.End, false, "node")
+		nodes = message.Count(s.End, "node")
 		if s.Joined+s.Left == 0 {
 			nodes += " all the time"
 		}
 	}
 	text := fmt.Sprintf("%s: %s", s.Cluster, nodes)
 	if s.Cost.Priced > 0 {
-		text += ", " + alert.Dollars(s.Cost)
+		text += ", " + message.Dollars(s.Cost)
 	}
 	text += " in " + spanWords(s.Length())
 	if p, ok := percent(s.Cost, s.Length(), w.previousCost(), s.PreviousSpan.Length()); ok {
@@ -141,7 +108,7 @@ func spanWords(d time.Duration) string {
 	if hours := d.Round(time.Minute) / time.Hour; hours >= 2 && hours < 48 && d.Round(time.Minute)%time.Hour == 0 {
 		return fmt.Sprintf("%d h", hours)
 	}
-	return alert.Duration(d)
+	return message.Duration(d)
 }
 
 func (w words) previousCost() fleet.Cost {
@@ -187,7 +154,7 @@ func (w words) stamp(t time.Time) string {
 }
 
 // stamps is a span of the summary.
-func (w words) stamps(s digest.Span) string {
+func (w words) stamps(s Span) string {
 	from, until := w.stamp(s.From), w.stamp(s.Until)
 	if from == until {
 		return from
@@ -215,7 +182,7 @@ func (w words) period() string {
 
 func (w words) counts() string {
 	s := w.s
-	text := fmt.Sprintf("%s joined, %d left.", counted(s.Joined, false, "node"), s.Left)
+	text := fmt.Sprintf("%s joined, %d left.", message.Count(s.Joined, "node"), s.Left)
 	if s.Peak > max(s.Start, s.End) {
 		text += fmt.Sprintf(" At most %d, at %s.", s.Peak, w.stamp(s.PeakAt))
 	}
@@ -233,7 +200,7 @@ func (w words) comparison() string {
 	}
 	text := nodeHours(s.Hours.Sure)
 	if s.Cost.Priced > 0 {
-		text = fmt.Sprintf("%s for %s", alert.Dollars(known(s.Cost)), text)
+		text = fmt.Sprintf("%s for %s", message.Dollars(known(s.Cost)), text)
 	}
 	var parts []string
 	if s.Previous != nil && s.Previous.Nodes > 0 {
@@ -246,7 +213,7 @@ func (w words) comparison() string {
 		case ok:
 			parts = append(parts, fmt.Sprintf("%s (%s) against the period before", signed(s.Cost.USD-s.Previous.Cost.USD), p))
 		case s.Previous.Cost.Priced > 0:
-			parts = append(parts, fmt.Sprintf("%s in the %s before", alert.Dollars(known(s.Previous.Cost)), spanWords(s.PreviousSpan.Length())))
+			parts = append(parts, fmt.Sprintf("%s in the %s before", message.Dollars(known(s.Previous.Cost)), spanWords(s.PreviousSpan.Length())))
 		}
 	}
 	if a := s.Average; a != nil && a.Periods > 1 {
@@ -277,7 +244,7 @@ func signed(usd float64) string {
 	if usd < 0 {
 		sign = "−"
 	}
-	return sign + alert.Dollars(fleet.Cost{USD: math.Abs(usd), Priced: 1})
+	return sign + message.Dollars(fleet.Cost{USD: math.Abs(usd), Priced: 1})
 }
 
 // hours is a time in hours as people count them.
@@ -286,7 +253,7 @@ func hours(d time.Duration) string {
 	if h < 100 {
 		return strings.TrimSuffix(fmt.Sprintf("%.1f", h), ".0")
 	}
-	return thousands(int64(math.Round(h)))
+	return message.Thousands(math.Round(h))
 }
 
 // nodeHours is a time in node-hours, with the unit.
@@ -295,15 +262,6 @@ func nodeHours(d time.Duration) string {
 		return h + " node-hours"
 	}
 	return "1 node-hour"
-}
-
-// thousands writes a number with separators.
-func thousands(n int64) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
 }
 
 // picture says in words what the picture shows.
@@ -320,7 +278,7 @@ func (w words) picture() string {
 	var parts []string
 	for _, x := range s.Chart.Series {
 		if n := x.Nodes[len(x.Nodes)-1]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, alert.Clip(x.Name, 40)))
+			parts = append(parts, fmt.Sprintf("%d %s", n, message.Clip(x.Name, 40)))
 		}
 	}
 	if len(parts) > 1 {
@@ -334,12 +292,12 @@ func (w words) picture() string {
 }
 
 // machines is the table of what was used by instance type and capacity type.
-func (w words) machines() *alert.Table {
+func (w words) machines() *message.Table {
 	s := w.s
 	if len(s.Machines) == 0 {
 		return nil
 	}
-	t := &alert.Table{Head: []string{"Type", "Capacity", "Node-hours"}}
+	t := &message.Table{Head: []string{"Type", "Capacity", "Node-hours"}}
 	costs, changes := s.Cost.Priced > 0, s.Previous != nil && w.alike()
 	if costs {
 		t.Head = append(t.Head, "Cost")
@@ -347,20 +305,20 @@ func (w words) machines() *alert.Table {
 	if changes {
 		t.Head = append(t.Head, "Change")
 	}
-	row := func(itype, capacity string, u, before digest.Use) {
+	row := func(itype, capacity string, u, before Use) {
 		cells := []string{itype, capacity, hours(u.Hours.Sure)}
 		if costs {
-			cells = append(cells, alert.Dollars(u.Cost))
+			cells = append(cells, message.Dollars(u.Cost))
 		}
 		if changes {
 			cells = append(cells, change(u, before))
 		}
 		t.Rows = append(t.Rows, cells)
 	}
-	var rest, restBefore digest.Use
+	var rest, restBefore Use
 	more := 0
 	for i, m := range s.Machines {
-		if i >= digestRows && len(s.Machines) > digestRows+1 {
+		if i >= tableRows && len(s.Machines) > tableRows+1 {
 			more++
 			rest, restBefore = plus(rest, m.Use), plus(restBefore, m.Before)
 			continue
@@ -373,7 +331,7 @@ func (w words) machines() *alert.Table {
 	return t
 }
 
-func plus(a, b digest.Use) digest.Use {
+func plus(a, b Use) Use {
 	a.Nodes += b.Nodes
 	a.Hours.Sure, a.Hours.Unsure = a.Hours.Sure+b.Hours.Sure, a.Hours.Unsure+b.Hours.Unsure
 	a.Cost, a.UnsureUSD = a.Cost.Plus(b.Cost), a.UnsureUSD+b.UnsureUSD
@@ -382,7 +340,7 @@ func plus(a, b digest.Use) digest.Use {
 
 // change compares the use of a kind of machine with the period before: in dollars, or in hours
 // where the price is not known.
-func change(now, before digest.Use) string {
+func change(now, before Use) string {
 	switch {
 	case before.Nodes == 0 && now.Nodes > 0:
 		return "new"
@@ -402,7 +360,7 @@ func change(now, before digest.Use) string {
 }
 
 // runs tells the largest growths or shrinkings.
-func (w words) runs(icon, verb string, rs []digest.Run) (texts []string) {
+func (w words) runs(icon, verb string, rs []Run) (texts []string) {
 	for _, r := range rs {
 		texts = append(texts, fmt.Sprintf("%s %s  %d %s (%d → %d)", icon, w.stamps(r.Span), r.Nodes, verb, r.Before, r.After))
 	}
@@ -412,20 +370,20 @@ func (w words) runs(icon, verb string, rs []digest.Run) (texts []string) {
 func (w words) churn() (texts []string) {
 	c := w.s.Churn
 	if n := c.Short; n.Nodes > 0 {
-		text := fmt.Sprintf("%s lived less than an hour: %s", counted(n.Nodes, false, "node"), nodeHours(n.Hours.Sure))
+		text := fmt.Sprintf("%s lived less than an hour: %s", message.Count(n.Nodes, "node"), nodeHours(n.Hours.Sure))
 		if n.Cost.Priced > 0 {
-			text += ", " + alert.Dollars(n.Cost)
+			text += ", " + message.Dollars(n.Cost)
 		}
 		texts = append(texts, text+".")
 	}
 	switch {
 	case c.Ready > 1:
-		texts = append(texts, fmt.Sprintf("Ready after a median of %s, at worst %s (%s).", alert.Duration(c.Median), alert.Duration(c.Worst), c.WorstName))
+		texts = append(texts, fmt.Sprintf("Ready after a median of %s, at worst %s (%s).", message.Duration(c.Median), message.Duration(c.Worst), c.WorstName))
 	case c.Ready == 1:
-		texts = append(texts, fmt.Sprintf("Ready after %s (%s).", alert.Duration(c.Worst), c.WorstName))
+		texts = append(texts, fmt.Sprintf("Ready after %s (%s).", message.Duration(c.Worst), c.WorstName))
 	}
 	if c.NeverReady > 0 {
-		texts = append(texts, fmt.Sprintf("%s left without ever having been ready.", counted(c.NeverReady, false, "node")))
+		texts = append(texts, fmt.Sprintf("%s left without ever having been ready.", message.Count(c.NeverReady, "node")))
 	}
 	for _, l := range c.Loops {
 		what := strings.TrimSpace(l.CapacityType + " " + cmp.Or(l.InstanceType, "nodes of unknown type"))
@@ -442,7 +400,7 @@ func (w words) down() (texts []string) {
 	if d.Incidents == 0 {
 		return nil
 	}
-	text := fmt.Sprintf("%s on %s, %s together", counted(d.Incidents, false, "incident"), counted(d.Nodes, false, "node"), alert.Duration(d.Total))
+	text := fmt.Sprintf("%s on %s, %s together", message.Count(d.Incidents, "incident"), message.Count(d.Nodes, "node"), message.Duration(d.Total))
 	if d.Left > 0 {
 		text += fmt.Sprintf("; %d ended with the node", d.Left)
 	}
@@ -461,15 +419,15 @@ func (w words) down() (texts []string) {
 		}
 		why := ""
 		if i.Reason != "" {
-			why = " (" + alert.Clip(i.Reason, 60) + ")"
+			why = " (" + message.Clip(i.Reason, 60) + ")"
 		}
-		texts = append(texts, fmt.Sprintf("🔴 %s  %s%s: %s, %s", w.stamp(i.From), i.NodeName, why, alert.Duration(end.Sub(i.From)), how))
+		texts = append(texts, fmt.Sprintf("🔴 %s  %s%s: %s, %s", w.stamp(i.From), i.NodeName, why, message.Duration(end.Sub(i.From)), how))
 	}
 	return texts
 }
 
 // scalings tells which autoscalers changed sizes the most often.
-func (w words) scalings(kind string, sc digest.Scalings) (texts []string) {
+func (w words) scalings(kind string, sc Scalings) (texts []string) {
 	if sc.Objects == 0 {
 		return nil
 	}
@@ -517,10 +475,10 @@ func (w words) muted(mutes []wave.Mute) (texts []string) {
 	for _, id := range order {
 		what, by := "a mute", ""
 		if i := slices.IndexFunc(mutes, func(m wave.Mute) bool { return m.ID == id }); i >= 0 {
-			what, by = muteWords(mutes[i]), cmp.Or(mutes[i].ByName, "somebody")
+			what, by = mutes[i].Subject(), cmp.Or(mutes[i].ByName, "somebody")
 			by = " (by " + by + ")"
 		}
-		texts = append(texts, fmt.Sprintf("🔕 %s%s: %s kept quiet", what, by, counted(changes[id], false, "change")))
+		texts = append(texts, fmt.Sprintf("🔕 %s%s: %s kept quiet", what, by, message.Count(changes[id], "change")))
 	}
 	return texts
 }
@@ -532,22 +490,22 @@ func (w words) unknown() (texts []string) {
 		texts = append(texts, fmt.Sprintf("Nothing is known from before %s: Rollcall had not begun to watch, or does not keep it so long.", s.From.Format("2 Jan 15:04")))
 	}
 	if c.Unwatched > 0 {
-		text := fmt.Sprintf("Not watched for %s: %s", alert.Duration(c.Unwatched), w.gaps())
+		text := fmt.Sprintf("Not watched for %s: %s", message.Duration(c.Unwatched), w.gaps())
 		switch {
 		case c.EventsLost >= time.Minute:
-			text += fmt.Sprintf(". Of %s of it Kubernetes had no events any more: nodes that came and went then left no trace", alert.Duration(c.EventsLost))
+			text += fmt.Sprintf(". Of %s of it Kubernetes had no events any more: nodes that came and went then left no trace", message.Duration(c.EventsLost))
 		default:
 			text += ". What changed was found out afterwards"
 		}
 		texts = append(texts, text+".")
 		if c.Ongoing {
-			texts[len(texts)-1] = fmt.Sprintf("Not watched for %s: %s, and still not when the period ended.", alert.Duration(c.Unwatched), w.gaps())
+			texts[len(texts)-1] = fmt.Sprintf("Not watched for %s: %s, and still not when the period ended.", message.Duration(c.Unwatched), w.gaps())
 		}
 	}
 	if s.Hours.Unsure >= time.Minute {
 		text := fmt.Sprintf("Up to %s more", nodeHours(s.Hours.Unsure))
 		if s.UnsureUSD >= 0.005 {
-			text += fmt.Sprintf(" (%s)", alert.Dollars(fleet.Cost{USD: s.UnsureUSD, Priced: 1}))
+			text += fmt.Sprintf(" (%s)", message.Dollars(fleet.Cost{USD: s.UnsureUSD, Priced: 1}))
 		}
 		texts = append(texts, text+": when some nodes left was not seen.")
 	}
@@ -585,13 +543,11 @@ func (w words) gaps() string {
 	return strings.Join(parts, ", ")
 }
 
-// DigestText is a digest as text, for places without Slack, and the title of its picture.
-func DigestText(ctx context.Context, l *ledger.Ledger, s digest.Summary) (text, title string, err error) {
-	mutes, err := mutesOf(ctx, l, s)
-	if err != nil {
-		return "", "", err
-	}
-	return digestView(s, mutes).String(), words{s}.pictureTitle(), nil
-}
+// PictureWords says in words what the picture of a digest shows.
+func PictureWords(s Summary) string { return words{s}.picture() }
 
-func (w words) pictureTitle() string { return fmt.Sprintf("%s: nodes, %s", w.s.Cluster, w.period()) }
+// PictureTitle heads the picture of a digest.
+func PictureTitle(s Summary) string {
+	w := words{s}
+	return fmt.Sprintf("%s: nodes, %s", w.s.Cluster, w.period())
+}

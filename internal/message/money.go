@@ -1,4 +1,4 @@
-package alert
+package message
 
 import (
 	"fmt"
@@ -22,6 +22,15 @@ func CostOf(machines map[fleet.Machine]int, price fleet.Pricer) (c fleet.Cost) {
 
 // Hourly says what nodes cost by the hour: $0.0104/h, $12.34/h, ≤ $0.34/h + 3 not priced.
 func Hourly(c fleet.Cost) string { return cost(c, "/h", small) }
+
+// AndHourly adds what something costs by the hour to a sentence, after a comma; "" if none of it
+// has a price.
+func AndHourly(c fleet.Cost) string {
+	if c.Priced == 0 {
+		return ""
+	}
+	return ", " + Hourly(c)
+}
 
 // Dollars says what nodes cost over a span: $0.29, $12.34, $1,234, ≤ $5.10 + 3 not priced.
 func Dollars(c fleet.Cost) string { return cost(c, "", nil) }
@@ -59,7 +68,7 @@ func amount(c fleet.Cost, below func(float64) string) string {
 	case below != nil && usd < 1:
 		return mark + below(usd)
 	case cents >= 1000_00:
-		return mark + "$" + thousands(math.Round(usd))
+		return mark + "$" + Thousands(math.Round(usd))
 	}
 	return mark + fmt.Sprintf("$%.2f", usd)
 }
@@ -71,15 +80,6 @@ func small(usd float64) string {
 	text := fmt.Sprintf("$%.*f", digits, usd)
 	for len(text) > len("$0.00") && text[len(text)-1] == '0' {
 		text = text[:len(text)-1]
-	}
-	return text
-}
-
-// thousands writes a whole number with commas.
-func thousands(n float64) string {
-	text := strconv.FormatFloat(n, 'f', 0, 64)
-	for i := len(text) - 3; i > 0; i -= 3 {
-		text = text[:i] + "," + text[i:]
 	}
 	return text
 }

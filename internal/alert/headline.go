@@ -1,0 +1,265 @@
+package alert
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"rollcall/internal/fleet"
+	"rollcall/internal/message"
+	"rollcall/internal/wave"
+)
+
+func compareGroups(a, b fleet.Group) int {
+	return cmp.Or(cmp.Compare(b.Nodes, a.Nodes), cmp.Compare(a.InstanceType, b.InstanceType),
+		cmp.Compare(a.CapacityType, b.CapacityType), cmp.Compare(a.Zone, b.Zone), cmp.Compare(a.Pool, b.Pool),
+		cmp.Compare(a.Arch, b.Arch))
+}
+
+func nodes(n int) string { return message.Count(n, "node") }
+
+// sayPlainly says that all nodes of the wave did one thing.
+func sayPlainly(icon, did string) func(*rendering) {
+	return func(r *rendering) { r.titled(icon, "%s %s", nodes(len(r.wave.Members)), did) }
+}
+
+func sayBaseline(r *rendering) {
+	t := r.totals
+	r.m.Nodes = t.Nodes
+	r.m.Icon = "📋"
+	r.m.Headline = fmt.Sprintf("Rollcall is watching %s: %s, %d ready%s", r.wave.Cluster, nodes(t.Nodes), t.Ready,
+		message.AndHourly(t.Cost))
+	r.table, r.quiet = message.GroupTable(r.first), true
+	r.add(line("From now on nodes that join, become ready, go not ready or leave are told here."))
+}
+
+func sayJoined(r *rendering) {
+	ready, gone, n := 0, 0, len(r.wave.Members)
+	for _, member := range r.wave.Members {
+		if _, ok := member.Step(fleet.BecameReady); ok {
+			ready++
+		} else if !member.RemovedAt.IsZero() {
+			gone++
+		}
+	}
+	icon, how := "🟢", ""
+	switch {
+	case ready == n && ready > 1:
+		how = "all ready"
+	case ready == n:
+		how = "ready"
+	case gone == n:
+		icon, how = "⚪", "left before ready"
+	case gone > 0:
+		how = fmt.Sprintf("%d ready, %d left before that", ready, gone)
+	case ready == 0:
+		icon, how = "🟡", "not ready yet"
+	default:
+		icon, how = "🟡", fmt.Sprintf("%d ready", ready)
+	}
+	r.titled(icon, "%s joined, %s", nodes(n), how)
+}
+
+func sayNotReady(r *rendering) {
+	back, gone, n := 0, 0, len(r.wave.Members)
+	for _, member := range r.wave.Members {
+		if _, ok := recovery(member); ok {
+			back++
+		} else if !member.RemovedAt.IsZero() {
+			gone++
+		}
+	}
+	switch {
+	case back == n && n == 1:
+		r.titled("🟢", "1 node was not ready and recovered")
+	case back == n:
+		r.titled("🟢", "%s were not ready, all recovered", nodes(n))
+	case gone == n:
+		r.titled("⚪", "%s not ready, then left", nodes(n))
+	case back+gone == n:
+		r.titled("⚪", "%s not ready, %d recovered, %d left", nodes(n), back, gone)
+	case back+gone > 0:
+		r.titled("🔴", "%s not ready, %d recovered, %d left", nodes(n), back, gone)
+	default:
+		r.titled("🔴", "%s not ready", nodes(n))
+	}
+}
+
+// recovery returns the recovery that follows the member's last not-ready step.
+func recovery(m wave.Member) (fleet.Change, bool) {
+	down, ok := m.Step(fleet.WentUnready)
+	if !ok {
+		return fleet.Change{}, false
+	}
+	up, ok := m.Step(fleet.Recovered)
+	return up, ok && up.Occurrence >= down.Occurrence
+}
+
+func saySummary(r *rendering) {
+	w := r.wave
+	count := map[fleet.ChangeKind]int{}
+	ready := 0 // of those that joined
+	for _, member := range w.Members {
+		_, joined := member.Step(fleet.Joined)
+		if _, ok := member.Step(fleet.BecameReady); ok && joined {
+			ready++
+		}
+		for _, kind := range fleet.ChangeKinds {
+			if _, ok := member.Step(kind); ok {
+				count[kind]++
+			}
+		}
+	}
+	var what, changes []string
+	if n := count[fleet.Joined]; n > 0 {
+		came := fmt.Sprintf("+%d", n)
+		switch {
+		case ready == n && n == 1:
+			came += " (ready)"
+		case ready == n:
+			came += " (all ready)"
+		case ready > 0:
+			came += fmt.Sprintf(" (%d ready)", ready)
+		}
+		changes = append(changes, came)
+	}
+	if n := count[fleet.Removed]; n > 0 {
+		changes = append(changes, fmt.Sprintf("−%d", n))
+	}
+	if len(changes) > 0 {
+		what = append(what, strings.Join(changes, " "))
+	}
+	count[fleet.BecameReady] -= ready
+	for _, kind := range []fleet.ChangeKind{fleet.BecameReady, fleet.WentUnready, fleet.Recovered} {
+		if n := count[kind]; n > 0 {
+			what = append(what, fmt.Sprintf("%d %s", n, message.Step(kind).Did))
+		}
+	}
+	why, span := "while Slack could not be reached", message.Period{From: w.OpenedAt, Until: w.LastAt}
+	if w.Gap != nil {
+		why, span = "while I was away", message.Period{From: w.Gap.From, Until: w.Gap.Until}
+		if w.Gap.Cause != "" && w.Gap.Cause != "restart" {
+			why = "while the watch was interrupted"
+		}
+	}
+	r.titled("📋", "%s %s: %s", why, span.ClockSpan(), strings.Join(what, ", "))
+}
+
+// growth is what a surge or a creep observed.
+func (r *rendering) growth() wave.Growth {
+	g := wave.Growth{To: r.totals.Nodes}
+	if r.wave.About.Growth != nil {
+		g = *r.wave.About.Growth
+	}
+	r.m.Nodes = g.To - g.From
+	return g
+}
+
+func saySurge(r *rendering) {
+	g := r.growth()
+	r.titled("🚨", "surge, %d more nodes in %s (%d → %d)", g.To-g.From, message.Duration(g.Over), g.From, g.To)
+	r.add(line(fmt.Sprintf("Usual growth in such a span, over the last day: %d at most.", g.Usual)))
+}
+
+func sayCreep(r *rendering) {
+	g := r.growth()
+	r.titled("📈", "creep, never below %d nodes in the last day, %d more than %s ago", g.To, g.To-g.From,
+		message.Duration(g.Over))
+	r.add(line("The cluster grows slowly and does not shrink back. The next step is told too."))
+}
+
+// muteOf is the mute that a wave tells; one of everything if the ledger does not have it.
+func muteOf(w wave.Wave) wave.Mute {
+	if w.Mute == nil {
+		return wave.Mute{Scope: wave.MuteCluster, At: w.OpenedAt, Until: w.LastAt}
+	}
+	return *w.Mute
+}
+
+// sayMute says that a mute has begun or, once its wave is closed, that it has ended.
+func sayMute(r *rendering) {
+	r.quiet = true
+	mute := muteOf(r.wave)
+	by := person(mute.ByName)
+	if r.wave.ClosedAt.IsZero() {
+		r.m.Icon = "🔕"
+		r.m.Lead = line(r.wave.Cluster+": "+mutedAlerts(mute)+" muted until ", mute.Until, " (by "+by+")")
+		r.add(line("What happens meanwhile is kept: it is in /nodes and /events."))
+	} else {
+		how := "ran out"
+		if mute.End().Before(mute.Until) {
+			how = "undone by " + person(cmp.Or(mute.EndedByName, sameName(mute)))
+		}
+		r.m.Icon, r.m.Nodes = "🔔", r.wave.Muted.Nodes
+		r.m.Lead = line(r.wave.Cluster+": the mute of "+muteScope(mute)+" ended at ", mute.End(), " ("+how+")")
+		kept := keptQuiet(r.wave.Muted)
+		kept = strings.ToUpper(kept[:1]) + kept[1:] + "."
+		if r.wave.Muted.Nodes > 0 {
+			kept += " See /nodes and /events."
+		}
+		r.add(line(kept), line("It began at ", mute.At, " (by "+by+")."))
+	}
+	dateOld([]message.Line{r.m.Lead}, r.wave.OpenedAt)
+	r.m.Headline = r.m.Lead.String()
+}
+
+// muteInShort is the one line that tells a mute or its end.
+func muteInShort(r *rendering) string {
+	if r.wave.ClosedAt.IsZero() {
+		return r.m.Headline
+	}
+	return r.m.Headline + "; " + keptQuiet(r.wave.Muted)
+}
+
+func keptQuiet(m wave.Muted) string {
+	var parts []string
+	changes := 0
+	for _, kind := range fleet.ChangeKinds {
+		if n := m.Changes[kind]; n > 0 {
+			changes += n
+			parts = append(parts, fmt.Sprintf("%d %s", n, message.Step(kind).Did))
+		}
+	}
+	switch changes {
+	case 0:
+		return "no change was kept quiet"
+	case 1:
+		return "1 change was kept quiet: " + parts[0]
+	}
+	return fmt.Sprintf("%d changes of %s were kept quiet: %s", changes, nodes(m.Nodes), strings.Join(parts, ", "))
+}
+
+// mutedAlerts is the subject of a sentence about what a mute hides.
+func mutedAlerts(m wave.Mute) string {
+	if m.Scope == wave.MuteCluster {
+		return "all alerts are"
+	}
+	return "alerts for " + muteScope(m) + " are"
+}
+
+// muteScope names the nodes that a mute is about.
+func muteScope(m wave.Mute) string {
+	value := message.OneWord(m.Value)
+	switch {
+	case m.Scope == wave.MuteCluster:
+		return "all alerts"
+	case m.Scope == wave.MutePool && value == "":
+		return "nodes without a pool"
+	case m.Scope == wave.MutePool:
+		return "pool " + value
+	case value == "":
+		return "nodes of unknown type"
+	}
+	return "type " + value
+}
+
+// person names a person, as Slack gives the name.
+func person(name string) string { return cmp.Or(message.OneWord(name), "somebody") }
+
+// sameName is the name of the person who muted, if it is the one who ended the mute.
+func sameName(m wave.Mute) string {
+	if m.EndedBy == m.By {
+		return m.ByName
+	}
+	return ""
+}

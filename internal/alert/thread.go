@@ -1,0 +1,115 @@
+package alert
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+
+	"rollcall/internal/fleet"
+	"rollcall/internal/message"
+	"rollcall/internal/wave"
+)
+
+// RenderList says what a thread reply reads that names the given members of a wave; n is the
+// first one's number in the wave, from 1.
+func RenderList(w wave.Wave, members []wave.Member, n int) message.Message {
+	about := fmt.Sprintf("odes %d–%d of %d", n, n+len(members)-1, len(w.Members))
+	t := &message.Table{}
+	index := map[fleet.Group]int{}
+	for _, member := range members {
+		g := group(member.Node)
+		i, ok := index[g]
+		if !ok {
+			i = len(t.Rows)
+			index[g] = i
+			t.Rows = append(t.Rows, []string{message.Attributes(member.Node)})
+			t.Names = append(t.Names, nil)
+		}
+		name := member.Node.Name
+		if kindOf(w.Kind).mixed {
+			name += "  " + stepsInShort(member)
+		}
+		t.Names[i] = append(t.Names[i], name)
+	}
+	return message.Message{Kind: wave.PartList, Cluster: w.Cluster, Nodes: len(members), Icon: "📋", Headline: "N" + about,
+		Text: w.Cluster + ": n" + about, Parts: []message.Part{{Table: t}}}
+}
+
+func stepsInShort(m wave.Member) string {
+	var parts []string
+	for _, kind := range fleet.ChangeKinds {
+		if _, ok := m.Step(kind); ok {
+			parts = append(parts, message.Step(kind).Short)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// listSize is about how many characters a member takes in a list at most, and with its group's
+// line if it is the first of it.
+func listSize(w wave.Wave, m wave.Member, firstOfGroup bool) int {
+	size := message.Units(m.Node.Name) + 1
+	if kindOf(w.Kind).mixed {
+		size += len("  joined, ready, not ready, recovered, left")
+	}
+	if firstOfGroup {
+		size += min(message.Units(message.Attributes(m.Node)), 300) + 40
+	}
+	return size
+}
+
+// NextList returns the UIDs of the nodes that the next list of a wave's thread names: of those that
+// none names yet as many as fit into room characters, and at least one.
+func NextList(w wave.Wave, room int) (uids []string) {
+	seen := map[fleet.Group]bool{}
+	for _, m := range w.Members {
+		if m.Part != "" {
+			continue
+		}
+		g := group(m.Node)
+		room -= listSize(w, m, !seen[g])
+		if seen[g] = true; room < 0 && len(uids) > 0 {
+			break
+		}
+		uids = append(uids, m.Node.UID)
+	}
+	return uids
+}
+
+// RenderNeverReady says what the thread reply reads about nodes of a wave that did not become
+// ready in time, and whether there are any.
+func RenderNeverReady(w wave.Wave, cfg Config) (message.Message, bool) {
+	var names []string
+	var cost fleet.Cost
+	for _, m := range w.Members {
+		_, joined := m.Step(fleet.Joined)
+		_, ready := m.Step(fleet.BecameReady)
+		if joined && !ready && m.RemovedAt.IsZero() {
+			cost.Add(cfg.priceOf(m.Node), 1, time.Hour)
+			why := cmp.Or(m.Node.Ready.Message, m.Node.Ready.Reason, "no Ready condition")
+			names = append(names, m.Node.Name+": "+message.Clip(why, maxReason))
+		}
+	}
+	if len(names) == 0 {
+		return message.Message{}, false
+	}
+	m := message.Message{Kind: wave.PartStuck, Cluster: w.Cluster, Nodes: len(names), Icon: "🔴", Broad: true}
+	m.Headline = fmt.Sprintf("%s: %s not ready %s after joining%s", w.Cluster, nodes(len(names)),
+		message.Duration(cfg.ReadyDeadline), message.AndHourly(cost))
+	m.Text = m.Headline
+	if len(names) == 1 {
+		m.Text += ": " + names[0]
+	}
+	const most = 20
+	var lines []message.Line
+	for _, n := range names[:min(most, len(names))] {
+		lines = append(lines, line("• "+n))
+	}
+	if len(names) > most {
+		lines = append(lines, line(fmt.Sprintf("and %d more", len(names)-most)))
+	}
+	// What happened to them is what a person wants to see next.
+	m.Parts = []message.Part{{Lines: lines}, {Buttons: []message.Button{eventsButton(w)}}}
+	return m, true
+}

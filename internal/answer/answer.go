@@ -1,0 +1,194 @@
+// Package answer turns a request into what is shown: the text of a command, a button under an
+// alert, the Home tab. It reads the ledger through the Store that it declares, says what comes
+// back as a [message.Message], and never fails: what goes wrong is the answer then.
+//
+// All that it ever writes are mutes. It knows neither Slack nor SQL, and decides nothing about
+// who may ask.
+package answer
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"rollcall/internal/command"
+	"rollcall/internal/fleet"
+	"rollcall/internal/message"
+	"rollcall/internal/query"
+	"rollcall/internal/wave"
+)
+
+// Store is what an Answerer asks of the ledger.
+type Store interface {
+	Periods
+	Clusters(ctx context.Context) ([]query.ClusterRecord, error)
+
+	Totals(ctx context.Context, cluster string) (fleet.Totals, error)
+	CountNodes(ctx context.Context, cluster string, f query.NodeFilter) (fleet.Totals, error)
+	GroupNodes(ctx context.Context, cluster string, f query.NodeFilter, by query.Dimension, limit int) (
+		query.NodeGroups, error)
+	ListNodes(ctx context.Context, cluster string, f query.NodeFilter, sort query.NodeSort, offset, limit int) (
+		query.NodePage, error)
+	FindNodes(ctx context.Context, cluster, name string, limit int) ([]query.NodeRecord, query.Match, bool, error)
+	NodeByUID(ctx context.Context, cluster, uid string) (query.NodeRecord, bool, error)
+	NodeChanges(ctx context.Context, cluster, uid string, limit int) ([]query.ChangeRecord, bool, error)
+	ChangeCounts(ctx context.Context, cluster string, since time.Time) (map[fleet.ChangeKind]int, error)
+	RecentChanges(ctx context.Context, cluster string, limit int, kinds ...fleet.ChangeKind) (
+		[]query.ChangeRecord, error)
+	WaveNodes(ctx context.Context, key string, limit int) (wave.Nodes, bool, error)
+
+	Events(ctx context.Context, cluster string, f query.EventFilter, at query.EventCursor, limit int) (
+		query.EventPage, error)
+	EventCounts(ctx context.Context, cluster string, since time.Time) (scaling, other int, err error)
+	EventSpan(ctx context.Context, cluster string) (query.EventSpan, error)
+
+	Mutes(ctx context.Context, cluster string, now time.Time) ([]wave.Mute, error)
+	AddMute(ctx context.Context, m wave.Mute) (wave.Mute, error)
+	EndMute(ctx context.Context, id int64, by, name string, now time.Time) (bool, error)
+}
+
+// Config is what an Answerer needs. Cluster, Store, Watch, Summaries and Log are required.
+type Config struct {
+	Cluster string // that an answer is about where nobody names another
+	Store   Store
+	// Watch says how fresh the ledger is of a cluster: "" if the watch is live, else why it is not.
+	Watch func(cluster string) string
+	// Health lists Rollcall's parts and what is wrong with each, for the Home tab; nil: not
+	// shown.
+	Health func(ctx context.Context) []Health
+	// NextDigest says when the digest comes next; nil: it is not shown.
+	NextDigest func(now time.Time) time.Time
+	// Summaries answers /nodes digest; its prices are those of all answers.
+	Summaries Summaries
+	Log       *slog.Logger
+}
+
+// Health is the state of one of Rollcall's parts.
+type Health struct {
+	Part    string
+	Problem string // "" if it is well
+}
+
+// Answerer answers people.
+type Answerer struct {
+	cluster   string
+	store     Store
+	summaries Summaries
+	price     fleet.Pricer
+	watch     func(cluster string) string
+	health    func(ctx context.Context) []Health
+	digestAt  func(now time.Time) time.Time
+	log       *slog.Logger
+}
+
+// New returns an Answerer.
+func New(c Config) *Answerer {
+	s := c.Summaries.withDefaults()
+	return &Answerer{cluster: c.Cluster, store: c.Store, summaries: s, price: s.Price, watch: c.Watch, health: c.Health,
+		digestAt: c.NextDigest, log: c.Log}
+}
+
+// Zone is the time zone of people whose own is not known.
+func (a *Answerer) Zone() *time.Location { return a.summaries.Zone }
+
+// To says what a command line asks for at a moment.
+func (a *Answerer) To(ctx context.Context, line string, now time.Time) message.Message {
+	m, err := a.read(ctx, line, now)
+	if mistake, ok := errors.AsType[*command.Mistake](err); ok {
+		return mistaken(mistake)
+	}
+	if err != nil {
+		name, _, _ := strings.Cut(line, " ")
+		a.log.Error("answering a slash command failed", "command", name, "err", err)
+		return message.Notice("⚠️", "The ledger did not answer in time. Please try again.",
+			message.Button{Label: "Try again", Verb: message.Show, Value: line})
+	}
+	return m
+}
+
+// read reads a command line and looks up what it asks for.
+func (a *Answerer) read(ctx context.Context, line string, now time.Time) (message.Message, error) {
+	name, text, _ := strings.Cut(line, " ")
+	switch name {
+	case "/nodes":
+		req, err := command.ParseNodes(text, now)
+		if err != nil {
+			return message.Message{}, err
+		}
+		return a.nodes(ctx, req, now)
+	case "/events":
+		req, err := command.ParseEvents(text, now)
+		if err != nil {
+			return message.Message{}, err
+		}
+		return a.events(ctx, req, now)
+	}
+	return message.Notice("❓", "Rollcall knows the commands /nodes and /events"), nil
+}
+
+// maxLabel is how long a command may be on a button, in UTF-16 code units. Source: docs.slack.dev,
+// button element.
+const maxLabel = 75
+
+// mistaken says what is wrong with a command, where, and what would be right.
+func mistaken(m *command.Mistake) message.Message {
+	v := message.Message{Icon: "❓", Headline: m.Error(), Text: m.Error()}
+	if before, bad, after := m.Marked(); bad != "" {
+		v.Parts = append(v.Parts, message.Part{Text: []string{m.Command + " " + before + "▸" + bad + "◂" + after}})
+	}
+	var buttons []message.Button
+	if m.Fix != "" {
+		fix := m.Command + " " + strings.TrimSpace(strings.TrimPrefix(m.Fix, m.Command))
+		buttons = append(buttons, message.Button{Label: message.Clip(fix, maxLabel), Verb: message.Show, Value: fix, Style: message.Primary})
+	}
+	if m.Command != "" {
+		buttons = append(buttons, message.Button{Label: "Help", Verb: message.Show, Value: m.Command + " help"})
+	}
+	if len(buttons) > 0 {
+		v.Parts = append(v.Parts, message.Part{Buttons: buttons})
+	}
+	return v
+}
+
+// clusterOf is the cluster that a request is about: Rollcall's own, or another of its ledger.
+func (a *Answerer) clusterOf(ctx context.Context, name, commandName string) (query.ClusterRecord, error) {
+	all, err := a.store.Clusters(ctx)
+	if err != nil {
+		return query.ClusterRecord{}, err
+	}
+	name = cmp.Or(name, a.cluster)
+	var names []string
+	for _, r := range all {
+		if r.Cluster == name {
+			return r, nil
+		}
+		names = append(names, r.Cluster)
+	}
+	if name == a.cluster {
+		return query.ClusterRecord{Cluster: a.cluster}, nil
+	}
+	return query.ClusterRecord{}, &command.Mistake{Command: commandName, Nearest: "--cluster " + a.cluster,
+		Problem: fmt.Sprintf("%q is no cluster that Rollcall has seen; it knows %s", name, strings.Join(names, ", "))}
+}
+
+// freshness says how far an answer can be trusted.
+func (a *Answerer) freshness(cluster query.ClusterRecord, now time.Time) message.Line {
+	why := a.watch(cluster.Cluster)
+	switch until := cluster.WatchedUntil; {
+	case why == "":
+		return message.NewLine("Live.")
+	case until.IsZero():
+		return message.NewLine("Nothing was seen yet: " + why)
+	default:
+		return message.Line{{Text: "As of "}, moment(until, now), {Text: ", not live: " + why}}
+	}
+}
+
+// moment shows a moment, with its date if it is not of the last hours.
+func moment(t, now time.Time) message.Span {
+	return message.Span{At: t, Day: now.Sub(t).Abs() > 12*time.Hour}
+}

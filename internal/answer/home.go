@@ -1,0 +1,100 @@
+package answer
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"rollcall/internal/command"
+	"rollcall/internal/fleet"
+	"rollcall/internal/message"
+	"rollcall/internal/query"
+)
+
+// Home is what the Home tab shows: each cluster, what changed, what is muted, how Rollcall
+// is, and when the digest comes.
+func (a *Answerer) Home(ctx context.Context, now time.Time) (message.Message, error) {
+	v := message.Message{Icon: "📋", Headline: "Rollcall"}
+	clusters, err := a.store.Clusters(ctx)
+	if err != nil {
+		return message.Message{}, err
+	}
+	if len(clusters) == 0 {
+		clusters = []query.ClusterRecord{{Cluster: a.cluster}}
+	}
+	for _, cluster := range clusters {
+		parts, err := a.homeCluster(ctx, cluster, now)
+		if err != nil {
+			return message.Message{}, err
+		}
+		v.Parts = append(v.Parts, message.Part{Rule: true})
+		v.Parts = append(v.Parts, parts...)
+	}
+	v.Parts = append(v.Parts, message.Part{Rule: true})
+	if a.health != nil {
+		p := message.Part{Heading: "How Rollcall is"}
+		for _, h := range a.health(ctx) {
+			mark, problem := "✅", "well"
+			if h.Problem != "" {
+				mark, problem = "⚠️", h.Problem
+			}
+			p.Lines = append(p.Lines, message.Line{{Text: fmt.Sprintf("%s %s: %s", mark, h.Part, message.Clip(problem, 200))}})
+		}
+		v.Parts = append(v.Parts, p)
+	}
+	if a.digestAt != nil {
+		if next := a.digestAt(now); !next.IsZero() {
+			v.Parts = append(v.Parts, message.Part{Lines: []message.Line{{{Text: "The next digest comes at "}, {At: next, Day: true}, {Text: "."}}}})
+		}
+	}
+	v.Parts = append(v.Parts, message.Part{Buttons: []message.Button{{Label: "Help with /nodes", Verb: message.Open, Value: "/nodes help"}, {Label: "Help with /events", Verb: message.Open, Value: "/events help"}}})
+	v.Text = "Rollcall"
+	return v, nil
+}
+
+// homeCluster is one cluster in the Home tab.
+func (a *Answerer) homeCluster(ctx context.Context, cluster query.ClusterRecord, now time.Time) ([]message.Part, error) {
+	l, name := a.store, cluster.Cluster
+	totals, err := l.CountNodes(ctx, name, query.NodeFilter{})
+	if err != nil {
+		return nil, err
+	}
+	counts, err := l.ChangeCounts(ctx, name, now.Add(-24*time.Hour))
+	if err != nil {
+		return nil, err
+	}
+	groups, err := l.GroupNodes(ctx, name, query.NodeFilter{}, query.ByType, groupRows)
+	if err != nil {
+		return nil, err
+	}
+	totals.Cost = message.CostOf(groups.Machines, a.price)
+	changes, err := l.RecentChanges(ctx, name, lastChanges)
+	if err != nil {
+		return nil, err
+	}
+	mutes, err := a.muteParts(ctx, name, now)
+	if err != nil {
+		return nil, err
+	}
+	of := name
+	if name == a.cluster {
+		of = ""
+	}
+	parts := []message.Part{
+		{Heading: name + ": " + totalsWords(totals), Lines: []message.Line{a.freshness(cluster, now),
+			{{Text: fmt.Sprintf("Last 24 hours: %d joined, %d left, %d went not ready.", counts[fleet.Joined], counts[fleet.Removed], counts[fleet.WentUnready])}}}},
+		{Table: a.groupTable(groups, query.ByType, false)},
+	}
+	if len(changes) > 0 {
+		parts = append(parts, message.Part{Heading: "Last changes", Lines: changeLines(changes)})
+	}
+	parts = append(parts, mutes...)
+	return append(parts, message.Part{Buttons: []message.Button{
+		{Label: "Nodes", Verb: message.Open, Value: nodesLine(command.Nodes{Cluster: of}), Style: message.Primary},
+		{Label: "List", Verb: message.Open, Value: nodesLine(command.Nodes{View: command.List, Cluster: of})},
+		{Label: "Not ready", Verb: message.Open, Value: nodesLine(command.Nodes{View: command.List, NotReady: true, Cluster: of})},
+		{Label: "Events", Verb: message.Open, Value: eventsLine(command.Events{Scaling: true, Cluster: of})},
+		{Label: "Digest", Verb: message.Open, Value: nodesLine(command.Nodes{View: command.Digest, Cluster: of})},
+		{Label: "Mute…", Verb: message.Mute, Value: "-"},
+	}}), nil
+}

@@ -1,0 +1,141 @@
+package answer
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"rollcall/internal/message"
+	"rollcall/internal/query"
+	"rollcall/internal/wave"
+)
+
+const (
+	// maxScopes is how many pools and how many types can be chosen to be muted.
+	maxScopes = 40
+	// maxScopeNodes is of how many of a wave's nodes the pools and types are looked up.
+	maxScopeNodes = 200
+)
+
+// MuteScopes are what can be muted: the cluster, and the pools and types of a wave's nodes, or
+// those of the cluster where no wave has the key. MuteOf reads the values. With an error, what was
+// found until then is returned: at least the cluster.
+func (a *Answerer) MuteScopes(ctx context.Context, key string) ([]message.Option, error) {
+	options := []message.Option{{Label: "Everything in " + a.cluster, Value: string(wave.MuteCluster) + ":"}}
+	seen := map[string]bool{}
+	add := func(scope wave.MuteScope, label, name string) {
+		value := string(scope) + ":" + name
+		if name != "" && !seen[value] && len(options) < 2*maxScopes {
+			seen[value] = true
+			options = append(options, message.Option{Label: label + name, Value: value})
+		}
+	}
+	pools, types, err := a.mutable(ctx, key)
+	for _, p := range pools {
+		add(wave.MutePool, "Pool ", p)
+	}
+	for _, t := range types {
+		add(wave.MuteType, "Instance type ", t)
+	}
+	return options, err
+}
+
+// mutable are the pools and the types of a wave's nodes, or of the cluster's.
+func (a *Answerer) mutable(ctx context.Context, key string) (pools, types []string, err error) {
+	w, ok, err := a.store.WaveNodes(ctx, key, maxWaveNodes)
+	if err != nil {
+		return nil, nil, err
+	}
+	if ok && len(w.UIDs) > 0 {
+		for _, uid := range w.UIDs[:min(len(w.UIDs), maxScopeNodes)] {
+			n, ok, err := a.store.NodeByUID(ctx, w.Cluster, uid)
+			if err != nil {
+				return pools, types, err
+			}
+			if ok {
+				pools, types = append(pools, n.Pool), append(types, n.InstanceType)
+			}
+		}
+		return pools, types, nil
+	}
+	for by, all := range map[query.Dimension]*[]string{query.ByPool: &pools, query.ByType: &types} {
+		groups, err := a.store.GroupNodes(ctx, a.cluster, query.NodeFilter{}, by, maxScopes)
+		if err != nil {
+			return pools, types, err
+		}
+		for _, g := range groups.Groups {
+			*all = append(*all, g.Value)
+		}
+	}
+	return pools, types, nil
+}
+
+// Mute records a mute of Rollcall's own cluster. The channel is told of it by a wave.
+func (a *Answerer) Mute(ctx context.Context, m wave.Mute) error {
+	m.Cluster = a.cluster
+	m, err := a.store.AddMute(ctx, m)
+	if err != nil {
+		return err
+	}
+	a.log.Info("alerts were muted", "mute", m.ID, "scope", m.Scope, "value", m.Value, "user", m.By, "until", m.Until)
+	return nil
+}
+
+// Unmute ends a mute early, as a button's value names it, for the person with a Slack user ID and
+// a name. It says what became of it, and whether the mute has ended by that.
+func (a *Answerer) Unmute(ctx context.Context, value, by, name string, now time.Time) (message.Message, bool) {
+	id, err := strconv.ParseInt(value, 10, 64)
+	var m wave.Mute
+	ok, ended := false, false
+	if err == nil {
+		m, ok, err = a.store.Mute(ctx, id)
+	}
+	if err == nil && ok {
+		ended, err = a.store.EndMute(ctx, id, by, name, now)
+	}
+	switch {
+	case err != nil:
+		a.log.Error("ending a mute failed", "mute", value, "err", err)
+		return message.Notice("⚠️", "The mute could not be ended. Please press the button again."), false
+	case !ok:
+		return message.Notice("❓", "There is no such mute any more"), false
+	case !ended:
+		return message.Notice("🔔", fmt.Sprintf("The mute of %s had already ended", m.Subject())), false
+	}
+	a.log.Info("a mute was ended", "mute", id, "user", by)
+	said := message.Notice("🔔", fmt.Sprintf("Alerts for %s are on again", m.Subject()))
+	said.Parts = append(said.Parts,
+		message.Part{Lines: message.Sentence("What was kept quiet meanwhile is in /nodes and /events.")})
+	return said, true
+}
+
+// muteParts says which mutes are active, with a way to end each.
+func (a *Answerer) muteParts(ctx context.Context, cluster string, now time.Time) ([]message.Part, error) {
+	mutes, err := a.store.Mutes(ctx, cluster, now)
+	if err != nil || len(mutes) == 0 {
+		return nil, err
+	}
+	counts, err := a.store.MutedChanges(ctx, cluster, now.Add(-24*time.Hour), now)
+	if err != nil {
+		return nil, err
+	}
+	quiet := map[int64]int{}
+	for _, n := range counts {
+		quiet[n.Mute] += n.Changes
+	}
+	const mostButtons = 5
+	said := message.Part{Heading: "Muted"}
+	buttons := message.Part{}
+	for _, m := range mutes {
+		said.Lines = append(said.Lines, message.Line{{Text: fmt.Sprintf("🔕 %s, until ", m.Subject())}, moment(m.Until, now),
+			{Text: fmt.Sprintf(", by %s: %s kept quiet so far", cmp.Or(m.ByName, "somebody"),
+				message.Count(quiet[m.ID], "change"))}})
+		if len(buttons.Buttons) < mostButtons {
+			buttons.Buttons = append(buttons.Buttons,
+				message.Button{Label: "Unmute " + m.Subject(), Verb: message.Unmute, Value: fmt.Sprint(m.ID)})
+		}
+	}
+	return []message.Part{said, buttons}, nil
+}

@@ -1,0 +1,134 @@
+package answer
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"rollcall/internal/digest"
+	"rollcall/internal/digest/schedule"
+	"rollcall/internal/fleet"
+	"rollcall/internal/message"
+	"rollcall/internal/wave"
+)
+
+// Periods is what Summaries asks of the ledger.
+type Periods interface {
+	Checkpoint(ctx context.Context, cluster string) (fleet.Checkpoint, error)
+	NodeLives(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Life, error]
+	Rescales(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Event, error]
+	Incidents(ctx context.Context, cluster string, from, until time.Time) ([]fleet.Incident, error)
+	Gaps(ctx context.Context, cluster string, since time.Time) ([]fleet.Gap, error)
+	MutedChanges(ctx context.Context, cluster string, since, until time.Time) ([]wave.MutedCount, error)
+	Mute(ctx context.Context, id int64) (wave.Mute, bool, error)
+}
+
+// Summaries sums up periods of a ledger.
+type Summaries struct {
+	Store Periods
+	Price fleet.Pricer   // nil: no price is known
+	Zone  *time.Location // of the moments in a summary; nil: UTC
+	Keep  time.Duration  // how long the ledger keeps nodes that left; 0: for ever
+}
+
+// withDefaults fills in what is not set.
+func (s Summaries) withDefaults() Summaries {
+	if s.Zone == nil {
+		s.Zone = time.UTC
+	}
+	if s.Price == nil {
+		s.Price = func(fleet.Machine) fleet.Price { return fleet.Price{} }
+	}
+	return s
+}
+
+// compared is how many earlier periods a period is compared with.
+const compared = 7
+
+// Last sums up the time of a length that ends now, and compares it with the times of the same
+// length before.
+func (s Summaries) Last(ctx context.Context, cluster string, length time.Duration, now time.Time) (digest.Summary, error) {
+	span := message.Period{From: now.Add(-length), Until: now}
+	before := make([]message.Period, compared)
+	for i := range before {
+		before[i] = message.Period{From: now.Add(-time.Duration(i+2) * length), Until: now.Add(-time.Duration(i+1) * length)}
+	}
+	return s.Of(ctx, cluster, span, before, now)
+}
+
+// Scheduled sums up the period of a digest, and compares it with those of the ticks before.
+func (s Summaries) Scheduled(ctx context.Context, d wave.Digest, ticks *schedule.Schedule, now time.Time) (digest.Summary, error) {
+	var before []message.Period
+	for until := d.From; len(before) < compared; {
+		from := ticks.Last(until.Add(-1))
+		if from.IsZero() {
+			break
+		}
+		before = append(before, message.Period{From: from, Until: until})
+		until = from
+	}
+	return s.Of(ctx, d.Cluster, message.Period{From: d.From, Until: d.Until}, before, now)
+}
+
+// Of sums up a span of a cluster, and compares it with spans before it, the latest first. Its
+// moments are in the zone.
+func (s Summaries) Of(ctx context.Context, cluster string, span message.Period, before []message.Period, now time.Time) (digest.Summary, error) {
+	s = s.withDefaults()
+	span.From, span.Until = span.From.In(s.Zone), span.Until.In(s.Zone)
+	cp, err := s.Store.Checkpoint(ctx, cluster)
+	if err != nil {
+		return digest.Summary{}, err
+	}
+	f := digest.Facts{Cluster: cluster, Span: span, Before: before, KnownFrom: cp.BaselineAt, WatchedUntil: cp.WatchedUntil, Price: s.Price}
+	if cp.BaselineAt.IsZero() {
+		f.KnownFrom = now // nothing is known yet
+	} else if s.Keep > 0 && f.KnownFrom.Before(now.Add(-s.Keep)) {
+		f.KnownFrom = now.Add(-s.Keep)
+	}
+	f.KnownFrom = f.KnownFrom.In(s.Zone)
+	// Lives older than what is known are of no use.
+	earliest := span.From
+	for _, b := range before {
+		if !b.From.Before(f.KnownFrom) {
+			earliest = b.From
+		}
+	}
+	f.Lives = s.Store.NodeLives(ctx, cluster, earliest, span.Until)
+	f.Rescales = s.Store.Rescales(ctx, cluster, span.From, span.Until)
+	if f.Incidents, err = s.Store.Incidents(ctx, cluster, span.From, span.Until); err != nil {
+		return digest.Summary{}, err
+	}
+	gaps, err := s.Store.Gaps(ctx, cluster, span.From)
+	if err != nil {
+		return digest.Summary{}, err
+	}
+	for _, g := range gaps {
+		if g.From.Before(span.Until) {
+			f.Gaps = append(f.Gaps, g)
+		}
+	}
+	if f.Muted, err = s.Store.MutedChanges(ctx, cluster, span.From, span.Until); err != nil {
+		return digest.Summary{}, err
+	}
+	return digest.Summarize(f)
+}
+
+// Render says what a summary reads in a message.
+func (s Summaries) Render(ctx context.Context, sum digest.Summary) (message.Message, error) {
+	var mutes []wave.Mute
+	seen := map[int64]bool{}
+	for _, n := range sum.Muted {
+		if seen[n.Mute] {
+			continue
+		}
+		seen[n.Mute] = true
+		m, ok, err := s.Store.Mute(ctx, n.Mute)
+		if err != nil {
+			return message.Message{}, err
+		}
+		if ok {
+			mutes = append(mutes, m)
+		}
+	}
+	return digest.Render(sum, mutes), nil
+}

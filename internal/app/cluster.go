@@ -1,0 +1,63 @@
+package app
+
+import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/labels"
+
+	"rollcall/internal/deliver"
+	"rollcall/internal/digest/picture"
+	"rollcall/internal/k8s"
+)
+
+// cluster is what a running Rollcall has for each cluster that it watches.
+type cluster struct {
+	name     string
+	watcher  *k8s.Watcher
+	teller   *deliver.Teller
+	digester *deliver.Digester
+}
+
+// newCluster returns a cluster of the process. parts starts it.
+func (p *process) newCluster(name string, client *k8s.Client) *cluster {
+	c, m := p.config, p.metrics.of(name)
+	log := p.log
+	if len(p.metrics.clusters) > 1 {
+		log = log.With("cluster", name)
+	}
+	settings := p.options.Alert
+	settings.WaveGap, settings.WaveMax, settings.Labels = c.AlertWaveGap, c.AlertWaveMax, c.AlertLabels
+	settings.Price = c.Prices.Price
+	if !c.Selector.Empty() {
+		settings.Alerts = func(l map[string]string) bool { return c.Selector.Matches(labels.Set(l)) }
+	}
+	x := &cluster{name: name}
+	x.watcher = k8s.New(k8s.Config{Cluster: name, Client: client, Store: counted{p.store, m}, Logger: log})
+	x.teller = deliver.NewTeller(deliver.TellerConfig{Cluster: name, Channel: c.SlackChannel, Outbox: p.outbox,
+		Store: p.store, Alert: settings, Log: log, Opened: m.opened})
+	x.digester = deliver.NewDigester(deliver.DigesterConfig{Cluster: name, Channel: c.DigestChannel, Outbox: p.outbox,
+		Store: p.store, Summaries: p.summaries, Schedule: c.Digest, SkipQuiet: c.DigestWhenQuiet == "skip",
+		Live: func() bool { return x.problem() == "" }, Draw: picture.PNG, Log: log})
+	return x
+}
+
+// parts are the cluster's parts that run until ctx ends.
+func (c *cluster) parts(ctx context.Context) []func() error {
+	return []func() error{
+		func() error { return c.watcher.Run(ctx) },
+		func() error { return c.teller.Run(ctx) },
+		func() error { return c.digester.Run(ctx) },
+	}
+}
+
+// problem says why the ledger may be behind the cluster, "" if it is not.
+func (c *cluster) problem() string {
+	nodes := c.watcher.Status().Nodes
+	switch {
+	case nodes.Error != "":
+		return nodes.Error
+	case !nodes.Synced:
+		return "the nodes have not been listed yet"
+	}
+	return ""
+}

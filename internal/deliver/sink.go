@@ -1,0 +1,102 @@
+package deliver
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"rollcall/internal/message"
+)
+
+// Sink is a place that messages are posted to: Slack. What a Sink's methods return as an error is
+// read by its Judge.
+type Sink interface {
+	// Name names the sink for people.
+	Name() string
+	// Post posts a message in a form and returns its ID. The message carries the key, so that Find
+	// finds it.
+	Post(ctx context.Context, to Place, key string, m message.Message, form Form) (id string, err error)
+	// Edit replaces a message that was posted under the key.
+	Edit(ctx context.Context, channel, id, key string, m message.Message, form Form) error
+	// Find returns the ID of the message that was posted under a key, later than the message whose
+	// ID is after ("": at any time); "" if there is none, or if the sink may not look.
+	Find(ctx context.Context, to Place, key, after string) (id string, err error)
+
+	// Upload hands over a picture, which nobody sees before ShowFile.
+	Upload(ctx context.Context, p Picture) (file string, err error)
+	// ShowFile shows an uploaded picture in a thread.
+	ShowFile(ctx context.Context, to Place, file, name string) error
+	// FindFile reports whether a thread shows a picture; false also if the sink may not look.
+	FindFile(ctx context.Context, to Place, file string) (bool, error)
+	// MayUpload reports whether pictures can be uploaded at all, as far as the sink says.
+	MayUpload(ctx context.Context) bool
+
+	// Judge says what an error means; the zero Verdict for nil.
+	Judge(err error, channel string) Verdict
+	// Posted is when the message with an ID was posted, by the sink's own clock; zero if the ID does not say.
+	Posted(id string) time.Time
+	// Limits are the sink's.
+	Limits() Limits
+}
+
+// Place is where a message is posted.
+type Place struct {
+	Channel string
+	Thread  string // the ID of the message that it answers; "" for none
+}
+
+// Form is how much of a message a sink is asked to take. A sink that refuses one is asked for the
+// next.
+type Form int
+
+// The forms, the richest first.
+const (
+	Charted Form = iota // everything, charts too
+	Rich                // without charts
+	Plain               // as text only
+	Bare                // one sentence that holds nothing from the cluster
+)
+
+// forms are those of an ordinary message, which has no chart.
+var forms = []Form{Rich, Plain, Bare}
+
+// Picture is one to upload.
+type Picture struct {
+	Name string // of the file
+	PNG  []byte
+	Alt  string // what it shows, in words
+}
+
+// Outcome is what became of a call.
+type Outcome int
+
+// The outcomes.
+const (
+	Accepted Outcome = iota
+	Refused          // the sink will never take this content
+	Gone             // the message or thread is not there (any more)
+	Limited          // the sink wants us to wait; a post may have happened all the same
+	Down             // no answer, or one that says nothing: a post may have happened
+	Strange          // an answer about this message that nobody knows the meaning of: a post may have happened
+	Closed           // the channel or a permission is wrong: a person must act; not posted
+	Fatal            // the sink does not take our credentials: trying again cannot help
+)
+
+// Verdict is what an error means.
+type Verdict struct {
+	Outcome Outcome
+	Wait    time.Duration // how long the sink wants us to wait; only if it is Limited
+	Code    string        // the sink's own word for it; "" if it has none
+	Hint    string        // what a person can do; "" if nothing is known to help
+}
+
+// Limits are how often a sink may be called and how much it takes.
+type Limits struct {
+	Posts     rate.Limit    // posts a second in one channel
+	PostBurst int           // how many at once are tolerated
+	Edits     rate.Limit    // edits a second, in all channels together
+	EditBurst int           // how many at once are tolerated
+	MaxPause  time.Duration // longest pause after failures
+	Room      int           // characters of text that the body of a message holds
+}

@@ -1,0 +1,438 @@
+package deliver
+
+import (
+	"context"
+	"iter"
+	"log/slog"
+	"slices"
+	"time"
+
+	"rollcall/internal/alert"
+	"rollcall/internal/fleet"
+	"rollcall/internal/message"
+	"rollcall/internal/wave"
+)
+
+// TellerStore is what a Teller asks of the ledger and records in it.
+type TellerStore interface {
+	// Updates returns a channel that receives after changes were recorded, and its end.
+	Updates() (updates <-chan struct{}, stop func())
+
+	// What is to be told.
+	Todo(ctx context.Context, cluster string, limit int) (todo []wave.Todo, baseline bool, err error)
+	UntoldMutes(ctx context.Context, cluster string) ([]wave.Mute, error)
+	LiveWaves(ctx context.Context, cluster string) ([]wave.Wave, error)
+	Apply(ctx context.Context, cluster, channel string, p wave.Plan, posting bool, now time.Time) error
+
+	// What growth is seen from.
+	Checkpoint(ctx context.Context, cluster string) (fleet.Checkpoint, error)
+	NodeLives(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Life, error]
+	GrowthWaves(ctx context.Context, cluster string, since time.Time) ([]wave.Wave, error)
+
+	// What a message says.
+	Members(ctx context.Context, wave int64) ([]wave.Member, error)
+	Totals(ctx context.Context, cluster string) (fleet.Totals, error)
+	Machines(ctx context.Context, cluster string) (map[fleet.Machine]int, error)
+	Baseline(ctx context.Context, cluster string) (fleet.Totals, []fleet.Group, map[fleet.Machine]int, error)
+	Muted(ctx context.Context, mute int64) (wave.Muted, error)
+
+	// What becomes of a wave.
+	Accepted(ctx context.Context, p wave.Posting, told int64, now time.Time) error
+	AddPart(ctx context.Context, w wave.Wave, part string, uids []string, now time.Time) (wave.Posting, error)
+	DropPart(ctx context.Context, key string) error
+	CloseWave(ctx context.Context, id int64, now time.Time) error
+	FinishWave(ctx context.Context, id int64, now time.Time) error
+	ReleaseWave(ctx context.Context, id int64, now time.Time) error
+}
+
+// TellerConfig is what a Teller needs. Every field but Opened is required.
+type TellerConfig struct {
+	Cluster string
+	Channel string // channel ID
+	Outbox  *Outbox
+	Store   TellerStore
+	Alert   alert.Config
+	Log     *slog.Logger
+	// Opened is called for each wave that is opened; it may be nil.
+	Opened func(kind wave.Kind)
+}
+
+// Teller tells a channel what the ledger says is untold of one cluster: package alert decides
+// what, and the outbox posts it. It is the only one that opens, closes and finishes the cluster's
+// waves, and may be killed on any line.
+type Teller struct {
+	cluster string
+	channel string
+	outbox  *Outbox
+	store   TellerStore
+	alert   alert.Config
+	log     *slog.Logger
+	onOpen  func(kind wave.Kind)
+
+	live     []wave.Wave         // as read last; nil after a change
+	added    map[int64]time.Time // when this process last added a change to a wave
+	growthAt time.Time           // when growth is looked at next
+}
+
+// NewTeller returns a Teller. Run starts it.
+func NewTeller(c TellerConfig) *Teller {
+	return &Teller{cluster: c.Cluster, channel: c.Channel, outbox: c.Outbox, store: c.Store, alert: c.Alert.WithDefaults(),
+		log: c.Log, onOpen: c.Opened, added: map[int64]time.Time{}}
+}
+
+// Problem says why telling does not work just now, "" while it does.
+func (t *Teller) Problem() string { return t.outbox.Problem(false) }
+
+// stopGrace is how long a call in flight may go on after the program is told to stop.
+const stopGrace = 5 * time.Second
+
+// graceful returns a context that outlives ctx by stopGrace: a call once begun is finished, and its
+// outcome recorded, also when the program is told to stop meanwhile.
+func graceful(ctx context.Context) (context.Context, context.CancelFunc) {
+	grace, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(stopGrace, cancel) })
+	return grace, func() { stop(); cancel() }
+}
+
+// Run tells until ctx ends, and returns nil then: what it had begun is recorded, and the next
+// start goes on from there. It returns a *FatalError when the sink refuses our credentials, and an
+// error when the ledger fails.
+func (t *Teller) Run(ctx context.Context) error {
+	updates, stop := t.store.Updates()
+	defer stop()
+	for ctx.Err() == nil {
+		next, err := t.turn(ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		timer := time.NewTimer(time.Until(next))
+		select {
+		case <-ctx.Done():
+		case <-updates:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+	return nil
+}
+
+// todoLimit is how many to-dos are planned at once.
+const todoLimit = 5000
+
+// turn plans what is untold, takes at most one step, and returns when the next is due.
+func (t *Teller) turn(ctx context.Context) (time.Time, error) {
+	for more := true; more; {
+		var err error
+		if more, err = t.plan(ctx); err != nil {
+			return time.Time{}, err
+		}
+	}
+	now := time.Now()
+	w, step, at := t.choose(alert.Rewound(t.live, now, t.alert), now)
+	switch {
+	case w == nil || at.After(now) && at.After(t.growthAt):
+		return t.growthAt, nil
+	case at.After(now):
+		return at, nil
+	}
+	grace, cancel := graceful(ctx)
+	defer cancel()
+	t.log.Debug("wave step", "wave", w.ID, "kind", w.Kind, "action", step.Action.String(), "why", step.Why)
+	t.live = nil
+	return now, t.take(grace, *w, step)
+}
+
+// plan gives what is untold to waves, and reads the waves that live then. It reports whether there
+// is more to plan.
+func (t *Teller) plan(ctx context.Context) (more bool, err error) {
+	now := time.Now()
+	// Only this goroutine changes waves, so the ones read last are still right. What the watch adds
+	// to a wave comes as a to-do; mutes are read anew, because people end them.
+	if t.live == nil {
+		if err := t.readLive(ctx, now); err != nil {
+			return false, err
+		}
+	}
+	todo, baseline, err := t.store.Todo(ctx, t.cluster, todoLimit)
+	if err != nil {
+		return false, err
+	}
+	mutes, err := t.store.UntoldMutes(ctx, t.cluster)
+	if err != nil {
+		return false, err
+	}
+	refreshMutes(t.live, mutes)
+	live := alert.Rewound(t.live, now, t.alert)
+	plan := alert.Plan(todo, baseline, mutes, live, now, t.alert)
+	if len(todo) == 0 && !now.Before(t.growthAt) {
+		if err := t.detectGrowth(ctx, &plan, mutes, now); err != nil {
+			return false, err
+		}
+	}
+	if plan.Empty() {
+		return false, nil
+	}
+	// A first message that may go out at once saves a write: that its posting begins is recorded
+	// with its wave.
+	posting := len(plan.New) == 1 && !t.outbox.PostAt(wave.Posting{Channel: t.channel}, now).After(now) &&
+		!slices.ContainsFunc(live, func(w wave.Wave) bool { return w.Main.ID == "" })
+	t.live = nil
+	if err := t.store.Apply(ctx, t.cluster, t.channel, plan, posting, now); err != nil {
+		return false, err
+	}
+	t.opened(plan)
+	for id := range plan.Add {
+		t.added[id] = now
+	}
+	if len(todo) == todoLimit {
+		return true, nil
+	}
+	if err := t.readLive(ctx, now); err != nil || !posting {
+		return false, err
+	}
+	newest := int64(0)
+	if len(live) > 0 {
+		newest = live[len(live)-1].ID
+	}
+	for i := range t.live {
+		if w := &t.live[i]; w.ID > newest {
+			t.outbox.SetAbsent(w.Main.Key)
+			w.Main.Tried = false
+		}
+	}
+	return false, nil
+}
+
+// readLive reads the waves that may need something. Of a message that the sink surely does not have
+// it does not matter that its posting was begun.
+func (t *Teller) readLive(ctx context.Context, now time.Time) (err error) {
+	t.live, err = t.store.LiveWaves(ctx, t.cluster)
+	for i := range t.live {
+		m := &t.live[i].Main
+		m.Tried = m.Tried && !t.outbox.Absent(m.Key)
+		m.Held = t.outbox.Held(m.Key, now)
+	}
+	return err
+}
+
+// opened says which waves a plan has opened.
+func (t *Teller) opened(plan wave.Plan) {
+	if t.onOpen == nil {
+		return
+	}
+	if plan.Baseline {
+		t.onOpen(wave.KindBaseline)
+	}
+	for _, n := range plan.New {
+		t.onOpen(n.Kind)
+	}
+}
+
+// refreshMutes gives the waves of mutes these as they are now.
+func refreshMutes(live []wave.Wave, mutes []wave.Mute) {
+	for i := range live {
+		for j := range mutes {
+			if live[i].Mute != nil && live[i].Mute.ID == mutes[j].ID {
+				live[i].Mute = &mutes[j]
+			}
+		}
+	}
+}
+
+// growthEvery is how often growth is looked at.
+const growthEvery = time.Minute
+
+// detectGrowth adds a surge or a creep to a plan, if there is one to tell.
+func (t *Teller) detectGrowth(ctx context.Context, plan *wave.Plan, mutes []wave.Mute, now time.Time) error {
+	t.growthAt = now.Add(growthEvery)
+	if alert.ClusterMuted(mutes, now) {
+		return nil
+	}
+	cp, err := t.store.Checkpoint(ctx, t.cluster)
+	if err != nil || cp.BaselineAt.IsZero() {
+		return err
+	}
+	since := now.Add(-alert.Lookback)
+	lives, err := alert.NewLives(t.store.NodeLives(ctx, t.cluster, since, now))
+	if err != nil {
+		return err
+	}
+	told, err := t.store.GrowthWaves(ctx, t.cluster, since)
+	if err != nil {
+		return err
+	}
+	if w, ok := alert.DetectGrowth(lives, told, cp.BaselineAt, now); ok {
+		plan.New = append(plan.New, w)
+	}
+	return nil
+}
+
+// choose returns the step to take next and when: the earliest, and of those due the most
+// urgent of the oldest wave.
+func (t *Teller) choose(live []wave.Wave, now time.Time) (*wave.Wave, alert.Step, time.Time) {
+	var best *wave.Wave
+	var step alert.Step
+	var at time.Time
+	for i := range live {
+		w := &live[i]
+		for _, s := range alert.Next(*w, t.added[w.ID], now, t.alert) {
+			// Counted from now: moments that were read from the ledger know nothing of the
+			// process's own clock, and would be compared by one that may have been set.
+			due := latest(now.Add(s.At.Sub(now)), t.permitted(*w, s, now))
+			if best == nil || due.Before(at) || due.Equal(at) && s.Action < step.Action {
+				best, step, at = w, s, due
+			}
+		}
+	}
+	return best, step, at
+}
+
+// permitted is when the outbox permits the call that a step makes.
+func (t *Teller) permitted(w wave.Wave, s alert.Step, now time.Time) time.Time {
+	switch s.Action {
+	case alert.Post:
+		return t.outbox.PostAt(w.Main, now)
+	case alert.PostPart:
+		return t.outbox.PostAt(w.Parts[s.Part], now)
+	case alert.Edit, alert.Close, alert.Finish:
+		if w.Main.ID != "" { // what is not posted is closed without a call
+			return t.outbox.EditAt(w.Main, now)
+		}
+	}
+	return now
+}
+
+// take carries out one step.
+func (t *Teller) take(ctx context.Context, w wave.Wave, step alert.Step) (err error) {
+	if w.Members, err = t.store.Members(ctx, w.ID); err != nil {
+		return err
+	}
+	now := time.Now()
+	switch step.Action {
+	case alert.Post:
+		m, err := t.render(ctx, w)
+		if err != nil {
+			return err
+		}
+		return t.post(ctx, w.Main, Draft{Channel: w.Main.Channel, Told: w.LastChange(), Variants: Ordinary(m)})
+	case alert.PostPart:
+		return t.postPart(ctx, w, w.Parts[step.Part])
+	case alert.Edit:
+		_, err := t.edit(ctx, w, now)
+		return err
+	case alert.AddList:
+		const headline = 1000 // characters that are not of the list
+		_, err := t.store.AddPart(ctx, w, wave.PartList, alert.NextList(w, t.outbox.Room()-headline), now)
+		return err
+	case alert.AddCallOut:
+		_, err := t.store.AddPart(ctx, w, wave.PartStuck, nil, now)
+		return err
+	case alert.Close:
+		w.ClosedAt = now
+		// Before the first message, that one says it in the final form.
+		if done, err := t.editIfPosted(ctx, w, now); err != nil || !done {
+			return err
+		}
+		return t.store.CloseWave(ctx, w.ID, now)
+	case alert.Finish:
+		if done, err := t.editIfPosted(ctx, w, now); err != nil || !done {
+			return err
+		}
+		delete(t.added, w.ID)
+		return t.store.FinishWave(ctx, w.ID, now)
+	}
+	return nil
+}
+
+// render renders a wave's main message.
+func (t *Teller) render(ctx context.Context, w wave.Wave) (message.Message, error) {
+	totals, err := t.store.Totals(ctx, w.Cluster)
+	if err != nil {
+		return message.Message{}, err
+	}
+	var first []fleet.Group
+	var machines map[fleet.Machine]int
+	if alert.ToldOnce(w.Kind) {
+		totals, first, machines, err = t.store.Baseline(ctx, w.Cluster)
+	} else if t.alert.Price != nil {
+		machines, err = t.store.Machines(ctx, w.Cluster)
+	}
+	if err != nil {
+		return message.Message{}, err
+	}
+	totals.Cost = message.CostOf(machines, t.alert.Price)
+	if w.Mute != nil && !w.ClosedAt.IsZero() {
+		if w.Muted, err = t.store.Muted(ctx, w.Mute.ID); err != nil {
+			return message.Message{}, err
+		}
+	}
+	return alert.Render(w, totals, first, t.alert), nil
+}
+
+func (t *Teller) editIfPosted(ctx context.Context, w wave.Wave, now time.Time) (bool, error) {
+	if w.Main.ID == "" {
+		return true, nil
+	}
+	return t.edit(ctx, w, now)
+}
+
+// edit brings a wave's main message up to date and reports whether it is.
+func (t *Teller) edit(ctx context.Context, w wave.Wave, now time.Time) (bool, error) {
+	m, err := t.render(ctx, w)
+	if err != nil {
+		return false, err
+	}
+	rec := w.Main
+	if m.Hash() == rec.Hash || alert.ToldOnce(w.Kind) && rec.Hash != 0 {
+		return true, t.store.Accepted(ctx, rec, w.LastChange(), now)
+	}
+	result, err := t.outbox.Edit(ctx, rec, m, w.LastChange())
+	if err == nil && result == Missing {
+		t.log.Warn("a message was deleted; what it had not told goes into a new one", "wave", w.ID, "kind", w.Kind)
+		err = t.store.ReleaseWave(ctx, w.ID, now)
+	}
+	return result == Done, err
+}
+
+// post posts a message of a wave.
+func (t *Teller) post(ctx context.Context, rec wave.Posting, d Draft) error {
+	_, result, err := t.outbox.Post(ctx, rec, d)
+	if err == nil && result == Missing {
+		t.log.Warn("a message was deleted; its thread cannot go on", "key", rec.Key)
+		return t.dropPart(ctx, rec.Key)
+	}
+	return err
+}
+
+func (t *Teller) dropPart(ctx context.Context, key string) error {
+	t.outbox.Forget(key)
+	return t.store.DropPart(ctx, key)
+}
+
+// postPart posts a thread reply.
+func (t *Teller) postPart(ctx context.Context, w wave.Wave, rec wave.Posting) error {
+	d := Draft{Channel: rec.Channel, Thread: w.Main.ID}
+	if rec.Part == wave.PartStuck {
+		m, ok := alert.RenderNeverReady(w, t.alert)
+		if !ok { // they became ready or left meanwhile
+			return t.dropPart(ctx, rec.Key)
+		}
+		d.Variants = Ordinary(m)
+		return t.post(ctx, rec, d)
+	}
+	first := 0
+	var members []wave.Member
+	for i, m := range w.Members {
+		if m.Part == rec.Key {
+			if len(members) == 0 {
+				first = i
+			}
+			members = append(members, m)
+		}
+	}
+	d.Variants = Ordinary(alert.RenderList(w, members, first+1))
+	return t.post(ctx, rec, d)
+}
