@@ -50,7 +50,7 @@ func (a *Answerer) mutable(ctx context.Context, key string) (pools, types []stri
 	}
 	if ok && len(w.UIDs) > 0 {
 		for _, uid := range w.UIDs[:min(len(w.UIDs), maxScopeNodes)] {
-			n, ok, err := a.store.NodeByUID(ctx, w.Cluster, uid)
+			n, ok, err := a.store.Node(ctx, w.Cluster, uid)
 			if err != nil {
 				return pools, types, err
 			}

@@ -392,7 +392,7 @@ func (a *Answerer) oneNode(ctx context.Context, cluster query.ClusterRecord, req
 		return message.Message{}, err
 	}
 	if len(found) == 0 {
-		n, ok, err := l.NodeByUID(ctx, cluster.Cluster, req.Name)
+		n, ok, err := l.Node(ctx, cluster.Cluster, req.Name)
 		if err != nil {
 			return message.Message{}, err
 		}

@@ -15,7 +15,7 @@ import (
 // Periods is what Summaries asks of the ledger.
 type Periods interface {
 	Checkpoint(ctx context.Context, cluster string) (fleet.Checkpoint, error)
-	NodeLives(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Life, error]
+	Lives(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Life, error]
 	Rescales(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Event, error]
 	Incidents(ctx context.Context, cluster string, from, until time.Time) ([]fleet.Incident, error)
 	Gaps(ctx context.Context, cluster string, since time.Time) ([]fleet.Gap, error)
@@ -93,7 +93,7 @@ func (s Summaries) Of(ctx context.Context, cluster string, span message.Period, 
 			earliest = b.From
 		}
 	}
-	f.Lives = s.Store.NodeLives(ctx, cluster, earliest, span.Until)
+	f.Lives = s.Store.Lives(ctx, cluster, earliest, span.Until)
 	f.Rescales = s.Store.Rescales(ctx, cluster, span.From, span.Until)
 	if f.Incidents, err = s.Store.Incidents(ctx, cluster, span.From, span.Until); err != nil {
 		return digest.Summary{}, err

@@ -84,7 +84,7 @@ func (a *Answerer) waveNodes(ctx context.Context, w wave.Nodes, key, place strin
 	var cards message.Part
 	open := &message.Choice{Verb: message.Open, Prompt: "Open a node…"}
 	for _, uid := range w.UIDs[(number-1)*pageNodes : min(number*pageNodes, len(w.UIDs))] {
-		n, ok, err := a.store.NodeByUID(ctx, w.Cluster, uid)
+		n, ok, err := a.store.Node(ctx, w.Cluster, uid)
 		if err != nil {
 			return message.Message{}, err
 		}

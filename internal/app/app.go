@@ -1,7 +1,7 @@
 // Package app wires Rollcall together: a Config in, Run until the context ends out. The program,
 // the demo and the end-to-end tests run the same wiring.
 //
-// A process has one ledger, one Slack session, one outbox, one page of health and metrics; a [cluster]
+// A process has one ledger, one Slack session, one outbox, one page of health and metrics; a [Cluster]
 // has its watch, its teller and its digester. Package app owns the order of starting and stopping, the
 // health endpoints, and the program's subcommands. It decides nothing about clusters or messages.
 package app
@@ -67,7 +67,7 @@ type process struct {
 	api       *slack.Client
 	outbox    *deliver.Outbox
 	summaries answer.Summaries
-	clusters  []*cluster
+	clusters  []*Cluster
 }
 
 // Run runs Rollcall for the clusters of sources, of which there is at least one, until ctx ends, and returns

@@ -94,8 +94,8 @@ func (o *output) String() string {
 	return o.b.String()
 }
 
-// process is the real program, running.
-type process struct {
+// child is the real program, running.
+type child struct {
 	t      *testing.T
 	cmd    *exec.Cmd
 	out    *output // stdout and stderr
@@ -106,13 +106,13 @@ type process struct {
 
 // run starts the program with nothing in its environment but env, and kills it when the test
 // ends.
-func run(t *testing.T, env map[string]string, args ...string) *process {
+func run(t *testing.T, env map[string]string, args ...string) *child {
 	t.Helper()
 	path, err := program()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{t: t, cmd: exec.Command(path, args...), out: &output{}, exited: make(chan struct{})}
+	p := &child{t: t, cmd: exec.Command(path, args...), out: &output{}, exited: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr, p.cmd.Dir = p.out, p.out, t.TempDir()
 	p.cmd.Env = []string{"HOME=" + p.cmd.Dir}
 	for k, v := range env {
@@ -138,7 +138,7 @@ func run(t *testing.T, env map[string]string, args ...string) *process {
 
 // until waits until a condition holds, and fails the test if it does not in time or if the
 // program ends before.
-func (p *process) until(within time.Duration, what string, cond func() bool) {
+func (p *child) until(within time.Duration, what string, cond func() bool) {
 	p.t.Helper()
 	deadline := time.After(within)
 	for !cond() {
@@ -156,13 +156,13 @@ func (p *process) until(within time.Duration, what string, cond func() bool) {
 }
 
 // says waits until the program has printed a text.
-func (p *process) says(within time.Duration, text string) {
+func (p *child) says(within time.Duration, text string) {
 	p.t.Helper()
 	p.until(within, fmt.Sprintf("it says %q", text), func() bool { return strings.Contains(p.out.String(), text) })
 }
 
 // get asks the health server, whose address the program logs when it starts.
-func (p *process) get(path string) (status int, body string) {
+func (p *child) get(path string) (status int, body string) {
 	p.t.Helper()
 	if p.health == "" {
 		p.says(20*time.Second, `"msg":"starting"`)
@@ -186,14 +186,14 @@ func (p *process) get(path string) (status int, body string) {
 }
 
 // isReady waits until /readyz says that every part is up.
-func (p *process) isReady(within time.Duration) {
+func (p *child) isReady(within time.Duration) {
 	p.t.Helper()
 	p.until(within, "it is ready", func() bool { status, _ := p.get("/readyz"); return status == http.StatusOK })
 }
 
 // isNotReady waits until /readyz says of a part what contains problem, and sees that the
 // program counts as alive all the same.
-func (p *process) isNotReady(within time.Duration, part, problem string) {
+func (p *child) isNotReady(within time.Duration, part, problem string) {
 	p.t.Helper()
 	var body string
 	p.until(within, fmt.Sprintf("/readyz says %q of %s", problem, part), func() bool {
@@ -212,7 +212,7 @@ func (p *process) isNotReady(within time.Duration, part, problem string) {
 }
 
 // ends waits for the program's end and returns its exit code.
-func (p *process) ends(within time.Duration) int {
+func (p *child) ends(within time.Duration) int {
 	p.t.Helper()
 	select {
 	case <-p.exited:

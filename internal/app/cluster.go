@@ -10,8 +10,8 @@ import (
 	"rollcall/internal/k8s"
 )
 
-// cluster is what a running Rollcall has for each cluster that it watches.
-type cluster struct {
+// Cluster is what a running Rollcall has for each cluster that it watches.
+type Cluster struct {
 	name     string
 	watcher  *k8s.Watcher
 	teller   *deliver.Teller
@@ -19,7 +19,7 @@ type cluster struct {
 }
 
 // newCluster returns a cluster of the process. parts starts it.
-func (p *process) newCluster(name string, client *k8s.Client) *cluster {
+func (p *process) newCluster(name string, client *k8s.Client) *Cluster {
 	c, m := p.config, p.metrics.of(name)
 	log := p.log
 	if len(p.metrics.clusters) > 1 {
@@ -31,7 +31,7 @@ func (p *process) newCluster(name string, client *k8s.Client) *cluster {
 	if !c.Selector.Empty() {
 		settings.Alerts = func(l map[string]string) bool { return c.Selector.Matches(labels.Set(l)) }
 	}
-	x := &cluster{name: name}
+	x := &Cluster{name: name}
 	x.watcher = k8s.New(k8s.Config{Cluster: name, Client: client, Store: counted{p.store, m}, Logger: log})
 	x.teller = deliver.NewTeller(deliver.TellerConfig{Cluster: name, Channel: c.SlackChannel, Outbox: p.outbox,
 		Store: p.store, Alert: settings, Log: log, Opened: m.opened})
@@ -42,7 +42,7 @@ func (p *process) newCluster(name string, client *k8s.Client) *cluster {
 }
 
 // parts are the cluster's parts that run until ctx ends.
-func (c *cluster) parts(ctx context.Context) []func() error {
+func (c *Cluster) parts(ctx context.Context) []func() error {
 	return []func() error{
 		func() error { return c.watcher.Run(ctx) },
 		func() error { return c.teller.Run(ctx) },
@@ -51,7 +51,7 @@ func (c *cluster) parts(ctx context.Context) []func() error {
 }
 
 // problem says why the ledger may be behind the cluster, "" if it is not.
-func (c *cluster) problem() string {
+func (c *Cluster) problem() string {
 	nodes := c.watcher.Status().Nodes
 	switch {
 	case nodes.Error != "":

@@ -15,11 +15,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"rollcall/internal/alert"
 	"rollcall/internal/fleet"
 	"rollcall/internal/k8s"
 	"rollcall/internal/ledger"
 	"rollcall/internal/ledger/ledgertest"
-	"rollcall/internal/wave"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata")
@@ -76,28 +76,28 @@ func exercised(t *testing.T) *metrics {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	m := newMetrics(cluster, "test")
+	m := newMetrics([]Source{{Name: cluster}}, "test")
 	node := ledgertest.Node(1, ledgertest.Size{})
 	node.Cluster = cluster
-	if err := (counted{store, m}).RecordNodes(t.Context(), fleet.Batch{Cluster: cluster, Observations: []fleet.Observation{{Node: node}}, At: time.Now()}); err != nil {
+	if err := (counted{store, m.of(cluster)}).RecordNodes(t.Context(), fleet.Batch{Cluster: cluster, Observations: []fleet.Observation{{Node: node}}, At: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
-	for _, kind := range []wave.Kind{wave.KindBaseline, wave.KindJoined, wave.KindReady, wave.KindNotReady, wave.KindRecovered, wave.KindRemoved,
-		wave.KindAway, wave.KindCatchUp, wave.KindSurge, wave.KindCreep, wave.KindMute} {
-		m.opened(kind)
+	for _, kind := range alert.Kinds() {
+		m.of(cluster).opened(kind)
 	}
 	m.call("chat.postMessage", "ok", time.Second)
 	for _, command := range []string{"/nodes", "/events", "/else"} {
 		m.answered(command, time.Second)
 	}
 	parts := &health{}
-	parts.opened(nil, nil, nil, nil, nil)
+	parts.opened(&process{store: store, clusters: []*Cluster{{name: cluster}}}, nil)
 	for i := range *parts.parts.Load() {
 		(*parts.parts.Load())[i].problem = func(context.Context) string { return "" }
 	}
 	alive := k8s.WatchStatus{Alive: time.Now()}
 	price := func(fleet.Machine) fleet.Price { return fleet.Price{} }
-	m.register(cluster, present{cluster, store, func() k8s.Status { return k8s.Status{Nodes: alive, Events: alive} }, parts, price})
+	m.register(present{cluster, store, func() k8s.Status { return k8s.Status{Nodes: alive, Events: alive} }, price})
+	m.registerProcess(ownState{store, parts})
 	return m
 }
 

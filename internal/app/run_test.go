@@ -110,33 +110,33 @@ func TestProgramHoldsTimeZones(t *testing.T) {
 // SIGTERM ends the program with 0 within 10 s, whatever hangs just then.
 func TestStops(t *testing.T) {
 	c := cluster.Shared(t)
-	for name, prepare := range map[string]func(t *testing.T, s *slackemu.Server, proxy *cluster.Proxy, start func() *process) *process{
-		"ready": func(t *testing.T, s *slackemu.Server, _ *cluster.Proxy, start func() *process) *process {
+	for name, prepare := range map[string]func(t *testing.T, s *slackemu.Server, proxy *cluster.Proxy, start func() *child) *child{
+		"ready": func(t *testing.T, s *slackemu.Server, _ *cluster.Proxy, start func() *child) *child {
 			p := start()
 			p.isReady(20 * time.Second)
 			p.until(10*time.Second, "the baseline is posted", func() bool { return len(s.Messages(slackemu.ChannelOps)) > 0 })
 			return p
 		},
-		"a post hangs": func(t *testing.T, s *slackemu.Server, _ *cluster.Proxy, start func() *process) *process {
+		"a post hangs": func(t *testing.T, s *slackemu.Server, _ *cluster.Proxy, start func() *child) *child {
 			s.Fail("chat.postMessage", 0, slackemu.HangUp())
 			p := start()
 			p.says(20*time.Second, `"msg":"wave step"`)
 			return p
 		},
-		"all of Slack hangs": func(t *testing.T, s *slackemu.Server, _ *cluster.Proxy, start func() *process) *process {
+		"all of Slack hangs": func(t *testing.T, s *slackemu.Server, _ *cluster.Proxy, start func() *child) *child {
 			s.Fail("", 0, slackemu.HangUp())
 			p := start()
 			p.isNotReady(20*time.Second, "slack", "not greeted")
 			p.says(20*time.Second, `"msg":"wave step"`)
 			return p
 		},
-		"half-open sockets": func(t *testing.T, s *slackemu.Server, _ *cluster.Proxy, start func() *process) *process {
+		"half-open sockets": func(t *testing.T, s *slackemu.Server, _ *cluster.Proxy, start func() *child) *child {
 			p := start()
 			p.isReady(20 * time.Second)
 			s.HalfOpenSockets()
 			return p
 		},
-		"API server down": func(t *testing.T, _ *slackemu.Server, proxy *cluster.Proxy, start func() *process) *process {
+		"API server down": func(t *testing.T, _ *slackemu.Server, proxy *cluster.Proxy, start func() *child) *child {
 			p := start()
 			p.isReady(20 * time.Second)
 			proxy.Refuse()
@@ -144,7 +144,7 @@ func TestStops(t *testing.T) {
 			p.isNotReady(20*time.Second, "nodes", "")
 			return p
 		},
-		"API server silent": func(t *testing.T, _ *slackemu.Server, proxy *cluster.Proxy, start func() *process) *process {
+		"API server silent": func(t *testing.T, _ *slackemu.Server, proxy *cluster.Proxy, start func() *child) *child {
 			proxy.Stall()
 			p := start()
 			p.isNotReady(20*time.Second, "nodes", "not been listed yet")
@@ -157,7 +157,7 @@ func TestStops(t *testing.T) {
 			user, _ := reader(t, c)
 			proxy := c.Proxy(t)
 			env := settings(t, s, c.KubeconfigVia(t, user, proxy.URL()))
-			p := prepare(t, s, proxy, func() *process { return run(t, env) })
+			p := prepare(t, s, proxy, func() *child { return run(t, env) })
 			p.cmd.Process.Signal(syscall.SIGTERM)
 			began := time.Now()
 			if code := p.ends(10 * time.Second); code != ExitOK {

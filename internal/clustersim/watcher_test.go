@@ -17,6 +17,7 @@ import (
 	"rollcall/internal/fleet"
 	"rollcall/internal/k8s"
 	"rollcall/internal/ledger"
+	"rollcall/internal/query"
 )
 
 // The tests here let the program's own watcher and ledger watch the cluster.
@@ -188,13 +189,16 @@ func TestWatchedDay(t *testing.T) {
 	}
 	// Events too.
 	wait(t, c, l, func() string {
-		es, err := l.RecentEvents(t.Context(), watched, start.Add(-time.Second), 1_000_000)
-		if err != nil {
-			t.Fatal(err)
-		}
 		counts := map[string]int{}
-		for _, e := range es {
-			counts[e.UID] = e.Count
+		for more, at := true, (query.EventCursor{}); more; {
+			page, err := l.Events(t.Context(), watched, query.EventFilter{Scaling: true, Since: start.Add(-time.Second)}, at, 5000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range page.Events {
+				counts[e.UID] = e.Count
+			}
+			more, at = page.More, page.Older
 		}
 		there := c.events()
 		for _, e := range there {

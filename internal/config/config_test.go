@@ -202,7 +202,7 @@ func TestMistakes(t *testing.T) {
 			if ms[0].Variable != test.variable || !strings.Contains(ms[0].Problem, test.says) {
 				t.Errorf("got  %s\nwant %s: …%s…", ms[0].Error(), test.variable, test.says)
 			}
-			if strings.Contains(err.Error(), "secret") {
+			if strings.Contains(ms.Error(), "secret") {
 				t.Errorf("the error holds a secret: %v", err)
 			}
 			if c.Selector == nil || c.Zone == nil || c.Prices == nil {
@@ -227,10 +227,14 @@ func TestPrices(t *testing.T) {
 		t.Fatal(err)
 	}
 	// No Slack, and another mistake: neither matters to the prices.
-	book, err := LoadPrices(map[string]string{"PRICES_FILE": good, "PRICE_DISCOUNT": "50", "LOG_LEVEL": "loud"})
-	if err != nil {
-		t.Fatal(err)
+	c, err := Load(map[string]string{"PRICES_FILE": good, "PRICE_DISCOUNT": "50", "LOG_LEVEL": "loud"})
+	if wrong := MistakesIn(err, "PRICES_FILE", "PRICE_DISCOUNT"); len(wrong) > 0 {
+		t.Fatal(wrong)
 	}
+	if wrong := MistakesIn(err, "LOG_LEVEL"); len(wrong) != 1 || len(MistakesIn(err)) < 2 || len(MistakesIn(nil)) != 0 {
+		t.Errorf("of all mistakes: %v, of LOG_LEVEL: %v", MistakesIn(err), wrong)
+	}
+	book := c.Prices
 	for region, want := range map[string]fleet.Price{
 		"eu-west-1": {USD: 0.08, Known: true, Source: "PRICES_FILE"},
 		"us-east-1": {USD: 0.048, Known: true, Source: "AWS list price of 2026-07-20, 50% off"},
@@ -246,8 +250,8 @@ func TestPrices(t *testing.T) {
 		file("bad.csv", "instance_type,usd_per_hour\nm5.large,$1\nm5.large,x\n"): {"bad.csv: line 2: usd_per_hour \"$1\": it is not a price; write 1", "bad.csv: line 3: usd_per_hour \"x\""},
 		file("token.csv", botToken+"\n"+appToken):                                {"token.csv: line 1: the first line must name the columns"},
 	} {
-		book, err := LoadPrices(map[string]string{"PRICES_FILE": path})
-		ms, _ := errors.AsType[Mistakes](err)
+		c, err := Load(map[string]string{"PRICES_FILE": path})
+		book, ms := c.Prices, MistakesIn(err, "PRICES_FILE")
 		if len(ms) != len(want) {
 			t.Errorf("%s: %v", path, err)
 			continue
@@ -257,7 +261,7 @@ func TestPrices(t *testing.T) {
 				t.Errorf("got  %v\nwant …%s…", m, want[i])
 			}
 		}
-		if strings.Contains(err.Error(), "secret") {
+		if strings.Contains(ms.Error(), "secret") {
 			t.Errorf("the error holds a secret: %v", err)
 		}
 		if !book.Price(fleet.Machine{Region: "us-east-1", InstanceType: "m5.large"}).Known {

@@ -26,7 +26,7 @@ type TellerStore interface {
 
 	// What growth is seen from.
 	Checkpoint(ctx context.Context, cluster string) (fleet.Checkpoint, error)
-	NodeLives(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Life, error]
+	LifeSpans(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Life, error]
 	GrowthWaves(ctx context.Context, cluster string, since time.Time) ([]wave.Wave, error)
 
 	// What a message says.
@@ -256,7 +256,7 @@ func (t *Teller) detectGrowth(ctx context.Context, plan *wave.Plan, mutes []wave
 		return err
 	}
 	since := now.Add(-alert.Lookback)
-	lives, err := alert.NewLives(t.store.NodeLives(ctx, t.cluster, since, now))
+	lives, err := alert.NewLives(t.store.LifeSpans(ctx, t.cluster, since, now))
 	if err != nil {
 		return err
 	}

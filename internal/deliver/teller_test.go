@@ -135,7 +135,7 @@ func (r *rig) remove(n int) {
 func (r *rig) settle(steps ...string) {
 	r.t.Helper()
 	r.eventually(60*time.Second, func() error {
-		if n, err := r.ledger.Untold(r.t.Context(), "prod"); err != nil || n > 0 {
+		if n, _, err := r.ledger.Backlog(r.t.Context(), "prod"); err != nil || n > 0 {
 			return fmt.Errorf("%d changes untold, %v", n, err)
 		}
 		for _, step := range steps {
@@ -291,7 +291,7 @@ func TestLostAnswer(t *testing.T) {
 			r.halt() // within the grace of the hanging call
 			r.start()
 			r.eventually(20*time.Second, func() error {
-				if n, _ := r.ledger.Untold(t.Context(), "prod"); n > 0 || len(r.waves("")) != tc.want {
+				if n, _, _ := r.ledger.Backlog(t.Context(), "prod"); n > 0 || len(r.waves("")) != tc.want {
 					return fmt.Errorf("%d untold, %d messages, want %d", n, len(r.waves("")), tc.want)
 				}
 				return nil
@@ -436,7 +436,7 @@ func TestFatal(t *testing.T) {
 	if s := (<-r.ended).Error(); !strings.Contains(s, "token_revoked") || strings.Contains(s, "xoxb") {
 		t.Errorf("error %q", s)
 	}
-	if n, _ := r.ledger.Untold(t.Context(), "prod"); n != 1 {
+	if n, _, _ := r.ledger.Backlog(t.Context(), "prod"); n != 1 {
 		t.Errorf("%d changes untold, want 1", n)
 	}
 }

@@ -192,9 +192,9 @@ func (n *nodeWatch) catchUp(ctx, wctx context.Context, cause string) error {
 			return storing("reading a removed node", err)
 		}
 		if !ok {
-			node = fleet.Node{Cluster: n.cluster, UID: uid}
+			node.Node = fleet.Node{Cluster: n.cluster, UID: uid}
 		}
-		obs = append(obs, fleet.Gone(node, k, gap.Until))
+		obs = append(obs, fleet.Gone(node.Node, k, gap.Until))
 	}
 	proofs.prove(obs, gap)
 	for _, p := range proofs.strangers(gap, n.baselineAt) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"rollcall/internal/fleet"
+	"rollcall/internal/query"
 )
 
 // Store is what the watcher needs of the ledger. An error of any method ends the watch: what
@@ -22,7 +23,7 @@ type NodeStore interface {
 	// KnownNodes returns the live nodes by UID. The caller owns the map.
 	KnownNodes(ctx context.Context, cluster string) (map[string]fleet.Known, error)
 	// Node returns a node as last recorded, also a removed one.
-	Node(ctx context.Context, cluster, uid string) (fleet.Node, bool, error)
+	Node(ctx context.Context, cluster, uid string) (query.NodeRecord, bool, error)
 
 	// RecordBaseline records one page of a cluster's very first list. A list that had to start
 	// again gives the same nodes again.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rollcall/internal/fleet"
+	"rollcall/internal/query"
 )
 
 // memory is a Store with the ledger's semantics and none of its durability. It outlives the
@@ -68,13 +69,13 @@ func (m *memory) KnownNodes(ctx context.Context, cluster string) (map[string]fle
 	return known, err
 }
 
-func (m *memory) Node(ctx context.Context, cluster, uid string) (fleet.Node, bool, error) {
+func (m *memory) Node(ctx context.Context, cluster, uid string) (query.NodeRecord, bool, error) {
 	unlock, err := m.lock(ctx)
 	defer unlock()
 	if n := m.nodes[uid]; n != nil {
-		return n.node, true, err
+		return query.NodeRecord{Node: n.node}, true, err
 	}
-	return fleet.Node{}, false, err
+	return query.NodeRecord{}, false, err
 }
 
 func (m *memory) RecordBaseline(ctx context.Context, cluster string, obs []fleet.Observation) error {

@@ -21,11 +21,7 @@ import (
 // the copy is what was recorded at one moment. It refuses to overwrite a file, and one that it
 // leaves behind is whole.
 func Backup(ctx context.Context, path, to string) (err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("backing up ledger %s: %w", path, explain(err))
-		}
-	}()
+	defer doing(&err, "backing up ledger %s", path)
 	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s is there already; name another file, or remove it", to)
 	}
@@ -58,11 +54,7 @@ func Backup(ctx context.Context, path, to string) (err error) {
 // was there is kept beside it, under the name that is returned, "" if nothing was. The restored
 // ledger is a new instance: messages that were posted since the backup are not taken for its own.
 func Restore(ctx context.Context, from, path string, now time.Time) (kept string, err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("restoring ledger %s from %s: %w", path, from, explain(err))
-		}
-	}()
+	defer doing(&err, "restoring ledger %s from %s", path, from)
 	if err := inspect(from); err != nil {
 		return "", err
 	}
@@ -70,7 +62,7 @@ func Restore(ctx context.Context, from, path string, now time.Time) (kept string
 		return "", err
 	}
 	if log, err := os.Stat(from + "-wal"); err == nil && log.Size() > 0 {
-		return "", fmt.Errorf("%s is a ledger in use, or one that was cut off, and no backup; make one with bot backup", from)
+		return "", fmt.Errorf("%s is a ledger in use, or one that was cut off, and no backup; make one with rollcall backup", from)
 	}
 	if dir, err := os.Stat(filepath.Dir(path)); err != nil || !dir.IsDir() {
 		return "", fmt.Errorf("the folder %s does not exist", filepath.Dir(path))

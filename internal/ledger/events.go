@@ -3,529 +3,154 @@ package ledger
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"math"
-	"slices"
-	"strings"
+	"iter"
 	"time"
 
 	"rollcall/internal/fleet"
 	"rollcall/internal/query"
 )
 
-// maxSearched is how many events one call of Events looks at. It bounds the time that the search
-// for a rare word takes. Tests make it smaller.
-var maxSearched = 10000
+// eventColumns are what scanEvent receives, of events e.
+const eventColumns = `e.cluster, e.uid, e.kind, e.namespace, e.name, e.regarding_uid, e.reason, e.type, e.note, e.controller,
+	e.count, e.first_at, e.last_at`
+
+// eventRow receives eventColumns.
+type eventRow struct {
+	e           fleet.Event
+	first, last sql.NullInt64
+}
+
+func (r *eventRow) dest() []any {
+	e := &r.e
+	return []any{&e.Cluster, &e.UID, &e.Regarding.Kind, &e.Regarding.Namespace, &e.Regarding.Name, &e.Regarding.UID, &e.Reason,
+		&e.Type, &e.Note, &e.Controller, &e.Count, &r.first, &r.last}
+}
+
+func (r *eventRow) event() fleet.Event {
+	e := r.e
+	e.First, e.Last = fromMS(r.first), fromMS(r.last)
+	return e
+}
+
+func scanEvent(from row) (fleet.Event, error) {
+	var r eventRow
+	err := from.Scan(r.dest()...)
+	return r.event(), err
+}
+
+// Rescales yields the events of HorizontalPodAutoscalers and Deployments that changed their
+// size, last seen in [from, until), in the order of that time for each of the two.
+func (l *Ledger) Rescales(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Event, error] {
+	return withDoing(func(yield func(fleet.Event, error) bool) {
+		for _, reason := range []string{"SuccessfulRescale", "ScalingReplicaSet"} {
+			for e, err := range each(ctx, l.r, scanEvent, rescalesSQL, cluster, reason, from.UnixMilli(), until.UnixMilli()) {
+				if !yield(e, err) {
+					return
+				}
+			}
+		}
+	}, "reading rescales of %s", cluster)
+}
+
+const rescalesSQL = `SELECT ` + eventColumns + ` FROM events e
+	WHERE e.cluster = ? AND e.reason = ? AND e.last_at >= ? AND e.last_at < ? ORDER BY e.last_at, e.id`
+
+// EventSpan returns how far back the events of a cluster go.
+func (l *Ledger) EventSpan(ctx context.Context, cluster string) (span query.EventSpan, err error) {
+	defer doing(&err, "reading how far back events of %s go", cluster)
+	var scaling, other sql.NullInt64
+	err = l.r.QueryRowContext(ctx, `SELECT (SELECT min(last_at) FROM events WHERE cluster = ?1 AND scaling = 1),
+		(SELECT min(last_at) FROM events WHERE cluster = ?1 AND scaling = 0)`, cluster).Scan(&scaling, &other)
+	return query.EventSpan{Scaling: fromMS(scaling), Other: fromMS(other)}, err
+}
 
 const (
-	// maxReasons is how many reasons of a cluster a pattern is compared with. Kubernetes and
-	// its controllers know a few hundred; the reasons of others are whatever they write.
-	maxReasons = 2000
-	// CountLimit is how far events are counted: a count above it means more than it.
-	CountLimit = 10000
+	insertEventSQL = `INSERT INTO events (cluster, uid, kind, namespace, name, regarding_uid, reason, type, note, controller,
+			count, first_at, last_at, scaling, size)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (cluster, uid) DO NOTHING`
+	oldEventSQL  = `SELECT id, count, last_at, scaling, size FROM events WHERE cluster = ? AND uid = ?`
+	addTotalsSQL = `INSERT INTO event_totals (cluster, scaling, events, bytes) VALUES (?, ?, ?, ?)
+		ON CONFLICT (cluster, scaling) DO UPDATE SET events = event_totals.events + excluded.events,
+			bytes = event_totals.bytes + excluded.bytes`
+	eventsVersionSQL = `INSERT INTO clusters (cluster, events_version) VALUES (?, ?)
+		ON CONFLICT (cluster) DO UPDATE SET events_version = excluded.events_version`
 )
 
-// moment is a place in the order of events: by last_at, then by id.
-type moment struct{ at, id int64 }
+var mergeEventSQL = `UPDATE events SET note = ?, size = ?, count = ` + greatest("count", "?") + `,
+	first_at = ` + least("first_at", "?") + `, last_at = ` + greatest("last_at", "?") + ` WHERE id = ?`
 
-// before reports whether a comes before b on the way towards older events, or newer ones.
-func (a moment) before(b moment, newer bool) bool {
-	if newer {
-		return a.at < b.at || a.at == b.at && a.id < b.id
-	}
-	return a.at > b.at || a.at == b.at && a.id > b.id
-}
-
-// eventSource is a range of an index on events in the order of time: those of a class, of an
-// object's name, or of a reason.
-type eventSource struct {
-	column string // of events e, which has
-	value  any
-	at     moment // searched up to here, this one included
-	done   bool   // and there is nothing behind
-	step   int    // how many events to look at next
-}
-
-// hit is an event found.
-type hit struct {
-	moment
-	event fleet.Event
-}
-
-// eventSearch is one call of Events.
-type eventSearch struct {
-	l        *Ledger
-	cluster  string
-	conn     *sql.Conn
-	stmts    map[string]*sql.Stmt // of conn: what a filter needs is compiled once for all steps
-	f        query.EventFilter
-	uids     map[string]bool // of f
-	names    map[string]bool // of f
-	newer    bool
-	limit    int // how many hits end the search
-	bound    string
-	bounds   []any     // the last moment wanted
-	residual statement // what the sources do not say, on events e; + keeps it from choosing an index
-	sources  []*eventSource
-	hits     []hit
-	searched int
-}
-
-// Events returns the events of a cluster that a filter selects, from a cursor on: at most
-// limit of them, the newest first. One call looks at a bounded number of events; if that is
-// not enough to fill the page, the page says how far it came, and its cursor goes on there.
-//
-// Globs and words match whatever their case. An object's name without * or ? is looked up as
-// it is written and in lower case, as Kubernetes has nearly all. UIDs are those of nodes in the
-// ledger: their events are found by the nodes' names.
-func (l *Ledger) Events(ctx context.Context, cluster string, f query.EventFilter, at query.EventCursor, limit int) (p query.EventPage, err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("reading events of %s: %w", cluster, explain(err))
-		}
-	}()
-	limit = max(1, limit)
-	s := &eventSearch{l: l, cluster: cluster, stmts: map[string]*sql.Stmt{}, f: f, uids: set(f.UIDs), names: set(f.Names), newer: at.Newer, limit: limit + 1}
-	start := moment{math.MaxInt64, math.MaxInt64}
-	if !at.IsZero() {
-		start = moment{at.Time.UnixMilli(), at.ID}
-	}
-	since, until := int64(0), int64(math.MaxInt64)
-	if !f.Since.IsZero() {
-		since = f.Since.UnixMilli()
-	}
-	if !f.Until.IsZero() {
-		until = f.Until.UnixMilli()
-	}
-	if s.newer {
-		s.bound, s.bounds = `e.last_at <= ?`, []any{until}
-		if start.at < since {
-			start = moment{since, math.MinInt64}
-		}
-	} else {
-		s.bound, s.bounds = `e.last_at >= ?`, []any{since}
-		if start.at > until {
-			start = moment{until, math.MaxInt64}
-		}
-	}
-	if err := s.choose(ctx, start); err != nil {
-		return p, err
-	}
-	if s.conn, err = l.r.Conn(ctx); err != nil {
-		return p, err
-	}
-	horizon, err := s.run(ctx)
-	if err := errors.Join(err, s.close()); err != nil {
-		return p, err
-	}
-	return s.page(at, horizon, limit), nil
-}
-
-func set(list []string) map[string]bool {
-	m := make(map[string]bool, len(list))
-	for _, v := range list {
-		m[v] = true
-	}
-	return m
-}
-
-func (s *eventSearch) stmt(ctx context.Context, query string, args []any) (*sql.Stmt, error) {
-	s.l.r.observed(query, args)
-	if st, ok := s.stmts[query]; ok {
-		return st, nil
-	}
-	st, err := s.conn.PrepareContext(ctx, query)
-	if err == nil {
-		s.stmts[query] = st
-	}
-	return st, err
-}
-
-func (s *eventSearch) close() error {
-	var errs []error
-	for _, st := range s.stmts {
-		errs = append(errs, st.Close())
-	}
-	return errors.Join(append(errs, s.conn.Close())...)
-}
-
-// choose finds the sources that a filter needs, the most selective ones, and what is left to
-// check of what they give.
-func (s *eventSearch) choose(ctx context.Context, start moment) error {
-	f := &s.f
-	add := func(column string, value any) {
-		s.sources = append(s.sources, &eventSource{column: column, value: value, at: start, step: 256})
-	}
-	literal := f.Name != "" && !strings.ContainsAny(f.Name, "*?")
-	reasons := []string(nil)
-	if len(f.UIDs) == 0 && len(f.Names) == 0 && !literal && len(f.Reasons) > 0 {
-		var few bool
-		var err error
-		if reasons, few, err = s.l.reasons(ctx, s.cluster, f.Reasons); err != nil {
-			return err
-		}
-		if few && len(reasons) == 0 {
-			return nil // no source: nothing matches
-		}
-		if !few {
-			reasons = nil // compared event by event
-		}
-	}
-	switch {
-	case len(f.UIDs) > 0 || len(f.Names) > 0:
-		names, err := s.l.namesOf(ctx, s.cluster, f.UIDs)
-		if err != nil {
-			return err
-		}
-		names = append(names, f.Names...)
-		slices.Sort(names)
-		for _, name := range slices.Compact(names) {
-			add(`e.name`, name)
-		}
-	case literal:
-		add(`e.name`, f.Name)
-		if lower := strings.ToLower(f.Name); lower != f.Name {
-			add(`e.name`, lower)
-		}
-	case len(reasons) > 0:
-		for _, r := range reasons {
-			add(`e.reason`, r)
-		}
-	default:
-		for _, scaling := range []int{1, 0} {
-			if scaling == 1 || !f.Scaling {
-				add(`e.scaling`, scaling)
+// RecordEvents merges events by (cluster, UID) in one transaction: the greater count or the
+// later time wins, and the same again changes nothing. The events watch may resume at
+// resourceVersion afterwards; "" leaves it where it was.
+func (l *Ledger) RecordEvents(ctx context.Context, cluster string, events []fleet.Event, resourceVersion string) (err error) {
+	defer doing(&err, "recording events of %s", cluster)
+	return l.tx(ctx, func(tx tx) error {
+		var totals eventTotals
+		for i := range events {
+			if err := recordEvent(ctx, tx, cluster, &events[i], &totals); err != nil {
+				return err
 			}
 		}
-	}
-	if len(s.sources) == 0 {
-		return nil
-	}
-	if !literal && f.Name != "" {
-		s.residual.globs(`lower(e.name)`, []string{f.Name})
-	} else if literal && (len(f.UIDs) > 0 || len(f.Names) > 0) {
-		s.residual.add(` AND +e.name IN (?, ?)`, f.Name, strings.ToLower(f.Name))
-	}
-	if f.Kind != "" {
-		s.residual.add(` AND e.kind = ?`, f.Kind)
-	}
-	s.residual.globs(`lower(e.namespace)`, f.Spaces)
-	if reasons == nil {
-		s.residual.globs(`lower(e.reason)`, f.Reasons)
-	}
-	if f.Scaling && s.sources[0].column != `e.scaling` {
-		s.residual.add(` AND +e.scaling = 1`)
-	}
-	if err := s.residual.in(`e.type`, f.Types); err != nil {
-		return err
-	}
-	for _, word := range f.Text {
-		// LIKE folds the case of ASCII only; others are left to matches.
-		if isASCII(word) {
-			like := `%` + likeEscaper.Replace(word) + `%`
-			s.residual.add(` AND (e.note LIKE ? ESCAPE '\' OR e.reason LIKE ? ESCAPE '\' OR e.name LIKE ? ESCAPE '\')`, like, like, like)
-		}
-	}
-	return s.skip(ctx)
-}
-
-func isASCII(s string) bool {
-	for i := range len(s) {
-		if s[i] >= 0x80 {
-			return false
-		}
-	}
-	return true
-}
-
-// skip moves many sources to where each has its first event, with one statement for all, and
-// drops those that have none.
-func (s *eventSearch) skip(ctx context.Context) error {
-	const few = 8
-	if len(s.sources) <= few {
-		return nil
-	}
-	column := s.sources[0].column
-	values := make([]string, len(s.sources))
-	byValue := make(map[string]*eventSource, len(s.sources))
-	for i, src := range s.sources {
-		values[i] = src.value.(string)
-		byValue[values[i]] = src
-		src.step = 16
-	}
-	list, err := json.Marshal(values)
-	if err != nil {
-		return err
-	}
-	// A source's first moment is left to be searched, hence the id beyond any.
-	aggregate, cond, id := `max`, `e.last_at <= ? AND e.last_at >= ?`, int64(math.MaxInt64)
-	if s.newer {
-		aggregate, cond, id = `min`, `e.last_at >= ? AND e.last_at <= ?`, int64(math.MinInt64)
-	}
-	rows, err := s.l.r.QueryContext(ctx, `SELECT j.value, (SELECT `+aggregate+`(e.last_at) FROM events e WHERE e.cluster = ? AND `+column+` = j.value AND `+cond+`) FROM json_each(?) j`,
-		s.cluster, s.sources[0].at.at, s.bounds[0], list)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	var left []*eventSource
-	for rows.Next() {
-		var value string
-		var first sql.NullInt64
-		if err := rows.Scan(&value, &first); err != nil {
+		if err := totals.add(ctx, tx, cluster); err != nil || resourceVersion == "" {
 			return err
 		}
-		if src := byValue[value]; src != nil && first.Valid {
-			if m := (moment{first.Int64, id}); src.at.before(m, s.newer) {
-				src.at = m
-			}
-			left = append(left, src)
-		}
-	}
-	s.sources = left
-	return rows.Err()
+		return tx.exec(ctx, eventsVersionSQL, cluster, resourceVersion)
+	})
 }
 
-// run searches source by source, always the one that is furthest behind, until the page is
-// full, nothing is left, or enough was looked at. It returns up to where all was searched, nil
-// when nothing is left.
-func (s *eventSearch) run(ctx context.Context) (horizon *moment, err error) {
-	var start *moment
-	for {
-		var behind *eventSource
-		for _, src := range s.sources {
-			if !src.done && (behind == nil || src.at.before(behind.at, s.newer)) {
-				behind = src
-			}
-		}
-		if behind == nil {
-			return nil, nil
-		}
-		if start == nil {
-			start = &moment{behind.at.at, behind.at.id}
-		}
-		safe := 0
-		for _, h := range s.hits {
-			if !behind.at.before(h.moment, s.newer) {
-				safe++
-			}
-		}
-		// However many sources are at one moment, a call comes further: else the next one, which
-		// goes on at the horizon, would not either.
-		if safe >= s.limit || s.searched >= maxSearched && behind.at != *start {
-			return &behind.at, nil
-		}
-		if err := s.advance(ctx, behind); err != nil {
-			return nil, err
-		}
-	}
-}
+// eventTotals is by how much a transaction changes the totals of a cluster's events: [0] of
+// others, [1] of scaling events.
+type eventTotals [2]struct{ events, bytes int64 }
 
-// advance searches the next step of a source.
-func (s *eventSearch) advance(ctx context.Context, src *eventSource) error {
-	order, after := `e.last_at DESC, e.id DESC`, `e.last_at <= ? AND (e.last_at < ? OR e.id < ?)`
-	if s.newer {
-		order, after = `e.last_at, e.id`, `e.last_at >= ? AND (e.last_at > ? OR e.id > ?)`
-	}
-	where := `e.cluster = ? AND ` + src.column + ` = ? AND ` + after
-	args := []any{s.cluster, src.value, src.at.at, src.at.at, src.at.id}
-	// Where the search ends at the latest. There must be one such bound only: of two, SQLite
-	// takes either to end its walk through the index.
-	bound, bounds := ` AND `+s.bound, s.bounds
-
-	end := moment{}
-	last := true // this step reaches the source's end
-	plain := s.residual.Len() == 0
-	if !plain {
-		// Where the step ends is found in the index alone.
-		args := append(append(slices.Clone(args), bounds...), src.step-1)
-		st, err := s.stmt(ctx, `SELECT e.last_at, e.id FROM events e WHERE `+where+bound+` ORDER BY `+order+` LIMIT 1 OFFSET ?`, args)
-		if err != nil {
+func (t *eventTotals) add(ctx context.Context, tx tx, cluster string) error {
+	for scaling, by := range t {
+		if by.events == 0 && by.bytes == 0 {
+			continue
+		}
+		if _, err := tx.ExecContext(ctx, addTotalsSQL, cluster, scaling, by.events, by.bytes); err != nil {
 			return err
 		}
-		err = st.QueryRowContext(ctx, args...).Scan(&end.at, &end.id)
-		switch {
-		case err == nil:
-			last = false
-			bounds = []any{end.at, end.at, end.id}
-			if s.newer {
-				bound = ` AND e.last_at <= ? AND (e.last_at < ? OR e.id <= ?)`
-			} else {
-				bound = ` AND e.last_at >= ? AND (e.last_at > ? OR e.id >= ?)`
-			}
-		case !errors.Is(err, sql.ErrNoRows):
-			return err
-		}
-		s.searched += src.step
-		src.step = min(src.step*4, maxSearched/4)
-	}
-	args = append(append(append(args, bounds...), s.residual.args...), s.limit)
-	st, err := s.stmt(ctx, `SELECT e.id, e.uid, e.kind, e.namespace, e.name, e.regarding_uid, e.reason, e.type, e.note, e.controller, e.count, e.first_at, e.last_at
-		FROM events e WHERE `+where+bound+s.residual.String()+` ORDER BY `+order+` LIMIT ?`, args)
-	if err != nil {
-		return err
-	}
-	rows, err := st.QueryContext(ctx, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	n := 0
-	for rows.Next() {
-		h := hit{event: fleet.Event{Cluster: s.cluster}}
-		e := &h.event
-		var first, lastAt sql.NullInt64
-		if err := rows.Scan(&h.id, &e.UID, &e.Regarding.Kind, &e.Regarding.Namespace, &e.Regarding.Name, &e.Regarding.UID, &e.Reason, &e.Type, &e.Note,
-			&e.Controller, &e.Count, &first, &lastAt); err != nil {
-			return err
-		}
-		e.First, e.Last = fromMS(first), fromMS(lastAt)
-		h.at = lastAt.Int64
-		src.at = h.moment
-		if s.matches(e) {
-			s.hits = append(s.hits, h)
-		}
-		n++
-	}
-	if err := rows.Err(); err != nil {
-		return err
-	}
-	if plain {
-		s.searched += n
-	}
-	if n < s.limit { // else more may follow the last one
-		src.at, src.done = end, last
 	}
 	return nil
 }
 
-// matches decides what SQL cannot.
-func (s *eventSearch) matches(e *fleet.Event) bool {
-	f := &s.f
-	if len(f.UIDs)+len(f.Names) > 0 && !s.uids[e.Regarding.UID] && !s.names[e.Regarding.Name] {
-		return false
+func recordEvent(ctx context.Context, tx tx, cluster string, e *fleet.Event, totals *eventTotals) error {
+	class, size := 0, int64(e.Size())
+	if e.Scaling() {
+		class = 1
 	}
-	for _, word := range f.Text {
-		if isASCII(word) {
-			continue
-		}
-		word = strings.ToLower(word)
-		if !strings.Contains(strings.ToLower(e.Note), word) && !strings.Contains(strings.ToLower(e.Reason), word) && !strings.Contains(strings.ToLower(e.Regarding.Name), word) {
-			return false
-		}
+	res, err := tx.ExecContext(ctx, insertEventSQL, cluster, e.UID, e.Regarding.Kind, e.Regarding.Namespace, e.Regarding.Name, e.Regarding.UID, e.Reason,
+		e.Type, e.Note, e.Controller, e.Count, e.First.UnixMilli(), e.Last.UnixMilli(), class, size)
+	if err != nil {
+		return err
 	}
-	return true
+	if n, err := res.RowsAffected(); err != nil || n > 0 {
+		totals[class].events++
+		totals[class].bytes += size
+		return err
+	}
+	var id, lastAt, oldSize int64
+	var count int
+	if err := tx.QueryRowContext(ctx, oldEventSQL, cluster, e.UID).Scan(&id, &count, &lastAt, &class, &oldSize); err != nil {
+		return err
+	}
+	if e.Count <= count && e.Last.UnixMilli() <= lastAt {
+		return nil
+	}
+	totals[class].bytes += size - oldSize
+	_, err = tx.ExecContext(ctx, mergeEventSQL, e.Note, size, e.Count, e.First.UnixMilli(), e.Last.UnixMilli(), id)
+	return err
 }
 
-// page puts the hits in order, up to the horizon if there is one.
-func (s *eventSearch) page(at query.EventCursor, horizon *moment, limit int) query.EventPage {
-	slices.SortFunc(s.hits, func(a, b hit) int {
-		if a.before(b.moment, s.newer) {
-			return -1
-		}
-		return 1
-	})
-	var p query.EventPage
-	hits := s.hits
-	if horizon != nil {
-		i := slices.IndexFunc(hits, func(h hit) bool { return horizon.before(h.moment, s.newer) })
-		if i >= 0 {
-			hits = hits[:i]
-		}
-	}
-	cursor := func(m moment, newer bool) query.EventCursor {
-		return query.EventCursor{Time: time.UnixMilli(m.at).UTC(), ID: m.id, Newer: newer}
-	}
-	var onward query.EventCursor // goes on in the direction asked for
-	switch {
-	case len(hits) > limit:
-		hits = hits[:limit]
-		p.More, onward = true, cursor(hits[limit-1].moment, s.newer)
-	case horizon != nil:
-		p.More, onward = true, cursor(*horizon, s.newer)
-		p.SearchedTo = onward.Time
-	}
-	back := query.EventCursor{} // goes the other way
-	if !at.IsZero() {
-		back = query.EventCursor{Time: at.Time, ID: at.ID, Newer: !s.newer}
-	}
-	if len(hits) > 0 && !at.IsZero() {
-		back = cursor(hits[0].moment, !s.newer)
-	}
-	for _, h := range hits {
-		p.Events = append(p.Events, h.event)
-	}
-	if s.newer {
-		slices.Reverse(p.Events)
-		p.Newer, p.Older = onward, back
-	} else {
-		p.Older, p.Newer = onward, back
-	}
-	return p
-}
+// CountLimit is how far EventCounts counts: a count above it means more than it.
+const CountLimit = 10000
 
-// reasons returns the reasons in use that match one of the patterns; few is false when a
-// cluster has too many to look at all.
-func (l *Ledger) reasons(ctx context.Context, cluster string, patterns []string) (reasons []string, few bool, err error) {
-	var q statement
-	q.add(`WITH RECURSIVE known (reason) AS (SELECT min(reason) FROM events WHERE cluster = ?
-		UNION ALL SELECT (SELECT min(e.reason) FROM events e WHERE e.cluster = ? AND e.reason > known.reason) FROM known WHERE known.reason IS NOT NULL LIMIT ?)
-		SELECT known.reason, CASE WHEN 1 = 1`, cluster, cluster, maxReasons)
-	q.globs(`lower(known.reason)`, patterns)
-	q.add(` THEN 1 ELSE 0 END FROM known WHERE known.reason IS NOT NULL`)
-	rows, err := l.r.once(ctx, q.String(), q.args...)
-	if err != nil {
-		return nil, false, err
-	}
-	defer rows.Close()
-	n := 0
-	for rows.Next() {
-		var reason string
-		var match bool
-		if err := rows.Scan(&reason, &match); err != nil {
-			return nil, false, err
-		}
-		if match {
-			reasons = append(reasons, reason)
-		}
-		n++
-	}
-	return reasons, n < maxReasons-1, rows.Err()
-}
-
-// namesOf returns the names of nodes.
-func (l *Ledger) namesOf(ctx context.Context, cluster string, uids []string) (names []string, err error) {
-	if len(uids) == 0 {
-		return nil, nil
-	}
-	list, err := json.Marshal(uids)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := l.r.QueryContext(ctx, `SELECT n.name FROM nodes n WHERE n.cluster = ? AND n.uid IN (SELECT value FROM json_each(?))`, cluster, string(list))
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return nil, err
-		}
-		names = append(names, name)
-	}
-	return names, rows.Err()
-}
-
-// EventSpan returns how far back the events of a cluster go.
-func (l *Ledger) EventSpan(ctx context.Context, cluster string) (span query.EventSpan, err error) {
-	var scaling, other sql.NullInt64
-	err = l.r.QueryRowContext(ctx, `SELECT (SELECT min(last_at) FROM events WHERE cluster = ?1 AND scaling = 1), (SELECT min(last_at) FROM events WHERE cluster = ?1 AND scaling = 0)`,
-		cluster).Scan(&scaling, &other)
-	if err != nil {
-		return span, fmt.Errorf("reading how far back events of %s go: %w", cluster, explain(err))
-	}
-	return query.EventSpan{Scaling: fromMS(scaling), Other: fromMS(other)}, nil
+// EventCounts returns how many scaling events and how many others of a cluster are kept that
+// were seen since the moment given. It counts no further than CountLimit + 1 of each.
+func (l *Ledger) EventCounts(ctx context.Context, cluster string, since time.Time) (scaling, other int, err error) {
+	defer doing(&err, "counting events of %s", cluster)
+	const of = `(SELECT count(*) FROM (SELECT 1 FROM events WHERE cluster = ?1 AND last_at >= ?2 AND scaling = `
+	err = l.r.QueryRowContext(ctx, `SELECT `+of+`1 LIMIT ?3)), `+of+`0 LIMIT ?3))`, cluster, since.UnixMilli(), CountLimit+1).
+		Scan(&scaling, &other)
+	return scaling, other, err
 }

@@ -153,10 +153,41 @@ const maxCachedLabels = 50000
 
 // labelsOf returns what sets say of labels, by key and set.
 func (l *Ledger) labelsOf(ctx context.Context, sets []int64, keys []string) (map[string]map[int64]labelOf, error) {
-	c := &l.labels
-	values := map[string]map[int64]labelOf{}
-	unknown := map[int64]bool{}
+	values, unknown := l.labels.get(sets, keys)
+	if len(unknown) == 0 {
+		return values, nil
+	}
+	of, err := list(slices.Sorted(maps.Keys(unknown)))
+	if err != nil {
+		return nil, err
+	}
+	quoted := make([]string, len(keys))
+	for i, key := range keys {
+		quoted[i] = quoteKey(key)
+	}
+	var set int64
+	for text, err := range each(ctx, l.r, func(r row) (text sql.RawBytes, err error) {
+		err = r.Scan(&set, &text)
+		return text, err
+	}, `SELECT id, labels FROM label_sets WHERE `+in(`id`), of) {
+		if err != nil {
+			return nil, err
+		}
+		labels := string(text)
+		for i, key := range keys {
+			v, ok := labelValue(labels, quoted[i])
+			values[key][set] = labelOf{strings.Clone(v), ok} // without the rest of the text
+		}
+	}
+	l.labels.put(values, unknown)
+	return values, nil
+}
+
+// get returns what is remembered of sets, by key and set, and the sets of which something is not.
+func (c *labelCache) get(sets []int64, keys []string) (values map[string]map[int64]labelOf, unknown map[int64]bool) {
+	values, unknown = map[string]map[int64]labelOf{}, map[int64]bool{}
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, key := range keys {
 		values[key] = make(map[int64]labelOf, len(sets))
 		for _, set := range sets {
@@ -167,45 +198,19 @@ func (l *Ledger) labelsOf(ctx context.Context, sets []int64, keys []string) (map
 			}
 		}
 	}
-	c.mu.Unlock()
-	if len(unknown) == 0 {
-		return values, nil
-	}
-	list, err := json.Marshal(slices.Sorted(maps.Keys(unknown)))
-	if err != nil {
-		return nil, err
-	}
-	rows, err := l.r.QueryContext(ctx, `SELECT id, labels FROM label_sets WHERE id IN (SELECT value FROM json_each(?))`, string(list))
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	quoted := make([]string, len(keys))
-	for i, key := range keys {
-		quoted[i] = quoteKey(key)
-	}
-	for rows.Next() {
-		var set int64
-		var text sql.RawBytes
-		if err := rows.Scan(&set, &text); err != nil {
-			return nil, err
-		}
-		labels := string(text)
-		for i, key := range keys {
-			v, ok := labelValue(labels, quoted[i])
-			values[key][set] = labelOf{strings.Clone(v), ok} // without the rest of the text
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
+	return values, unknown
+}
+
+// put remembers what some sets say, unless that is too much.
+func (c *labelCache) put(values map[string]map[int64]labelOf, sets map[int64]bool) {
+	more := len(sets) * len(values)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.n+len(unknown)*len(keys) > maxCachedLabels {
+	if c.n+more > maxCachedLabels {
 		c.byKey, c.n = nil, 0
 	}
-	if len(unknown)*len(keys) > maxCachedLabels {
-		return values, nil
+	if more > maxCachedLabels {
+		return
 	}
 	if c.byKey == nil {
 		c.byKey = map[string]map[int64]labelOf{}
@@ -214,7 +219,7 @@ func (l *Ledger) labelsOf(ctx context.Context, sets []int64, keys []string) (map
 		if c.byKey[key] == nil {
 			c.byKey[key] = map[int64]labelOf{}
 		}
-		for set := range unknown {
+		for set := range sets {
 			if v, ok := bySet[set]; ok {
 				c.byKey[key][set] = v
 			}
@@ -224,7 +229,6 @@ func (l *Ledger) labelsOf(ctx context.Context, sets []int64, keys []string) (map
 	for _, bySet := range c.byKey {
 		c.n += len(bySet)
 	}
-	return values, nil
 }
 
 // meets reports whether the label, which may be missing, meets a requirement as kubectl would

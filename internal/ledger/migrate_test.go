@@ -112,7 +112,7 @@ func TestMigrateFromFirstSchema(t *testing.T) {
 			for _, i := range []int{0, 7, 1234, 2499} {
 				got, ok, err := l.Node(ctx, "prod", nodes[i].UID)
 				check(t, err)
-				if diff := cmp.Diff(nodes[i], got); !ok || diff != "" {
+				if diff := cmp.Diff(nodes[i], got.Node); !ok || diff != "" {
 					t.Errorf("node %d (-want +got):\n%s", i, diff)
 				}
 			}

@@ -1,438 +1,15 @@
 package ledger
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
-	"time"
 
 	"rollcall/internal/fleet"
 	"rollcall/internal/query"
 )
-
-// maxGone is how many of the nodes that left, the last first, a query looks at: a cluster of
-// spot nodes leaves a hundred thousand behind in the time for which they are kept.
-//
-// Tests make it smaller.
-var maxGone = 20000
-
-// query is a statement that grows, with its arguments.
-type statement struct {
-	strings.Builder
-	args []any
-}
-
-func (q *statement) add(text string, args ...any) {
-	q.WriteString(text)
-	q.args = append(q.args, args...)
-}
-
-// likeEscaper makes LIKE's own characters inert.
-var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
-
-// globber turns a glob into a pattern of LIKE ... ESCAPE '\'.
-var globber = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`, `*`, `%`, `?`, `_`)
-
-// globs adds the condition that a column matches one of the patterns, if there are any. They
-// are lower-cased; column must be, too.
-func (q *statement) globs(column string, patterns []string) {
-	for i, p := range patterns {
-		if i == 0 {
-			q.add(` AND (`)
-		} else {
-			q.add(` OR `)
-		}
-		p = strings.ToLower(p)
-		if strings.ContainsAny(p, "*?") {
-			q.add(column+` LIKE ? ESCAPE '\'`, globber.Replace(p))
-		} else {
-			q.add(column+` = ?`, p)
-		}
-	}
-	if len(patterns) > 0 {
-		q.add(`)`)
-	}
-}
-
-// in adds the condition that a column is one of the values, if there are any.
-func (q *statement) in(column string, values []string) error {
-	if len(values) == 0 {
-		return nil
-	}
-	list, err := json.Marshal(values)
-	if err != nil {
-		return err
-	}
-	q.add(` AND `+column+` IN (SELECT value FROM json_each(?))`, string(list))
-	return nil
-}
-
-// scope is what a filter asks for: a condition on nodes n.
-type scope struct {
-	where  string
-	args   []any
-	none   bool      // no node can match
-	capped bool      // nodes that left before since are not looked at
-	since  time.Time // set if capped
-	// totals counts what the condition selects, where finding it out has told; else nil.
-	totals *fleet.Totals
-}
-
-// scope turns a filter into a condition. It looks up what the condition depends on: which label
-// sets match, and how far back nodes that left are looked at.
-func (l *Ledger) scope(ctx context.Context, cluster string, f query.NodeFilter) (s scope, err error) {
-	var q statement
-	if !f.Removed {
-		q.add(`n.cluster = ? AND n.removed_at IS NULL`, cluster)
-	} else {
-		since := int64(0)
-		if !f.RemovedSince.IsZero() {
-			since = f.RemovedSince.UnixMilli()
-		}
-		var bound sql.NullInt64
-		err := l.r.QueryRowContext(ctx, `SELECT max(at) FROM (SELECT removed_at AS at FROM nodes WHERE cluster = ? AND removed_at >= ? ORDER BY removed_at DESC LIMIT 1 OFFSET ?)`,
-			cluster, since, maxGone).Scan(&bound)
-		if err != nil {
-			return s, err
-		}
-		if bound.Valid {
-			// All that left at that moment are looked at: after a gap they may be many.
-			s.capped, since, s.since = true, bound.Int64, fromMS(bound)
-		}
-		q.add(`n.cluster = ? AND n.removed_at >= ?`, cluster, since)
-	}
-	q.globs(`lower(n.name)`, f.Names)
-	q.globs(`lower(n.instance_type)`, f.Types)
-	q.globs(`lower(n.zone)`, f.Zones)
-	q.globs(`lower(n.pool)`, f.Pools)
-	q.globs(`lower(n.arch)`, f.Arches)
-	if err := q.in(`n.capacity_type`, f.Capacity); err != nil {
-		return s, err
-	}
-	if f.NotReady {
-		q.add(` AND n.status <> ?`, string(fleet.Ready))
-	}
-	if f.Cordoned {
-		q.add(` AND n.cordoned <> 0`)
-	}
-	if !f.CreatedBefore.IsZero() {
-		q.add(` AND n.created_at < ?`, f.CreatedBefore.UnixMilli())
-	}
-	if !f.CreatedAfter.IsZero() {
-		q.add(` AND n.created_at > ?`, f.CreatedAfter.UnixMilli())
-	}
-	var shared []query.LabelRequirement
-	for _, r := range f.Labels {
-		if slices.Contains(ownLabels, r.Key) {
-			q.ownLabel(r)
-		} else {
-			shared = append(shared, r)
-		}
-	}
-	if len(shared) > 0 {
-		if err := l.sharedLabels(ctx, &s, &q, shared); err != nil {
-			return s, err
-		}
-	}
-	s.where, s.args = q.String(), q.args
-	return s, nil
-}
-
-// sharedLabels adds requirements on labels that are kept in sets: it looks which sets the nodes
-// selected so far have, decides which of these meet the requirements, and counts their nodes.
-func (l *Ledger) sharedLabels(ctx context.Context, s *scope, q *statement, rs []query.LabelRequirement) error {
-	rows, err := l.r.once(ctx, `SELECT n.label_set, count(*), sum(CASE WHEN n.status = 'True' THEN 1 ELSE 0 END), sum(n.cordoned)
-		FROM nodes n WHERE `+q.String()+` GROUP BY n.label_set`, q.args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	var ids []int64
-	var counts []fleet.Totals
-	for rows.Next() {
-		var id int64
-		var t fleet.Totals
-		if err := rows.Scan(&id, &t.Nodes, &t.Ready, &t.Cordoned); err != nil {
-			return err
-		}
-		ids, counts = append(ids, id), append(counts, t)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return err
-	}
-	keys := make([]string, len(rs))
-	for i, r := range rs {
-		keys[i] = r.Key
-	}
-	values, err := l.labelsOf(ctx, ids, keys)
-	if err != nil {
-		return err
-	}
-	s.totals = &fleet.Totals{Capped: s.capped}
-	var sets []int64
-	for i, id := range ids {
-		if !slices.ContainsFunc(rs, func(r query.LabelRequirement) bool { return !values[r.Key][id].meets(r) }) {
-			sets = append(sets, id)
-			t := counts[i]
-			s.totals.Nodes, s.totals.Ready, s.totals.Cordoned = s.totals.Nodes+t.Nodes, s.totals.Ready+t.Ready, s.totals.Cordoned+t.Cordoned
-		}
-	}
-	if s.none = len(sets) == 0; s.none {
-		return nil
-	}
-	list, err := json.Marshal(sets)
-	if err != nil {
-		return err
-	}
-	q.add(` AND n.label_set IN (SELECT value FROM json_each(?))`, string(list))
-	return nil
-}
-
-// ownLabel adds a requirement on a label that is kept with its node.
-func (q *statement) ownLabel(r query.LabelRequirement) {
-	const value = `(n.own_labels ->> ?)`
-	switch r.Operator {
-	case query.LabelIn, query.LabelNotIn:
-		if r.Operator == query.LabelIn {
-			q.add(` AND `+value+` IN (`, r.Key)
-		} else {
-			q.add(` AND (`+value+` IS NULL OR `+value+` NOT IN (`, r.Key, r.Key)
-		}
-		for i, v := range r.Values {
-			if i > 0 {
-				q.add(`, `)
-			}
-			q.add(`?`, v)
-		}
-		q.add(`)`)
-		if r.Operator == query.LabelNotIn {
-			q.add(`)`)
-		}
-	case query.LabelExists:
-		q.add(` AND `+value+` IS NOT NULL`, r.Key)
-	case query.LabelDoesNotExist:
-		q.add(` AND `+value+` IS NULL`, r.Key)
-	case query.LabelGt, query.LabelLt:
-		// Digits only: a label's value begins with a letter or a digit, so it has no sign.
-		want, err := intValue(r.Values)
-		if err != nil {
-			q.add(` AND 1 = 0`)
-			return
-		}
-		op := `>`
-		if r.Operator == query.LabelLt {
-			op = `<`
-		}
-		const digits = `ltrim(` + value + `, '0')`
-		q.add(` AND `+value+` <> '' AND ltrim(`+value+`, '0123456789') = '' AND (length(`+digits+`) < 19 OR length(`+digits+`) = 19 AND `+digits+` <= '9223372036854775807')
-			AND CAST(`+value+` AS INTEGER) `+op+` ?`, r.Key, r.Key, r.Key, r.Key, r.Key, r.Key, want)
-	default:
-		q.add(` AND 1 = 0`)
-	}
-}
-
-// nodeOrders are the orders of lists of nodes n.
-var nodeOrders = map[query.NodeSort]string{
-	query.SortNewest: `n.created_at DESC, n.name`,
-	query.SortOldest: `n.created_at, n.name`,
-	query.SortName:   `n.name, n.created_at DESC`,
-	query.SortType:   `n.instance_type, n.name`,
-	query.SortZone:   `n.zone, n.name`,
-	query.SortPool:   `n.pool, n.name`,
-}
-
-// ListNodes returns the nodes of a cluster that a filter selects: limit of them after offset
-// others, in the order given; an order that is not known is SortNewest.
-func (l *Ledger) ListNodes(ctx context.Context, cluster string, f query.NodeFilter, sort query.NodeSort, offset, limit int) (p query.NodePage, err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("listing nodes of %s: %w", cluster, explain(err))
-		}
-	}()
-	s, err := l.scope(ctx, cluster, f)
-	if err != nil {
-		return p, err
-	}
-	p.Capped, p.SearchedTo = s.capped, s.since
-	if s.none {
-		return p, nil
-	}
-	if s.totals != nil {
-		p.Total = s.totals.Nodes
-	} else if err := l.r.onceRow(ctx, `SELECT count(*) FROM nodes n WHERE `+s.where, s.args...).Scan(&p.Total); err != nil {
-		return p, err
-	}
-	p.Nodes, err = l.nodeRecords(ctx, s, nodeOrder(f.Removed, sort), offset, limit)
-	return p, err
-}
-
-func nodeOrder(removed bool, sort query.NodeSort) string {
-	order, ok := nodeOrders[sort]
-	if !ok {
-		sort, order = query.SortNewest, nodeOrders[query.SortNewest]
-	}
-	if removed && sort == query.SortNewest {
-		return `n.removed_at DESC, n.name, n.uid`
-	}
-	return order + `, n.uid`
-}
-
-// nodeRecords reads whole nodes, after it has found out which from the index alone.
-func (l *Ledger) nodeRecords(ctx context.Context, s scope, order string, offset, limit int) ([]query.NodeRecord, error) {
-	rows, err := l.r.once(ctx, `SELECT `+nodeColumns+` FROM (SELECT n.cluster, n.uid FROM nodes n WHERE `+s.where+` ORDER BY `+order+` LIMIT ? OFFSET ?) p
-		JOIN nodes n ON n.cluster = p.cluster AND n.uid = p.uid`+nodeSets+` ORDER BY `+order, append(s.args[:len(s.args):len(s.args)], max(0, limit), max(0, offset))...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var nodes []query.NodeRecord
-	for rows.Next() {
-		var r nodeRow
-		if err := rows.Scan(r.dest()...); err != nil {
-			return nil, err
-		}
-		n, err := r.record()
-		if err != nil {
-			return nil, err
-		}
-		nodes = append(nodes, n)
-	}
-	return nodes, rows.Err()
-}
-
-// CountNodes counts the nodes of a cluster that a filter selects.
-func (l *Ledger) CountNodes(ctx context.Context, cluster string, f query.NodeFilter) (t fleet.Totals, err error) {
-	s, err := l.scope(ctx, cluster, f)
-	if s.totals != nil && err == nil {
-		return *s.totals, nil
-	}
-	t.Capped = s.capped
-	if err == nil {
-		err = l.r.onceRow(ctx, `SELECT count(*), coalesce(sum(CASE WHEN n.status = 'True' THEN 1 ELSE 0 END), 0), coalesce(sum(n.cordoned), 0)
-			FROM nodes n WHERE `+s.where, s.args...).Scan(&t.Nodes, &t.Ready, &t.Cordoned)
-	}
-	if err != nil {
-		return t, fmt.Errorf("counting nodes of %s: %w", cluster, explain(err))
-	}
-	return t, nil
-}
-
-// dimensions are the columns of nodes n that the dimensions name.
-var dimensions = map[query.Dimension]string{
-	query.ByType:     `n.instance_type`,
-	query.ByZone:     `n.zone`,
-	query.ByPool:     `n.pool`,
-	query.ByCapacity: `n.capacity_type`,
-	query.ByArch:     `n.arch`,
-}
-
-// GroupNodes groups the nodes of a cluster that a filter selects, the largest groups first,
-// those that are alike by value, and returns at most limit of them.
-func (l *Ledger) GroupNodes(ctx context.Context, cluster string, f query.NodeFilter, by query.Dimension, limit int) (g query.NodeGroups, err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("grouping nodes of %s: %w", cluster, explain(err))
-		}
-	}()
-	s, err := l.scope(ctx, cluster, f)
-	g.Capped = s.capped
-	if err != nil || s.none {
-		return g, err
-	}
-	column, known := dimensions[by]
-	var args []any
-	switch {
-	case known:
-	case slices.Contains(ownLabels, string(by)):
-		column, args = `coalesce(n.own_labels ->> ?, '')`, []any{string(by)}
-	default:
-		column = `n.label_set`
-	}
-	rows, err := l.r.once(ctx, `SELECT `+column+`, count(*), sum(CASE WHEN n.status = 'True' THEN 1 ELSE 0 END), sum(n.cordoned),
-		sum(CASE WHEN n.capacity_type = 'spot' THEN 1 ELSE 0 END), `+machineColumns+` FROM nodes n WHERE `+s.where+` GROUP BY 1, `+machineColumns, append(args, s.args...)...)
-	if err != nil {
-		return g, err
-	}
-	defer rows.Close()
-	groups := map[string]*query.NodeGroup{}
-	sets := map[int64]*query.NodeGroup{}
-	g.Machines = map[fleet.Machine]int{}
-	for rows.Next() {
-		var n query.NodeGroup
-		var m fleet.Machine
-		var set int64
-		value := any(&n.Value)
-		if column == `n.label_set` {
-			value = &set
-		}
-		if err := rows.Scan(append([]any{value, &n.Nodes, &n.Ready, &n.Cordoned, &n.Spot}, machineDest(&m)...)...); err != nil {
-			return g, err
-		}
-		n.NotReady = n.Nodes - n.Ready
-		n.Machines = map[fleet.Machine]int{m: n.Nodes}
-		g.Machines[m] += n.Nodes
-		if column == `n.label_set` {
-			fold(sets, set, n)
-		} else {
-			fold(groups, n.Value, n)
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return g, err
-	}
-	rows.Close() // the next query needs no second connection
-	if len(sets) > 0 {
-		if groups, err = l.foldSets(ctx, sets, string(by)); err != nil {
-			return g, err
-		}
-	}
-	for _, n := range groups {
-		g.Groups = append(g.Groups, *n)
-		g.Total += n.Nodes
-	}
-	g.Distinct = len(g.Groups)
-	slices.SortFunc(g.Groups, func(a, b query.NodeGroup) int {
-		return cmp.Or(cmp.Compare(b.Nodes, a.Nodes), cmp.Compare(a.Value, b.Value))
-	})
-	g.Groups = g.Groups[:min(len(g.Groups), max(0, limit))]
-	return g, nil
-}
-
-// foldSets adds up groups of nodes by label set to groups by the value of one label.
-func (l *Ledger) foldSets(ctx context.Context, sets map[int64]*query.NodeGroup, key string) (map[string]*query.NodeGroup, error) {
-	ids := make([]int64, 0, len(sets))
-	for id := range sets {
-		ids = append(ids, id)
-	}
-	values, err := l.labelsOf(ctx, ids, []string{key})
-	if err != nil {
-		return nil, err
-	}
-	groups := map[string]*query.NodeGroup{}
-	for id, n := range sets {
-		n.Value = values[key][id].value
-		fold(groups, n.Value, *n)
-	}
-	return groups, nil
-}
-
-// fold adds a group to the one of its key.
-func fold[K comparable](groups map[K]*query.NodeGroup, key K, n query.NodeGroup) {
-	g := groups[key]
-	if g == nil {
-		groups[key] = &n
-		return
-	}
-	g.Nodes, g.Ready, g.NotReady, g.Cordoned, g.Spot = g.Nodes+n.Nodes, g.Ready+n.Ready, g.NotReady+n.NotReady, g.Cordoned+n.Cordoned, g.Spot+n.Spot
-	for m, count := range n.Machines {
-		g.Machines[m] += count
-	}
-}
 
 // machineColumns are what machineDest receives, of nodes n.
 const machineColumns = `n.provider, n.region, n.instance_type, n.capacity_type, n.label_price`
@@ -441,93 +18,226 @@ func machineDest(m *fleet.Machine) []any {
 	return []any{&m.Provider, &m.Region, &m.InstanceType, &m.CapacityType, &m.LabelPrice}
 }
 
-// maxNamed is how many nodes whose names begin alike FindNodes can put in order; of more it
-// knows those that live and the last that left.
-const maxNamed = 2000
+// nodeDetail is the JSON of the column nodes.detail.
+type nodeDetail struct {
+	fleet.Detail
+	Message string `json:"ready_message,omitempty"` // the Ready condition's
+}
 
-// FindNodes returns the nodes that a person means by a name, whatever its case: those of that
-// very name, or else those whose names begin with it, or else those whose names contain it.
-// Live nodes come before those that left, the newest first. At most limit are returned, and
-// more says whether there are others. Of nodes that left, the last 20,000 are looked at for a
-// part of a name.
-func (l *Ledger) FindNodes(ctx context.Context, cluster, name string, limit int) (nodes []query.NodeRecord, how query.Match, more bool, err error) {
-	defer func() {
+// KnownNodes returns what to remember of each live node, by UID.
+func (l *Ledger) KnownNodes(ctx context.Context, cluster string) (known map[string]fleet.Known, err error) {
+	defer doing(&err, "reading live nodes of %s", cluster)
+	known = map[string]fleet.Known{}
+	var uid string
+	for k, err := range each(ctx, l.r, func(r row) (k fleet.Known, err error) {
+		var fingerprint int64
+		var since sql.NullInt64
+		err = r.Scan(&uid, &fingerprint, &since, &k.Status, &k.EverReady, &k.Cordoned, &k.Unready, &k.Cordons)
+		k.Fingerprint, k.ReadySince = uint64(fingerprint), since.Int64/1000
+		return k, err
+	}, `SELECT uid, fingerprint, ready_since, status, ever_ready, cordoned, unready, cordons
+		FROM nodes WHERE cluster = ? AND removed_at IS NULL`, cluster) {
 		if err != nil {
-			err = fmt.Errorf("looking for node %q of %s: %w", name, cluster, explain(err))
+			return nil, err
 		}
-	}()
-	name = strings.ToLower(strings.TrimSpace(name))
-	if name == "" || limit <= 0 {
-		return nil, query.MatchNone, false, nil
+		known[uid] = k
 	}
-	within := func(cond string, args ...any) scope {
-		return scope{where: `n.cluster = ? AND ` + cond, args: append([]any{cluster}, args...)}
-	}
-	// What nodes_name gives is looked up node by node: else nodes_list, which has all that the
-	// order needs, would be walked from end to end.
-	named := func(cond string, args ...any) scope {
-		return within(`n.uid IN (SELECT m.uid FROM nodes m WHERE m.cluster = ? AND `+cond+`)`, append([]any{cluster}, args...)...)
-	}
-	const liveFirst = `n.removed_at IS NOT NULL, n.created_at DESC, n.name, n.uid`
-	// Names are lower-case in Kubernetes, so the index on them finds all.
-	if more, err = l.find(ctx, &nodes, named(`m.name = ?`, name), liveFirst, limit); err != nil || len(nodes) > 0 {
-		return nodes, query.MatchExact, more, err
-	}
-	const prefix = `m.name >= ? AND m.name < ?`
-	end := prefixEnd(name)
-	var begun int
-	err = l.r.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM nodes WHERE cluster = ? AND name >= ? AND name < ? LIMIT ?)`, cluster, name, end, maxNamed+1).Scan(&begun)
-	if err != nil {
-		return nil, query.MatchNone, false, err
-	}
-	if 0 < begun && begun <= maxNamed {
-		more, err = l.find(ctx, &nodes, named(prefix, name, end), liveFirst, limit)
-		return nodes, query.MatchPrefix, more, err
-	}
-	// All live nodes, then the last that left: the + keeps the index on names out of it.
-	how, cond, args := query.MatchSubstring, `instr(n.name, ?) > 0`, []any{name}
-	if begun > 0 {
-		how, cond, args = query.MatchPrefix, `+n.name >= ? AND +n.name < ?`, []any{name, end}
-	}
-	if more, err = l.find(ctx, &nodes, within(`n.removed_at IS NULL AND `+cond, args...), nodeOrder(false, query.SortNewest), limit); err != nil || more {
-		return nodes, how, more, err
-	}
-	gone, err := l.scope(ctx, cluster, query.NodeFilter{Removed: true})
-	if err != nil {
-		return nil, query.MatchNone, false, err
-	}
-	gone.where, gone.args = gone.where+` AND `+cond, append(gone.args, args...)
-	if more, err = l.find(ctx, &nodes, gone, nodeOrder(true, query.SortNewest), limit); err != nil || more {
-		return nodes, how, more, err
-	}
-	if len(nodes) == 0 && begun > 0 {
-		// Those that left long ago, in no order, are better than none.
-		_, err = l.find(ctx, &nodes, named(prefix+` LIMIT ?`, name, end, limit), `n.name, n.uid`, limit)
-	}
-	if len(nodes) == 0 {
-		how = query.MatchNone
-	}
-	return nodes, how, begun > len(nodes), err
+	return known, nil
 }
 
-// find appends nodes until there are limit, and reports whether there are more.
-func (l *Ledger) find(ctx context.Context, nodes *[]query.NodeRecord, s scope, order string, limit int) (more bool, err error) {
-	found, err := l.nodeRecords(ctx, s, order, 0, limit+1-len(*nodes))
-	*nodes = append(*nodes, found...)
-	if more = len(*nodes) > limit; more {
-		*nodes = (*nodes)[:limit]
-	}
-	return more, err
+const nodeColumns = `n.cluster, n.uid, n.name, n.provider, n.instance_type, n.capacity_type, n.zone, n.region, n.pool, n.arch, n.os,
+	n.status, n.ready_reason, n.ready_since, n.cordoned, n.created_at, n.ready_at, n.removed_at, n.removed_after, n.detail, n.own_labels, s.labels`
+
+// nodeSets joins what nodeColumns needs to nodes n.
+const nodeSets = ` JOIN label_sets s ON s.id = n.label_set`
+
+// nodeRow receives nodeColumns, or lightColumns.
+type nodeRow struct {
+	n                                     fleet.Node
+	detail, own, labels                   string
+	since, created, ready, removed, after sql.NullInt64
 }
 
-// prefixEnd is the least string that is greater than every one that begins with p.
-func prefixEnd(p string) string {
-	b := []byte(p)
-	for i := len(b) - 1; i >= 0; i-- {
-		if b[i] < 0xff {
-			b[i]++
-			return string(b[:i+1])
+// lightColumns are nodeColumns without what takes long to read.
+const lightColumns = `n.cluster, n.uid, n.name, n.provider, n.instance_type, n.capacity_type, n.zone, n.region, n.pool, n.arch, n.os,
+	n.status, n.ready_reason, n.ready_since, n.cordoned, n.created_at, n.ready_at, n.removed_at, n.removed_after`
+
+func (r *nodeRow) light() []any {
+	n := &r.n
+	return []any{&n.Cluster, &n.UID, &n.Name, &n.Provider, &n.InstanceType, &n.CapacityType, &n.Zone, &n.Region, &n.Pool, &n.Arch, &n.OS,
+		&n.Ready.Status, &n.Ready.Reason, &r.since, &n.Cordoned, &r.created, &r.ready, &r.removed, &r.after}
+}
+
+func (r *nodeRow) dest() []any { return append(r.light(), &r.detail, &r.own, &r.labels) }
+
+// record returns the scanned node.
+func (r *nodeRow) record() (query.NodeRecord, error) {
+	n := r.n
+	n.Ready.Since, n.CreatedAt = fromMS(r.since), fromMS(r.created)
+	rec := query.NodeRecord{Node: n, FirstReady: fromMS(r.ready), RemovedAt: fromMS(r.removed), RemovedAfter: fromMS(r.after)}
+	if r.detail == "" {
+		return rec, nil
+	}
+	var d nodeDetail
+	err := json.Unmarshal([]byte(r.detail), &d)
+	if err == nil {
+		rec.Labels, err = joinLabels(r.labels, r.own)
+	}
+	if err != nil {
+		return query.NodeRecord{}, fmt.Errorf("reading node %s: %w", r.n.UID, err)
+	}
+	rec.Detail, rec.Ready.Message = d.Detail, d.Message
+	return rec, nil
+}
+
+// Node returns a node's life, whether it goes on or not, as it was last recorded.
+func (l *Ledger) Node(ctx context.Context, cluster, uid string) (n query.NodeRecord, ok bool, err error) {
+	defer doing(&err, "reading node %s", uid)
+	return one(ctx, l.r, scanNode, `SELECT `+nodeColumns+` FROM nodes n`+nodeSets+` WHERE n.cluster = ? AND n.uid = ?`, cluster, uid)
+}
+
+// scanNode reads nodeColumns.
+func scanNode(from row) (query.NodeRecord, error) {
+	var r nodeRow
+	if err := from.Scan(r.dest()...); err != nil {
+		return query.NodeRecord{}, err
+	}
+	return r.record()
+}
+
+// RecordBaseline records one page of the very first list of a cluster: the nodes, and nothing
+// to tell. It may be called again with the same nodes.
+func (l *Ledger) RecordBaseline(ctx context.Context, cluster string, nodes []fleet.Observation) (err error) {
+	defer doing(&err, "recording the baseline of %s", cluster)
+	return l.live.change(cluster, func() (steps, error) {
+		return nil, l.tx(ctx, func(tx tx) error {
+			for i := range nodes {
+				if err := upsertNode(ctx, tx, &nodes[i]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+}
+
+// FinishBaseline declares the first list complete at b.At. Nodes that an earlier, unfinished
+// baseline recorded and for which keep is false were never watched; they are forgotten.
+func (l *Ledger) FinishBaseline(ctx context.Context, b fleet.Batch, keep func(uid string) bool) (err error) {
+	known, err := l.KnownNodes(ctx, b.Cluster)
+	if err != nil {
+		return err
+	}
+	defer doing(&err, "finishing the baseline of %s", b.Cluster)
+	err = l.live.change(b.Cluster, func() (steps, error) {
+		return nil, l.tx(ctx, func(tx tx) error {
+			for uid := range known {
+				if keep(uid) {
+					continue
+				}
+				if err := tx.exec(ctx, `DELETE FROM nodes WHERE cluster = ? AND uid = ?`, b.Cluster, uid); err != nil {
+					return err
+				}
+			}
+			return tx.exec(ctx, `INSERT INTO clusters (cluster, baseline_at, watched_until, nodes_version) VALUES (?, ?, ?, ?)
+				ON CONFLICT (cluster) DO UPDATE SET baseline_at = excluded.baseline_at,
+					watched_until = excluded.watched_until, nodes_version = excluded.nodes_version`,
+				b.Cluster, ms(b.At), ms(b.At), b.ResourceVersion)
+		})
+	})
+	if err == nil {
+		l.notify()
+	}
+	return err
+}
+
+// RecordNodes records a batch in one transaction: the nodes as they are, their changes as
+// to-dos, the gap and the resource version.
+func (l *Ledger) RecordNodes(ctx context.Context, b fleet.Batch) (err error) {
+	defer doing(&err, "recording nodes of %s", b.Cluster)
+	live := steps{}
+	err = l.live.change(b.Cluster, func() (steps, error) {
+		return live, l.tx(ctx, func(tx tx) error { return recordNodes(ctx, tx, b, live) })
+	})
+	if err == nil && len(b.Observations) > 0 {
+		l.notify()
+	}
+	return err
+}
+
+// recordNodes records a batch, and adds to live what it changes in the counts of live nodes.
+func recordNodes(ctx context.Context, tx tx, b fleet.Batch, live steps) error {
+	var gap int64
+	if g := b.Gap; g != nil {
+		err := tx.QueryRowContext(ctx, `INSERT INTO gaps (cluster, from_at, until_at, cause, missed, events_from) VALUES (?, ?, ?, ?, ?, ?) RETURNING id`,
+			b.Cluster, g.From.UnixMilli(), g.Until.UnixMilli(), g.Cause, g.Missed, ms(g.EventsFrom)).Scan(&gap)
+		if err != nil {
+			return err
+		}
+		if !g.Missed {
+			gap = 0 // the watch resumed and has seen each change: they are told as any other
 		}
 	}
-	return "\xff"
+	for i := range b.Observations {
+		o := &b.Observations[i]
+		before, known, was, err := oldNode(ctx, tx, o.Node.Cluster, o.Node.UID)
+		if err != nil {
+			return err
+		}
+		after := liveKind{o.Node.Machine(), o.Node.Ready.Status == fleet.Ready, o.Node.Cordoned}
+		// A node that has left stays so, see upsertNodeSQL.
+		live.step(before, after, was, (was || !known) && !left(o))
+		if err := upsertNode(ctx, tx, o); err != nil {
+			return err
+		}
+		for _, c := range o.Changes {
+			if err := insertChange(ctx, tx, c, gap); err != nil {
+				return err
+			}
+		}
+	}
+	return mark(ctx, tx, b.Cluster, b.At, b.ResourceVersion)
+}
+
+// left reports whether an observation is a node's last.
+func left(o *fleet.Observation) bool {
+	return slices.ContainsFunc(o.Changes, func(c fleet.Change) bool { return c.Kind == fleet.Removed })
+}
+
+const upsertNodeSQL = `INSERT INTO nodes (cluster, uid, name, provider, instance_type, capacity_type, zone, region, pool, arch, os,
+		detail, status, ready_reason, ready_since, cordoned, ever_ready, unready, cordons, fingerprint, created_at, ready_at, removed_at, removed_after,
+		label_set, own_labels, label_price)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	ON CONFLICT (cluster, uid) DO UPDATE SET name = excluded.name, provider = excluded.provider, instance_type = excluded.instance_type,
+		capacity_type = excluded.capacity_type, zone = excluded.zone, region = excluded.region, pool = excluded.pool, arch = excluded.arch, os = excluded.os,
+		detail = excluded.detail, status = excluded.status, ready_reason = excluded.ready_reason, ready_since = excluded.ready_since,
+		cordoned = excluded.cordoned, ever_ready = excluded.ever_ready, unready = excluded.unready, cordons = excluded.cordons,
+		fingerprint = excluded.fingerprint, ready_at = coalesce(nodes.ready_at, excluded.ready_at),
+		removed_at = coalesce(nodes.removed_at, excluded.removed_at), removed_after = coalesce(nodes.removed_after, excluded.removed_after),
+		label_set = excluded.label_set, own_labels = excluded.own_labels, label_price = excluded.label_price`
+
+func upsertNode(ctx context.Context, tx tx, o *fleet.Observation) error {
+	n, k := &o.Node, &o.Known
+	detail, err := json.Marshal(nodeDetail{n.Detail, n.Ready.Message})
+	if err != nil {
+		return err
+	}
+	set, own, err := storeLabels(ctx, tx, n.Labels)
+	if err != nil {
+		return err
+	}
+	var readyAt, removedAt, removedAfter any
+	for _, c := range o.Changes {
+		switch c.Kind {
+		case fleet.BecameReady:
+			readyAt = ms(c.At)
+		case fleet.Removed:
+			removedAt, removedAfter = ms(c.At), ms(c.NotBefore)
+		}
+	}
+	_, err = tx.ExecContext(ctx, upsertNodeSQL,
+		n.Cluster, n.UID, n.Name, n.Provider, n.InstanceType, n.CapacityType, n.Zone, n.Region, n.Pool, n.Arch, n.OS,
+		string(detail), string(n.Ready.Status), n.Ready.Reason, ms(n.Ready.Since), n.Cordoned, k.EverReady, k.Unready, k.Cordons, int64(k.Fingerprint),
+		n.CreatedAt.UnixMilli(), readyAt, removedAt, removedAfter, set, own, n.Machine().LabelPrice)
+	return err
 }

@@ -20,14 +20,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/gofrs/flock"
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // ErrInUse is part of Open's error where another process kept the ledger open.
@@ -59,27 +56,6 @@ type Options struct {
 	LockWait time.Duration
 	// Log hears how far a migration is that takes minutes. Default: nobody does.
 	Log *slog.Logger
-}
-
-// Path returns the file that a DATABASE_URL names. Only the sqlite: scheme exists so far.
-func Path(databaseURL string) (string, error) {
-	path, ok := strings.CutPrefix(databaseURL, "sqlite:")
-	if !ok {
-		return "", fmt.Errorf("%q is not a ledger Rollcall can open: write sqlite:FILE, for example sqlite:/var/lib/rollcall/rollcall.db", redactURL(databaseURL))
-	}
-	path = strings.TrimPrefix(path, "//")
-	if path == "" || path == ":memory:" || strings.ContainsRune(path, '?') {
-		return "", fmt.Errorf("sqlite:%s names no file: write sqlite:FILE, for example sqlite:/var/lib/rollcall/rollcall.db", path)
-	}
-	return path, nil
-}
-
-func redactURL(s string) string {
-	u, err := url.Parse(s)
-	if err != nil {
-		return "that URL"
-	}
-	return u.Redacted()
 }
 
 // Open opens the ledger in the SQLite file at path, or creates it where no file is. It
@@ -323,25 +299,6 @@ func (l *Ledger) migrate(ctx context.Context) error {
 	return err
 }
 
-// explain gives SQLite's errors that a person must act on a hint.
-func explain(err error) error {
-	se, ok := errors.AsType[*sqlite.Error](err)
-	if !ok {
-		return err
-	}
-	switch se.Code() & 0xff {
-	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
-		return fmt.Errorf("it is damaged (%w); it was left untouched: restore a backup, or move it away to begin anew", err)
-	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM:
-		return fmt.Errorf("it cannot be written (%w); mount it read-write and owned by the user that Rollcall runs as (fsGroup in a pod)", err)
-	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
-		return fmt.Errorf("another program has it locked (%w); close that program (a sqlite3 shell?) and start again", err)
-	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR:
-		return fmt.Errorf("the disk is full or failing (%w); make room on its volume", err)
-	}
-	return err
-}
-
 // Close lets go of the database. What was committed is on disk.
 func (l *Ledger) Close() error {
 	var errs []error
@@ -362,9 +319,10 @@ func (l *Ledger) Close() error {
 func (l *Ledger) Instance() string { return l.instance }
 
 // Ping reports whether the ledger answers.
-func (l *Ledger) Ping(ctx context.Context) error {
-	var one int
-	return l.r.QueryRowContext(ctx, `SELECT 1`).Scan(&one)
+func (l *Ledger) Ping(ctx context.Context) (err error) {
+	defer doing(&err, "asking the ledger")
+	_, _, err = one(ctx, l.r, value[int], `SELECT 1`)
+	return err
 }
 
 // Updates returns a channel that receives after changes were recorded; receipts coalesce.

@@ -104,7 +104,7 @@ func TestPlans(t *testing.T) {
 			_, err := l.CountNodes(ctx, "prod", query.NodeFilter{Labels: []query.LabelRequirement{{Key: "kubernetes.io/hostname", Operator: query.LabelIn, Values: []string{"n1"}}}})
 			return err
 		}},
-		{"node", "PRIMARY KEY", func(ctx context.Context) error { _, _, err := l.NodeByUID(ctx, "prod", "uid-n1"); return err }},
+		{"node", "PRIMARY KEY", func(ctx context.Context) error { _, _, err := l.Node(ctx, "prod", "uid-n1"); return err }},
 		{"changes", "INDEX changes_when (cluster=? AND kind=?)", func(ctx context.Context) error { _, err := l.RecentChanges(ctx, "prod", 5); return err }},
 		{"changes of a node", "(cluster=? AND node_uid=?)", func(ctx context.Context) error { _, _, err := l.NodeChanges(ctx, "prod", "uid-n1", 5); return err }},
 		{"counts of changes", "INDEX changes_when (cluster=? AND kind=? AND at>?)", func(ctx context.Context) error { _, err := l.ChangeCounts(ctx, "prod", t0); return err }},
@@ -137,7 +137,7 @@ func TestPlans(t *testing.T) {
 		{"counts of events", "INDEX events_time (cluster=? AND scaling=? AND last_at>?)", func(ctx context.Context) error { _, _, err := l.EventCounts(ctx, "prod", t0); return err }},
 		{"live nodes", "COVERING INDEX nodes_list (cluster=? AND removed_at=?)", func(ctx context.Context) error { _, err := l.readLive(ctx, "prod"); return err }},
 		{"lives of a period", "COVERING INDEX nodes_list (cluster=? AND removed_at>?)", func(ctx context.Context) error {
-			for _, err := range l.NodeLives(ctx, "prod", t0, t0) {
+			for _, err := range l.Lives(ctx, "prod", t0, t0) {
 				return err
 			}
 			return nil
@@ -150,7 +150,6 @@ func TestPlans(t *testing.T) {
 			return nil
 		}},
 		{"last digest", "INDEX sqlite_autoindex_digests_2 (cluster=?)", func(ctx context.Context) error { _, _, err := l.LastDigest(ctx, "prod"); return err }},
-		{"recent events", "INDEX events_time", func(ctx context.Context) error { _, err := l.RecentEvents(ctx, "prod", t0, 5); return err }},
 		{"evidence", "INDEX events_name", func(ctx context.Context) error {
 			_, err := l.evidence(ctx, wave.Member{Node: node(1), RemovedAt: t0})
 			return err
@@ -161,7 +160,10 @@ func TestPlans(t *testing.T) {
 		{"members", "INDEX changes_wave", func(ctx context.Context) error { _, err := l.Members(ctx, 1); return err }},
 		{"nodes of a wave", "INDEX", func(ctx context.Context) error { _, _, err := l.WaveNodes(ctx, "x", 5); return err }},
 		{"lives", "COVERING INDEX nodes_list (cluster=? AND removed_at>?)", func(ctx context.Context) error {
-			return l.Lives(ctx, "prod", t0, func(_, _ time.Time) {})
+			for _, err := range l.LifeSpans(ctx, "prod", t0, t0) {
+				return err
+			}
+			return nil
 		}},
 		{"gaps", "INDEX gaps_at", func(ctx context.Context) error { _, err := l.Gaps(ctx, "prod", t0); return err }},
 		{"active mutes", "INDEX mutes_at", func(ctx context.Context) error { _, err := l.Mutes(ctx, "prod", t0); return err }},

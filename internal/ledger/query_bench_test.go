@@ -165,7 +165,7 @@ func BenchmarkQueries(b *testing.B) {
 		{"find/prefix", find("ip-10-1-")},
 		{"find/substring", find("-1-77.eu")},
 		{"find/nothing", find("no-such-node")},
-		{"node", func() error { _, _, err := l.NodeByUID(ctx, "prod", ledgertest.NodeUID(some)); return err }},
+		{"node", func() error { _, _, err := l.Node(ctx, "prod", ledgertest.NodeUID(some)); return err }},
 		{"changes/node", func() error { _, _, err := l.NodeChanges(ctx, "prod", ledgertest.NodeUID(some), 20); return err }},
 		{"changes/recent", func() error { _, err := l.RecentChanges(ctx, "prod", 20); return err }},
 		{"changes/rare", func() error { _, err := l.RecentChanges(ctx, "prod", 20, fleet.Uncordoned); return err }},
@@ -194,12 +194,17 @@ func BenchmarkQueries(b *testing.B) {
 		{"baseline", func() error { _, _, _, err := l.Baseline(ctx, "prod"); return err }},
 		{"change-counts", func() error { _, err := l.ChangeCounts(ctx, "prod", end.Add(-24*time.Hour)); return err }},
 		{"lives", func() error {
-			return l.Lives(ctx, "prod", end.Add(-8*24*time.Hour), func(_, _ time.Time) {})
+			for _, err := range l.LifeSpans(ctx, "prod", end.Add(-8*24*time.Hour), end) {
+				if err != nil {
+					return err
+				}
+			}
+			return nil
 		}},
 		{"todo", func() error { _, _, err := l.Todo(ctx, "prod", 1000); return err }},
 		{"live-waves", func() error { _, err := l.LiveWaves(ctx, "prod"); return err }},
 		{"known", func() error { _, err := l.KnownNodes(ctx, "prod"); return err }},
-		{"untold", func() error { _, err := l.Untold(ctx, "prod"); return err }},
+		{"untold", func() error { _, _, err := l.Backlog(ctx, "prod"); return err }},
 	} {
 		b.Run(q.name, func(b *testing.B) {
 			stop := writing(b, l, s)

@@ -1,23 +1,11 @@
 package ledger
 
-import (
-	"context"
-	"database/sql"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"path/filepath"
-	"strings"
-	"time"
-)
-
 // migrations are applied in order, each in a transaction of its own; the number applied is
 // the database's user_version. Never edit one that was released: add another. What SQL alone
 // cannot do is in between, see moves.
 //
 // All times are Unix milliseconds. Every table of facts has a cluster column, so that one
-// ledger can serve several watchers. Statements keep to the common subset of SQLite and
-// PostgreSQL, apart from WITHOUT ROWID and AUTOINCREMENT.
+// ledger can serve several watchers. This is SQLite's schema: another engine has one of its own.
 var migrations = []string{`
 CREATE TABLE meta (
 	name  TEXT PRIMARY KEY,
@@ -246,128 +234,36 @@ CREATE TABLE digests (
 ALTER TABLE messages ADD COLUMN after_ts TEXT;
 ALTER TABLE digests ADD COLUMN after_ts TEXT;
 CREATE INDEX messages_ts ON messages (ts);
+`, `
+-- What a wave is about is one value: see wave.About.
+ALTER TABLE waves ADD COLUMN about TEXT NOT NULL DEFAULT '';
+UPDATE waves SET about = CASE
+	WHEN gap_id IS NOT NULL THEN '{"gap":' || gap_id || '}'
+	WHEN mute_id IS NOT NULL THEN '{"mute":' || mute_id || '}'
+	WHEN growth IS NOT NULL THEN '{"growth":' || growth || '}'
+	ELSE '' END;
+DROP INDEX waves_mute;
+ALTER TABLE waves DROP COLUMN gap_id;
+ALTER TABLE waves DROP COLUMN mute_id;
+ALTER TABLE waves DROP COLUMN growth;
+-- A mute is told by one wave.
+CREATE UNIQUE INDEX waves_mute ON waves (about) WHERE kind = 'mute' AND about <> '';
+-- All messages are in one table, those of digests too.
+ALTER TABLE messages ADD COLUMN picture TEXT NOT NULL DEFAULT ''; -- what becomes of it: see wave.Picture
+ALTER TABLE messages ADD COLUMN file TEXT NOT NULL DEFAULT '';    -- Slack's ID of the picture
+INSERT INTO messages (key, wave_id, part, channel, ts, created_at, tried_at, after_ts, picture, file)
+	SELECT key, 0, 'digest', channel, ts, created_at, tried_at, after_ts, picture, file FROM digests;
+ALTER TABLE digests RENAME TO digests_1;
+CREATE TABLE digests (
+	id       INTEGER PRIMARY KEY AUTOINCREMENT,
+	key      TEXT NOT NULL UNIQUE,              -- of its message
+	cluster  TEXT NOT NULL,
+	from_at  INTEGER NOT NULL,
+	until_at INTEGER NOT NULL,                  -- the tick
+	done_at  INTEGER,                           -- nothing is left to do
+	UNIQUE (cluster, until_at)
+);
+INSERT INTO digests (id, key, cluster, from_at, until_at, done_at)
+	SELECT id, key, cluster, from_at, until_at, done_at FROM digests_1;
+DROP TABLE digests_1;
 `}
-
-// moves are run before the migration with their number, in steps of their own that can be
-// interrupted and done again: they move what a single transaction would be too large for.
-var moves = map[int]func(context.Context, *Ledger) error{2: moveRows}
-
-// moveRows fills the tables of migration 2 from those of migration 1.
-func moveRows(ctx context.Context, l *Ledger) error {
-	// The inner pages of the old table, in which events are looked up one by one, want to stay in
-	// memory.
-	if _, err := l.w.ExecContext(ctx, `PRAGMA cache_size = -32768`); err != nil {
-		return err
-	}
-	defer l.w.ExecContext(ctx, `PRAGMA cache_size = -4000`)
-	// Indices of millions of events are sorted on disk. The ledger's own folder is the one
-	// that is certain to be writable and large enough.
-	if _, err := l.w.ExecContext(ctx, `PRAGMA temp_store_directory = '`+strings.ReplaceAll(filepath.Dir(l.path), "'", "''")+`'`); err != nil {
-		return err
-	}
-	var last nodeKey
-	for more := true; more; {
-		if err := l.tx(ctx, func(tx tx) (err error) { last, more, err = moveLabels(ctx, tx, last); return err }); err != nil {
-			return fmt.Errorf("moving labels: %w", err)
-		}
-	}
-	said := time.Now()
-	for more := true; more; {
-		if time.Since(said) > 10*time.Second {
-			var moved int64
-			if err := l.w.QueryRowContext(ctx, `SELECT coalesce(sum(events), 0) FROM event_totals`).Scan(&moved); err != nil {
-				return err
-			}
-			l.log.Info("bringing the ledger to a new schema; it can be interrupted", "events", moved)
-			said = time.Now()
-		}
-		if err := l.tx(ctx, func(tx tx) (err error) { more, err = moveEvents(ctx, tx); return err }); err != nil {
-			return fmt.Errorf("moving events: %w", err)
-		}
-	}
-	return nil
-}
-
-// moveStep is how many rows one transaction of a move holds. Tests make it smaller.
-var moveStep = 10000
-
-// nodeKey is the key of a row of nodes.
-type nodeKey struct{ cluster, uid string }
-
-// moveLabels gives the next nodes after the last one their label sets, unless they have them,
-// and returns the last one it looked at and whether there may be more.
-func moveLabels(ctx context.Context, tx tx, last nodeKey) (next nodeKey, more bool, err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT cluster, uid, detail FROM nodes WHERE (cluster, uid) > (?, ?) AND label_set IS NULL ORDER BY cluster, uid LIMIT ?`,
-		last.cluster, last.uid, moveStep/10)
-	if err != nil {
-		return last, false, err
-	}
-	defer rows.Close()
-	type node struct {
-		nodeKey
-		detail string
-	}
-	var nodes []node
-	for rows.Next() {
-		var n node
-		if err := rows.Scan(&n.cluster, &n.uid, &n.detail); err != nil {
-			return last, false, err
-		}
-		nodes = append(nodes, n)
-		next = n.nodeKey
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return last, false, err
-	}
-	for _, n := range nodes {
-		var d struct {
-			nodeDetail
-			Labels map[string]string `json:"labels"`
-		}
-		if err := json.Unmarshal([]byte(n.detail), &d); err != nil {
-			return last, false, fmt.Errorf("reading node %s: %w", n.uid, err)
-		}
-		detail, err := json.Marshal(d.nodeDetail)
-		if err != nil {
-			return last, false, err
-		}
-		set, own, err := storeLabels(ctx, tx, d.Labels)
-		if err != nil {
-			return last, false, err
-		}
-		if _, err := tx.ExecContext(ctx, `UPDATE nodes SET detail = ?, label_set = ?, own_labels = ? WHERE cluster = ? AND uid = ?`, string(detail), set, own, n.cluster, n.uid); err != nil {
-			return last, false, err
-		}
-	}
-	return next, len(nodes) > 0, nil
-}
-
-// moveEvents copies the next events in the order of events_1's index, in which the last one
-// copied says how far it is.
-func moveEvents(ctx context.Context, tx tx) (more bool, err error) {
-	var last struct {
-		id, scaling, at, size int64
-		cluster, uid          string
-	}
-	last.scaling = -1
-	err = tx.QueryRowContext(ctx, `SELECT id, scaling, last_at, size, cluster, uid FROM events ORDER BY id DESC LIMIT 1`).
-		Scan(&last.id, &last.scaling, &last.at, &last.size, &last.cluster, &last.uid)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return false, err
-	}
-	res, err := tx.ExecContext(ctx, `INSERT INTO events (cluster, uid, kind, namespace, name, regarding_uid, reason, type, note, controller, count, first_at, last_at, scaling, size)
-		SELECT cluster, uid, kind, namespace, name, regarding_uid, reason, type, note, controller, count, first_at, last_at, scaling, size
-		FROM events_1 WHERE (scaling, last_at, size, cluster, uid) > (?, ?, ?, ?, ?) ORDER BY scaling, last_at, size, cluster, uid LIMIT ?`,
-		last.scaling, last.at, last.size, last.cluster, last.uid, moveStep)
-	if err != nil {
-		return false, err
-	}
-	n, err := res.RowsAffected()
-	if err != nil || n == 0 {
-		return false, err
-	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO event_totals (cluster, scaling, events, bytes)
-		SELECT cluster, scaling, count(*), sum(size) FROM events WHERE id > ? GROUP BY cluster, scaling
-		ON CONFLICT (cluster, scaling) DO UPDATE SET events = event_totals.events + excluded.events, bytes = event_totals.bytes + excluded.bytes`, last.id)
-	return true, err
-}

@@ -8,11 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/internal/answer"
 	"rollcall/internal/digest"
 	"rollcall/internal/digest/picture"
 	"rollcall/internal/ledger"
 	"rollcall/internal/pricing"
-	"rollcall/internal/slackapp"
 )
 
 // BenchmarkDigest sums up the last day of the large ledger, 66,000 node lives and 170,000 scaling
@@ -30,7 +30,7 @@ func measureDigest(b *testing.B, path string) {
 		b.Fatal(err)
 	}
 	defer l.Close()
-	s := slackapp.Summaries{Ledger: l, Price: pricing.New(0, pricing.Overrides{}).Price}
+	s := answer.Summaries{Store: l, Price: pricing.New(0, pricing.Overrides{}).Price}
 	var sum digest.Summary
 	debug.FreeOSMemory()
 	before := resident(b)

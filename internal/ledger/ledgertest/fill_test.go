@@ -45,7 +45,7 @@ func TestFill(t *testing.T) {
 	if err != nil || len(p.Events) < 200 || p.Events[0].Last.After(s.End) {
 		t.Errorf("%d events of nodes, %v", len(p.Events), err)
 	}
-	if untold, err := l.Untold(ctx, "prod"); err != nil || untold != 0 {
+	if untold, _, err := l.Backlog(ctx, "prod"); err != nil || untold != 0 {
 		t.Errorf("%d changes to tell, %v", untold, err)
 	}
 	if pruned, err := l.Prune(ctx, ledger.Retention{Scaling: 91 * 24 * time.Hour, Other: 25 * time.Hour}, s.End); err != nil || pruned != 0 {

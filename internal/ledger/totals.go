@@ -1,10 +1,11 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
+	"slices"
 	"sync"
 
 	"rollcall/internal/fleet"
@@ -110,21 +111,18 @@ func (c *liveCounts) each(cluster string, yield func(kind liveKind, nodes int)) 
 }
 
 func (l *Ledger) readLive(ctx context.Context, cluster string) (map[liveKind]int, error) {
-	rows, err := l.r.QueryContext(ctx, liveSQL, cluster)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
 	counts := map[liveKind]int{}
-	for rows.Next() {
-		var kind liveKind
-		var nodes int
-		if err := rows.Scan(append(machineDest(&kind.Machine), &kind.ready, &kind.cordoned, &nodes)...); err != nil {
+	var kind liveKind
+	for n, err := range each(ctx, l.r, func(r row) (n int, err error) {
+		err = r.Scan(append(machineDest(&kind.Machine), &kind.ready, &kind.cordoned, &n)...)
+		return n, err
+	}, liveSQL, cluster) {
+		if err != nil {
 			return nil, err
 		}
-		counts[kind] = nodes
+		counts[kind] = n
 	}
-	return counts, rows.Err()
+	return counts, nil
 }
 
 const oldNodeSQL = `SELECT ` + machineColumns + `, n.status = 'True', n.cordoned <> 0, n.removed_at IS NULL FROM nodes n WHERE n.cluster = ? AND n.uid = ?`
@@ -140,6 +138,7 @@ func oldNode(ctx context.Context, tx tx, cluster, uid string) (kind liveKind, kn
 
 // Totals counts the live nodes of a cluster.
 func (l *Ledger) Totals(ctx context.Context, cluster string) (t fleet.Totals, err error) {
+	defer doing(&err, "counting nodes of %s", cluster)
 	err = l.liveNodes(ctx, cluster, func(kind liveKind, nodes int) {
 		t.Nodes += nodes
 		if kind.ready {
@@ -149,18 +148,54 @@ func (l *Ledger) Totals(ctx context.Context, cluster string) (t fleet.Totals, er
 			t.Cordoned += nodes
 		}
 	})
-	if err != nil {
-		return t, fmt.Errorf("counting nodes of %s: %w", cluster, explain(err))
-	}
-	return t, nil
+	return t, err
 }
 
 // Machines counts the live nodes of a cluster by what their prices depend on.
-func (l *Ledger) Machines(ctx context.Context, cluster string) (map[fleet.Machine]int, error) {
-	machines := map[fleet.Machine]int{}
-	err := l.liveNodes(ctx, cluster, func(kind liveKind, nodes int) { machines[kind.Machine] += nodes })
-	if err != nil {
-		return nil, fmt.Errorf("counting machines of %s: %w", cluster, explain(err))
-	}
-	return machines, nil
+func (l *Ledger) Machines(ctx context.Context, cluster string) (machines map[fleet.Machine]int, err error) {
+	defer doing(&err, "counting machines of %s", cluster)
+	machines = map[fleet.Machine]int{}
+	err = l.liveNodes(ctx, cluster, func(kind liveKind, nodes int) { machines[kind.Machine] += nodes })
+	return machines, err
 }
+
+// Baseline counts the nodes that were there at the first start: in all, by instance type and
+// capacity type, most first, and by what their prices depend on. Their joining is no change. What
+// joined or left since is told on its own, also if that was before the first start was told.
+func (l *Ledger) Baseline(ctx context.Context, cluster string) (
+	t fleet.Totals, groups []fleet.Group, machines map[fleet.Machine]int, err error) {
+	defer doing(&err, "counting the first nodes of %s", cluster)
+	machines = map[fleet.Machine]int{}
+	var m fleet.Machine
+	for n, err := range each(ctx, l.r, func(r row) (n fleet.Totals, err error) {
+		err = r.Scan(append(machineDest(&m), &n.Nodes, &n.Ready, &n.Cordoned)...)
+		return n, err
+	}, baselineSQL, cluster) {
+		if err != nil {
+			return t, nil, nil, err
+		}
+		machines[m] = n.Nodes
+		t.Nodes, t.Ready, t.Cordoned = t.Nodes+n.Nodes, t.Ready+n.Ready, t.Cordoned+n.Cordoned
+		i := slices.IndexFunc(groups, func(g fleet.Group) bool {
+			return g.InstanceType == m.InstanceType && g.CapacityType == m.CapacityType
+		})
+		if i < 0 {
+			i = len(groups)
+			groups = append(groups, fleet.Group{InstanceType: m.InstanceType, CapacityType: m.CapacityType})
+		}
+		groups[i].Nodes += n.Nodes
+	}
+	slices.SortFunc(groups, func(a, b fleet.Group) int {
+		return cmp.Or(cmp.Compare(b.Nodes, a.Nodes), cmp.Compare(a.InstanceType, b.InstanceType),
+			cmp.Compare(a.CapacityType, b.CapacityType))
+	})
+	return t, groups, machines, nil
+}
+
+// counts are how many nodes n there are, how many of them are ready, and how many are cordoned.
+const counts = `count(*), coalesce(sum(CASE WHEN n.status = 'True' THEN 1 ELSE 0 END), 0), coalesce(sum(n.cordoned), 0)`
+
+const baselineSQL = `SELECT ` + machineColumns + `, ` + counts + ` FROM nodes n
+	WHERE n.cluster = ? AND NOT EXISTS (SELECT 1 FROM changes
+		WHERE changes.cluster = n.cluster AND node_uid = n.uid AND changes.kind = 'joined')
+	GROUP BY ` + machineColumns

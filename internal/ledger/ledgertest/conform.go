@@ -1,0 +1,52 @@
+package ledgertest
+
+import (
+	"testing"
+
+	"rollcall/internal/ledger"
+)
+
+// Open returns a new ledger that is closed when the test ends.
+type Open func(t testing.TB) *ledger.Ledger
+
+// Conform holds an engine to everything that the rest of the program expects of a ledger, apart from how its
+// data lie on disk. Every engine must pass it.
+func Conform(t *testing.T, open Open) {
+	for _, test := range []struct {
+		name string
+		run  func(t *testing.T, fresh Open)
+	}{
+		{"node round trip", nodeRoundTrip},
+		{"recording is idempotent", recordingIsIdempotent},
+		{"same name is another node", sameNameIsAnotherNode},
+		{"baseline forgets what its first try saw", baselineForgetsWhatItsFirstTrySaw},
+		{"baseline is that of the first list", baselineIsThatOfTheFirstList},
+		{"wave life", waveLife},
+		{"release gives back what was not told", releaseGivesBackWhatWasNotTold},
+		{"merge", merge},
+		{"gap marks its changes", gapMarksItsChanges},
+		{"events merge", eventsMerge},
+		{"prune", prune},
+		{"events are bounded in bytes", eventsAreBoundedInBytes},
+		{"writers go on while pruning", writersGoOnWhilePruning},
+		{"mark follows a clock that is set back", markFollowsAClockThatIsSetBack},
+		{"node lives", nodeLives},
+		{"incidents", incidents},
+		{"rescales", rescales},
+		{"mutes", mutes},
+		{"step mute", stepMute},
+		{"muted changes", mutedChanges},
+		{"prune mutes", pruneMutes},
+		{"list nodes", listNodes},
+		{"group nodes", groupNodes},
+		{"labels as kubernetes has them", labelsAsKubernetesHasThem},
+		{"find nodes", findNodes},
+		{"changes", changes},
+		{"wave nodes", waveNodes},
+		{"clusters", clusters},
+		{"events filter", eventsFilter},
+		{"events paging", eventsPaging},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.run(t, open) })
+	}
+}

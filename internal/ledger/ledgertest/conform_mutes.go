@@ -1,0 +1,174 @@
+package ledgertest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rollcall/internal/fleet"
+	"rollcall/internal/ledger"
+	"rollcall/internal/wave"
+)
+
+func mute(request string) wave.Mute {
+	return wave.Mute{Request: request, Cluster: "prod", Scope: wave.MutePool, Value: "batch", By: "U1", ByName: "ada", Channel: "C1", At: t0, Until: t0.Add(time.Hour)}
+}
+
+func mutes(t *testing.T, fresh Open) {
+	l, ctx := fresh(t), t.Context()
+	a, err := l.AddMute(ctx, mute("click-1"))
+	check(t, err)
+	want := mute("click-1")
+	want.ID = a.ID
+	if diff := cmp.Diff(want, a); diff != "" || a.ID == 0 {
+		t.Errorf("AddMute (-want +got):\n%s", diff)
+	}
+	// The same click, delivered again and later, makes no second mute and moves no end.
+	again := mute("click-1")
+	again.At, again.Until = t0.Add(time.Minute), t0.Add(2*time.Hour)
+	if got, err := l.AddMute(ctx, again); err != nil || got != a {
+		t.Errorf("again = %+v, %v", got, err)
+	}
+	if _, err := l.AddMute(ctx, mute("")); err == nil {
+		t.Error("a mute without a request key was taken")
+	}
+	b, err := l.AddMute(ctx, mute("click-2"))
+	check(t, err)
+	other := mute("click-3")
+	other.Cluster = "test"
+	_, err = l.AddMute(ctx, other)
+	check(t, err)
+
+	ids := func(mutes []wave.Mute, err error) (ids []int64) {
+		t.Helper()
+		check(t, err)
+		for _, m := range mutes {
+			ids = append(ids, m.ID)
+		}
+		return ids
+	}
+	if ended, err := l.EndMute(ctx, b.ID, "U2", "grace", t0.Add(20*time.Minute)); err != nil || !ended {
+		t.Errorf("EndMute = %v, %v", ended, err)
+	}
+	if ended, err := l.EndMute(ctx, b.ID, "U3", "", t0.Add(30*time.Minute)); err != nil || ended {
+		t.Errorf("ended twice: %v, %v", ended, err)
+	}
+	if ended, err := l.EndMute(ctx, a.ID, "U3", "", t0.Add(time.Hour)); err != nil || ended {
+		t.Errorf("ended after it had run out: %v, %v", ended, err)
+	}
+	got, ok, err := l.Mute(ctx, b.ID)
+	if err != nil || !ok || got.EndedBy != "U2" || got.EndedByName != "grace" || !got.EndedAt.Equal(t0.Add(20*time.Minute)) {
+		t.Errorf("Mute = %+v, %v, %v", got, ok, err)
+	}
+	if _, ok, err := l.Mute(ctx, 99); ok || err != nil {
+		t.Errorf("Mute of nothing: %v, %v", ok, err)
+	}
+	for _, tc := range []struct {
+		after  time.Duration
+		active []int64
+	}{
+		{-time.Second, nil},
+		{10 * time.Minute, []int64{a.ID, b.ID}},
+		{20 * time.Minute, []int64{a.ID}},
+		{time.Hour, nil},
+	} {
+		now := t0.Add(tc.after)
+		if diff := cmp.Diff(tc.active, ids(l.Mutes(ctx, "prod", now))); diff != "" {
+			t.Errorf("active after %v (-want +got):\n%s", tc.after, diff)
+		}
+		for _, m := range []wave.Mute{a, got} {
+			if active := m.Active(now); active != (len(tc.active) > 0 && m.ID == tc.active[0] || len(tc.active) > 1) {
+				t.Errorf("after %v the ledger and Active disagree on mute %d", tc.after, m.ID)
+			}
+		}
+	}
+	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{{Kind: wave.KindMute, About: wave.About{Mute: a.ID}}}}, false, t0))
+	if got := ids(l.UntoldMutes(ctx, "prod")); len(got) != 2 {
+		t.Errorf("still to tell: %v", got)
+	}
+	check(t, l.FinishWave(ctx, must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))[0].ID, t0.Add(time.Hour)))
+	if got := ids(l.UntoldMutes(ctx, "prod")); len(got) != 1 || got[0] != b.ID {
+		t.Errorf("still to tell: %v", got)
+	}
+}
+
+// The second step of a node knows which mute hid the first, also when the mute has ended.
+func stepMute(t *testing.T, fresh Open) {
+	l, ctx := fresh(t), t.Context()
+	record(t, l, "1", first(1), first(2))
+	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{2}}}, Mute: map[int64]int64{1: 5}}, false, t0))
+	record(t, l, "2", ready(t, 1), ready(t, 2), fleet.Gone(node(1), ready(t, 1).Known, t0.Add(time.Hour)))
+	todo, _, err := l.Todo(ctx, "prod", 10)
+	check(t, err)
+	want := map[string]int64{"ready uid-1": 5, "ready uid-2": 0, "removed uid-1": 0}
+	got := map[string]int64{}
+	for _, td := range todo {
+		got[string(td.Change.Kind)+" "+td.Node.UID] = td.StepMute
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("StepMute (-want +got):\n%s", diff)
+	}
+	if m, err := l.Muted(ctx, 5); err != nil || m.Nodes != 1 || len(m.Changes) != 1 || m.Changes[fleet.Joined] != 1 {
+		t.Errorf("Muted = %+v, %v", m, err)
+	}
+}
+
+func mutedChanges(t *testing.T, fresh Open) {
+	l, ctx := fresh(t), t.Context()
+	record(t, l, "1", first(1), first(2), first(3), fleet.Gone(node(3), first(3).Known, t0.Add(time.Hour)))
+	// Change 2 is taken by a wave first: a mute does not take it away. Change 1 is muted twice.
+	plan := wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{2}}}, Mute: map[int64]int64{1: 5, 2: 5, 3: 6, 4: 6}}
+	check(t, l.Apply(ctx, "prod", "C1", plan, false, t0))
+	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{Mute: map[int64]int64{1: 6}}, false, t0))
+	if todo := todoIDs(t, l); len(todo) != 0 {
+		t.Errorf("still to do: %v", todo)
+	}
+	if w := must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod")); len(w) != 1 || w[0].Counts.Untold != 1 {
+		t.Errorf("waves = %+v", w)
+	}
+	if n := backlog(t, l); n != 1 {
+		t.Errorf("%d changes to tell, want the wave's", n)
+	}
+	for _, tc := range []struct {
+		from, until time.Duration
+		want        []wave.MutedCount
+	}{
+		{0, 2 * time.Hour, []wave.MutedCount{{Mute: 5, Kind: fleet.Joined, Changes: 1}, {Mute: 6, Kind: fleet.Joined, Changes: 1}, {Mute: 6, Kind: fleet.Removed, Changes: 1}}},
+		{time.Minute, 2 * time.Hour, []wave.MutedCount{{Mute: 6, Kind: fleet.Removed, Changes: 1}}},
+		{0, time.Hour, []wave.MutedCount{{Mute: 5, Kind: fleet.Joined, Changes: 1}, {Mute: 6, Kind: fleet.Joined, Changes: 1}}},
+		{2 * time.Hour, 3 * time.Hour, nil},
+	} {
+		got := must[[]wave.MutedCount](t)(l.MutedChanges(ctx, "prod", t0.Add(tc.from), t0.Add(tc.until)))
+		if diff := cmp.Diff(tc.want, got); diff != "" {
+			t.Errorf("muted from %v until %v (-want +got):\n%s", tc.from, tc.until, diff)
+		}
+	}
+}
+
+// Mutes stay as long as the changes that they kept quiet, and until their end is told.
+func pruneMutes(t *testing.T, fresh Open) {
+	l, ctx := fresh(t), t.Context()
+	record(t, l, "1", first(1))
+	used := must[wave.Mute](t)(l.AddMute(ctx, mute("used")))
+	untold := must[wave.Mute](t)(l.AddMute(ctx, mute("untold")))
+	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{Mute: map[int64]int64{1: used.ID}}, false, t0))
+	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{{Kind: wave.KindMute, About: wave.About{Mute: used.ID}}}}, false, t0))
+	check(t, l.FinishWave(ctx, must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))[0].ID, t0.Add(time.Hour)))
+	r := ledger.Retention{Scaling: 24 * time.Hour, Other: time.Hour}
+	for _, tc := range []struct {
+		after time.Duration
+		want  int64
+		what  string
+	}{{23 * time.Hour, 0, "what is young stays"}, {24*time.Hour + time.Minute, 1, "the change goes"}, {26 * time.Hour, 3, "its mute goes with its wave and message, the untold one stays"}} {
+		if n, err := l.Prune(ctx, r, t0.Add(tc.after)); err != nil || n != tc.want {
+			t.Errorf("after %v: %d rows, %v; want %d: %s", tc.after, n, err, tc.want, tc.what)
+		}
+	}
+	if _, ok, _ := l.Mute(ctx, used.ID); ok {
+		t.Error("a mute without changes stays")
+	}
+	if _, ok, _ := l.Mute(ctx, untold.ID); !ok {
+		t.Error("a mute whose end nobody was told is gone")
+	}
+}

@@ -1,0 +1,120 @@
+package ledger
+
+import (
+	"compress/gzip"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"rollcall/internal/fleet"
+	"rollcall/internal/query"
+	"rollcall/internal/wave"
+)
+
+// unpack writes a file of testdata that an older Rollcall has made, and returns its path.
+func unpack(t *testing.T, name string) string {
+	t.Helper()
+	f, err := os.Open(filepath.Join("testdata", name))
+	check(t, err)
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	check(t, err)
+	data, err := io.ReadAll(z)
+	check(t, err)
+	path := filepath.Join(t.TempDir(), "rollcall.db")
+	check(t, os.WriteFile(path, data, 0o600))
+	return path
+}
+
+// testdata/schema-11.db.gz was written by the last program with schema 11, through its own methods, with
+// something of everything: see what is asked of it below. It opens, and all of it means what it meant.
+func TestOpensSchema11(t *testing.T) {
+	l, ctx := open(t, unpack(t, "schema-11.db.gz")), t.Context()
+	at := func(minutes int) time.Time { return t0.Add(time.Duration(minutes) * time.Minute) }
+
+	live := must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))
+	byKind := map[wave.Kind]wave.Wave{}
+	var kinds []wave.Kind
+	for _, w := range live {
+		byKind[w.Kind], kinds = w, append(kinds, w.Kind)
+	}
+	want := []wave.Kind{wave.KindJoined, wave.KindNotReady, wave.KindAway, wave.KindCreep, wave.KindMute}
+	if !slices.Equal(kinds, want) {
+		t.Fatalf("live waves are %v, want %v", kinds, want)
+	}
+	joined := byKind[wave.KindJoined]
+	if c := joined.Counts; c.Members != 6 || c.Untold != 1 || c.Unlisted != 0 || joined.Main.ID != "100.000002" ||
+		joined.Main.Hash != 77 || !joined.Main.Tried || len(joined.Parts) != 1 || joined.Parts[0].ID != "100.000003" ||
+		joined.Parts[0].Part != wave.PartList {
+		t.Errorf("the wave of six: %+v", joined)
+	}
+	if w := byKind[wave.KindNotReady]; w.Main.ID != "" || !w.Main.Tried || w.Main.After != "100.000003" || w.Counts.Untold != 1 {
+		t.Errorf("the wave whose posting was begun: %+v", w)
+	}
+	away := byKind[wave.KindAway]
+	if away.Gap == nil || away.About.Gap != away.Gap.ID || !away.Gap.From.Equal(at(8)) || !away.Gap.Missed ||
+		away.Main.Tried || away.Counts.Members != 2 {
+		t.Errorf("the wave of the gap: %+v", away)
+	}
+	members := must[[]wave.Member](t)(l.Members(ctx, away.ID))
+	i := slices.IndexFunc(members, func(m wave.Member) bool { return !m.RemovedAt.IsZero() })
+	if i < 0 || members[i].Node.Labels["team"] != "shop" || members[i].Node.Labels["kubernetes.io/hostname"] != "node-11" {
+		t.Errorf("the nodes of the gap: %+v", members)
+	}
+	if g := byKind[wave.KindCreep].About.Growth; g == nil || g.From != 40 || g.To != 60 || g.Over != 48*time.Hour {
+		t.Errorf("the creep is about %+v", g)
+	}
+	if grown := must[[]wave.Wave](t)(l.GrowthWaves(ctx, "prod", t0)); len(grown) != 2 || grown[0].About.Growth.Usual != 3 {
+		t.Errorf("growth: %+v", grown)
+	}
+
+	mutes := must[[]wave.Mute](t)(l.UntoldMutes(ctx, "prod"))
+	if len(mutes) != 1 || mutes[0].Value != "batch" || byKind[wave.KindMute].Mute == nil || *byKind[wave.KindMute].Mute != mutes[0] {
+		t.Fatalf("untold mutes: %+v", mutes)
+	}
+	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{
+		{Kind: wave.KindMute, About: wave.About{Mute: mutes[0].ID}}}}, false, at(100)))
+	if now := must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod")); len(now) != len(live) {
+		t.Errorf("the mute is told twice: %d waves", len(now))
+	}
+	if m := must[wave.Muted](t)(l.Muted(ctx, mutes[0].ID)); m.Nodes != 2 || m.Changes[fleet.Joined] != 2 {
+		t.Errorf("kept quiet: %+v", m)
+	}
+	if todo, baseline, err := l.Todo(ctx, "prod", 10); err != nil || baseline || len(todo) != 1 || todo[0].Node.Name != "node-40" {
+		t.Errorf("to-dos: %+v, %t, %v", todo, baseline, err)
+	}
+
+	last, ok, err := l.LastDigest(ctx, "prod")
+	if err != nil || !ok || !last.Tried || last.ID != "" || last.Picture != wave.PictureChart || !last.Done.IsZero() ||
+		last.Channel != "C2" || !last.Until.Equal(at(90)) || last.After != "100.000005" || last.Part != wave.PartDigest {
+		t.Errorf("the digest that may be in Slack: %+v, %v", last, err)
+	}
+	check(t, l.FinishDigest(ctx, last.Key, at(91)))
+	again := must[wave.Digest](t)(l.AddDigest(ctx, wave.Digest{Cluster: "prod", From: at(2), Until: at(90)}))
+	if again.Key != last.Key {
+		t.Errorf("the tick has two digests, %s and %s", last.Key, again.Key)
+	}
+
+	events := must[query.EventPage](t)(l.Events(ctx, "prod", query.EventFilter{}, query.EventCursor{}, 10)).Events
+	if len(events) != 2 || events[0].Count != 3 || events[1].Reason != "DisruptionTerminating" {
+		t.Errorf("events: %+v", events)
+	}
+	cp := must[fleet.Checkpoint](t)(l.Checkpoint(ctx, "prod"))
+	if !cp.BaselineAt.Equal(at(2)) || cp.NodesVersion != "12" || cp.EventsVersion != "99" {
+		t.Errorf("checkpoint: %+v", cp)
+	}
+	// What it had told is pruned in its time, the digest's message too, and what it had not told is not.
+	_, err = l.Prune(ctx, Retention{Scaling: time.Hour, Other: time.Hour}, at(60*24))
+	check(t, err)
+	if now := must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod")); len(now) != len(live) || now[2].Gap == nil {
+		t.Errorf("after pruning there are the waves %+v", now)
+	}
+	var digests int
+	check(t, l.r.DB.QueryRow(`SELECT count(*) FROM messages WHERE part = 'digest'`).Scan(&digests))
+	if digests != 1 {
+		t.Errorf("%d messages of digests are left, want that of the last one", digests)
+	}
+}
