@@ -11,7 +11,6 @@ import (
 
 	"rollcall/internal/command"
 	"rollcall/internal/fleet"
-	"rollcall/internal/ledger"
 	"rollcall/internal/message"
 	"rollcall/internal/query"
 )
@@ -60,8 +59,8 @@ func (a *Answerer) events(ctx context.Context, req command.Events, now time.Time
 			return message.Message{}, err
 		}
 		number := func(n int) string {
-			if n > ledger.CountLimit {
-				return fmt.Sprintf("more than %d", ledger.CountLimit)
+			if n > query.CountLimit {
+				return fmt.Sprintf("more than %d", query.CountLimit)
 			}
 			return strconv.Itoa(n)
 		}

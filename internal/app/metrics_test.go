@@ -115,7 +115,7 @@ func TestGapsOfAClockThatIsSetBackAreNotCounted(t *testing.T) {
 	}
 	defer store.Close()
 	now := time.Now()
-	c := counted{store, newMetrics("prod", "test")}
+	c := counted{store, newMetrics([]Source{{Name: "prod"}}, "test").of("prod")}
 	if err := c.RecordNodes(t.Context(), fleet.Batch{Cluster: "prod", At: now, Gap: &fleet.Gap{Cluster: "prod", From: now.Add(time.Hour), Until: now, Missed: true}}); err != nil {
 		t.Error(err)
 	}

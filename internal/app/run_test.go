@@ -409,7 +409,7 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 	s.DropSockets()
 	join()
 	p.says(20*time.Second, "Slack connection lost")
-	p.says(20*time.Second, "Slack does not take a message")
+	p.says(20*time.Second, "Slack does not answer")
 	p.until(20*time.Second, "a handshake is refused", func() bool { return s.SocketStats().Refused > 0 })
 	proxy.Refuse()
 	proxy.Cut()
@@ -450,7 +450,7 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 			p := run(t, settings(t, s, env["KUBECONFIG"], more...), args...)
 			if args == nil && (name == "nothing listens" || name == "not Slack") {
 				p.says(20*time.Second, "connecting again")
-				p.says(20*time.Second, "Slack does not take a message")
+				p.says(20*time.Second, "Slack does not answer")
 				p.cmd.Process.Signal(syscall.SIGTERM)
 			}
 			if code := p.ends(60 * time.Second); code == ExitOK && args != nil {

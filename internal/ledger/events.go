@@ -142,15 +142,12 @@ func recordEvent(ctx context.Context, tx tx, cluster string, e *fleet.Event, tot
 	return err
 }
 
-// CountLimit is how far EventCounts counts: a count above it means more than it.
-const CountLimit = 10000
-
 // EventCounts returns how many scaling events and how many others of a cluster are kept that
-// were seen since the moment given. It counts no further than CountLimit + 1 of each.
+// were seen since the moment given. It counts no further than query.CountLimit + 1 of each.
 func (l *Ledger) EventCounts(ctx context.Context, cluster string, since time.Time) (scaling, other int, err error) {
 	defer doing(&err, "counting events of %s", cluster)
 	const of = `(SELECT count(*) FROM (SELECT 1 FROM events WHERE cluster = ?1 AND last_at >= ?2 AND scaling = `
-	err = l.r.QueryRowContext(ctx, `SELECT `+of+`1 LIMIT ?3)), `+of+`0 LIMIT ?3))`, cluster, since.UnixMilli(), CountLimit+1).
+	err = l.r.QueryRowContext(ctx, `SELECT `+of+`1 LIMIT ?3)), `+of+`0 LIMIT ?3))`, cluster, since.UnixMilli(), query.CountLimit+1).
 		Scan(&scaling, &other)
 	return scaling, other, err
 }

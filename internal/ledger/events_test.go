@@ -68,7 +68,7 @@ func TestEventsSearchIsBounded(t *testing.T) {
 		t.Errorf("%d events in %d calls, want %d", got, calls, len(events))
 	}
 	scaling, other, err := l.EventCounts(ctx, "prod", t0)
-	if err != nil || scaling != 0 || other != CountLimit+1 {
+	if err != nil || scaling != 0 || other != query.CountLimit+1 {
 		t.Errorf("EventCounts = %d, %d, %v", scaling, other, err)
 	}
 }

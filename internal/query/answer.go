@@ -86,6 +86,9 @@ type EventPage struct {
 	SearchedTo time.Time
 }
 
+// CountLimit is how far events are counted: a count above it means more than it.
+const CountLimit = 10000
+
 // EventSpan is how far back the events of a cluster go: the last time of the oldest event kept
 // of each class, zero if there is none.
 type EventSpan struct {

@@ -120,11 +120,11 @@ var only = []struct {
 	in   []string // folders, also those below
 	why  string
 }{
-	{"k8s.io/apimachinery/pkg/labels", []string{"internal/config", "internal/command", "internal/k8s", "internal/app", "internal/clustersim", "test"}, "it parses ALERT_NODE_SELECTOR and -l"},
-	{"k8s.io", []string{"internal/k8s", "internal/app", "internal/clustersim", "test"}, "client-go types end in internal/k8s"},
+	{"k8s.io/apimachinery/pkg/labels", []string{"internal/config", "internal/command", "internal/k8s", "internal/app", "internal/clustersim",
+		"internal/ledger/ledgertest", "test"}, "it parses ALERT_NODE_SELECTOR and -l"},
+	{"k8s.io", []string{"internal/k8s", "internal/app", "internal/clustersim", "internal/ledger/ledgertest", "test"}, "client-go types end in internal/k8s"},
 	{"github.com/slack-go/slack", []string{"internal/slackapp", "internal/slackemu", "internal/app", "test"}, "slack-go types end in internal/slackapp"},
 	{"modernc.org/sqlite", []string{"internal/ledger"}, "SQL ends in internal/ledger"},
-	{"github.com/jackc/pgx", []string{"internal/ledger"}, "SQL ends in internal/ledger"},
 	{"database/sql", []string{"internal/ledger"}, "SQL ends in internal/ledger"},
 	{"github.com/robfig/cron", []string{"internal/digest/schedule"}, "it parses DIGEST_SCHEDULE"},
 	{"gonum.org/v1", []string{"internal/digest/picture"}, "drawing ends in internal/digest/picture"},
@@ -136,6 +136,9 @@ var only = []struct {
 	{"sigs.k8s.io/kustomize", []string{"test"}, "it renders manifests in tests"},
 	{"rollcall/internal/alert/alerttest", []string{"test"}, "it is for tests"},
 	{"rollcall/internal/ledger/ledgertest", []string{"test"}, "it is for tests"},
+	{"rollcall/internal/ledger", []string{"internal/app", "internal/ledger", "test"},
+		"whoever needs a ledger declares the methods that it calls"},
+	{"rollcall/internal/slackapp", []string{"internal/app", "test"}, "whoever posts declares the sink that it needs"},
 	{"rollcall/test", []string{"test"}, "it is for tests"},
 }
 
@@ -144,17 +147,28 @@ var only = []struct {
 var pure = map[string][]string{
 	"internal/fleet":           {},
 	"internal/nearest":         {},
-	"internal/alert":           {"rollcall/internal/fleet"},
-	"internal/alert/alerttest": {"rollcall/internal/fleet"},
-	"internal/digest":          {"rollcall/internal/fleet"},
-	"internal/pricing":         {"rollcall/internal/fleet"},
-	"internal/command":         {"rollcall/internal/fleet", "rollcall/internal/nearest", "k8s.io/apimachinery/pkg/labels"},
+	"internal/wave":            {"rollcall/internal/fleet"},
+	"internal/query":           {"rollcall/internal/fleet"},
+	"internal/message":         {"rollcall/internal/fleet"},
+	"internal/alert":           {"rollcall/internal/fleet", "rollcall/internal/message", "rollcall/internal/wave"},
+	"internal/alert/alerttest": {"rollcall/internal/fleet", "rollcall/internal/wave"},
+	"internal/digest":          {"rollcall/internal/fleet", "rollcall/internal/message", "rollcall/internal/wave"},
+	"internal/pricing":         {"rollcall/internal/fleet", "rollcall/internal/nearest"},
+	"internal/command": {"rollcall/internal/fleet", "rollcall/internal/nearest", "rollcall/internal/query",
+		"k8s.io/apimachinery/pkg/labels"},
 }
 
 // apart lists which packages of our own a package may import outside of tests.
 var apart = map[string][]string{
-	"internal/k8s":      {"rollcall/internal/fleet", "rollcall/internal/nearest"},
-	"internal/ledger":   {"rollcall/internal/fleet"},
+	"internal/k8s":    {"rollcall/internal/fleet", "rollcall/internal/nearest", "rollcall/internal/query"},
+	"internal/ledger": {"rollcall/internal/fleet", "rollcall/internal/query", "rollcall/internal/wave"},
+	"internal/answer": {"rollcall/internal/command", "rollcall/internal/digest", "rollcall/internal/digest/schedule",
+		"rollcall/internal/fleet", "rollcall/internal/message", "rollcall/internal/query", "rollcall/internal/wave"},
+	"internal/deliver": {"rollcall/internal/alert", "rollcall/internal/digest", "rollcall/internal/digest/schedule",
+		"rollcall/internal/fleet", "rollcall/internal/message", "rollcall/internal/wave"},
+	"internal/slackapp": {"rollcall/internal/answer", "rollcall/internal/command", "rollcall/internal/deliver",
+		"rollcall/internal/message", "rollcall/internal/wave"},
+	"internal/config":   {"rollcall/internal/digest/schedule", "rollcall/internal/nearest", "rollcall/internal/pricing"},
 	"internal/slackemu": {},
 }
 
@@ -211,6 +225,12 @@ func TestRefused(t *testing.T) {
 		{"internal/ledger", "modernc.org/sqlite/lib", false},
 		{"internal/app", "database/sql", true},
 		{"internal/k8s", "rollcall/internal/ledger", true},
+		{"internal/deliver", "rollcall/internal/ledger", true},
+		{"internal/deliver", "rollcall/internal/slackapp", true},
+		{"internal/answer", "github.com/slack-go/slack", true},
+		{"internal/slackapp", "rollcall/internal/ledger", true},
+		{"internal/app", "rollcall/internal/ledger", false},
+		{"internal/message", "rollcall/internal/alert", true},
 		{"internal/k8s", "github.com/slack-go/slack", true},
 		{"internal/app", "rollcall/internal/slackemu", true},
 		{"internal/app", "github.com/slack-go/slackers", false},
