@@ -298,16 +298,16 @@ func TestRights(t *testing.T) {
 	}
 }
 
-// The folder of one's own that the README shows does what it says.
-func TestReadmeOverlay(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
+// The folder of one's own that docs/install.md shows does what it says.
+func TestDocumentedOverlay(t *testing.T) {
+	install, err := os.ReadFile("../../docs/install.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, text, ok := strings.Cut(string(readme), "<!-- overlay -->\n")
+	_, text, ok := strings.Cut(string(install), "<!-- overlay -->\n")
 	text, _, ok2 := strings.Cut(text, "<!-- /overlay -->")
 	if !ok || !ok2 {
-		t.Fatal("README.md has no markers <!-- overlay --> and <!-- /overlay -->")
+		t.Fatal("docs/install.md has no markers <!-- overlay --> and <!-- /overlay -->")
 	}
 	files := filesys.MakeFsInMemory()
 	if err := files.WriteFile("/mine/kustomization.yaml", []byte(text)); err != nil {
@@ -334,7 +334,7 @@ func TestReadmeOverlay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := objects(t, "the README's overlay", out)
+	all := objects(t, "the overlay of docs/install.md", out)
 	_, c := deployment(t, all)
 	env := variables(t, c, all)
 	if c.Image != "registry.example.com/rollcall:v1.0.0" || env["SLACK_CHANNEL"] != "C0EXAMPLE" || env["CLUSTER_NAME"] != "prod" || env["DIGEST_TIMEZONE"] != "Europe/Berlin" {

@@ -48,32 +48,33 @@ func configTable(t *testing.T) string {
 	return b.String()
 }
 
-func TestReadmeListsTheConfiguration(t *testing.T) {
+func TestDocumentsListTheConfiguration(t *testing.T) {
 	if got := required(t); len(got) != 3 {
 		t.Errorf("required variables: %q, want the two tokens and the channel", got)
 	}
-	holds(t, "config", configTable(t), "internal/config")
+	holds(t, "docs/configuration.md", "config", configTable(t), "internal/config")
 }
 
-// holds compares a table of README.md with what it must be, or rewrites it.
-func holds(t *testing.T, name, want, source string) {
+// holds compares a table of a document with what it must be, or rewrites it.
+func holds(t *testing.T, doc, name, want, source string) {
 	t.Helper()
-	before, got, after := between(t, "README.md", name)
+	before, got, after := between(t, doc, name)
 	if *update && got != want {
 		text := before + "<!-- " + name + " -->\n" + want + "<!-- /" + name + " -->" + after
-		if err := os.WriteFile(filepath.Join(root, "README.md"), []byte(text), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(root, doc), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("the table in README.md is not what %s says (go test ./test/repo -update rewrites it), -%s +README:\n%s", source, name, diff)
+		t.Errorf("the table in %s is not what %s says (go test ./test/repo -update rewrites it), -%s +document:\n%s",
+			doc, source, name, diff)
 	}
 }
 
-// TestReadmeListsTheMetrics holds the table against the file that the tests of internal/app hold
+// TestDocumentsListTheMetrics holds the table against the file that the tests of internal/app hold
 // against the program.
-func TestReadmeListsTheMetrics(t *testing.T) {
+func TestDocumentsListTheMetrics(t *testing.T) {
 	const source = "internal/app/testdata/metrics.txt"
 	var b strings.Builder
 	b.WriteString("| metric | type | labels besides `cluster` | meaning |\n|---|---|---|---|\n")
@@ -98,5 +99,5 @@ func TestReadmeListsTheMetrics(t *testing.T) {
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", fields[0], fields[1], strings.Join(labels, "; "), fields[3])
 	}
-	holds(t, "metrics", b.String(), source)
+	holds(t, "docs/metrics.md", "metrics", b.String(), source)
 }

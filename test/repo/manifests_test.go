@@ -68,10 +68,10 @@ func TestSlackApp(t *testing.T) {
 			t.Errorf("the scope %s is missing", scope)
 		}
 	}
-	readme := read(t, "README.md")
+	install := read(t, "docs/install.md")
 	for _, scope := range m.OAuthConfig.Scopes.Bot {
-		if !strings.Contains(readme, "`"+scope+"`") {
-			t.Errorf("README.md does not explain the scope %s", scope)
+		if !strings.Contains(install, "`"+scope+"`") {
+			t.Errorf("docs/install.md does not explain the scope %s", scope)
 		}
 	}
 	if !m.Settings.SocketModeEnabled || m.Settings.Interactivity == nil || !m.Settings.Interactivity.IsEnabled {

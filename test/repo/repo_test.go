@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 var update = flag.Bool("update", false, "rewrite what is generated in the documents")
@@ -365,7 +366,7 @@ func direct(t *testing.T) []string {
 }
 
 func TestEveryDependencyIsExplained(t *testing.T) {
-	_, table, _ := between(t, "ARCHITECTURE.md", "dependencies")
+	_, table, _ := between(t, "docs/dependencies.md", "dependencies")
 	var explained []string
 	for _, m := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\|").FindAllStringSubmatch(table, -1) {
 		explained = append(explained, m[1])
@@ -374,12 +375,12 @@ func TestEveryDependencyIsExplained(t *testing.T) {
 	want := direct(t)
 	for _, path := range want {
 		if !slices.Contains(explained, path) {
-			t.Errorf("ARCHITECTURE.md does not explain the dependency %s", path)
+			t.Errorf("docs/dependencies.md does not explain the dependency %s", path)
 		}
 	}
 	for _, path := range explained {
 		if !slices.Contains(want, path) {
-			t.Errorf("ARCHITECTURE.md explains %s, which go.mod does not require directly", path)
+			t.Errorf("docs/dependencies.md explains %s, which go.mod does not require directly", path)
 		}
 	}
 }
@@ -389,13 +390,16 @@ func TestDocumentsNameWhatIsThere(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
 	target := regexp.MustCompile("(?m)(?:`|^ {4})make ([a-z]+)")
 	folder := regexp.MustCompile("`((?:internal|cmd|test|manifests|tools)/[A-Za-z0-9_./-]*)`")
-	for _, doc := range []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"} {
+	for _, doc := range pages(t) {
 		text := read(t, doc)
-		for _, re := range []*regexp.Regexp{link, folder} {
-			for _, m := range re.FindAllStringSubmatch(text, -1) {
-				if _, err := os.Stat(filepath.Join(root, m[1])); err != nil {
-					t.Errorf("%s names %s: %v", doc, m[1], err)
-				}
+		for _, m := range link.FindAllStringSubmatch(text, -1) {
+			if _, err := os.Stat(filepath.Join(root, filepath.Dir(doc), m[1])); err != nil {
+				t.Errorf("%s links to %s: %v", doc, m[1], err)
+			}
+		}
+		for _, m := range folder.FindAllStringSubmatch(text, -1) {
+			if _, err := os.Stat(filepath.Join(root, m[1])); err != nil {
+				t.Errorf("%s names %s: %v", doc, m[1], err)
 			}
 		}
 		for _, m := range target.FindAllStringSubmatch(text, -1) {
@@ -403,6 +407,70 @@ func TestDocumentsNameWhatIsThere(t *testing.T) {
 				t.Errorf("%s names make %s, which the Makefile does not have", doc, m[1])
 			}
 		}
+	}
+}
+
+// pages are the tracked documents for people who use or change the program.
+func pages(t *testing.T) []string {
+	t.Helper()
+	var docs []string
+	for _, name := range tracked(t) {
+		if dir := filepath.Dir(name); strings.HasSuffix(name, ".md") && (dir == "." || dir == "docs") {
+			docs = append(docs, name)
+		}
+	}
+	if len(docs) < 10 {
+		t.Fatalf("only the documents %q found", docs)
+	}
+	return docs
+}
+
+// Nobody reads a long first page.
+func TestFirstPagesAreShort(t *testing.T) {
+	for doc, most := range map[string]int{"README.md": 12 << 10, "ARCHITECTURE.md": 20 << 10} {
+		if n := len(read(t, doc)); n > most {
+			t.Errorf("%s has %d bytes, more than %d: what belongs in docs/?", doc, n, most)
+		}
+	}
+}
+
+// width is how long a line may be, in characters; a tab counts as one.
+const width = 120
+
+// tooWide returns the numbers of the lines that are too long. In a document, tables and what cannot be broken
+// (a line of one word or link) may be.
+func tooWide(name, text string) (lines []int) {
+	for i, l := range strings.Split(text, "\n") {
+		prose := strings.TrimSpace(l)
+		free := strings.HasSuffix(name, ".md") && (strings.HasPrefix(prose, "|") || strings.HasPrefix(prose, "![") ||
+			!strings.Contains(prose, " "))
+		if utf8.RuneCountInString(l) > width && !free {
+			lines = append(lines, i+1)
+		}
+	}
+	return lines
+}
+
+func TestLinesAreNotTooWide(t *testing.T) {
+	for _, name := range tracked(t) {
+		switch filepath.Ext(name) {
+		case ".go", ".md", ".sh":
+		default:
+			if filepath.Base(name) != "Makefile" && name != ".ci/run" {
+				continue
+			}
+		}
+		if strings.Contains(name, "/testdata/") || strings.Contains(name, "/lit-html/") || strings.HasPrefix(name, "bench/") {
+			continue
+		}
+		for _, n := range tooWide(name, read(t, name)) {
+			t.Errorf("%s:%d is wider than %d characters", name, n, width)
+		}
+	}
+	long := strings.Repeat("a ", 61)
+	if tooWide("a.go", long) == nil || tooWide("a.md", long) == nil || tooWide("a.md", "| "+long) != nil ||
+		tooWide("a.md", strings.Repeat("a", 200)) != nil {
+		t.Error("what is too wide is not told from what is not")
 	}
 }
 
