@@ -17,7 +17,8 @@ BUSY = ./internal/clustersim ./internal/demo ./internal/slackemu/page ./test/bro
 STATICCHECK = go tool -modfile="$(CURDIR)/tools/go.mod" staticcheck -checks inherit,-ST1005
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test short bench soak chaos lint vulncheck screenshots controlplane browser buildah build image licences clean
+.PHONY: help demo test short bench soak chaos lint vulncheck screenshots controlplane browser buildah build image \
+	licences clean
 
 # Modules of their own, so that what they need reaches nothing else; test/controlplane has no tests.
 MODULES = tools test/dockerfile test/monitoring
@@ -46,13 +47,13 @@ test: controlplane browser buildah ## run every test with the race detector, end
 short: ## run the tests that need no control plane
 	go test -short ./...
 
-bench: controlplane ## measure everything beside a bare watch into bench/RESULTS.md: 25 minutes (CASE=Latency: that case alone, printed)
+bench: controlplane ## measure everything into bench/RESULTS.md: 25 minutes (CASE=Latency: that case alone, printed)
 	go run ./test/bench/report $(if $(CASE),-case "$(CASE)")
 
-soak: controlplane ## run the program for half an hour with churn and faults, and report what grows (ROLLCALL_SOAK: how long)
+soak: controlplane ## run for half an hour with churn and faults, and report what grows (ROLLCALL_SOAK: how long)
 	ROLLCALL_SOAK=$${ROLLCALL_SOAK:-30m} go test ./test/e2e -count=1 -run TestSoak -v -timeout 24h
 
-chaos: controlplane ## break everything around the program for two minutes and judge what it tells (CHAOS="-chaos.kills 500 -chaos.seed 7")
+chaos: controlplane ## break everything around it and judge what it tells (CHAOS="-chaos.kills 500 -chaos.seed 7")
 	go test ./test/chaos -count=1 -run TestChaos -v -timeout 24h $(CHAOS)
 
 lint: ## gofmt, go vet, staticcheck, go mod tidy and go fix: all must have nothing to say
@@ -87,7 +88,8 @@ IMAGE ?= rollcall:$(VERSION)
 BUILDER ?= $(firstword $(foreach builder,docker podman buildah,$(if $(shell command -v $(builder)),$(builder))))
 
 image: ## build the image (IMAGE: its name, BUILDER: docker, podman or buildah, BUILD: further options)
-	$(or $(BUILDER),$(error install docker, podman or buildah)) build --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) $(BUILD) -t $(IMAGE) .
+	$(or $(BUILDER),$(error install docker, podman or buildah)) build \
+		--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) $(BUILD) -t $(IMAGE) .
 
 licences: build ## write bin/licences and the bill of materials bin/sbom.cdx.json
 	go -C tools run ./release -binary ../bin/rollcall -out ../bin

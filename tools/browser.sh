@@ -14,7 +14,8 @@ if [ "$(id -u)" != 0 ]; then sudo="sudo -n"; fi
 if command -v apt-get >/dev/null 2>&1 && $sudo true 2>/dev/null; then
 	echo "installing Chromium for the browser tests" >&2
 	$sudo apt-get update -q >&2
-	$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends chromium fonts-dejavu-core fonts-noto-color-emoji >&2
+	$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
+		chromium fonts-dejavu-core fonts-noto-color-emoji >&2
 	exit 0
 fi
 echo "no Chromium found: the browser tests are skipped; install Chromium or Chrome to run them" >&2

@@ -60,7 +60,8 @@ func TestDetectGrowth(t *testing.T) {
 	for h := 2; h < 20; h += 3 { // 30 nodes come at once, and go again, all day
 		usual = append(usual, crowd(30, -time.Duration(h)*time.Hour, -time.Duration(h)*time.Hour+30*time.Minute)...)
 	}
-	surged := wave.Wave{Kind: wave.KindSurge, OpenedAt: t0.Add(-5 * time.Minute), About: wave.About{Growth: &wave.Growth{To: 140}}}
+	surged := wave.Wave{Kind: wave.KindSurge, OpenedAt: t0.Add(-5 * time.Minute),
+		About: wave.About{Growth: &wave.Growth{To: 140}}}
 	crept := wave.Wave{Kind: wave.KindCreep, OpenedAt: t0.Add(-2 * day), About: wave.About{Growth: &wave.Growth{To: 58}}}
 	for _, tc := range []struct {
 		name    string
@@ -70,7 +71,8 @@ func TestDetectGrowth(t *testing.T) {
 		want    wave.Kind
 	}{
 		{"nothing happens", crowd(40, -20*day, 0), nil, -20 * day, ""},
-		{"a hundred nodes in five minutes", append(crowd(40, -20*day, 0), crowd(100, -5*time.Minute, 0)...), nil, -20 * day, wave.KindSurge},
+		{"a hundred nodes in five minutes", append(crowd(40, -20*day, 0), crowd(100, -5*time.Minute, 0)...), nil, -20 * day,
+			wave.KindSurge},
 		{"told already", append(crowd(40, -20*day, 0), crowd(100, -5*time.Minute, 0)...), []wave.Wave{surged}, -20 * day, ""},
 		{"a few nodes", append(crowd(40, -20*day, 0), crowd(19, -5*time.Minute, 0)...), nil, -20 * day, ""},
 		{"as many as come all day", append(usual, crowd(40, -5*time.Minute, 0)...), nil, -20 * day, ""},

@@ -67,7 +67,8 @@ func Next(w wave.Wave, lastAdd, now time.Time, cfg Config) []Step {
 		steps = append(steps, Step{Action: AddList, At: now, Why: "nodes are not named yet"})
 	}
 	if !closed {
-		return append(steps, Step{Action: Close, At: closesAt(w, cfg), Why: "no like change for ALERT_WAVE_GAP, or ALERT_WAVE_MAX is over"})
+		return append(steps,
+			Step{Action: Close, At: closesAt(w, cfg), Why: "no like change for ALERT_WAVE_GAP, or ALERT_WAVE_MAX is over"})
 	}
 	if len(steps) > 0 {
 		return steps
@@ -76,7 +77,8 @@ func Next(w wave.Wave, lastAdd, now time.Time, cfg Config) []Step {
 		return []Step{{Action: Finish, At: now, Why: "every step of its nodes is told"}}
 	}
 	if w.Counts.Unready > 0 && !hasPart(w, wave.PartStuck) {
-		steps = append(steps, Step{Action: AddCallOut, At: w.LastAt.Add(cfg.ReadyDeadline), Why: "nodes did not become ready in time"})
+		steps = append(steps,
+			Step{Action: AddCallOut, At: w.LastAt.Add(cfg.ReadyDeadline), Why: "nodes did not become ready in time"})
 	}
 	return append(steps, Step{Action: Finish, At: w.LastAt.Add(waveLife), Why: "its nodes had three days to become ready"})
 }

@@ -15,8 +15,9 @@ var t0 = time.Date(2026, 11, 22, 9, 12, 0, 0, time.UTC)
 
 func todo(id int64, kind fleet.ChangeKind, uid string) wave.Todo {
 	return wave.Todo{
-		Change: fleet.Change{ID: id, Cluster: "prod", NodeUID: uid, NodeName: "node-" + uid, Kind: kind, Occurrence: 1, At: t0},
-		Node:   fleet.Node{Cluster: "prod", UID: uid, Name: "node-" + uid, Labels: map[string]string{"team": uid}},
+		Change: fleet.Change{ID: id, Cluster: "prod", NodeUID: uid, NodeName: "node-" + uid, Kind: kind, Occurrence: 1,
+			At: t0},
+		Node: fleet.Node{Cluster: "prod", UID: uid, Name: "node-" + uid, Labels: map[string]string{"team": uid}},
 	}
 }
 
@@ -50,8 +51,10 @@ func TestPlan(t *testing.T) {
 		w.Mute = &m
 		return w
 	}
-	batch := wave.Mute{ID: 1, Cluster: "prod", Scope: wave.MutePool, Value: "batch", At: t0.Add(-time.Hour), Until: t0.Add(time.Hour)}
-	large := wave.Mute{ID: 2, Cluster: "prod", Scope: wave.MuteType, Value: "m5.large", At: t0.Add(-time.Minute), Until: t0.Add(time.Hour)}
+	batch := wave.Mute{ID: 1, Cluster: "prod", Scope: wave.MutePool, Value: "batch", At: t0.Add(-time.Hour),
+		Until: t0.Add(time.Hour)}
+	large := wave.Mute{ID: 2, Cluster: "prod", Scope: wave.MuteType, Value: "m5.large", At: t0.Add(-time.Minute),
+		Until: t0.Add(time.Hour)}
 	all := wave.Mute{ID: 3, Cluster: "prod", Scope: wave.MuteCluster, At: t0.Add(-time.Minute), Until: t0.Add(time.Hour)}
 	over := batch
 	over.Until = t0
@@ -72,7 +75,8 @@ func TestPlan(t *testing.T) {
 		{
 			name: "joined and ready at once are one wave, a removal another",
 			todo: []wave.Todo{todo(1, fleet.Joined, "a"), todo(2, fleet.BecameReady, "a"), todo(3, fleet.Removed, "b")},
-			want: wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{1, 2}}, {Kind: wave.KindRemoved, Changes: []int64{3}}}},
+			want: wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{1, 2}},
+				{Kind: wave.KindRemoved, Changes: []int64{3}}}},
 		},
 		{
 			name: "a like change joins the open wave",
@@ -101,10 +105,13 @@ func TestPlan(t *testing.T) {
 		},
 		{
 			name: "a gap is told in one message, but steps that follow go where they belong",
-			todo: []wave.Todo{inGap(todo(1, fleet.Joined, "a"), 4), inGap(todo(2, fleet.BecameReady, "a"), 4), inGap(todo(3, fleet.Removed, "b"), 4),
+			todo: []wave.Todo{inGap(todo(1, fleet.Joined, "a"), 4), inGap(todo(2, fleet.BecameReady, "a"), 4),
+				inGap(todo(3, fleet.Removed, "b"), 4),
 				inGap(follows(todo(4, fleet.Recovered, "c"), 7), 4)},
 			live: []wave.Wave{closed},
-			want: wave.Plan{New: []wave.Opening{{Kind: wave.KindAway, About: wave.About{Gap: 4}, Closed: true, Changes: []int64{1, 2, 3}}}, Add: map[int64][]int64{7: {4}}},
+			want: wave.Plan{New: []wave.Opening{
+				{Kind: wave.KindAway, About: wave.About{Gap: 4}, Closed: true, Changes: []int64{1, 2, 3}},
+			}, Add: map[int64][]int64{7: {4}}},
 		},
 		{
 			name: "the rest of a gap joins its message as long as nobody saw it",
@@ -119,8 +126,10 @@ func TestPlan(t *testing.T) {
 		{
 			name: "Slack took nothing for two minutes: everything becomes one catch-up, except what Slack may have",
 			todo: []wave.Todo{todo(1, fleet.WentUnready, "a"), follows(todo(2, fleet.BecameReady, "b"), 7)},
-			live: []wave.Wave{closed, liveWave(5, wave.KindJoined, 2*time.Minute, false), liveWave(6, wave.KindRemoved, time.Minute, false), tried},
-			want: wave.Plan{Merge: &wave.Merge{Into: 5, From: []int64{6}}, Add: map[int64][]int64{5: {1}, 7: {2}}, Extend: map[int64]bool{5: true}},
+			live: []wave.Wave{closed, liveWave(5, wave.KindJoined, 2*time.Minute, false),
+				liveWave(6, wave.KindRemoved, time.Minute, false), tried},
+			want: wave.Plan{Merge: &wave.Merge{Into: 5, From: []int64{6}}, Add: map[int64][]int64{5: {1}, 7: {2}},
+				Extend: map[int64]bool{5: true}},
 		},
 		{
 			name: "the catch-up takes more while it waits",
@@ -139,15 +148,18 @@ func TestPlan(t *testing.T) {
 		},
 		{
 			name: "a new mute is told by a wave of its own, and hides what it matches",
-			todo: []wave.Todo{of(todo(1, fleet.Joined, "a"), "batch", "c5"), of(todo(2, fleet.BecameReady, "a"), "batch", "c5"), of(todo(3, fleet.Joined, "b"), "batch-2", "c5"),
+			todo: []wave.Todo{of(todo(1, fleet.Joined, "a"), "batch", "c5"), of(todo(2, fleet.BecameReady, "a"), "batch", "c5"),
+				of(todo(3, fleet.Joined, "b"), "batch-2", "c5"),
 				of(todo(4, fleet.Removed, "c"), "batch", "m5.large"), of(todo(5, fleet.WentUnready, "d"), "", "")},
 			mutes: []wave.Mute{batch},
-			want: wave.Plan{New: []wave.Opening{{Kind: wave.KindMute, About: wave.About{Mute: 1}}, {Kind: wave.KindJoined, Changes: []int64{3}}, {Kind: wave.KindNotReady, Changes: []int64{5}}},
+			want: wave.Plan{New: []wave.Opening{{Kind: wave.KindMute, About: wave.About{Mute: 1}},
+				{Kind: wave.KindJoined, Changes: []int64{3}}, {Kind: wave.KindNotReady, Changes: []int64{5}}},
 				Mute: map[int64]int64{1: 1, 2: 1, 4: 1}},
 		},
 		{
-			name:  "of several mutes the oldest hides it; one that is told opens no wave",
-			todo:  []wave.Todo{of(todo(1, fleet.Joined, "a"), "batch", "m5.large"), of(todo(2, fleet.Joined, "b"), "web", "m5.large"), of(todo(3, fleet.Joined, "c"), "web", "c5")},
+			name: "of several mutes the oldest hides it; one that is told opens no wave",
+			todo: []wave.Todo{of(todo(1, fleet.Joined, "a"), "batch", "m5.large"),
+				of(todo(2, fleet.Joined, "b"), "web", "m5.large"), of(todo(3, fleet.Joined, "c"), "web", "c5")},
 			mutes: []wave.Mute{batch, large, all}, live: []wave.Wave{told(batch, true), told(large, false), told(all, true)},
 			want: wave.Plan{Mute: map[int64]int64{1: 1, 2: 2, 3: 3}},
 		},
@@ -159,9 +171,11 @@ func TestPlan(t *testing.T) {
 		},
 		{
 			name: "after the end, the step that follows a hidden one stays hidden, and all else is told",
-			todo: []wave.Todo{hushed(of(todo(1, fleet.BecameReady, "a"), "batch", "c5"), 1), of(todo(2, fleet.Removed, "a"), "batch", "c5"), of(todo(3, fleet.Joined, "b"), "batch", "c5")},
+			todo: []wave.Todo{hushed(of(todo(1, fleet.BecameReady, "a"), "batch", "c5"), 1),
+				of(todo(2, fleet.Removed, "a"), "batch", "c5"), of(todo(3, fleet.Joined, "b"), "batch", "c5")},
 			live: []wave.Wave{told(over, true)}, mutes: []wave.Mute{over},
-			want: wave.Plan{New: []wave.Opening{{Kind: wave.KindRemoved, Changes: []int64{2}}, {Kind: wave.KindJoined, Changes: []int64{3}}}, Mute: map[int64]int64{1: 1}},
+			want: wave.Plan{New: []wave.Opening{{Kind: wave.KindRemoved, Changes: []int64{2}},
+				{Kind: wave.KindJoined, Changes: []int64{3}}}, Mute: map[int64]int64{1: 1}},
 		},
 		{
 			name: "also when nothing is left of the mute but its number",
@@ -171,19 +185,26 @@ func TestPlan(t *testing.T) {
 		{
 			name: "a mute that ended before anybody was told of it is told with its end, and hides nothing",
 			todo: []wave.Todo{of(todo(1, fleet.Joined, "a"), "batch", "c5")}, mutes: []wave.Mute{undone},
-			want: wave.Plan{New: []wave.Opening{{Kind: wave.KindMute, About: wave.About{Mute: 1}, Closed: true}, {Kind: wave.KindJoined, Changes: []int64{1}}}},
+			want: wave.Plan{New: []wave.Opening{{Kind: wave.KindMute, About: wave.About{Mute: 1}, Closed: true},
+				{Kind: wave.KindJoined, Changes: []int64{1}}}},
 		},
 		{
 			name: "what happened in a gap is hidden too",
-			todo: []wave.Todo{inGap(of(todo(1, fleet.Joined, "a"), "batch", "c5"), 4), inGap(of(todo(2, fleet.Removed, "b"), "web", "c5"), 4)},
+			todo: []wave.Todo{inGap(of(todo(1, fleet.Joined, "a"), "batch", "c5"), 4),
+				inGap(of(todo(2, fleet.Removed, "b"), "web", "c5"), 4)},
 			live: []wave.Wave{told(batch, true)}, mutes: []wave.Mute{batch},
-			want: wave.Plan{New: []wave.Opening{{Kind: wave.KindAway, About: wave.About{Gap: 4}, Closed: true, Changes: []int64{2}}}, Mute: map[int64]int64{1: 1}},
+			want: wave.Plan{New: []wave.Opening{
+				{Kind: wave.KindAway, About: wave.About{Gap: 4}, Closed: true, Changes: []int64{2}},
+			}, Mute: map[int64]int64{1: 1}},
 		},
 		{
-			name: "a catch-up takes no mute's message and nothing that a mute hides",
-			todo: []wave.Todo{of(todo(1, fleet.Joined, "a"), "batch", "c5"), of(todo(2, fleet.Removed, "b"), "web", "c5")}, mutes: []wave.Mute{batch},
-			live: []wave.Wave{told(batch, false), liveWave(5, wave.KindJoined, 2*time.Minute, false), liveWave(6, wave.KindRemoved, time.Minute, false)},
-			want: wave.Plan{Merge: &wave.Merge{Into: 5, From: []int64{6}}, Add: map[int64][]int64{5: {2}}, Extend: map[int64]bool{5: true}, Mute: map[int64]int64{1: 1}},
+			name:  "a catch-up takes no mute's message and nothing that a mute hides",
+			todo:  []wave.Todo{of(todo(1, fleet.Joined, "a"), "batch", "c5"), of(todo(2, fleet.Removed, "b"), "web", "c5")},
+			mutes: []wave.Mute{batch},
+			live: []wave.Wave{told(batch, false), liveWave(5, wave.KindJoined, 2*time.Minute, false),
+				liveWave(6, wave.KindRemoved, time.Minute, false)},
+			want: wave.Plan{Merge: &wave.Merge{Into: 5, From: []int64{6}}, Add: map[int64][]int64{5: {2}},
+				Extend: map[int64]bool{5: true}, Mute: map[int64]int64{1: 1}},
 		},
 		{
 			name: "a message that waits does not become a catch-up for what is hidden",
@@ -231,7 +252,8 @@ func TestClusterMuted(t *testing.T) {
 		mutes []wave.Mute
 		after time.Duration
 		want  bool
-	}{{nil, 0, false}, {[]wave.Mute{pool}, 0, false}, {[]wave.Mute{pool, all}, 0, true}, {[]wave.Mute{all}, time.Hour, false}, {[]wave.Mute{all}, -time.Second, false}} {
+	}{{nil, 0, false}, {[]wave.Mute{pool}, 0, false}, {[]wave.Mute{pool, all}, 0, true},
+		{[]wave.Mute{all}, time.Hour, false}, {[]wave.Mute{all}, -time.Second, false}} {
 		if got := ClusterMuted(tc.mutes, t0.Add(tc.after)); got != tc.want {
 			t.Errorf("ClusterMuted(%v) after %v = %v", tc.mutes, tc.after, got)
 		}
@@ -255,7 +277,8 @@ func FuzzPlan(f *testing.F) {
 		// A mute for each of the low bits: of a pool, a type, everything; the high ones end one
 		// and tell one.
 		var mutes []wave.Mute
-		for i, m := range []wave.Mute{{Scope: wave.MutePool, Value: "a"}, {Scope: wave.MuteType, Value: "b"}, {Scope: wave.MuteCluster}} {
+		for i, m := range []wave.Mute{{Scope: wave.MutePool, Value: "a"}, {Scope: wave.MuteType, Value: "b"},
+			{Scope: wave.MuteCluster}} {
 			if muted>>i&1 == 0 {
 				continue
 			}
@@ -284,7 +307,8 @@ func FuzzPlan(f *testing.F) {
 			}
 			todos = append(todos, td)
 		}
-		p := Plan(todos, false, mutes, live, t0, Config{Alerts: func(l map[string]string) bool { return l["team"] != "g" }}.WithDefaults())
+		p := Plan(todos, false, mutes, live, t0,
+			Config{Alerts: func(l map[string]string) bool { return l["team"] != "g" }}.WithDefaults())
 		seen := map[int64]int{}
 		for _, n := range p.New {
 			for _, id := range n.Changes {
@@ -307,7 +331,8 @@ func FuzzPlan(f *testing.F) {
 			if n.About.Mute != 0 {
 				opened[n.About.Mute]++
 			}
-			if (n.Kind == wave.KindMute) != (n.About.Mute != 0) || n.About.Mute != 0 && (opened[n.About.Mute] > 1 || len(n.Changes) > 0) {
+			if (n.Kind == wave.KindMute) != (n.About.Mute != 0) || n.About.Mute != 0 &&
+				(opened[n.About.Mute] > 1 || len(n.Changes) > 0) {
 				t.Fatalf("wave %+v", n)
 			}
 		}
@@ -315,7 +340,9 @@ func FuzzPlan(f *testing.F) {
 			t.Fatalf("%d of %d mutes are told", len(opened), untold)
 		}
 		for _, w := range live {
-			if w.Kind == wave.KindMute && (len(p.Add[w.ID]) > 0 && len(live) > 1 || p.Merge != nil && (p.Merge.Into == w.ID || slices.Contains(p.Merge.From, w.ID))) {
+			if w.Kind == wave.KindMute &&
+				(len(p.Add[w.ID]) > 0 && len(live) > 1 || p.Merge != nil &&
+					(p.Merge.Into == w.ID || slices.Contains(p.Merge.From, w.ID))) {
 				t.Fatalf("a mute's wave takes part: %+v", p)
 			}
 		}
@@ -358,8 +385,10 @@ func TestNext(t *testing.T) {
 	}{
 		{"first change is posted at once", liveWave(1, wave.KindJoined, 0, false), t0, []Step{{Action: Post, At: t0}}},
 		{"an open wave with nothing new closes after the gap", open, t0, []Step{{Action: Close, At: at(30 * time.Second)}}},
-		{"and at the latest after the maximum", mod(open, func(w *wave.Wave) { w.LastAt = at(590 * time.Second) }), t0, []Step{{Action: Close, At: at(10 * time.Minute)}}},
-		{"new changes edit after a second", mod(open, func(w *wave.Wave) { w.Counts.Untold = 3 }), t0, []Step{{Action: Edit, At: at(time.Second)}, {Action: Close, At: at(30 * time.Second)}}},
+		{"and at the latest after the maximum", mod(open, func(w *wave.Wave) { w.LastAt = at(590 * time.Second) }), t0,
+			[]Step{{Action: Close, At: at(10 * time.Minute)}}},
+		{"new changes edit after a second", mod(open, func(w *wave.Wave) { w.Counts.Untold = 3 }), t0,
+			[]Step{{Action: Edit, At: at(time.Second)}, {Action: Close, At: at(30 * time.Second)}}},
 		{"later less often", mod(open, func(w *wave.Wave) {
 			w.Counts.Untold = 3
 			w.Main.EditedAt = at(50 * time.Second)
@@ -372,12 +401,17 @@ func TestNext(t *testing.T) {
 			w.LastAt = at(51 * time.Second)
 		}), at(51 * time.Second),
 			[]Step{{Action: Edit, At: at(52250 * time.Millisecond)}, {Action: Close, At: at(81 * time.Second)}}},
-		{"a closed wave of many lists its nodes", mod(closed, func(w *wave.Wave) { w.Counts = wave.Counts{Members: 6, Unlisted: 6} }), t0, []Step{{Action: AddList, At: t0}}},
-		{"a growing one when a reply is full", mod(open, func(w *wave.Wave) { w.Counts = wave.Counts{Members: 150, Unlisted: 150, Untold: 1} }), t0,
+		{"a closed wave of many lists its nodes",
+			mod(closed, func(w *wave.Wave) { w.Counts = wave.Counts{Members: 6, Unlisted: 6} }), t0,
+			[]Step{{Action: AddList, At: t0}}},
+		{"a growing one when a reply is full",
+			mod(open, func(w *wave.Wave) { w.Counts = wave.Counts{Members: 150, Unlisted: 150, Untold: 1} }), t0,
 			[]Step{{Action: Edit, At: at(time.Second)}, {Action: AddList, At: t0}, {Action: Close, At: at(30 * time.Second)}}},
-		{"a recorded reply is posted", mod(closed, func(w *wave.Wave) { w.Parts = []wave.Posting{{ID: "1.2"}, {}} }), t0, []Step{{Action: PostPart, At: t0, Part: 1}}},
+		{"a recorded reply is posted", mod(closed, func(w *wave.Wave) { w.Parts = []wave.Posting{{ID: "1.2"}, {}} }), t0,
+			[]Step{{Action: PostPart, At: t0, Part: 1}}},
 		{"all ready: done", closed, t0, []Step{{Action: Finish, At: t0}}},
-		{"not all ready: wait, then call out", mod(closed, func(w *wave.Wave) { w.Counts = wave.Counts{Members: 2, Pending: 1, Unready: 1} }), t0,
+		{"not all ready: wait, then call out",
+			mod(closed, func(w *wave.Wave) { w.Counts = wave.Counts{Members: 2, Pending: 1, Unready: 1} }), t0,
 			[]Step{{Action: AddCallOut, At: at(10 * time.Minute)}, {Action: Finish, At: at(waveLife)}}},
 		{"called out once", mod(closed, func(w *wave.Wave) {
 			w.Counts = wave.Counts{Members: 2, Pending: 1, Unready: 1}
@@ -386,9 +420,12 @@ func TestNext(t *testing.T) {
 		{"a mute is posted at once", muted(false, 0), t0, []Step{{Action: Post, At: t0}}},
 		{"its end is told when it comes", muted(true, 0), t0, []Step{{Action: Close, At: at(time.Hour)}}},
 		{"or when somebody undoes it", muted(true, -time.Minute), t0, []Step{{Action: Close, At: at(-time.Minute)}}},
-		{"one that ends before it is posted is posted in its final form", muted(false, -time.Minute), t0, []Step{{Action: Close, At: at(-time.Minute)}}},
-		{"which comes next", mod(muted(false, -time.Minute), func(w *wave.Wave) { w.ClosedAt = t0 }), t0, []Step{{Action: Post, At: t0}}},
-		{"and is done", mod(muted(true, -time.Minute), func(w *wave.Wave) { w.ClosedAt = t0 }), t0, []Step{{Action: Finish, At: t0}}},
+		{"one that ends before it is posted is posted in its final form", muted(false, -time.Minute), t0,
+			[]Step{{Action: Close, At: at(-time.Minute)}}},
+		{"which comes next", mod(muted(false, -time.Minute), func(w *wave.Wave) { w.ClosedAt = t0 }), t0,
+			[]Step{{Action: Post, At: t0}}},
+		{"and is done", mod(muted(true, -time.Minute), func(w *wave.Wave) { w.ClosedAt = t0 }), t0,
+			[]Step{{Action: Finish, At: t0}}},
 		{"not ready waits for the recovery", mod(liveWave(1, wave.KindNotReady, 0, true), func(w *wave.Wave) {
 			w.ClosedAt, w.Counts = t0, wave.Counts{Members: 1, Pending: 1}
 		}), t0, []Step{{Action: Finish, At: at(waveLife)}}},

@@ -183,7 +183,8 @@ func unknowable(g *fleet.Gap) []message.Line {
 
 // group is what a node is counted by.
 func group(n fleet.Node) fleet.Group {
-	return fleet.Group{InstanceType: n.InstanceType, CapacityType: n.CapacityType, Zone: n.Zone, Pool: n.Pool, Arch: n.Arch}
+	return fleet.Group{InstanceType: n.InstanceType, CapacityType: n.CapacityType, Zone: n.Zone, Pool: n.Pool,
+		Arch: n.Arch}
 }
 
 // Groups counts members that are alike, the largest group first, with what they cost by the hour

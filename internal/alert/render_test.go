@@ -17,7 +17,8 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestRenderGolden(t *testing.T) {
-	groups := []fleet.Group{{InstanceType: "m5.large", CapacityType: "spot", Nodes: 30}, {InstanceType: "c5.xlarge", CapacityType: "on-demand", Nodes: 12}}
+	groups := []fleet.Group{{InstanceType: "m5.large", CapacityType: "spot", Nodes: 30},
+		{InstanceType: "c5.xlarge", CapacityType: "on-demand", Nodes: 12}}
 	cfg := Config{Labels: []string{"team", "zone", "absent"}}.WithDefaults()
 	for name, w := range alerttest.Scenes() {
 		w.Cluster = "prod"
@@ -25,7 +26,8 @@ func TestRenderGolden(t *testing.T) {
 			w.OpenedAt = t0
 		}
 		got := Render(w, fleet.Totals{Nodes: 45, Ready: 43}, groups, cfg)
-		golden(t, name, fmt.Sprintf("notification: %s\nmetadata: %s, %d nodes\n\n%s", got.Text, got.Kind, got.Nodes, got.Plain()))
+		golden(t, name, fmt.Sprintf("notification: %s\nmetadata: %s, %d nodes\n\n%s", got.Text, got.Kind, got.Nodes,
+			got.Plain()))
 	}
 	// The same with prices, of which one type has none.
 	cfg.Price = func(m fleet.Machine) fleet.Price {
@@ -34,13 +36,15 @@ func TestRenderGolden(t *testing.T) {
 		}
 		return fleet.Price{USD: 0.0317, Known: true, AtMost: m.CapacityType == "", Source: "AWS spot average of 2026-07-20"}
 	}
-	for _, name := range []string{"baseline", "joined-one", "joined-three", "joined-fifty", "joined-unknown", "not-ready", "removed-one", "removed-twelve", "away", "away-blind", "surge"} {
+	for _, name := range []string{"baseline", "joined-one", "joined-three", "joined-fifty", "joined-unknown", "not-ready",
+		"removed-one", "removed-twelve", "away", "away-blind", "surge"} {
 		w := alerttest.Scenes()[name]
 		w.Cluster = "prod"
 		if w.OpenedAt.IsZero() {
 			w.OpenedAt = t0
 		}
-		got := Render(w, fleet.Totals{Nodes: 45, Ready: 43, Cost: fleet.Cost{USD: 12.3, Priced: 42, Unpriced: 3}}, groups, cfg)
+		got := Render(w, fleet.Totals{Nodes: 45, Ready: 43, Cost: fleet.Cost{USD: 12.3, Priced: 42, Unpriced: 3}}, groups,
+			cfg)
 		golden(t, "priced-"+name, fmt.Sprintf("notification: %s\n\n%s", got.Text, got.Plain()))
 	}
 	priced, _ := RenderNeverReady(alerttest.Scenes()["joined-three"], cfg)
@@ -131,9 +135,13 @@ func TestCause(t *testing.T) {
 		want   string
 	}{
 		{"none", nil, ""},
-		{"karpenter", []fleet.Event{event("DisruptionTerminating", "Disrupting Node: Drifted", "u")}, "disrupted by Karpenter (drifted)"},
-		{"interruption outweighs", []fleet.Event{event("SpotInterrupted", "", "u"), event("DisruptionTerminating", "Disrupting Node: Empty", "u")}, "spot interruption"},
-		{"cluster autoscaler", []fleet.Event{event("ScaleDown", "node removed by cluster autoscaler", "u")}, "scaled down by Cluster Autoscaler"},
+		{"karpenter", []fleet.Event{event("DisruptionTerminating", "Disrupting Node: Drifted", "u")},
+			"disrupted by Karpenter (drifted)"},
+		{"interruption outweighs",
+			[]fleet.Event{event("SpotInterrupted", "", "u"), event("DisruptionTerminating", "Disrupting Node: Empty", "u")},
+			"spot interruption"},
+		{"cluster autoscaler", []fleet.Event{event("ScaleDown", "node removed by cluster autoscaler", "u")},
+			"scaled down by Cluster Autoscaler"},
 		{"another life of the name", []fleet.Event{event("ScaleDown", "", "other")}, ""},
 		{"a kubelet's UID is the name", []fleet.Event{event("ScaleDown", "", "n")}, "scaled down by Cluster Autoscaler"},
 		{"cloud", []fleet.Event{event("DeletingNode", "", "u")}, "gone from the cloud provider"},

@@ -118,13 +118,15 @@ func lifetime(m wave.Member, left fleet.Change, cfg Config) message.Line {
 	if vague(left) {
 		l := line("left between ", left.NotBefore, " and ", left.At)
 		if !born.IsZero() {
-			l = append(l, line(fmt.Sprintf(", lived %s to %s", message.Duration(max(0, left.NotBefore.Sub(born))), message.Duration(left.At.Sub(born))))...)
+			l = append(l, line(fmt.Sprintf(", lived %s to %s", message.Duration(max(0, left.NotBefore.Sub(born))),
+				message.Duration(left.At.Sub(born))))...)
 		}
 		return l
 	}
 	l := line("left ", left.At)
 	if !born.IsZero() {
-		l = append(l, line(", lived "+message.Duration(left.At.Sub(born))+message.AndLifeCost(cfg.priceOf(m.Node), left.At.Sub(born)))...)
+		l = append(l, line(", lived "+message.Duration(left.At.Sub(born))+
+			message.AndLifeCost(cfg.priceOf(m.Node), left.At.Sub(born)))...)
 	}
 	return l
 }
@@ -161,7 +163,8 @@ func storyWords(m wave.Member, cfg Config) (s string) {
 	}
 	if left, ok := m.Step(fleet.Removed); ok {
 		if !vague(left) && !n.CreatedAt.IsZero() {
-			s += ", lived " + message.Duration(left.At.Sub(n.CreatedAt)) + message.AndLifeCost(cfg.priceOf(n), left.At.Sub(n.CreatedAt))
+			s += ", lived " + message.Duration(left.At.Sub(n.CreatedAt)) +
+				message.AndLifeCost(cfg.priceOf(n), left.At.Sub(n.CreatedAt))
 		}
 		if why := Cause(m.Evidence, n.UID); why != "" {
 			s += ", " + why
@@ -209,7 +212,8 @@ func (r *rendering) statistics() []message.Line {
 			return
 		}
 		slices.Sort(ds)
-		lines = append(lines, line(fmt.Sprintf(form, message.Duration(ds[len(ds)/2]), message.Duration(ds[0]), message.Duration(ds[len(ds)-1]))))
+		lines = append(lines,
+			line(fmt.Sprintf(form, message.Duration(ds[len(ds)/2]), message.Duration(ds[0]), message.Duration(ds[len(ds)-1]))))
 	}
 	add("Ready after a median of %s (%s to %s).", toReady)
 	add("Recovered after a median of %s (%s to %s).", down)

@@ -143,7 +143,8 @@ func mistaken(m *command.Mistake) message.Message {
 	var buttons []message.Button
 	if m.Fix != "" {
 		fix := m.Command + " " + strings.TrimSpace(strings.TrimPrefix(m.Fix, m.Command))
-		buttons = append(buttons, message.Button{Label: message.Clip(fix, maxLabel), Verb: message.Show, Value: fix, Style: message.Primary})
+		buttons = append(buttons, message.Button{Label: message.Clip(fix, maxLabel), Verb: message.Show, Value: fix,
+			Style: message.Primary})
 	}
 	if m.Command != "" {
 		buttons = append(buttons, message.Button{Label: "Help", Verb: message.Show, Value: m.Command + " help"})

@@ -10,7 +10,8 @@ import (
 )
 
 // digest answers /nodes digest.
-func (a *Answerer) digest(ctx context.Context, cluster query.ClusterRecord, req command.Nodes, now time.Time) (message.Message, error) {
+func (a *Answerer) digest(ctx context.Context, cluster query.ClusterRecord, req command.Nodes,
+	now time.Time) (message.Message, error) {
 	length := 24 * time.Hour
 	if !req.Since.IsZero() {
 		length = now.Sub(req.Since.Time(now))
@@ -35,7 +36,10 @@ func (a *Answerer) digest(ctx context.Context, cluster query.ClusterRecord, req 
 		row = append(row, message.Button{Label: span.label, Verb: message.Show, Value: nodesLine(to)})
 	}
 	line := nodesLine(req)
-	v.Parts = append(v.Parts, message.Part{Buttons: append(row, message.Button{Label: "Nodes", Verb: message.Show, Value: nodesLine(command.Nodes{Cluster: req.Cluster})},
-		message.Button{Label: "Refresh", Verb: message.Show, Value: line}, message.Button{Label: "Share", Verb: message.Share, Value: line})})
+	v.Parts = append(v.Parts,
+		message.Part{Buttons: append(row,
+			message.Button{Label: "Nodes", Verb: message.Show, Value: nodesLine(command.Nodes{Cluster: req.Cluster})},
+			message.Button{Label: "Refresh", Verb: message.Show, Value: line},
+			message.Button{Label: "Share", Verb: message.Share, Value: line})})
 	return v, nil
 }

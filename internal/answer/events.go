@@ -64,17 +64,22 @@ func (a *Answerer) events(ctx context.Context, req command.Events, now time.Time
 			}
 			return strconv.Itoa(n)
 		}
-		state.Lines = append(state.Lines, message.Line{{Text: fmt.Sprintf("Last hour: %s scaling events, %s others.", number(scaling), number(other))}})
+		state.Lines = append(state.Lines,
+			message.Line{{Text: fmt.Sprintf("Last hour: %s scaling events, %s others.", number(scaling), number(other))}})
 	}
 	v.Parts = slices.Insert(v.Parts, 0, state)
 	if len(page.Events) == 0 && page.SearchedTo.IsZero() {
 		if near := req.Nearest(); near != "" {
 			line := "/events " + strings.TrimPrefix(near, "/events ")
-			v.Parts = append(v.Parts, message.Part{Lines: message.Sentence("Did you mean " + line + "?")}, message.Part{Buttons: []message.Button{{Label: line, Verb: message.Show, Value: line}}})
+			v.Parts = append(v.Parts, message.Part{Lines: message.Sentence("Did you mean " + line + "?")},
+				message.Part{Buttons: []message.Button{{Label: line, Verb: message.Show, Value: line}}})
 		}
 	}
 	if oldest := earliest(span.Scaling, span.Other); !oldest.IsZero() && page.Older.IsZero() {
-		v.Parts = append(v.Parts, message.Part{Note: message.Line{{Text: "The ledger has scaling events since "}, {At: cmp.Or(span.Scaling, now), Day: true}, {Text: " and others since "}, {At: cmp.Or(span.Other, now), Day: true}, {Text: "."}}})
+		v.Parts = append(v.Parts,
+			message.Part{Note: message.Line{{Text: "The ledger has scaling events since "},
+				{At: cmp.Or(span.Scaling, now), Day: true}, {Text: " and others since "}, {At: cmp.Or(span.Other, now), Day: true},
+				{Text: "."}}})
 	}
 	bare := req
 	bare.Before, bare.After = command.Cursor{}, command.Cursor{}
@@ -110,12 +115,15 @@ func (a *Answerer) events(ctx context.Context, req command.Events, now time.Time
 				e.Types = nil
 			}
 		}),
-		{Label: map[bool]string{false: "Exact times", true: "✓ Exact times"}[req.Exact], Verb: message.Show, Value: eventsLine(exact)},
+		{Label: map[bool]string{false: "Exact times", true: "✓ Exact times"}[req.Exact], Verb: message.Show,
+			Value: eventsLine(exact)},
 	}
 	if req.For.Kind == "Node" && req.For.Name != "" && !strings.ContainsAny(req.For.Name, "*?") {
-		row = append(row, message.Button{Label: "The node", Verb: message.Show, Value: nodesLine(command.Nodes{View: command.One, Name: req.For.Name, Cluster: req.Cluster})})
+		row = append(row, message.Button{Label: "The node", Verb: message.Show,
+			Value: nodesLine(command.Nodes{View: command.One, Name: req.For.Name, Cluster: req.Cluster})})
 	} else {
-		row = append(row, message.Button{Label: "Nodes", Verb: message.Show, Value: nodesLine(command.Nodes{Cluster: req.Cluster})})
+		row = append(row, message.Button{Label: "Nodes", Verb: message.Show,
+			Value: nodesLine(command.Nodes{Cluster: req.Cluster})})
 	}
 	if len(turn) > 0 {
 		v.Parts = append(v.Parts, message.Part{Buttons: turn})
@@ -135,7 +143,9 @@ func cursorOf(req command.Events) (query.EventCursor, error) {
 	}
 	id, err := strconv.ParseInt(from.UID, 10, 64)
 	if err != nil {
-		return query.EventCursor{}, &command.Mistake{Command: "/events", Problem: fmt.Sprintf("%q is no place in the list of events: buttons make such places", from.String())}
+		return query.EventCursor{},
+			&command.Mistake{Command: "/events",
+				Problem: fmt.Sprintf("%q is no place in the list of events: buttons make such places", from.String())}
 	}
 	return query.EventCursor{Time: from.At, ID: id, Newer: newer}, nil
 }
@@ -184,7 +194,10 @@ func eventView(title string, page query.EventPage, exact bool) message.Message {
 	}
 	v.Parts = append(v.Parts, cards)
 	if !page.SearchedTo.IsZero() {
-		v.Parts = append(v.Parts, message.Part{Lines: []message.Line{{{Text: "Searched back to "}, {At: page.SearchedTo, Day: true}, {Text: " so far."}}}})
+		v.Parts = append(v.Parts,
+			message.Part{Lines: []message.Line{
+				{{Text: "Searched back to "}, {At: page.SearchedTo, Day: true}, {Text: " so far."}},
+			}})
 	}
 	return v
 }
@@ -203,7 +216,8 @@ func eventCard(e fleet.Event, exact bool) message.Card {
 	if exact && e.Controller != "" {
 		head = append(head, message.Span{Text: " · " + e.Controller})
 	}
-	return message.Card{Name: objectWords(e.Regarding), Lines: []message.Line{head, {{Text: message.Clip(strings.Join(strings.Fields(e.Note), " "), 300)}}}}
+	return message.Card{Name: objectWords(e.Regarding),
+		Lines: []message.Line{head, {{Text: message.Clip(strings.Join(strings.Fields(e.Note), " "), 300)}}}}
 }
 
 // reasonWords is an event's reason, how often, and whether it is a warning.

@@ -44,16 +44,20 @@ func (a *Answerer) Home(ctx context.Context, now time.Time) (message.Message, er
 	}
 	if a.digestAt != nil {
 		if next := a.digestAt(now); !next.IsZero() {
-			v.Parts = append(v.Parts, message.Part{Lines: []message.Line{{{Text: "The next digest comes at "}, {At: next, Day: true}, {Text: "."}}}})
+			v.Parts = append(v.Parts,
+				message.Part{Lines: []message.Line{{{Text: "The next digest comes at "}, {At: next, Day: true}, {Text: "."}}}})
 		}
 	}
-	v.Parts = append(v.Parts, message.Part{Buttons: []message.Button{{Label: "Help with /nodes", Verb: message.Open, Value: "/nodes help"}, {Label: "Help with /events", Verb: message.Open, Value: "/events help"}}})
+	v.Parts = append(v.Parts,
+		message.Part{Buttons: []message.Button{{Label: "Help with /nodes", Verb: message.Open, Value: "/nodes help"},
+			{Label: "Help with /events", Verb: message.Open, Value: "/events help"}}})
 	v.Text = "Rollcall"
 	return v, nil
 }
 
 // homeCluster is one cluster in the Home tab.
-func (a *Answerer) homeCluster(ctx context.Context, cluster query.ClusterRecord, now time.Time) ([]message.Part, error) {
+func (a *Answerer) homeCluster(ctx context.Context, cluster query.ClusterRecord, now time.Time) ([]message.Part,
+	error) {
 	l, name := a.store, cluster.Cluster
 	totals, err := l.CountNodes(ctx, name, query.NodeFilter{})
 	if err != nil {
@@ -82,7 +86,8 @@ func (a *Answerer) homeCluster(ctx context.Context, cluster query.ClusterRecord,
 	}
 	parts := []message.Part{
 		{Heading: name + ": " + totalsWords(totals), Lines: []message.Line{a.freshness(cluster, now),
-			{{Text: fmt.Sprintf("Last 24 hours: %d joined, %d left, %d went not ready.", counts[fleet.Joined], counts[fleet.Removed], counts[fleet.WentUnready])}}}},
+			{{Text: fmt.Sprintf("Last 24 hours: %d joined, %d left, %d went not ready.", counts[fleet.Joined],
+				counts[fleet.Removed], counts[fleet.WentUnready])}}}},
 		{Table: a.groupTable(groups, query.ByType, false)},
 	}
 	if len(changes) > 0 {
@@ -92,7 +97,8 @@ func (a *Answerer) homeCluster(ctx context.Context, cluster query.ClusterRecord,
 	return append(parts, message.Part{Buttons: []message.Button{
 		{Label: "Nodes", Verb: message.Open, Value: nodesLine(command.Nodes{Cluster: of}), Style: message.Primary},
 		{Label: "List", Verb: message.Open, Value: nodesLine(command.Nodes{View: command.List, Cluster: of})},
-		{Label: "Not ready", Verb: message.Open, Value: nodesLine(command.Nodes{View: command.List, NotReady: true, Cluster: of})},
+		{Label: "Not ready", Verb: message.Open,
+			Value: nodesLine(command.Nodes{View: command.List, NotReady: true, Cluster: of})},
 		{Label: "Events", Verb: message.Open, Value: eventsLine(command.Events{Scaling: true, Cluster: of})},
 		{Label: "Digest", Verb: message.Open, Value: nodesLine(command.Nodes{View: command.Digest, Cluster: of})},
 		{Label: "Mute…", Verb: message.Mute, Value: "-"},

@@ -61,7 +61,8 @@ func listOf(req command.Nodes) command.Nodes {
 }
 
 // summary answers /nodes without more: totals, groups, what changed.
-func (a *Answerer) summary(ctx context.Context, cluster query.ClusterRecord, req command.Nodes, now time.Time) (message.Message, error) {
+func (a *Answerer) summary(ctx context.Context, cluster query.ClusterRecord, req command.Nodes,
+	now time.Time) (message.Message, error) {
 	l, name := a.store, cluster.Cluster
 	filter := req.Filter(now)
 	by := cmp.Or(req.By, query.ByType)
@@ -101,7 +102,9 @@ func (a *Answerer) summary(ctx context.Context, cluster query.ClusterRecord, req
 		if err != nil {
 			return message.Message{}, err
 		}
-		state.Lines = append(state.Lines, message.Line{{Text: fmt.Sprintf("Last 24 hours: %d joined, %d left, %d went not ready.", counts[fleet.Joined], counts[fleet.Removed], counts[fleet.WentUnready])}})
+		state.Lines = append(state.Lines,
+			message.Line{{Text: fmt.Sprintf("Last 24 hours: %d joined, %d left, %d went not ready.", counts[fleet.Joined],
+				counts[fleet.Removed], counts[fleet.WentUnready])}})
 	}
 	v.Parts = append(v.Parts, state)
 	v.Parts = append(v.Parts, message.Part{Table: a.groupTable(groups, by, req.Removed)})
@@ -121,14 +124,17 @@ func (a *Answerer) summary(ctx context.Context, cluster query.ClusterRecord, req
 		if others, err := a.otherClusters(ctx, name); err != nil {
 			return message.Message{}, err
 		} else if len(others) > 0 {
-			v.Parts = append(v.Parts, message.Part{Lines: message.Sentence("Other clusters of this ledger: " + strings.Join(others, ", ") + " (--cluster).")})
+			v.Parts = append(v.Parts,
+				message.Part{Lines: message.Sentence("Other clusters of this ledger: " + strings.Join(others, ", ") +
+					" (--cluster).")})
 		}
 	}
 	var regroup []message.Button
 	for _, d := range []struct {
 		by    query.Dimension
 		label string
-	}{{query.ByType, "Type"}, {query.ByZone, "Zone"}, {query.ByPool, "Pool"}, {query.ByCapacity, "Capacity"}, {query.ByArch, "Arch"}} {
+	}{{query.ByType, "Type"}, {query.ByZone, "Zone"}, {query.ByPool, "Pool"}, {query.ByCapacity, "Capacity"},
+		{query.ByArch, "Arch"}} {
 		to := req
 		to.By = d.by
 		if d.by == query.ByType {
@@ -145,16 +151,20 @@ func (a *Answerer) summary(ctx context.Context, cluster query.ClusterRecord, req
 	unready.NotReady = true
 	row := []message.Button{{Label: "List", Verb: message.Show, Value: nodesLine(listOf(req)), Style: message.Primary}}
 	if v.Icon == "🟡" {
-		row = append(row, message.Button{Label: "Not ready", Verb: message.Show, Value: nodesLine(unready), Style: message.Danger})
+		row = append(row, message.Button{Label: "Not ready", Verb: message.Show, Value: nodesLine(unready),
+			Style: message.Danger})
 	}
-	row = append(row, message.Button{Label: "Events", Verb: message.Show, Value: eventsLine(command.Events{Scaling: true, Cluster: req.Cluster})})
-	v.Parts = append(v.Parts, message.Part{Buttons: regroup}, message.Part{Buttons: append(row, answerButtons(nodesLine(req))...)})
+	row = append(row, message.Button{Label: "Events", Verb: message.Show,
+		Value: eventsLine(command.Events{Scaling: true, Cluster: req.Cluster})})
+	v.Parts = append(v.Parts, message.Part{Buttons: regroup},
+		message.Part{Buttons: append(row, answerButtons(nodesLine(req))...)})
 	return v, nil
 }
 
 // answerButtons are the buttons that every answer has.
 func answerButtons(line string) []message.Button {
-	return []message.Button{{Label: "Filter…", Verb: message.Filter, Value: line}, {Label: "Refresh", Verb: message.Show, Value: line}, {Label: "Share", Verb: message.Share, Value: line}}
+	return []message.Button{{Label: "Filter…", Verb: message.Filter, Value: line},
+		{Label: "Refresh", Verb: message.Show, Value: line}, {Label: "Share", Verb: message.Share, Value: line}}
 }
 
 func (a *Answerer) otherClusters(ctx context.Context, name string) ([]string, error) {
@@ -264,15 +274,18 @@ func changeLines(changes []query.ChangeRecord) []message.Line {
 		if x.Mute != 0 {
 			muted = " 🔕"
 		}
-		ls = append(ls, message.Line{{Text: w.Icon + " "}, {At: x.At, Ago: true}, {Text: fmt.Sprintf("  %s %s%s%s", cmp.Or(x.NodeName, x.Node.Name), w.Did, about, muted)}})
+		ls = append(ls, message.Line{{Text: w.Icon + " "}, {At: x.At, Ago: true},
+			{Text: fmt.Sprintf("  %s %s%s%s", cmp.Or(x.NodeName, x.Node.Name), w.Did, about, muted)}})
 	}
 	return ls
 }
 
 // nodeList answers /nodes list.
-func (a *Answerer) nodeList(ctx context.Context, cluster query.ClusterRecord, req command.Nodes, now time.Time) (message.Message, error) {
+func (a *Answerer) nodeList(ctx context.Context, cluster query.ClusterRecord, req command.Nodes,
+	now time.Time) (message.Message, error) {
 	number := max(req.Page, 1)
-	page, err := a.store.ListNodes(ctx, cluster.Cluster, req.Filter(now), cmp.Or(req.Sort, query.SortNewest), (number-1)*pageNodes, pageNodes)
+	page, err := a.store.ListNodes(ctx, cluster.Cluster, req.Filter(now), cmp.Or(req.Sort, query.SortNewest),
+		(number-1)*pageNodes, pageNodes)
 	if err != nil {
 		return message.Message{}, err
 	}
@@ -281,7 +294,8 @@ func (a *Answerer) nodeList(ctx context.Context, cluster query.ClusterRecord, re
 		req.Page = last // nodes have gone meanwhile
 		return a.nodeList(ctx, cluster, req, now)
 	}
-	v := message.Message{Icon: "📋", Headline: fmt.Sprintf("%s: %s", cluster.Cluster, message.AtLeast(page.Total, page.Capped, "node"))}
+	v := message.Message{Icon: "📋",
+		Headline: fmt.Sprintf("%s: %s", cluster.Cluster, message.AtLeast(page.Total, page.Capped, "node"))}
 	if req.Removed {
 		v.Headline += " left" + sinceWords(req)
 	}
@@ -297,7 +311,9 @@ func (a *Answerer) nodeList(ctx context.Context, cluster query.ClusterRecord, re
 		state.Lines = append(state.Lines, message.Line{{Text: "Only " + filterWords(req)}})
 	}
 	if page.Capped {
-		state.Lines = append(state.Lines, message.Line{{Text: "More have left than are counted at once: those since "}, {At: page.SearchedTo, Day: true}, {Text: " are."}})
+		state.Lines = append(state.Lines,
+			message.Line{{Text: "More have left than are counted at once: those since "}, {At: page.SearchedTo, Day: true},
+				{Text: " are."}})
 	}
 	state.Lines = append(state.Lines, a.freshness(cluster, now))
 	v.Parts = append(v.Parts, state)
@@ -305,11 +321,13 @@ func (a *Answerer) nodeList(ctx context.Context, cluster query.ClusterRecord, re
 	var cards message.Part
 	for _, n := range page.Nodes {
 		cards.Cards = append(cards.Cards, a.nodeCard(n, now))
-		open.Options = append(open.Options, message.Option{Label: n.Name, Value: nodesLine(command.Nodes{View: command.One, Name: n.UID, Cluster: req.Cluster})})
+		open.Options = append(open.Options,
+			message.Option{Label: n.Name, Value: nodesLine(command.Nodes{View: command.One, Name: n.UID, Cluster: req.Cluster})})
 	}
 	v.Parts = append(v.Parts, cards, message.Part{Choice: open})
 	sorting := &message.Choice{Verb: message.Show, Prompt: "Sorted by " + string(cmp.Or(req.Sort, query.SortNewest))}
-	for _, s := range []query.NodeSort{query.SortNewest, query.SortOldest, query.SortName, query.SortType, query.SortZone, query.SortPool} {
+	for _, s := range []query.NodeSort{query.SortNewest, query.SortOldest, query.SortName, query.SortType, query.SortZone,
+		query.SortPool} {
 		to := req
 		to.Sort, to.Page = s, 0
 		sorting.Options = append(sorting.Options, message.Option{Label: "Sort by " + string(s), Value: nodesLine(to)})
@@ -362,7 +380,8 @@ func (a *Answerer) nodeCard(n query.NodeRecord, now time.Time) message.Card {
 	icon, word := nodeState(n)
 	line := message.Line{{Text: fmt.Sprintf("%s %s, ", icon, word)}}
 	if n.RemovedAt.IsZero() {
-		line = append(line, message.Span{Text: fmt.Sprintf("up %s, since ", message.Duration(now.Sub(n.CreatedAt)))}, message.Span{At: n.CreatedAt, Day: now.Sub(n.CreatedAt) > 12*time.Hour})
+		line = append(line, message.Span{Text: fmt.Sprintf("up %s, since ", message.Duration(now.Sub(n.CreatedAt)))},
+			message.Span{At: n.CreatedAt, Day: now.Sub(n.CreatedAt) > 12*time.Hour})
 	} else {
 		line = append(line, leftSpans(n, now)...)
 	}
@@ -379,13 +398,16 @@ func leftSpans(n query.NodeRecord, now time.Time) message.Line {
 	day := now.Sub(n.RemovedAt) > 12*time.Hour
 	if vague(n) {
 		return message.Line{{Text: "between "}, {At: n.RemovedAfter, Day: day}, {Text: " and "}, {At: n.RemovedAt, Day: day},
-			{Text: fmt.Sprintf(", lived %s to %s", message.Duration(n.RemovedAfter.Sub(n.CreatedAt)), message.Duration(n.RemovedAt.Sub(n.CreatedAt)))}}
+			{Text: fmt.Sprintf(", lived %s to %s", message.Duration(n.RemovedAfter.Sub(n.CreatedAt)),
+				message.Duration(n.RemovedAt.Sub(n.CreatedAt)))}}
 	}
-	return message.Line{{At: n.RemovedAt, Ago: true}, {Text: " at "}, {At: n.RemovedAt, Day: day}, {Text: ", lived " + message.Duration(n.RemovedAt.Sub(n.CreatedAt))}}
+	return message.Line{{At: n.RemovedAt, Ago: true}, {Text: " at "}, {At: n.RemovedAt, Day: day},
+		{Text: ", lived " + message.Duration(n.RemovedAt.Sub(n.CreatedAt))}}
 }
 
 // oneNode answers /nodes NAME.
-func (a *Answerer) oneNode(ctx context.Context, cluster query.ClusterRecord, req command.Nodes, now time.Time) (message.Message, error) {
+func (a *Answerer) oneNode(ctx context.Context, cluster query.ClusterRecord, req command.Nodes,
+	now time.Time) (message.Message, error) {
 	l := a.store
 	found, how, more, err := l.FindNodes(ctx, cluster.Cluster, req.Name, maxChoices)
 	if err != nil {
@@ -407,14 +429,17 @@ func (a *Answerer) oneNode(ctx context.Context, cluster query.ClusterRecord, req
 			earlier := &message.Choice{Verb: message.Show, Prompt: "Other lives of this name…"}
 			for _, n := range found[1:] {
 				_, word := nodeState(n)
-				earlier.Options = append(earlier.Options, message.Option{Label: word + " " + n.CreatedAt.UTC().Format("2 Jan 15:04 UTC"), Value: nodesLine(command.Nodes{View: command.One, Name: n.UID, Cluster: req.Cluster})})
+				earlier.Options = append(earlier.Options,
+					message.Option{Label: word + " " + n.CreatedAt.UTC().Format("2 Jan 15:04 UTC"),
+						Value: nodesLine(command.Nodes{View: command.One, Name: n.UID, Cluster: req.Cluster})})
 			}
 			v.Parts = append(v.Parts[:len(v.Parts)-1], message.Part{Choice: earlier}, v.Parts[len(v.Parts)-1])
 		}
 		return v, err
 	}
 	// One living node among ones that left is what a person means.
-	if live := slices.DeleteFunc(slices.Clone(found), func(n query.NodeRecord) bool { return !n.RemovedAt.IsZero() }); len(live) == 1 && !more {
+	if live := slices.DeleteFunc(slices.Clone(found), func(n query.NodeRecord) bool { return !n.RemovedAt.IsZero() }); len(
+		live) == 1 && !more {
 		return a.node(ctx, cluster, live[0], req, now)
 	}
 	number := message.AtLeast(len(found), more, "node")
@@ -425,10 +450,13 @@ func (a *Answerer) oneNode(ctx context.Context, cluster query.ClusterRecord, req
 	for _, n := range found {
 		cards.Cards = append(cards.Cards, a.nodeCard(n, now))
 		_, word := nodeState(n)
-		open.Options = append(open.Options, message.Option{Label: message.Clip(n.Name, 50) + ", " + word, Value: nodesLine(command.Nodes{View: command.One, Name: n.UID, Cluster: req.Cluster})})
+		open.Options = append(open.Options,
+			message.Option{Label: message.Clip(n.Name, 50) + ", " + word,
+				Value: nodesLine(command.Nodes{View: command.One, Name: n.UID, Cluster: req.Cluster})})
 	}
 	all := command.Nodes{View: command.List, Names: []string{"*" + req.Name + "*"}, Cluster: req.Cluster}
-	v.Parts = append(v.Parts, message.Part{Choice: open}, cards, message.Part{Buttons: []message.Button{{Label: "List them", Verb: message.Show, Value: nodesLine(all)}}})
+	v.Parts = append(v.Parts, message.Part{Choice: open}, cards,
+		message.Part{Buttons: []message.Button{{Label: "List them", Verb: message.Show, Value: nodesLine(all)}}})
 	return v, nil
 }
 
@@ -441,24 +469,29 @@ func noSuchNode(cluster query.ClusterRecord, req command.Nodes) message.Message 
 		v.Parts = append(v.Parts, message.Part{Lines: message.Sentence("Did you mean " + line + "?")})
 		buttons = append(buttons, message.Button{Label: line, Verb: message.Show, Value: line, Style: message.Primary})
 	} else {
-		v.Parts = append(v.Parts, message.Part{Lines: message.Sentence("A name may be short: how it begins, or a part of it.")})
+		v.Parts = append(v.Parts,
+			message.Part{Lines: message.Sentence("A name may be short: how it begins, or a part of it.")})
 	}
-	buttons = append(buttons, message.Button{Label: "List of nodes", Verb: message.Show, Value: "/nodes list"}, message.Button{Label: "Help", Verb: message.Show, Value: "/nodes help"})
+	buttons = append(buttons, message.Button{Label: "List of nodes", Verb: message.Show, Value: "/nodes list"},
+		message.Button{Label: "Help", Verb: message.Show, Value: "/nodes help"})
 	v.Parts = append(v.Parts, message.Part{Buttons: buttons})
 	return v
 }
 
 // node shows one node: what it is, how it is, its story.
-func (a *Answerer) node(ctx context.Context, cluster query.ClusterRecord, n query.NodeRecord, req command.Nodes, now time.Time) (message.Message, error) {
+func (a *Answerer) node(ctx context.Context, cluster query.ClusterRecord, n query.NodeRecord, req command.Nodes,
+	now time.Time) (message.Message, error) {
 	l := a.store
 	icon, word := nodeState(n)
 	v := message.Message{Icon: icon, Headline: fmt.Sprintf("%s: %s", n.Name, word)}
 	if n.RemovedAt.IsZero() {
 		v.Headline += ", up " + message.Duration(now.Sub(n.CreatedAt))
 	} else if vague(n) {
-		v.Headline += fmt.Sprintf(" %s to %s ago", message.Duration(now.Sub(n.RemovedAt)), message.Duration(now.Sub(n.RemovedAfter)))
+		v.Headline += fmt.Sprintf(" %s to %s ago", message.Duration(now.Sub(n.RemovedAt)),
+			message.Duration(now.Sub(n.RemovedAfter)))
 	} else {
-		v.Headline += fmt.Sprintf(" %s ago, lived %s", message.Duration(now.Sub(n.RemovedAt)), message.Duration(n.RemovedAt.Sub(n.CreatedAt)))
+		v.Headline += fmt.Sprintf(" %s ago, lived %s", message.Duration(now.Sub(n.RemovedAt)),
+			message.Duration(n.RemovedAt.Sub(n.CreatedAt)))
 	}
 	v.Text = cluster.Cluster + ": " + v.Headline
 	about := message.Part{Lines: []message.Line{{{Text: message.Attributes(n.Node)}}}}
@@ -477,12 +510,14 @@ func (a *Answerer) node(ctx context.Context, cluster query.ClusterRecord, n quer
 	say(message.Span{Text: a.costWords(n, now)})
 	if n.Ready.Status != fleet.Ready {
 		why := strings.Trim(n.Ready.Reason+": "+n.Ready.Message, ": ")
-		say(message.Span{Text: "Ready is " + string(n.Ready.Status) + " since "}, message.Span{At: n.Ready.Since, Day: true}, message.Span{Text: strings.TrimSuffix(": "+message.Clip(why, 300), ": ")})
+		say(message.Span{Text: "Ready is " + string(n.Ready.Status) + " since "}, message.Span{At: n.Ready.Since, Day: true},
+			message.Span{Text: strings.TrimSuffix(": "+message.Clip(why, 300), ": ")})
 	}
 	if n.Cordoned {
 		say(message.Span{Text: "Cordoned: no pod is scheduled here."})
 	}
-	say(message.Span{Text: fmt.Sprintf("Capacity %s; for pods %s.", resourceWords(n.Capacity), resourceWords(n.Allocatable))})
+	say(message.Span{Text: fmt.Sprintf("Capacity %s; for pods %s.", resourceWords(n.Capacity),
+		resourceWords(n.Allocatable))})
 	var rest []string
 	for _, s := range []string{n.Region, n.OS, n.KubeletVersion, n.ProviderID} {
 		if s != "" {
@@ -521,7 +556,8 @@ func (a *Answerer) node(ctx context.Context, cluster query.ClusterRecord, n quer
 	if len(page.Events) > 0 {
 		p := message.Part{Heading: "Its last events"}
 		for _, e := range page.Events {
-			p.Lines = append(p.Lines, message.Line{{At: e.Last, Ago: true}, {Text: "  " + reasonWords(e) + ": " + message.Clip(e.Note, 160)}})
+			p.Lines = append(p.Lines,
+				message.Line{{At: e.Last, Ago: true}, {Text: "  " + reasonWords(e) + ": " + message.Clip(e.Note, 160)}})
 		}
 		v.Parts = append(v.Parts, p)
 	}
@@ -541,14 +577,18 @@ func (a *Answerer) node(ctx context.Context, cluster query.ClusterRecord, n quer
 	}
 	row := []message.Button{{Label: "Events", Verb: message.Show, Value: eventsLine(events), Style: message.Primary}}
 	if n.Pool != "" {
-		row = append(row, message.Button{Label: "Same pool", Verb: message.Show, Value: nodesLine(command.Nodes{View: command.List, Pools: []string{n.Pool}, Cluster: req.Cluster})})
+		row = append(row, message.Button{Label: "Same pool", Verb: message.Show,
+			Value: nodesLine(command.Nodes{View: command.List, Pools: []string{n.Pool}, Cluster: req.Cluster})})
 	}
 	if n.InstanceType != "" {
-		row = append(row, message.Button{Label: "Same type", Verb: message.Show, Value: nodesLine(command.Nodes{View: command.List, Types: []string{n.InstanceType}, Cluster: req.Cluster})})
+		row = append(row, message.Button{Label: "Same type", Verb: message.Show,
+			Value: nodesLine(command.Nodes{View: command.List, Types: []string{n.InstanceType}, Cluster: req.Cluster})})
 	}
 	line := nodesLine(command.Nodes{View: command.One, Name: n.UID, Cluster: req.Cluster})
-	row = append(row, message.Button{Label: "All nodes", Verb: message.Show, Value: nodesLine(command.Nodes{Cluster: req.Cluster})},
-		message.Button{Label: "Refresh", Verb: message.Show, Value: line}, message.Button{Label: "Share", Verb: message.Share, Value: line})
+	row = append(row, message.Button{Label: "All nodes", Verb: message.Show,
+		Value: nodesLine(command.Nodes{Cluster: req.Cluster})},
+		message.Button{Label: "Refresh", Verb: message.Show, Value: line},
+		message.Button{Label: "Share", Verb: message.Share, Value: line})
 	v.Parts = append(v.Parts, message.Part{Buttons: row})
 	return v, nil
 }

@@ -47,7 +47,8 @@ const compared = 7
 
 // Last sums up the time of a length that ends now, and compares it with the times of the same
 // length before.
-func (s Summaries) Last(ctx context.Context, cluster string, length time.Duration, now time.Time) (digest.Summary, error) {
+func (s Summaries) Last(ctx context.Context, cluster string, length time.Duration, now time.Time) (digest.Summary,
+	error) {
 	span := message.Period{From: now.Add(-length), Until: now}
 	before := make([]message.Period, compared)
 	for i := range before {
@@ -57,7 +58,8 @@ func (s Summaries) Last(ctx context.Context, cluster string, length time.Duratio
 }
 
 // Scheduled sums up the period of a digest, and compares it with those of the ticks before.
-func (s Summaries) Scheduled(ctx context.Context, d wave.Digest, ticks *schedule.Schedule, now time.Time) (digest.Summary, error) {
+func (s Summaries) Scheduled(ctx context.Context, d wave.Digest, ticks *schedule.Schedule,
+	now time.Time) (digest.Summary, error) {
 	var before []message.Period
 	for until := d.From; len(before) < compared; {
 		from := ticks.Last(until.Add(-1))
@@ -72,14 +74,16 @@ func (s Summaries) Scheduled(ctx context.Context, d wave.Digest, ticks *schedule
 
 // Of sums up a span of a cluster, and compares it with spans before it, the latest first. Its
 // moments are in the zone.
-func (s Summaries) Of(ctx context.Context, cluster string, span message.Period, before []message.Period, now time.Time) (digest.Summary, error) {
+func (s Summaries) Of(ctx context.Context, cluster string, span message.Period, before []message.Period,
+	now time.Time) (digest.Summary, error) {
 	s = s.withDefaults()
 	span.From, span.Until = span.From.In(s.Zone), span.Until.In(s.Zone)
 	cp, err := s.Store.Checkpoint(ctx, cluster)
 	if err != nil {
 		return digest.Summary{}, err
 	}
-	f := digest.Facts{Cluster: cluster, Span: span, Before: before, KnownFrom: cp.BaselineAt, WatchedUntil: cp.WatchedUntil, Price: s.Price}
+	f := digest.Facts{Cluster: cluster, Span: span, Before: before, KnownFrom: cp.BaselineAt,
+		WatchedUntil: cp.WatchedUntil, Price: s.Price}
 	if cp.BaselineAt.IsZero() {
 		f.KnownFrom = now // nothing is known yet
 	} else if s.Keep > 0 && f.KnownFrom.Before(now.Add(-s.Keep)) {

@@ -58,7 +58,8 @@ func waveTitle(w wave.Nodes) string {
 }
 
 func (a *Answerer) waveEvents(ctx context.Context, w wave.Nodes, key, place string) (message.Message, error) {
-	filter := query.EventFilter{UIDs: w.UIDs, Names: w.Names, Since: w.From.Add(-waveBefore), Until: w.Until.Add(waveAfter)}
+	filter := query.EventFilter{UIDs: w.UIDs, Names: w.Names, Since: w.From.Add(-waveBefore),
+		Until: w.Until.Add(waveAfter)}
 	page, err := a.store.Events(ctx, w.Cluster, filter, placeOf(place), pageEvents)
 	if err != nil {
 		return message.Message{}, err
@@ -72,7 +73,8 @@ func (a *Answerer) waveEvents(ctx context.Context, w wave.Nodes, key, place stri
 	return m, nil
 }
 
-func (a *Answerer) waveNodes(ctx context.Context, w wave.Nodes, key, place string, now time.Time) (message.Message, error) {
+func (a *Answerer) waveNodes(ctx context.Context, w wave.Nodes, key, place string, now time.Time) (message.Message,
+	error) {
 	number, _ := strconv.Atoi(place)
 	last := max(1, (len(w.UIDs)+pageNodes-1)/pageNodes)
 	number = min(max(number, 1), last)

@@ -47,8 +47,10 @@ var program = sync.OnceValues(func() (string, error) {
 func settings(t *testing.T, s *slackemu.Server, kubeconfig string, more ...string) map[string]string {
 	t.Helper()
 	env := map[string]string{
-		"SLACK_BOT_TOKEN": slackemu.DefaultBotToken, "SLACK_APP_TOKEN": slackemu.DefaultAppToken, "SLACK_CHANNEL": slackemu.ChannelOps, "SLACK_API_URL": s.APIURL(),
-		"KUBECONFIG": kubeconfig, "DATABASE_URL": "sqlite:" + filepath.Join(t.TempDir(), "rollcall.db"), "HTTP_ADDR": "127.0.0.1:0",
+		"SLACK_BOT_TOKEN": slackemu.DefaultBotToken, "SLACK_APP_TOKEN": slackemu.DefaultAppToken,
+		"SLACK_CHANNEL": slackemu.ChannelOps, "SLACK_API_URL": s.APIURL(),
+		"KUBECONFIG": kubeconfig, "DATABASE_URL": "sqlite:" + filepath.Join(t.TempDir(), "rollcall.db"),
+		"HTTP_ADDR": "127.0.0.1:0",
 		"LOG_LEVEL": "debug", "LOG_FORMAT": "json",
 	}
 	for i := 0; i < len(more); i += 2 {

@@ -124,7 +124,9 @@ func checkLedger(ctx context.Context, l *checklist, c config.Config, wrong map[s
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && nothingLeft(path) {
 		dir, err := os.MkdirTemp(filepath.Dir(path), ".rollcall-check-")
 		if err != nil {
-			l.line(false, "ledger", fmt.Sprintf("creating %s: %v; create its folder, or mount a volume there that the user Rollcall runs as may write (fsGroup in a pod)", path, err))
+			l.line(false, "ledger",
+				fmt.Sprintf("creating %s: %v; create its folder, or mount a volume there that the user Rollcall runs as may "+
+					"write (fsGroup in a pod)", path, err))
 			return
 		}
 		defer os.RemoveAll(dir)
@@ -158,5 +160,6 @@ func checkDigest(l *checklist, c config.Config, now time.Time) {
 		l.skip("digest", "because of the mistake above")
 		return
 	}
-	l.line(true, "digest", fmt.Sprintf("%s runs next at %s", c.DigestSchedule, c.Digest.Next(now).In(c.Zone).Format("Mon 2 Jan 2006 15:04 MST")))
+	l.line(true, "digest",
+		fmt.Sprintf("%s runs next at %s", c.DigestSchedule, c.Digest.Next(now).In(c.Zone).Format("Mon 2 Jan 2006 15:04 MST")))
 }

@@ -49,7 +49,8 @@ func TestCheckAllRight(t *testing.T) {
 	c := cluster.Shared(t)
 	_, kubeconfig := reader(t, c)
 	s := slackemu.Start(t, slackemu.Config{})
-	env := settings(t, s, kubeconfig, "DIGEST_SCHEDULE", "0 9 29 2 *", "DIGEST_TIMEZONE", "Europe/Berlin", "CLUSTER_NAME", "prod")
+	env := settings(t, s, kubeconfig, "DIGEST_SCHEDULE", "0 9 29 2 *", "DIGEST_TIMEZONE", "Europe/Berlin", "CLUSTER_NAME",
+		"prod")
 	lines, ok := checked(t, env)
 	if !ok {
 		t.Error("not all right")
@@ -98,11 +99,15 @@ func TestCheckSlack(t *testing.T) {
 		fails []string // regular expressions of the failed lines, apart from the kubeconfig's
 	}{
 		{name: "all right"},
-		{name: "swapped tokens", env: []string{"SLACK_BOT_TOKEN", slackemu.DefaultAppToken, "SLACK_APP_TOKEN", slackemu.DefaultBotToken},
+		{name: "swapped tokens",
+			env:   []string{"SLACK_BOT_TOKEN", slackemu.DefaultAppToken, "SLACK_APP_TOKEN", slackemu.DefaultBotToken},
 			fails: []string{`SLACK_BOT_TOKEN: it and SLACK_APP_TOKEN are swapped`}},
-		{name: "bot token unknown", env: []string{"SLACK_BOT_TOKEN", "xoxb-1-2-3"}, fails: []string{`Slack bot token: invalid_auth; .*copy it again`}},
-		{name: "bot token missing, socket all the same", env: []string{"SLACK_BOT_TOKEN", ""}, fails: []string{`SLACK_BOT_TOKEN: it is missing`}},
-		{name: "app token unknown", env: []string{"SLACK_APP_TOKEN", "xapp-1-2-3"}, fails: []string{`Slack Socket Mode: invalid_auth; .*copy it again`}},
+		{name: "bot token unknown", env: []string{"SLACK_BOT_TOKEN", "xoxb-1-2-3"},
+			fails: []string{`Slack bot token: invalid_auth; .*copy it again`}},
+		{name: "bot token missing, socket all the same", env: []string{"SLACK_BOT_TOKEN", ""},
+			fails: []string{`SLACK_BOT_TOKEN: it is missing`}},
+		{name: "app token unknown", env: []string{"SLACK_APP_TOKEN", "xapp-1-2-3"},
+			fails: []string{`Slack Socket Mode: invalid_auth; .*copy it again`}},
 		{name: "bot token revoked", wrong: func(s *slackemu.Server) { s.RevokeToken(slackemu.DefaultBotToken) },
 			fails: []string{`Slack bot token: token_revoked; .*install the app again`}},
 		{name: "app uninstalled", wrong: func(s *slackemu.Server) { s.DeactivateToken(slackemu.DefaultBotToken) },
@@ -110,32 +115,42 @@ func TestCheckSlack(t *testing.T) {
 		{name: "app token revoked", wrong: func(s *slackemu.Server) { s.RevokeToken(slackemu.DefaultAppToken) },
 			fails: []string{`Slack Socket Mode: token_revoked; .*copy the new token`}},
 		{name: "scopes missing", wrong: func(s *slackemu.Server) { s.SetScopes(slackemu.DefaultBotToken, "channels:read") },
-			fails: []string{`Slack scope chat:write: missing; add the line "- chat:write" under oauth_config, scopes, bot .*install the app again`, `Slack scope commands: missing; add the line "- commands"`}},
-		{name: "scope of the app token missing", wrong: func(s *slackemu.Server) { s.RemoveScope(slackemu.DefaultAppToken, "connections:write") },
+			fails: []string{`Slack scope chat:write: missing; add the line "- chat:write" under oauth_config, scopes, bot ` +
+				`.*install the app again`, `Slack scope commands: missing; add the line "- commands"`}},
+		{name: "scope of the app token missing",
+			wrong: func(s *slackemu.Server) { s.RemoveScope(slackemu.DefaultAppToken, "connections:write") },
 			fails: []string{`Slack Socket Mode: missing_scope; .*connections:write`}},
 		{name: "Socket Mode off", wrong: func(s *slackemu.Server) { s.SetSocketMode(false) },
 			fails: []string{`Slack Socket Mode: .*; Socket Mode is switched off: switch it on under Settings > Socket Mode`}},
 		{name: "sockets refused", wrong: func(s *slackemu.Server) { s.RefuseSockets(true) },
 			fails: []string{`Slack Socket Mode: opening a Slack connection: .*503.*; check the network`}},
-		{name: "not in the channel", env: []string{"SLACK_CHANNEL", slackemu.ChannelOther}, wrong: func(s *slackemu.Server) { s.RemoveScope(slackemu.DefaultBotToken, "chat:write.public") },
+		{name: "not in the channel", env: []string{"SLACK_CHANNEL", slackemu.ChannelOther},
+			wrong: func(s *slackemu.Server) { s.RemoveScope(slackemu.DefaultBotToken, "chat:write.public") },
 			fails: []string{`Slack channel C0OTHER: not_in_channel; type /invite @Rollcall in C0OTHER`}},
 		{name: "not in the channel, seen by its history", env: []string{"SLACK_CHANNEL", slackemu.ChannelOther},
 			wrong: func(s *slackemu.Server) {
 				s.SetScopes(slackemu.DefaultBotToken, "chat:write", "commands", "channels:history", "files:write")
 			},
 			fails: []string{`Slack channel C0OTHER: not_in_channel; type /invite`}},
-		{name: "channel unknown", env: []string{"SLACK_CHANNEL", "C0NOWHERE"}, fails: []string{`Slack channel C0NOWHERE: channel_not_found; .*use the channel's ID`}},
-		{name: "private channel without the app", env: []string{"SLACK_CHANNEL", slackemu.ChannelSecret}, fails: []string{`Slack channel C0SECRET: channel_not_found; .*invite the app if it is private`}},
-		{name: "channel archived", env: []string{"SLACK_CHANNEL", slackemu.ChannelArchived}, fails: []string{`Slack channel C0ARCHIVED: is_archived; .*unarchive it`}},
-		{name: "channel name", env: []string{"SLACK_CHANNEL", "#ops-nodes"}, fails: []string{`SLACK_CHANNEL: "#ops-nodes" is not a channel ID`}},
-		{name: "digest channel", env: []string{"DIGEST_CHANNEL", slackemu.ChannelArchived}, fails: []string{`Slack channel C0ARCHIVED: is_archived`}},
+		{name: "channel unknown", env: []string{"SLACK_CHANNEL", "C0NOWHERE"}, fails: []string{`Slack channel C0NOWHERE: ` +
+			`channel_not_found; .*use the channel's ID`}},
+		{name: "private channel without the app", env: []string{"SLACK_CHANNEL", slackemu.ChannelSecret},
+			fails: []string{`Slack channel C0SECRET: channel_not_found; .*invite the app if it is private`}},
+		{name: "channel archived", env: []string{"SLACK_CHANNEL", slackemu.ChannelArchived},
+			fails: []string{`Slack channel C0ARCHIVED: is_archived; .*unarchive it`}},
+		{name: "channel name", env: []string{"SLACK_CHANNEL", "#ops-nodes"}, fails: []string{`SLACK_CHANNEL: "#ops-nodes" ` +
+			`is not a channel ID`}},
+		{name: "digest channel", env: []string{"DIGEST_CHANNEL", slackemu.ChannelArchived},
+			fails: []string{`Slack channel C0ARCHIVED: is_archived`}},
 		{name: "Slack down", wrong: func(s *slackemu.Server) { s.SetOutage(slackemu.Outage503) },
-			fails: []string{`Slack bot token: .*503.*; check the network, a proxy, and SLACK_API_URL`, `Slack Socket Mode: .*503.*; check the network`}},
+			fails: []string{`Slack bot token: .*503.*; check the network, a proxy, and SLACK_API_URL`,
+				`Slack Socket Mode: .*503.*; check the network`}},
 		{name: "connections cut", wrong: func(s *slackemu.Server) { s.SetOutage(slackemu.OutageClosed) },
 			fails: []string{`Slack bot token: .*; check the network`, `Slack Socket Mode: .*; check the network`}},
 		{name: "digest", env: []string{"DIGEST_SCHEDULE", "0 9 * *"}, fails: []string{`DIGEST_SCHEDULE: .*five fields`}},
 		{name: "digest's zone", env: []string{"DIGEST_TIMEZONE", "Berlin"}, fails: []string{`DIGEST_TIMEZONE: .*IANA`}},
-		{name: "several", env: []string{"DATABASE_URL", "postgres://me:dbsecret@x/", "LOG_LEVEL", "loud", "SLACK_CHANNEL", "C0NOWHERE"},
+		{name: "several", env: []string{"DATABASE_URL", "postgres://me:dbsecret@x/", "LOG_LEVEL", "loud", "SLACK_CHANNEL",
+			"C0NOWHERE"},
 			fails: []string{`DATABASE_URL: .*write sqlite:FILE`, `LOG_LEVEL: `, `Slack channel C0NOWHERE: channel_not_found`}},
 	}
 	for _, test := range tests {
@@ -157,7 +172,8 @@ func TestCheckSlack(t *testing.T) {
 				}
 			}
 			last := lines[len(lines)-1]
-			if len(fails) != len(want) || !strings.Contains(last, "failed.") || strings.Contains(strings.Join(lines, ""), "dbsecret") {
+			if len(fails) != len(want) || !strings.Contains(last, "failed.") ||
+				strings.Contains(strings.Join(lines, ""), "dbsecret") {
 				t.Errorf("other lines than wanted:\n%s", strings.Join(lines, "\n"))
 			}
 		})
@@ -202,7 +218,8 @@ func TestCheckCluster(t *testing.T) {
 	s := slackemu.Start(t, slackemu.Config{NoRateLimits: true})
 	t.Run("unreachable", func(t *testing.T) {
 		lines, ok := checked(t, settings(t, s, c.KubeconfigVia(t, cluster.UserAdmin, "https://"+closedPort(t))))
-		if f := failures(lines); ok || len(f) != 1 || !strings.HasPrefix(f[0], "FAIL  reach the API server: ") || !strings.Contains(f[0], "nothing listens there") {
+		if f := failures(lines); ok || len(f) != 1 || !strings.HasPrefix(f[0], "FAIL  reach the API server: ") ||
+			!strings.Contains(f[0], "nothing listens there") {
 			t.Errorf("ok %v:\n%s", ok, strings.Join(lines, "\n"))
 		}
 	})
@@ -224,7 +241,8 @@ func TestCheckCluster(t *testing.T) {
 				verb, resource, _ := strings.Cut(p, " ")
 				name, group, _ := strings.Cut(resource, ".")
 				if p != missing {
-					rules = append(rules, rbacv1.PolicyRule{Verbs: []string{verb}, Resources: []string{name}, APIGroups: []string{group}})
+					rules = append(rules,
+						rbacv1.PolicyRule{Verbs: []string{verb}, Resources: []string{name}, APIGroups: []string{group}})
 				}
 			}
 			c.Grant(t, user, rules...)
@@ -273,7 +291,8 @@ func TestCheckLedger(t *testing.T) {
 
 	t.Run("leaves nothing behind", func(t *testing.T) {
 		dir := t.TempDir()
-		if l := look(t, filepath.Join(dir, "rollcall.db")); !strings.HasPrefix(l, "ok") || !strings.HasSuffix(l, "is not there yet and can be created") {
+		if l := look(t, filepath.Join(dir, "rollcall.db")); !strings.HasPrefix(l, "ok") ||
+			!strings.HasSuffix(l, "is not there yet and can be created") {
 			t.Error(l)
 		}
 		if names := files(t, dir); len(names) > 0 {
@@ -314,11 +333,21 @@ func TestCheckLedger(t *testing.T) {
 		make func(t *testing.T, dir string) (path string)
 		says string
 	}{
-		"no folder":                {func(_ *testing.T, dir string) string { return filepath.Join(dir, "data", "rollcall.db") }, "create its folder, or mount a volume there"},
-		"a folder":                 {func(_ *testing.T, dir string) string { return dir }, "it is a folder"},
-		"empty":                    {func(t *testing.T, dir string) string { return write(t, dir, "") }, "the file is empty"},
-		"no database":              {func(t *testing.T, dir string) string { return write(t, dir, strings.Repeat("text ", 100)) }, "not a SQLite database"},
-		"lost, with its log there": {func(t *testing.T, dir string) string { write(t, dir, "-wal"); return filepath.Join(dir, "lost.db") }, "write-ahead log"},
+		"no folder": {func(_ *testing.T,
+			dir string) string {
+			return filepath.Join(dir, "data", "rollcall.db")
+		}, "create its folder, or mount a volume there"},
+		"a folder": {func(_ *testing.T, dir string) string { return dir }, "it is a folder"},
+		"empty":    {func(t *testing.T, dir string) string { return write(t, dir, "") }, "the file is empty"},
+		"no database": {func(t *testing.T,
+			dir string) string {
+			return write(t, dir, strings.Repeat("text ", 100))
+		}, "not a SQLite database"},
+		"lost, with its log there": {func(t *testing.T,
+			dir string) string {
+			write(t, dir, "-wal")
+			return filepath.Join(dir, "lost.db")
+		}, "write-ahead log"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -369,7 +398,8 @@ func TestCheckReadOnlyFolder(t *testing.T) {
 	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != ExitFailed {
 		t.Errorf("want exit code %d: %v", ExitFailed, err)
 	}
-	if !strings.Contains(string(out), "FAIL  ledger: creating rollcall.db: ") || !strings.Contains(string(out), "may write (fsGroup in a pod)") {
+	if !strings.Contains(string(out), "FAIL  ledger: creating rollcall.db: ") ||
+		!strings.Contains(string(out), "may write (fsGroup in a pod)") {
 		t.Errorf("%s", out)
 	}
 }
@@ -389,7 +419,8 @@ func TestCheckDigest(t *testing.T) {
 	for _, test := range []struct{ schedule, zone, line string }{
 		{"0 9 * * *", "", "ok    digest: 0 9 * * * runs next at Mon 23 Mar 2026 09:00 UTC\n"},
 		{"0 9 * * *", "Europe/Berlin", "ok    digest: 0 9 * * * runs next at Mon 23 Mar 2026 09:00 CET\n"},
-		{"CRON_TZ=Asia/Tokyo @weekly", "Europe/Berlin", "ok    digest: CRON_TZ=Asia/Tokyo @weekly runs next at Sun 29 Mar 2026 00:00 JST\n"},
+		{"CRON_TZ=Asia/Tokyo @weekly", "Europe/Berlin", "ok    digest: CRON_TZ=Asia/Tokyo @weekly runs next at Sun 29 Mar " +
+			"2026 00:00 JST\n"},
 		{"daily", "", "-     digest: not checked, because of the mistake above\n"},
 	} {
 		c, _ := config.Load(map[string]string{"DIGEST_SCHEDULE": test.schedule, "DIGEST_TIMEZONE": test.zone})
@@ -409,9 +440,11 @@ func TestCheckEnds(t *testing.T) {
 	t.Parallel()
 	s := slackemu.Start(t, slackemu.Config{})
 	s.Fail("auth.test", 0, slackemu.HangUp())
-	s.Fail("apps.connections.open", 0, slackemu.Fault{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"30"}}})
+	s.Fail("apps.connections.open", 0,
+		slackemu.Fault{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"30"}}})
 	lines, ok := checked(t, settings(t, s, "/nonexistent"))
-	if f := failures(lines); ok || len(f) != 3 || !strings.Contains(f[0], "check the network") || !strings.HasPrefix(f[1], "FAIL  Slack Socket Mode: ") {
+	if f := failures(lines); ok || len(f) != 3 || !strings.Contains(f[0], "check the network") ||
+		!strings.HasPrefix(f[1], "FAIL  Slack Socket Mode: ") {
 		t.Errorf("%s", strings.Join(lines, "\n"))
 	}
 }

@@ -47,7 +47,8 @@ func TestMetricsFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s is not what the program exports (go test ./internal/app -run TestMetricsFile -update rewrites it; then go test ./test/repo -update), -file +program:\n%s", file, diff)
+		t.Errorf("%s is not what the program exports (go test ./internal/app -run TestMetricsFile -update rewrites it; "+
+			"then go test ./test/repo -update), -file +program:\n%s", file, diff)
 	}
 	// A metric that nothing above has touched would be missing on both sides.
 	descs := make(chan *prometheus.Desc)
@@ -79,7 +80,8 @@ func exercised(t *testing.T) *metrics {
 	m := newMetrics([]Source{{Name: cluster}}, "test")
 	node := ledgertest.Node(1, ledgertest.Size{})
 	node.Cluster = cluster
-	if err := (counted{store, m.of(cluster)}).RecordNodes(t.Context(), fleet.Batch{Cluster: cluster, Observations: []fleet.Observation{{Node: node}}, At: time.Now()}); err != nil {
+	if err := (counted{store, m.of(cluster)}).RecordNodes(t.Context(),
+		fleet.Batch{Cluster: cluster, Observations: []fleet.Observation{{Node: node}}, At: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	for _, kind := range alert.Kinds() {
@@ -128,7 +130,8 @@ func exported(t *testing.T, g prometheus.Gatherer) string {
 			}
 			labels = append(labels, name)
 		}
-		fmt.Fprintf(&b, "%s\t%s\t%s\t%s\n", f.GetName(), strings.ToLower(f.GetType().String()), strings.Join(labels, " "), f.GetHelp())
+		fmt.Fprintf(&b, "%s\t%s\t%s\t%s\n", f.GetName(), strings.ToLower(f.GetType().String()), strings.Join(labels, " "),
+			f.GetHelp())
 	}
 	return b.String()
 }

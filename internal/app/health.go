@@ -113,7 +113,8 @@ func (h *health) wait(ctx context.Context) bool {
 // othersUp reports whether all parts but the ledger are up.
 func (h *health) othersUp(ctx context.Context) bool {
 	parts := h.parts.Load()
-	return parts != nil && !slices.ContainsFunc((*parts)[1:], func(p part) bool { return !p.aside && p.problem(ctx) != "" })
+	return parts != nil &&
+		!slices.ContainsFunc((*parts)[1:], func(p part) bool { return !p.aside && p.problem(ctx) != "" })
 }
 
 // serve answers until ctx ends, and shows the metrics.

@@ -122,7 +122,8 @@ func parseFlags(fs *flag.FlagSet, args []string) (others []string, err error) {
 			if name, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); ok {
 				var names []string
 				fs.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
-				return nil, fmt.Errorf("there is no flag --%s%s", strings.TrimLeft(name, "-"), meant(nearest.Word(name, names...), "--"))
+				return nil, fmt.Errorf("there is no flag --%s%s", strings.TrimLeft(name, "-"),
+					meant(nearest.Word(name, names...), "--"))
 			}
 			return nil, err
 		}

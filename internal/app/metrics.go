@@ -94,8 +94,10 @@ func counter(in prometheus.Registerer, name, help string, labels ...string) *pro
 	return v
 }
 
-func histogram(in prometheus.Registerer, name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
-	v := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "rollcall_" + name, Help: help, Buckets: buckets}, labels)
+func histogram(in prometheus.Registerer, name, help string, buckets []float64,
+	labels ...string) *prometheus.HistogramVec {
+	v := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "rollcall_" + name, Help: help, Buckets: buckets},
+		labels)
 	in.MustRegister(v)
 	return v
 }
@@ -175,18 +177,27 @@ type ownState struct {
 const lookUpWithin = 5 * time.Second
 
 var (
-	nodesDesc     = prometheus.NewDesc("rollcall_nodes", "Live nodes, by instance type and whether they are ready.", []string{"instance_type", "ready"}, nil)
-	cordonedDesc  = prometheus.NewDesc("rollcall_nodes_cordoned", "Live nodes that take no new pods, by instance type.", []string{"instance_type"}, nil)
-	costDesc      = prometheus.NewDesc("rollcall_cost_dollars_per_hour", "What the live nodes cost by the hour in US dollars, as far as their prices are known.", nil, nil)
-	unpricedDesc  = prometheus.NewDesc("rollcall_nodes_unpriced", "Live nodes whose price is not known.", nil, nil)
-	backlogDesc   = prometheus.NewDesc("rollcall_untold_changes", "Changes that Slack has not accepted yet.", nil, nil)
-	oldestDesc    = prometheus.NewDesc("rollcall_untold_age_seconds", "How long ago the oldest change happened that Slack has not accepted yet; 0 if there is none.", nil, nil)
-	failuresDesc  = prometheus.NewDesc("rollcall_watch_interruptions_total", "How often a watch was interrupted and begun again since the start, by watch.", []string{"watch"}, nil)
-	silenceDesc   = prometheus.NewDesc("rollcall_watch_silence_seconds", "How long ago a watch was last known to be alive, by watch.", []string{"watch"}, nil)
-	digestDesc    = prometheus.NewDesc("rollcall_digest_last_timestamp_seconds", "The tick of the last digest that was posted, or left out because nothing happened; 0 if there is none.", nil, nil)
-	sizeDesc      = prometheus.NewDesc("rollcall_ledger_size_bytes", "Size of the ledger's files.", nil, nil)
-	partDesc      = prometheus.NewDesc("rollcall_part_up", "Whether a part of Rollcall works: 1 if it does.", []string{"part"}, nil)
-	scrapeErrDesc = prometheus.NewDesc("rollcall_ledger_lookup_failed", "Whether the ledger did not answer while these metrics were looked up: 1 if it did not.", nil, nil)
+	nodesDesc = prometheus.NewDesc("rollcall_nodes", "Live nodes, by instance type and whether they are ready.",
+		[]string{"instance_type", "ready"}, nil)
+	cordonedDesc = prometheus.NewDesc("rollcall_nodes_cordoned", "Live nodes that take no new pods, by instance type.",
+		[]string{"instance_type"}, nil)
+	costDesc = prometheus.NewDesc("rollcall_cost_dollars_per_hour",
+		"What the live nodes cost by the hour in US dollars, as far as their prices are known.", nil, nil)
+	unpricedDesc = prometheus.NewDesc("rollcall_nodes_unpriced", "Live nodes whose price is not known.", nil, nil)
+	backlogDesc  = prometheus.NewDesc("rollcall_untold_changes", "Changes that Slack has not accepted yet.", nil, nil)
+	oldestDesc   = prometheus.NewDesc("rollcall_untold_age_seconds",
+		"How long ago the oldest change happened that Slack has not accepted yet; 0 if there is none.", nil, nil)
+	failuresDesc = prometheus.NewDesc("rollcall_watch_interruptions_total",
+		"How often a watch was interrupted and begun again since the start, by watch.", []string{"watch"}, nil)
+	silenceDesc = prometheus.NewDesc("rollcall_watch_silence_seconds",
+		"How long ago a watch was last known to be alive, by watch.", []string{"watch"}, nil)
+	digestDesc = prometheus.NewDesc("rollcall_digest_last_timestamp_seconds",
+		"The tick of the last digest that was posted, or left out because nothing happened; 0 if there is none.", nil, nil)
+	sizeDesc = prometheus.NewDesc("rollcall_ledger_size_bytes", "Size of the ledger's files.", nil, nil)
+	partDesc = prometheus.NewDesc("rollcall_part_up", "Whether a part of Rollcall works: 1 if it does.",
+		[]string{"part"}, nil)
+	scrapeErrDesc = prometheus.NewDesc("rollcall_ledger_lookup_failed",
+		"Whether the ledger did not answer while these metrics were looked up: 1 if it did not.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.

@@ -28,7 +28,8 @@ func TestMetrics(t *testing.T) {
 	_, kubeconfig := reader(t, c)
 	p := run(t, settings(t, s, kubeconfig, "CLUSTER_NAME", "prod", "DIGEST_SCHEDULE", "@every 1m"))
 	p.isReady(30 * time.Second)
-	if _, err := c.CreateNodes(ctx, 3, 2, cluster.Spot(), cluster.InstanceType("c6i.2xlarge"), cluster.Ready()); err != nil {
+	if _, err := c.CreateNodes(ctx, 3, 2, cluster.Spot(), cluster.InstanceType("c6i.2xlarge"),
+		cluster.Ready()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.CreateNode(ctx, cluster.NewNode("odd", cluster.InstanceType("we"))); err != nil {
@@ -116,7 +117,9 @@ func TestGapsOfAClockThatIsSetBackAreNotCounted(t *testing.T) {
 	defer store.Close()
 	now := time.Now()
 	c := counted{store, newMetrics([]Source{{Name: "prod"}}, "test").of("prod")}
-	if err := c.RecordNodes(t.Context(), fleet.Batch{Cluster: "prod", At: now, Gap: &fleet.Gap{Cluster: "prod", From: now.Add(time.Hour), Until: now, Missed: true}}); err != nil {
+	if err := c.RecordNodes(t.Context(),
+		fleet.Batch{Cluster: "prod", At: now,
+			Gap: &fleet.Gap{Cluster: "prod", From: now.Add(time.Hour), Until: now, Missed: true}}); err != nil {
 		t.Error(err)
 	}
 }

@@ -64,7 +64,8 @@ func parsePrice(args []string) (pricing.Question, error) {
 	}
 	a.InstanceType = types[0]
 	if !slices.Contains([]string{"", "spot", "on-demand"}, a.Capacity) {
-		return a, fmt.Errorf("--capacity %q is not known; write %s", a.Capacity, cmp.Or(nearest.Word(a.Capacity, "spot", "on-demand"), "spot or on-demand"))
+		return a, fmt.Errorf("--capacity %q is not known; write %s", a.Capacity,
+			cmp.Or(nearest.Word(a.Capacity, "spot", "on-demand"), "spot or on-demand"))
 	}
 	return a, nil
 }
@@ -83,12 +84,14 @@ func printQuotes(out io.Writer, quotes []pricing.Quote, a pricing.Question) {
 			var hourly, monthly fleet.Cost
 			hourly.Add(p.price, 1, time.Hour)
 			monthly.Add(p.price, 1, month)
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", q.InstanceType, cmp.Or(q.Provider, "any"), cmp.Or(q.Region, "any"), p.capacity,
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", q.InstanceType, cmp.Or(q.Provider, "any"), cmp.Or(q.Region, "any"),
+				p.capacity,
 				message.Hourly(hourly), message.Dollars(monthly), p.price.Source)
 		}
 	}
 	w.Flush()
 	if len(quotes) > cheapest {
-		fmt.Fprintf(out, "\nPrices of %s are known in %s; these are the %d cheapest. Name one with --region.\n", a.InstanceType, message.Count(len(quotes), "region"), cheapest)
+		fmt.Fprintf(out, "\nPrices of %s are known in %s; these are the %d cheapest. Name one with --region.\n",
+			a.InstanceType, message.Count(len(quotes), "region"), cheapest)
 	}
 }

@@ -32,21 +32,29 @@ func TestMainCommands(t *testing.T) {
 		stdout string // what it contains, as the next
 		err    []string
 	}{
-		"nothing right":    {nil, nil, ExitMistake, "", []string{"SLACK_BOT_TOKEN: it is missing", "SLACK_APP_TOKEN: it is missing", "SLACK_CHANNEL: it is missing", "KUBECONFIG: "}},
-		"no cluster":       {nil, good, ExitMistake, "", []string{"KUBECONFIG: reading the kubeconfig: no such file", "correct KUBECONFIG"}},
-		"version":          {[]string{"version"}, nil, ExitOK, "rollcall ", nil},
-		"--version":        {[]string{"--version"}, nil, ExitOK, "rollcall ", nil},
-		"help":             {[]string{"help"}, nil, ExitOK, "usage: rollcall [check | price TYPE | digest --dry-run | backup FILE | restore FILE | version]", nil},
-		"-h":               {[]string{"-h"}, nil, ExitOK, "rollcall check", nil},
-		"unknown":          {[]string{"chekc"}, nil, ExitMistake, "", []string{`unknown command "chekc"`, "usage: "}},
-		"digest":           {[]string{"digest"}, nil, ExitMistake, "", []string{"write --dry-run", "usage: rollcall digest"}},
-		"digest, since":    {[]string{"digest", "--dry-run", "--since", "soon"}, nil, ExitMistake, "", []string{"--since soon"}},
-		"digest, none":     {[]string{"digest", "--dry-run"}, map[string]string{"DATABASE_URL": "sqlite:/no/such.db"}, ExitFailed, "", []string{"/no/such.db"}},
-		"backup, no file":  {[]string{"backup"}, nil, ExitMistake, "", []string{"usage: rollcall backup FILE"}},
-		"backup, nothing":  {[]string{"backup", "/no/such/copy.db"}, map[string]string{"DATABASE_URL": "sqlite:/no/such.db"}, ExitFailed, "", []string{"/no/such"}},
-		"restore, nothing": {[]string{"restore", "/no/such/copy.db"}, map[string]string{"DATABASE_URL": "sqlite:/no/such.db"}, ExitFailed, "", []string{"/no/such"}},
-		"too much":         {[]string{"check", "now"}, nil, ExitMistake, "", []string{`unknown command "check now"`}},
-		"failed check":     {[]string{"check"}, good, ExitFailed, "1 check failed.", nil},
+		"nothing right": {nil, nil, ExitMistake, "",
+			[]string{"SLACK_BOT_TOKEN: it is missing", "SLACK_APP_TOKEN: it is missing", "SLACK_CHANNEL: it is missing",
+				"KUBECONFIG: "}},
+		"no cluster": {nil, good, ExitMistake, "",
+			[]string{"KUBECONFIG: reading the kubeconfig: no such file", "correct KUBECONFIG"}},
+		"version":   {[]string{"version"}, nil, ExitOK, "rollcall ", nil},
+		"--version": {[]string{"--version"}, nil, ExitOK, "rollcall ", nil},
+		"help": {[]string{"help"}, nil, ExitOK,
+			"usage: rollcall [check | price TYPE | digest --dry-run | backup FILE | restore FILE | version]", nil},
+		"-h":      {[]string{"-h"}, nil, ExitOK, "rollcall check", nil},
+		"unknown": {[]string{"chekc"}, nil, ExitMistake, "", []string{`unknown command "chekc"`, "usage: "}},
+		"digest":  {[]string{"digest"}, nil, ExitMistake, "", []string{"write --dry-run", "usage: rollcall digest"}},
+		"digest, since": {[]string{"digest", "--dry-run", "--since", "soon"}, nil, ExitMistake, "",
+			[]string{"--since soon"}},
+		"digest, none": {[]string{"digest", "--dry-run"}, map[string]string{"DATABASE_URL": "sqlite:/no/such.db"},
+			ExitFailed, "", []string{"/no/such.db"}},
+		"backup, no file": {[]string{"backup"}, nil, ExitMistake, "", []string{"usage: rollcall backup FILE"}},
+		"backup, nothing": {[]string{"backup", "/no/such/copy.db"}, map[string]string{"DATABASE_URL": "sqlite:/no/such.db"},
+			ExitFailed, "", []string{"/no/such"}},
+		"restore, nothing": {[]string{"restore", "/no/such/copy.db"}, map[string]string{"DATABASE_URL": "sqlite:/no/such.db"},
+			ExitFailed, "", []string{"/no/such"}},
+		"too much":     {[]string{"check", "now"}, nil, ExitMistake, "", []string{`unknown command "check now"`}},
+		"failed check": {[]string{"check"}, good, ExitFailed, "1 check failed.", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var environ []string
@@ -80,7 +88,8 @@ func TestExitCodes(t *testing.T) {
 	if code := p.ends(10 * time.Second); code != ExitMistake {
 		t.Errorf("exit code %d", code)
 	}
-	for _, want := range []string{"rollcall: the configuration is wrong:\n", "  HTTP_ADDR: ", "  LOG_LEVEL: ", "  KUBECONFIG: "} {
+	for _, want := range []string{"rollcall: the configuration is wrong:\n", "  HTTP_ADDR: ", "  LOG_LEVEL: ",
+		"  KUBECONFIG: "} {
 		if !strings.Contains(p.out.String(), want) {
 			t.Errorf("it does not say %q:\n%s", want, p.out)
 		}
@@ -90,8 +99,10 @@ func TestExitCodes(t *testing.T) {
 	}
 	// A taken port is found out only when running.
 	kubeconfig := cluster.Shared(t).Kubeconfig(t, cluster.UserNobody)
-	p = run(t, settings(t, s, kubeconfig, "HTTP_ADDR", strings.TrimPrefix(strings.TrimSuffix(s.APIURL(), "/api/"), "http://")))
-	if code := p.ends(10 * time.Second); code != ExitFailed || !strings.Contains(p.out.String(), "set HTTP_ADDR to a free address") {
+	p = run(t, settings(t, s, kubeconfig, "HTTP_ADDR",
+		strings.TrimPrefix(strings.TrimSuffix(s.APIURL(), "/api/"), "http://")))
+	if code := p.ends(10 * time.Second); code != ExitFailed ||
+		!strings.Contains(p.out.String(), "set HTTP_ADDR to a free address") {
 		t.Errorf("exit code %d:\n%s", code, p.out)
 	}
 }
@@ -110,7 +121,8 @@ func TestProgramHoldsTimeZones(t *testing.T) {
 // SIGTERM ends the program with 0 within 10 s, whatever hangs just then.
 func TestStops(t *testing.T) {
 	c := cluster.Shared(t)
-	for name, prepare := range map[string]func(t *testing.T, s *slackemu.Server, proxy *cluster.Proxy, start func() *child) *child{
+	for name, prepare := range map[string]func(t *testing.T, s *slackemu.Server, proxy *cluster.Proxy,
+		start func() *child) *child{
 		"ready": func(t *testing.T, s *slackemu.Server, _ *cluster.Proxy, start func() *child) *child {
 			p := start()
 			p.isReady(20 * time.Second)
@@ -168,7 +180,8 @@ func TestStops(t *testing.T) {
 				t.Error("it does not say that it stopped")
 			}
 			// It has let go of the ledger, whole.
-			store, err := ledger.Open(t.Context(), strings.TrimPrefix(env["DATABASE_URL"], "sqlite:"), ledger.Options{LockWait: time.Second})
+			store, err := ledger.Open(t.Context(), strings.TrimPrefix(env["DATABASE_URL"], "sqlite:"),
+				ledger.Options{LockWait: time.Second})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -292,7 +305,8 @@ func TestFinalErrors(t *testing.T) {
 			"rollcall: Slack refuses Rollcall (link_disabled); Socket Mode is switched off: switch it on"},
 		"app token revoked": {func(s *slackemu.Server) { s.RevokeToken(slackemu.DefaultAppToken) }, nil,
 			"rollcall: Slack refuses Rollcall (token_revoked); the token was revoked or the app uninstalled"},
-		"app token revoked while connected": {nil, func(s *slackemu.Server) { s.RevokeToken(slackemu.DefaultAppToken); s.DropSockets() },
+		"app token revoked while connected": {
+			nil, func(s *slackemu.Server) { s.RevokeToken(slackemu.DefaultAppToken); s.DropSockets() },
 			"rollcall: Slack refuses Rollcall (token_revoked);"},
 		"bot token revoked": {func(s *slackemu.Server) { s.RevokeToken(slackemu.DefaultBotToken) }, nil,
 			"rollcall: Slack refuses Rollcall (token_revoked); the token was revoked or the app uninstalled"},
@@ -346,8 +360,10 @@ func (t *tap) start(tt *testing.T, s *slackemu.Server) (apiURL string) {
 		if err != nil {
 			panic(http.ErrAbortHandler)
 		}
-		for part := range strings.FieldsFuncSeq(string(body), func(r rune) bool { return strings.ContainsRune(`"\?&= `, r) }) {
-			if strings.HasSuffix(r.URL.Path, "apps.connections.open") && len(part) >= 16 && !strings.Contains(part, "/") && !strings.Contains(part, ":") {
+		for part := range strings.FieldsFuncSeq(string(body),
+			func(r rune) bool { return strings.ContainsRune(`"\?&= `, r) }) {
+			if strings.HasSuffix(r.URL.Path, "apps.connections.open") && len(part) >= 16 && !strings.Contains(part, "/") &&
+				!strings.Contains(part, ":") {
 				select {
 				case t.secrets <- part:
 				default:
@@ -372,7 +388,8 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 	proxy := c.Proxy(t)
 	s := slackemu.Start(t, slackemu.Config{NoRateLimits: true})
 	slackTap := &tap{secrets: make(chan string, 1000)}
-	secrets := map[string]string{"bot token": slackemu.DefaultBotToken, "app token": slackemu.DefaultAppToken, "bearer token": bearer}
+	secrets := map[string]string{"bot token": slackemu.DefaultBotToken, "app token": slackemu.DefaultAppToken,
+		"bearer token": bearer}
 	apiURL := slackTap.start(t, s)
 	env := settings(t, s, c.KubeconfigVia(t, user, proxy.URL()), "SLACK_API_URL", apiURL, "LOG_LEVEL", "debug")
 	p := run(t, env)
@@ -400,7 +417,8 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 		names = append(names, n.Name)
 	}
 	t.Cleanup(func() { c.DeleteNodes(context.WithoutCancel(t.Context()), 4, names...) })
-	for _, fault := range []slackemu.Fault{slackemu.ServerError(), slackemu.BadGateway(), slackemu.CutConnection(), slackemu.Refuse("fatal_error"), slackemu.RateLimited(1)} {
+	for _, fault := range []slackemu.Fault{slackemu.ServerError(), slackemu.BadGateway(), slackemu.CutConnection(),
+		slackemu.Refuse("fatal_error"), slackemu.RateLimited(1)} {
 		s.Fail("chat.postMessage", 1, fault)
 		s.Fail("chat.update", 1, fault)
 		s.Fail("apps.connections.open", 1, fault)
@@ -436,11 +454,13 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 	for name, more := range map[string][]string{
 		"nothing listens": {"SLACK_API_URL", "http://" + closedPort(t) + "/api/"},
 		"not Slack":       {"SLACK_API_URL", c.URL() + "/api/"},
-		"mixed up":        {"SLACK_CHANNEL", slackemu.DefaultBotToken, "DATABASE_URL", "sqlite://" + slackemu.DefaultAppToken + "?x", "LOG_LEVEL", bearer[:4]},
-		"swapped":         {"SLACK_BOT_TOKEN", slackemu.DefaultAppToken, "SLACK_APP_TOKEN", slackemu.DefaultBotToken},
+		"mixed up": {"SLACK_CHANNEL", slackemu.DefaultBotToken, "DATABASE_URL",
+			"sqlite://" + slackemu.DefaultAppToken + "?x", "LOG_LEVEL", bearer[:4]},
+		"swapped": {"SLACK_BOT_TOKEN", slackemu.DefaultAppToken, "SLACK_APP_TOKEN", slackemu.DefaultBotToken},
 		"broken kubeconfig": {"KUBECONFIG", func() string {
 			path := filepath.Join(t.TempDir(), "broken")
-			if err := os.WriteFile(path, []byte("apiVersion: v1\nkind: Config\nusers:\n- name: x\n  user:\n    token: ["+bearer+"\n"), 0o600); err != nil {
+			if err := os.WriteFile(path,
+				[]byte("apiVersion: v1\nkind: Config\nusers:\n- name: x\n  user:\n    token: ["+bearer+"\n"), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			return path

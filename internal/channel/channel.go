@@ -218,7 +218,8 @@ func Expect(s *slackemu.Server, channel, step string, nodes []string) error {
 	if len(lost)+len(twice)+len(invented) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s of %d nodes: %d lost, %d told twice, %d made up; for example %v", step, len(nodes), len(lost), len(twice), len(invented), example(lost, twice, invented))
+	return fmt.Errorf("%s of %d nodes: %d lost, %d told twice, %d made up; for example %v", step, len(nodes), len(lost),
+		len(twice), len(invented), example(lost, twice, invented))
 }
 
 func example(lists ...[]string) []string {
@@ -241,6 +242,7 @@ func Dump(tb Log, s *slackemu.Server, channel string) {
 	tb.Helper()
 	for _, w := range Waves(s, channel) {
 		m, _ := s.Message(channel, w.TS)
-		tb.Logf("%s %s (%d nodes, %d edits, %d replies)\n%s", w.TS, w.Kind, w.Nodes, w.Edits, len(w.Replies), slackemu.PlainText(m))
+		tb.Logf("%s %s (%d nodes, %d edits, %d replies)\n%s", w.TS, w.Kind, w.Nodes, w.Edits, len(w.Replies),
+			slackemu.PlainText(m))
 	}
 }

@@ -40,7 +40,8 @@ func init() {
 	scheme.AddKnownTypes(corev1.SchemeGroupVersion, &corev1.Node{}, &corev1.NodeList{})
 	scheme.AddKnownTypes(eventsv1.SchemeGroupVersion, &eventsv1.Event{}, &eventsv1.EventList{})
 	scheme.AddKnownTypes(authv1.SchemeGroupVersion, &authv1.SelfSubjectAccessReview{})
-	for _, gv := range []schema.GroupVersion{corev1.SchemeGroupVersion, eventsv1.SchemeGroupVersion, authv1.SchemeGroupVersion} {
+	for _, gv := range []schema.GroupVersion{corev1.SchemeGroupVersion, eventsv1.SchemeGroupVersion,
+		authv1.SchemeGroupVersion} {
 		metav1.AddToGroupVersion(scheme, gv)
 	}
 	for _, media := range []string{runtime.ContentTypeProtobuf, runtime.ContentTypeJSON} {
@@ -101,10 +102,12 @@ func (c *Cluster) authorized(r *http.Request) bool {
 
 func writeVersion(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", runtime.ContentTypeJSON)
-	json.NewEncoder(w).Encode(version.Info{Major: "1", Minor: "36", GitVersion: kubernetesVersion, Platform: "linux/amd64"})
+	json.NewEncoder(w).Encode(version.Info{Major: "1", Minor: "36", GitVersion: kubernetesVersion,
+		Platform: "linux/amd64"})
 }
 
-func (c *Cluster) serveResource(w http.ResponseWriter, r *http.Request, e encoding, res *endpoint, cut <-chan struct{}) {
+func (c *Cluster) serveResource(w http.ResponseWriter, r *http.Request, e encoding, res *endpoint,
+	cut <-chan struct{}) {
 	if r.Method != http.MethodGet {
 		e.fail(w, apierrors.NewForbidden(schema.GroupResource{Group: res.group, Resource: res.name}, "",
 			fmt.Errorf("this token may only get, list and watch nodes and events.events.k8s.io")))

@@ -95,7 +95,8 @@ func TestListPages(t *testing.T) {
 		token := ""
 		for page := 0; ; page++ {
 			l := &corev1.NodeList{}
-			if err := r.Get().Resource("nodes").Param("limit", "5").Param("continue", token).Do(t.Context()).Into(l); err != nil {
+			if err := r.Get().Resource("nodes").Param("limit", "5").Param("continue", token).Do(t.Context()).Into(
+				l); err != nil {
 				t.Fatal(err)
 			}
 			for _, n := range l.Items {
@@ -119,7 +120,8 @@ func TestListPages(t *testing.T) {
 			t.Errorf("pages are of versions %q, want three of the same", versions)
 		}
 		l := &corev1.NodeList{}
-		if err := r.Get().Resource("nodes").Do(t.Context()).Into(l); err != nil || len(l.Items) != len(want)-2 || l.Continue != "" {
+		if err := r.Get().Resource("nodes").Do(t.Context()).Into(l); err != nil || len(l.Items) != len(want)-2 ||
+			l.Continue != "" {
 			t.Errorf("a list without limit: %d nodes, continue %q, %v; want %d", len(l.Items), l.Continue, err, len(want)-2)
 		}
 	})
@@ -132,14 +134,17 @@ func TestFieldSelector(t *testing.T) {
 	c.testEvent("Node", "c")
 	r := client(t, c, s.URL, eventsv1.SchemeGroupVersion, runtime.ContentTypeProtobuf)
 	l := &eventsv1.EventList{}
-	if err := r.Get().Resource("events").Param("fieldSelector", "regarding.kind=Node").Param("limit", "1").Do(t.Context()).Into(l); err != nil {
+	if err := r.Get().Resource("events").Param("fieldSelector", "regarding.kind=Node").Param("limit",
+		"1").Do(t.Context()).Into(l); err != nil {
 		t.Fatal(err)
 	}
 	more := &eventsv1.EventList{}
-	if err := r.Get().Resource("events").Param("fieldSelector", "regarding.kind=Node").Param("limit", "1").Param("continue", l.Continue).Do(t.Context()).Into(more); err != nil {
+	if err := r.Get().Resource("events").Param("fieldSelector", "regarding.kind=Node").Param("limit",
+		"1").Param("continue", l.Continue).Do(t.Context()).Into(more); err != nil {
 		t.Fatal(err)
 	}
-	if len(l.Items) != 1 || l.Items[0].Regarding.Name != "a" || len(more.Items) != 1 || more.Items[0].Regarding.Name != "c" || more.Continue != "" {
+	if len(l.Items) != 1 || l.Items[0].Regarding.Name != "a" || len(more.Items) != 1 ||
+		more.Items[0].Regarding.Name != "c" || more.Continue != "" {
 		t.Errorf("pages: %+v and %+v", l, more)
 	}
 	if l.RemainingItemCount != nil {
@@ -151,7 +156,8 @@ func TestFieldSelector(t *testing.T) {
 		t.Errorf("another selector's token: %v", err)
 	}
 	for _, sel := range []string{"spec.nodeName=x", "regarding.kind", "regarding.kind=Node,nothing=1"} {
-		if err := r.Get().Resource("events").Param("fieldSelector", sel).Do(t.Context()).Error(); !apierrors.IsBadRequest(err) {
+		if err := r.Get().Resource("events").Param("fieldSelector", sel).Do(t.Context()).Error(); !apierrors.IsBadRequest(
+			err) {
 			t.Errorf("field selector %q: %v, want a bad request", sel, err)
 		}
 	}
@@ -194,7 +200,8 @@ func TestRefusals(t *testing.T) {
 			{"token of a dropped list", get(r, "continue", l.Continue), apierrors.IsResourceExpired, 410},
 			{"version ahead", get(r, "resourceVersion", ahead), isTooLarge, 504},
 			{"version ahead, watch", get(r, "watch", "true", "resourceVersion", ahead), isTooLarge, 504},
-			{"exact version of the past", get(r, "resourceVersion", "1", "resourceVersionMatch", "Exact"), apierrors.IsResourceExpired, 410},
+			{"exact version of the past", get(r, "resourceVersion", "1", "resourceVersionMatch", "Exact"),
+				apierrors.IsResourceExpired, 410},
 			{"wrong token", get(client(t, other, s.URL, corev1.SchemeGroupVersion, media)), apierrors.IsUnauthorized, 401},
 			{"write", r.Delete().Resource("nodes").Do(t.Context()).Error(), apierrors.IsForbidden, 403},
 			{"another resource", r.Get().Resource("pods").Do(t.Context()).Error(), apierrors.IsNotFound, 404},

@@ -58,7 +58,8 @@ func (c *Cluster) FailNode() (name string, ok bool) {
 func (c *Cluster) DeleteNodes(n int) []string {
 	var names []string
 	c.control(func() {
-		for _, n := range c.pick(&c.hand, max(0, n), func(n *node) bool { return n.alive() && n.stage < leaving && !n.pool.managed }) {
+		for _, n := range c.pick(&c.hand, max(0, n),
+			func(n *node) bool { return n.alive() && n.stage < leaving && !n.pool.managed }) {
 			names = append(names, n.name())
 			n.line = &c.hand // what follows does not wait for the day
 			c.delete(n)

@@ -46,7 +46,8 @@ func TestSpeed(t *testing.T) {
 		})
 	}
 	if !slices.Equal(joined[0], joined[1]) || !slices.Equal(left[0], left[1]) || len(left[0]) < 200 {
-		t.Errorf("another speed tells another story: %d and %d nodes joined, %d and %d left", len(joined[0]), len(joined[1]), len(left[0]), len(left[1]))
+		t.Errorf("another speed tells another story: %d and %d nodes joined, %d and %d left", len(joined[0]), len(joined[1]),
+			len(left[0]), len(left[1]))
 	}
 	for i := range offsets[0] {
 		if d := (offsets[0][i] - offsets[1][i]).Abs(); offsets[0][i] > 0 && d > time.Millisecond {
@@ -54,7 +55,8 @@ func TestSpeed(t *testing.T) {
 		}
 	}
 	c := New(Config{})
-	for _, tt := range []struct{ ask, want float64 }{{0.1, 0.25}, {100, 10}, {3, 3}, {math.NaN(), 3}, {-1, 0.25}, {math.Inf(1), 10}} {
+	for _, tt := range []struct{ ask, want float64 }{{0.1, 0.25}, {100, 10}, {3, 3}, {math.NaN(), 3}, {-1, 0.25},
+		{math.Inf(1), 10}} {
 		if got := c.SetSpeed(tt.ask); got != tt.want || c.State().Speed != tt.want {
 			t.Errorf("SetSpeed(%v) = %v, want %v", tt.ask, got, tt.want)
 		}
@@ -132,7 +134,8 @@ func TestByHand(t *testing.T) {
 				}
 				time.Sleep(5 * time.Second)
 				for _, e := range c.events() {
-					if e.Regarding.Kind == "Node" && slices.Contains(names, e.Regarding.Name) && e.ReportingController == "karpenter" && e.Reason != "Unconsolidatable" {
+					if e.Regarding.Kind == "Node" && slices.Contains(names, e.Regarding.Name) &&
+						e.ReportingController == "karpenter" && e.Reason != "Unconsolidatable" {
 						t.Errorf("Karpenter says %s of a node that was deleted by hand", e.Reason)
 					}
 				}

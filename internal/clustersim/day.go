@@ -140,11 +140,13 @@ func (c *Cluster) play(s scene) {
 	case burstEnds:
 		c.endBurst(l, c.dayBurst)
 	case interrupt:
-		for _, n := range c.pick(l, s.count, func(n *node) bool { return n.ready() && n.stage == settled && n.group == steady && n.spot == "spot" }) {
+		for _, n := range c.pick(l, s.count,
+			func(n *node) bool { return n.ready() && n.stage == settled && n.group == steady && n.spot == "spot" }) {
 			c.interrupt(n)
 		}
 	case fails:
-		for _, n := range c.pick(l, s.count, func(n *node) bool { return n.ready() && n.stage == settled && n.group == steady && !n.pool.managed }) {
+		for _, n := range c.pick(l, s.count,
+			func(n *node) bool { return n.ready() && n.stage == settled && n.group == steady && !n.pool.managed }) {
 			c.fail(l, n, l.between(15*time.Second, 22*time.Second))
 		}
 	case neverReady:
@@ -175,7 +177,8 @@ func (c *Cluster) toLevel(want int) {
 		c.grow(l, c.checkout, checkout, steady, 2*time.Second)
 		c.grow(l, c.web, more-search-checkout, steady, 2*time.Second)
 	case more < 0:
-		ns := c.pick(l, len(c.nodes), func(n *node) bool { return n.stage == settled && n.group == steady && !n.pool.managed })
+		ns := c.pick(l, len(c.nodes),
+			func(n *node) bool { return n.stage == settled && n.group == steady && !n.pool.managed })
 		// What is dearest goes first.
 		slices.SortStableFunc(ns, func(a, b *node) int { return dearness(b) - dearness(a) })
 		c.shrink(l, ns[:min(-more, len(ns))], 3*time.Second)

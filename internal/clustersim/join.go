@@ -24,7 +24,8 @@ func (c *Cluster) launch(l *line, w *workload, pods []pod, group string) *node {
 	r := l.rand
 	n := &node{
 		line: l, group: group, pool: w.pool, work: w, pods: pods, zone: r.IntN(len(zones)), spot: w.pool.capacityType(r),
-		claim: reference{apiVersion: "karpenter.sh/v1", kind: "NodeClaim", name: w.pool.name + "-" + suffix(r, 5), uid: c.uid()},
+		claim: reference{apiVersion: "karpenter.sh/v1", kind: "NodeClaim", name: w.pool.name + "-" + suffix(r, 5),
+			uid: c.uid()},
 	}
 	types := w.types
 	if types == nil {
@@ -80,7 +81,8 @@ func (c *Cluster) join(n *node) {
 		if n.stage == gone {
 			return
 		}
-		c.event(controller, ref, normal, "RegisteredNode", fmt.Sprintf("Node %s event: Registered Node %s in Controller", ref.name, ref.name))
+		c.event(controller, ref, normal, "RegisteredNode",
+			fmt.Sprintf("Node %s event: Registered Node %s in Controller", ref.name, ref.name))
 	})
 	c.beat(n)
 	ready := l.between(3*time.Second, 8*time.Second)
@@ -193,7 +195,8 @@ func nameOf(address string) string {
 // ledger that is kept, a UID that comes back would be the same node.
 func (c *Cluster) uid() types.UID {
 	a, b := c.ids.Uint64(), c.ids.Uint64()
-	return types.UID(fmt.Sprintf("%08x-%04x-4%03x-%x%03x-%012x", a>>32, a>>16&0xffff, a&0xfff, 8+b>>62, b>>48&0xfff, b&0xffffffffffff))
+	return types.UID(fmt.Sprintf("%08x-%04x-4%03x-%x%03x-%012x", a>>32, a>>16&0xffff, a&0xfff, 8+b>>62, b>>48&0xfff,
+		b&0xffffffffffff))
 }
 
 // populate puts the nodes of the night into a new cluster. They are older than it, so that no
@@ -210,9 +213,12 @@ func (c *Cluster) populate(now time.Time) {
 			n.work, n.pool, n.spot, types = nil, systemPool, "on-demand", systemPool.types
 			age = time.Duration(3+r.IntN(6)) * 24 * time.Hour
 		} else {
-			n.claim = reference{apiVersion: "karpenter.sh/v1", kind: "NodeClaim", name: n.pool.name + "-" + suffix(r, 5), uid: c.uid()}
+			n.claim = reference{apiVersion: "karpenter.sh/v1", kind: "NodeClaim", name: n.pool.name + "-" + suffix(r, 5),
+				uid: c.uid()}
 			for range n.work.perNode {
-				n.pods = append(n.pods, pod{reference{apiVersion: "v1", kind: "Pod", namespace: n.work.namespace, name: n.work.set.name + "-" + suffix(r, 5), uid: c.uid()}})
+				n.pods = append(n.pods,
+					pod{reference{apiVersion: "v1", kind: "Pod", namespace: n.work.namespace,
+						name: n.work.set.name + "-" + suffix(r, 5), uid: c.uid()}})
 			}
 			n.work.replicas += n.work.perNode
 		}

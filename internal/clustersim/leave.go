@@ -58,7 +58,8 @@ func (c *Cluster) abandon(n *node) {
 	n.stage = gone
 	n.work.replicas = max(0, n.work.replicas-len(n.pods))
 	c.forget(n)
-	c.event(karpenter, reference{apiVersion: n.claim.apiVersion, kind: n.claim.kind}, normal, "Finalized", "Finalized karpenter.sh/termination")
+	c.event(karpenter, reference{apiVersion: n.claim.apiVersion, kind: n.claim.kind}, normal, "Finalized",
+		"Finalized karpenter.sh/termination")
 }
 
 // terminate drains and deletes a node as Karpenter does: it taints the node, where others cordon.
@@ -74,7 +75,8 @@ func (c *Cluster) terminate(n *node, why string) {
 			o.DeletionTimestamp, o.DeletionGracePeriodSeconds = &at, &grace
 		})
 		if len(n.pods) > 0 {
-			c.event(karpenter, n.ref(), warning, "FailedDraining", fmt.Sprintf("Failed to drain node, %d pods are waiting to be evicted", len(n.pods)))
+			c.event(karpenter, n.ref(), warning, "FailedDraining",
+				fmt.Sprintf("Failed to drain node, %d pods are waiting to be evicted", len(n.pods)))
 		}
 		for _, p := range n.pods {
 			c.event(karpenter, p.ref, normal, "Evicted", "Evicted pod: "+why)
@@ -89,8 +91,10 @@ func (c *Cluster) terminate(n *node, why string) {
 	})
 	c.leave(n, l.between(4*time.Second, 6*time.Second), func() {
 		c.transition(n, "Drained")
-		c.event(karpenter, reference{apiVersion: "v1", kind: "Node"}, normal, "Finalized", "Finalized karpenter.sh/termination")
-		c.event(karpenter, reference{apiVersion: n.claim.apiVersion, kind: n.claim.kind}, normal, "Finalized", "Finalized karpenter.sh/termination")
+		c.event(karpenter, reference{apiVersion: "v1", kind: "Node"}, normal, "Finalized",
+			"Finalized karpenter.sh/termination")
+		c.event(karpenter, reference{apiVersion: n.claim.apiVersion, kind: n.claim.kind}, normal, "Finalized",
+			"Finalized karpenter.sh/termination")
 		c.delete(n)
 	})
 }
@@ -112,7 +116,8 @@ func (c *Cluster) delete(n *node) {
 	ref := n.ref()
 	c.remove(n)
 	n.line.after(n.line.between(time.Second, 4500*time.Millisecond), func() {
-		c.event(controller, ref, normal, "RemovingNode", fmt.Sprintf("Node %s event: Removing Node %s from Controller", ref.name, ref.name))
+		c.event(controller, ref, normal, "RemovingNode",
+			fmt.Sprintf("Node %s event: Removing Node %s from Controller", ref.name, ref.name))
 	})
 }
 
@@ -129,7 +134,8 @@ func (c *Cluster) interrupt(n *node) {
 	for _, p := range n.pods {
 		c.event(karpenter, p.ref, warning, "SpotInterrupted", "Spot interruption warning was triggered")
 	}
-	c.event(karpenter, n.claim, warning, "TerminatingOnInterruption", "Interruption triggered termination for the NodeClaim")
+	c.event(karpenter, n.claim, warning, "TerminatingOnInterruption",
+		"Interruption triggered termination for the NodeClaim")
 	c.event(karpenter, n.ref(), warning, "TerminatingOnInterruption", "Interruption triggered termination for the Node")
 	c.later(n, l.between(500*time.Millisecond, 1500*time.Millisecond), func() {
 		pods := len(n.pods)

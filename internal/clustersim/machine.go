@@ -29,21 +29,36 @@ type machine struct {
 func (m *machine) name() string { return m.family + "." + m.size }
 
 var machines = []machine{
-	{family: "m5", size: "large", category: "m", generation: 5, arch: "amd64", cpu: 2, memory: 8, pods: 29, mhz: 3100, network: 750, ebs: 4750},
-	{family: "m5", size: "xlarge", category: "m", generation: 5, arch: "amd64", cpu: 4, memory: 16, pods: 58, mhz: 3100, network: 1250, ebs: 4750},
-	{family: "m5", size: "2xlarge", category: "m", generation: 5, arch: "amd64", cpu: 8, memory: 32, pods: 58, mhz: 3100, network: 2500, ebs: 4750},
-	{family: "m6i", size: "large", category: "m", generation: 6, arch: "amd64", cpu: 2, memory: 8, pods: 29, mhz: 3500, network: 781, ebs: 10000},
-	{family: "m6i", size: "xlarge", category: "m", generation: 6, arch: "amd64", cpu: 4, memory: 16, pods: 58, mhz: 3500, network: 1562, ebs: 10000},
-	{family: "c6i", size: "xlarge", category: "c", generation: 6, arch: "amd64", cpu: 4, memory: 8, pods: 58, mhz: 3500, network: 1562, ebs: 10000},
-	{family: "c6i", size: "2xlarge", category: "c", generation: 6, arch: "amd64", cpu: 8, memory: 16, pods: 58, mhz: 3500, network: 3125, ebs: 10000},
-	{family: "c6i", size: "4xlarge", category: "c", generation: 6, arch: "amd64", cpu: 16, memory: 32, pods: 234, mhz: 3500, network: 6250, ebs: 10000},
-	{family: "r6i", size: "large", category: "r", generation: 6, arch: "amd64", cpu: 2, memory: 16, pods: 29, mhz: 3500, network: 781, ebs: 10000},
-	{family: "m7g", size: "large", category: "m", generation: 7, arch: "arm64", cpu: 2, memory: 8, pods: 29, mhz: 2600, network: 937, ebs: 10000},
-	{family: "m7g", size: "xlarge", category: "m", generation: 7, arch: "arm64", cpu: 4, memory: 16, pods: 58, mhz: 2600, network: 1876, ebs: 10000},
-	{family: "c7g", size: "xlarge", category: "c", generation: 7, arch: "arm64", cpu: 4, memory: 8, pods: 58, mhz: 2600, network: 1876, ebs: 10000},
-	{family: "r7g", size: "large", category: "r", generation: 7, arch: "arm64", cpu: 2, memory: 16, pods: 29, mhz: 2600, network: 937, ebs: 10000},
-	{family: "g5", size: "xlarge", category: "g", generation: 5, arch: "amd64", cpu: 4, memory: 16, pods: 58, mhz: 3300, network: 2500, ebs: 3500, gpu: "a10g", gpuMemory: 24576},
-	{family: "g4dn", size: "xlarge", category: "g", generation: 4, arch: "amd64", cpu: 4, memory: 16, pods: 29, mhz: 3100, network: 5000, ebs: 3500, gpu: "t4", gpuMemory: 16384},
+	{family: "m5", size: "large", category: "m", generation: 5, arch: "amd64", cpu: 2, memory: 8, pods: 29, mhz: 3100,
+		network: 750, ebs: 4750},
+	{family: "m5", size: "xlarge", category: "m", generation: 5, arch: "amd64", cpu: 4, memory: 16, pods: 58, mhz: 3100,
+		network: 1250, ebs: 4750},
+	{family: "m5", size: "2xlarge", category: "m", generation: 5, arch: "amd64", cpu: 8, memory: 32, pods: 58, mhz: 3100,
+		network: 2500, ebs: 4750},
+	{family: "m6i", size: "large", category: "m", generation: 6, arch: "amd64", cpu: 2, memory: 8, pods: 29, mhz: 3500,
+		network: 781, ebs: 10000},
+	{family: "m6i", size: "xlarge", category: "m", generation: 6, arch: "amd64", cpu: 4, memory: 16, pods: 58, mhz: 3500,
+		network: 1562, ebs: 10000},
+	{family: "c6i", size: "xlarge", category: "c", generation: 6, arch: "amd64", cpu: 4, memory: 8, pods: 58, mhz: 3500,
+		network: 1562, ebs: 10000},
+	{family: "c6i", size: "2xlarge", category: "c", generation: 6, arch: "amd64", cpu: 8, memory: 16, pods: 58, mhz: 3500,
+		network: 3125, ebs: 10000},
+	{family: "c6i", size: "4xlarge", category: "c", generation: 6, arch: "amd64", cpu: 16, memory: 32, pods: 234,
+		mhz: 3500, network: 6250, ebs: 10000},
+	{family: "r6i", size: "large", category: "r", generation: 6, arch: "amd64", cpu: 2, memory: 16, pods: 29, mhz: 3500,
+		network: 781, ebs: 10000},
+	{family: "m7g", size: "large", category: "m", generation: 7, arch: "arm64", cpu: 2, memory: 8, pods: 29, mhz: 2600,
+		network: 937, ebs: 10000},
+	{family: "m7g", size: "xlarge", category: "m", generation: 7, arch: "arm64", cpu: 4, memory: 16, pods: 58, mhz: 2600,
+		network: 1876, ebs: 10000},
+	{family: "c7g", size: "xlarge", category: "c", generation: 7, arch: "arm64", cpu: 4, memory: 8, pods: 58, mhz: 2600,
+		network: 1876, ebs: 10000},
+	{family: "r7g", size: "large", category: "r", generation: 7, arch: "arm64", cpu: 2, memory: 16, pods: 29, mhz: 2600,
+		network: 937, ebs: 10000},
+	{family: "g5", size: "xlarge", category: "g", generation: 5, arch: "amd64", cpu: 4, memory: 16, pods: 58, mhz: 3300,
+		network: 2500, ebs: 3500, gpu: "a10g", gpuMemory: 24576},
+	{family: "g4dn", size: "xlarge", category: "g", generation: 4, arch: "amd64", cpu: 4, memory: 16, pods: 29, mhz: 3100,
+		network: 5000, ebs: 3500, gpu: "t4", gpuMemory: 16384},
 }
 
 // capacity is what the machine has: the hypervisor keeps some of the memory.
@@ -124,9 +139,11 @@ type pool struct {
 
 var (
 	systemPool  = &pool{name: "system", managed: true, types: []string{"m5.large"}}
-	generalPool = &pool{name: "general", spot: 75, types: []string{"m5.large", "m5.xlarge", "c6i.2xlarge", "m6i.xlarge", "c6i.xlarge", "m6i.large", "r6i.large", "m5.2xlarge"}}
-	armPool     = &pool{name: "arm", spot: 100, types: []string{"m7g.xlarge", "c7g.xlarge", "m7g.large", "r7g.large"}}
-	gpuPool     = &pool{name: "gpu", spot: 30, types: []string{"g5.xlarge", "g4dn.xlarge"},
+	generalPool = &pool{name: "general", spot: 75,
+		types: []string{"m5.large", "m5.xlarge", "c6i.2xlarge", "m6i.xlarge", "c6i.xlarge", "m6i.large", "r6i.large",
+			"m5.2xlarge"}}
+	armPool = &pool{name: "arm", spot: 100, types: []string{"m7g.xlarge", "c7g.xlarge", "m7g.large", "r7g.large"}}
+	gpuPool = &pool{name: "gpu", spot: 30, types: []string{"g5.xlarge", "g4dn.xlarge"},
 		taints: []corev1.Taint{{Key: "nvidia.com/gpu", Value: "true", Effect: corev1.TaintEffectNoSchedule}}}
 )
 

@@ -87,7 +87,8 @@ func (c *Cluster) newObject(n *node, name string, now time.Time) *corev1.Node {
 		TypeMeta: metav1.TypeMeta{Kind: "Node", APIVersion: "v1"},
 		ObjectMeta: metav1.ObjectMeta{
 			Name: name, UID: c.uid(), CreationTimestamp: second(now), Labels: labels,
-			Annotations: map[string]string{"node.alpha.kubernetes.io/ttl": "0", "volumes.kubernetes.io/controller-managed-attach-detach": "true"},
+			Annotations: map[string]string{"node.alpha.kubernetes.io/ttl": "0",
+				"volumes.kubernetes.io/controller-managed-attach-detach": "true"},
 		},
 		Spec: corev1.NodeSpec{ProviderID: "aws:///" + zone.name + "/" + id},
 		Status: corev1.NodeStatus{
@@ -100,8 +101,9 @@ func (c *Cluster) newObject(n *node, name string, now time.Time) *corev1.Node {
 			DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: 10250}},
 			NodeInfo: corev1.NodeSystemInfo{
 				MachineID: fmt.Sprintf("ec2%029x", c.ids.Uint64()), SystemUUID: string(c.uid()), BootID: string(c.uid()),
-				KernelVersion: "6.12.55-74.119.amzn2023." + map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[n.machine.arch],
-				OSImage:       "Amazon Linux 2023.9.20251117", ContainerRuntimeVersion: "containerd://2.1.5",
+				KernelVersion: "6.12.55-74.119.amzn2023." +
+					map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[n.machine.arch],
+				OSImage: "Amazon Linux 2023.9.20251117", ContainerRuntimeVersion: "containerd://2.1.5",
 				KubeletVersion: kubernetesVersion, OperatingSystem: "linux", Architecture: n.machine.arch,
 			},
 			Conditions: registered(now),
@@ -122,7 +124,9 @@ func (c *Cluster) newObject(n *node, name string, now time.Time) *corev1.Node {
 	o.Annotations["karpenter.sh/nodepool-hash-version"] = "v3"
 	o.Finalizers = []string{"karpenter.sh/termination"}
 	yes := true
-	o.OwnerReferences = []metav1.OwnerReference{{APIVersion: n.claim.apiVersion, Kind: n.claim.kind, Name: n.claim.name, UID: n.claim.uid, BlockOwnerDeletion: &yes}}
+	o.OwnerReferences = []metav1.OwnerReference{
+		{APIVersion: n.claim.apiVersion, Kind: n.claim.kind, Name: n.claim.name, UID: n.claim.uid, BlockOwnerDeletion: &yes},
+	}
 	o.Spec.Taints = slices.Concat([]corev1.Taint{
 		{Key: "karpenter.sh/unregistered", Effect: corev1.TaintEffectNoExecute},
 		{Key: corev1.TaintNodeNotReady, Effect: corev1.TaintEffectNoSchedule},
@@ -141,16 +145,21 @@ func dotted(name string) string {
 func second(t time.Time) metav1.Time { return metav1.NewTime(t.UTC().Truncate(time.Second)) }
 
 const (
-	noNetwork = "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:Network plugin returns error: cni plugin not initialized"
-	stopped   = "Kubelet stopped posting node status."
+	noNetwork = "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:Network " +
+		"plugin returns error: cni plugin not initialized"
+	stopped = "Kubelet stopped posting node status."
 )
 
 // healthy are the conditions of a node whose kubelet is content.
 var healthy = []corev1.NodeCondition{
-	{Type: corev1.NodeMemoryPressure, Status: corev1.ConditionFalse, Reason: "KubeletHasSufficientMemory", Message: "kubelet has sufficient memory available"},
-	{Type: corev1.NodeDiskPressure, Status: corev1.ConditionFalse, Reason: "KubeletHasNoDiskPressure", Message: "kubelet has no disk pressure"},
-	{Type: corev1.NodePIDPressure, Status: corev1.ConditionFalse, Reason: "KubeletHasSufficientPID", Message: "kubelet has sufficient PID available"},
-	{Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "KubeletReady", Message: "kubelet is posting ready status"},
+	{Type: corev1.NodeMemoryPressure, Status: corev1.ConditionFalse, Reason: "KubeletHasSufficientMemory",
+		Message: "kubelet has sufficient memory available"},
+	{Type: corev1.NodeDiskPressure, Status: corev1.ConditionFalse, Reason: "KubeletHasNoDiskPressure",
+		Message: "kubelet has no disk pressure"},
+	{Type: corev1.NodePIDPressure, Status: corev1.ConditionFalse, Reason: "KubeletHasSufficientPID",
+		Message: "kubelet has sufficient PID available"},
+	{Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "KubeletReady",
+		Message: "kubelet is posting ready status"},
 }
 
 // registered are the conditions with which a kubelet registers its node.
@@ -164,7 +173,8 @@ func registered(now time.Time) []corev1.NodeCondition {
 func silent(old []corev1.NodeCondition, now time.Time) []corev1.NodeCondition {
 	cs := slices.Clone(old)
 	for i := range cs {
-		cs[i].Status, cs[i].Reason, cs[i].Message, cs[i].LastTransitionTime = corev1.ConditionUnknown, "NodeStatusUnknown", stopped, second(now)
+		cs[i].Status, cs[i].Reason, cs[i].Message, cs[i].LastTransitionTime = corev1.ConditionUnknown, "NodeStatusUnknown",
+			stopped, second(now)
 	}
 	return cs
 }

@@ -73,11 +73,14 @@ func shapeOf(e *eventsv1.Event) shape {
 	return shape{
 		Kind: e.Regarding.Kind, APIVersion: e.Regarding.APIVersion, Reason: e.Reason, Type: e.Type, Note: note,
 		Controller: e.ReportingController, Instance: instance, Component: e.DeprecatedSource.Component, Action: e.Action,
-		EventNamespace: e.Namespace == wantNS, HasName: e.Regarding.Name != "", HasUID: e.Regarding.UID != "", HasNS: e.Regarding.Namespace != "",
-		EventTime: !e.EventTime.IsZero(), First: !e.DeprecatedFirstTimestamp.IsZero(), Last: !e.DeprecatedLastTimestamp.IsZero(),
+		EventNamespace: e.Namespace == wantNS, HasName: e.Regarding.Name != "", HasUID: e.Regarding.UID != "",
+		HasNS:     e.Regarding.Namespace != "",
+		EventTime: !e.EventTime.IsZero(), First: !e.DeprecatedFirstTimestamp.IsZero(),
+		Last:    !e.DeprecatedLastTimestamp.IsZero(),
 		Counted: e.DeprecatedCount > 0, HasHost: e.DeprecatedSource.Host != "",
 		// A bubble's time begins in 2000, when moments had a digit less.
-		NameEndsInMoment: regexp.MustCompile(`\.[0-9a-f]{15,16}$`).MatchString(e.Name), FieldPath: e.Regarding.FieldPath != "",
+		NameEndsInMoment: regexp.MustCompile(`\.[0-9a-f]{15,16}$`).MatchString(e.Name),
+		FieldPath:        e.Regarding.FieldPath != "",
 	}
 }
 
@@ -131,11 +134,18 @@ func TestUnschedulable(t *testing.T) {
 		full, tainted, others int
 		want                  string
 	}{
-		{1, 0, 0, "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."},
-		{3, 0, 0, "0/3 nodes are available: 3 Insufficient cpu. no new claims to deallocate, preemption: 0/3 nodes are available: 3 No preemption victims found for incoming pod."},
-		{1, 1, 0, "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint(s). no new claims to deallocate, preemption: 0/2 nodes are available: 1 No preemption victims found for incoming pod, 1 Preemption is not helpful for scheduling."},
-		{0, 0, 2, "0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector. no new claims to deallocate, preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling."},
-		{0, 1, 2, "0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 node(s) didn't match Pod's node affinity/selector. no new claims to deallocate, preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."},
+		{1, 0, 0, "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are " +
+			"available: 1 No preemption victims found for incoming pod."},
+		{3, 0, 0, "0/3 nodes are available: 3 Insufficient cpu. no new claims to deallocate, preemption: 0/3 nodes are " +
+			"available: 3 No preemption victims found for incoming pod."},
+		{1, 1, 0, "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint(s). no new claims to " +
+			"deallocate, preemption: 0/2 nodes are available: 1 No preemption victims found for incoming pod, 1 Preemption is " +
+			"not helpful for scheduling."},
+		{0, 0, 2, "0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector. no new claims to " +
+			"deallocate, preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling."},
+		{0, 1, 2, "0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 node(s) didn't match Pod's node " +
+			"affinity/selector. no new claims to deallocate, preemption: 0/3 nodes are available: 3 Preemption is not helpful " +
+			"for scheduling."},
 	} {
 		if got := unschedulable(tt.full, tt.tainted, tt.others); got != tt.want {
 			t.Errorf("unschedulable(%d, %d, %d):\n%s\nwant:\n%s", tt.full, tt.tainted, tt.others, got, tt.want)
@@ -177,8 +187,10 @@ func TestKubeletEvents(t *testing.T) {
 				t.Errorf("%s never became ready, and its kubelet says it did", l.Name)
 			}
 		}
-		for _, reason := range []string{"Starting", "NodeReady", "Created", "Started", "Killing", "NodeNotSchedulable", "NodeSchedulable"} {
-			if !slices.ContainsFunc(c.events(), func(e *eventsv1.Event) bool { return e.Reason == reason && e.ReportingController == "kubelet" }) {
+		for _, reason := range []string{"Starting", "NodeReady", "Created", "Started", "Killing", "NodeNotSchedulable",
+			"NodeSchedulable"} {
+			if !slices.ContainsFunc(c.events(),
+				func(e *eventsv1.Event) bool { return e.Reason == reason && e.ReportingController == "kubelet" }) {
 				t.Errorf("no kubelet says %s", reason)
 			}
 		}
@@ -190,7 +202,8 @@ func TestRecorder(t *testing.T) {
 	now := time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
 	store := newStore(1, defaultLimits)
 	c := New(Config{})
-	r := newRecorder(func(e *eventsv1.Event, now time.Time) { store.put(e, now) }, c.uid, func(d time.Duration) time.Duration { return d })
+	r := newRecorder(func(e *eventsv1.Event, now time.Time) { store.put(e, now) }, c.uid,
+		func(d time.Duration) time.Duration { return d })
 	all := func() (es []*eventsv1.Event) {
 		for _, o := range store.list(store.events, "", func(object) bool { return true }, now).objects {
 			es = append(es, o.(*eventsv1.Event))
@@ -200,7 +213,8 @@ func TestRecorder(t *testing.T) {
 	on := reference{apiVersion: "v1", kind: "Node", name: "a", uid: "1"}
 	r.event(karpenter, on, normal, "Test", "same", now)
 	r.event(karpenter, on, normal, "Test", "same", now.Add(90*time.Second))
-	if es := all(); len(es) != 1 || es[0].DeprecatedCount != 2 || es[0].DeprecatedLastTimestamp.Sub(es[0].DeprecatedFirstTimestamp.Time) != 90*time.Second {
+	if es := all(); len(es) != 1 || es[0].DeprecatedCount != 2 ||
+		es[0].DeprecatedLastTimestamp.Sub(es[0].DeprecatedFirstTimestamp.Time) != 90*time.Second {
 		t.Errorf("a repeat: %+v", es)
 	}
 	// The first nine notes stand alone, the others are one event; the 25th was the last that is
@@ -219,7 +233,8 @@ func TestRecorder(t *testing.T) {
 			single++
 		}
 	}
-	if single != 9 || combined.DeprecatedCount != 16 || combined.Note != "(combined from similar events): Created pod: b-Y" {
+	if single != 9 || combined.DeprecatedCount != 16 ||
+		combined.Note != "(combined from similar events): Created pod: b-Y" {
 		t.Errorf("%d single events, and combined: %+v", single, combined)
 	}
 	p := reference{apiVersion: "v1", kind: "Pod", namespace: "n", name: "p", uid: "3"}

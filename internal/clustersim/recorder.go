@@ -85,7 +85,8 @@ type bucket struct {
 }
 
 // newRecorder returns a recorder that stores with put. real turns simulated time into real time.
-func newRecorder(put func(*eventsv1.Event, time.Time), uid func() types.UID, real func(time.Duration) time.Duration) *recorder {
+func newRecorder(put func(*eventsv1.Event, time.Time), uid func() types.UID,
+	real func(time.Duration) time.Duration) *recorder {
 	return &recorder{
 		put: put, uid: uid, similarFor: real(similarFor), spamRefill: real(spamRefill),
 		repeats: map[repeat]*eventsv1.Event{}, similar: map[similarity]*similarNotes{}, spam: map[topic]*bucket{},
@@ -149,7 +150,8 @@ func (r *recorder) blank(on reference, kind, reason, note string, now time.Time)
 		TypeMeta:   metav1.TypeMeta{Kind: "Event", APIVersion: "events.k8s.io/v1"},
 		ObjectMeta: metav1.ObjectMeta{Namespace: on.namespace, UID: r.uid(), CreationTimestamp: second(now)},
 		Reason:     reason, Note: note, Type: kind,
-		Regarding: corev1.ObjectReference{APIVersion: on.apiVersion, Kind: on.kind, Namespace: on.namespace, Name: on.name, UID: on.uid, FieldPath: on.fieldPath},
+		Regarding: corev1.ObjectReference{APIVersion: on.apiVersion, Kind: on.kind, Namespace: on.namespace, Name: on.name,
+			UID: on.uid, FieldPath: on.fieldPath},
 	}
 	if e.Namespace == "" {
 		e.Namespace = metav1.NamespaceDefault

@@ -151,7 +151,8 @@ func (s *store) sweep(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.expire(now)
-	s.snapshots = slices.DeleteFunc(s.snapshots, func(sn *snapshot) bool { return now.Sub(sn.taken) > s.limits.snapshotTTL })
+	s.snapshots = slices.DeleteFunc(s.snapshots,
+		func(sn *snapshot) bool { return now.Sub(sn.taken) > s.limits.snapshotTTL })
 }
 
 // expire removes the events that were not written for their time, and the oldest of too many.
@@ -172,7 +173,8 @@ func (s *store) expire(now time.Time) {
 // since returns up to max changes of a table after a version. If there are none, upTo is the
 // version up to which that is so, and more is closed by the next change. ok is false if the
 // version is no longer in the log.
-func (s *store) since(t *table, version uint64, max int) (changes []change, upTo uint64, more <-chan struct{}, ok bool) {
+func (s *store) since(t *table, version uint64, max int) (changes []change, upTo uint64, more <-chan struct{},
+	ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if version < t.dropped {

@@ -78,7 +78,8 @@ func TestStoreIsBounded(t *testing.T) {
 	if _, _, _, ok := s.since(s.events, s.version-201, 1000); ok {
 		t.Error("history has no end")
 	}
-	if changes, upTo, more, ok := s.since(s.events, s.version, 10); len(changes) != 0 || upTo != s.version || !ok || more == nil {
+	if changes, upTo, more, ok := s.since(s.events, s.version, 10); len(changes) != 0 || upTo != s.version || !ok ||
+		more == nil {
 		t.Errorf("at the end: %d changes, up to %d", len(changes), upTo)
 	} else {
 		s.put(testEvent(2000), now)

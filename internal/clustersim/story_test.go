@@ -185,7 +185,8 @@ func checkPhases(t *testing.T, ms []moment) {
 			t.Fatalf("the clock says %s at %s", m.Clock, want)
 		}
 	}
-	want := []string{phaseMorning, phaseDay, phaseBurst, phaseConsolidation, phaseAfternoon, phaseEvening, phaseNight, phaseClear}
+	want := []string{phaseMorning, phaseDay, phaseBurst, phaseConsolidation, phaseAfternoon, phaseEvening, phaseNight,
+		phaseClear}
 	if diff := cmp.Diff(want, phases); diff != "" {
 		t.Errorf("phases (-want +got):\n%s", diff)
 	}
@@ -195,7 +196,8 @@ func checkPhases(t *testing.T, ms []moment) {
 func toFleet(e *eventsv1.Event) fleet.Event {
 	return fleet.Event{
 		UID: string(e.UID), Reason: e.Reason, Note: e.Note, Type: e.Type, Controller: e.ReportingController,
-		Regarding: fleet.ObjectRef{Kind: e.Regarding.Kind, Namespace: e.Regarding.Namespace, Name: e.Regarding.Name, UID: string(e.Regarding.UID)},
+		Regarding: fleet.ObjectRef{Kind: e.Regarding.Kind, Namespace: e.Regarding.Namespace, Name: e.Regarding.Name,
+			UID: string(e.Regarding.UID)},
 	}
 }
 
@@ -224,12 +226,14 @@ func TestCauses(t *testing.T) {
 			if (cause == "spot interruption") != interrupted[l.UID] || (cause == "") != l.ReadyAt.IsZero() {
 				t.Errorf("%s left because of %q: %+v", l.Name, cause, l)
 			}
-			if !slices.ContainsFunc(evidence[l.Name], func(e fleet.Event) bool { return e.Reason == "RemovingNode" && e.Regarding.UID == l.UID }) &&
+			if !slices.ContainsFunc(evidence[l.Name],
+				func(e fleet.Event) bool { return e.Reason == "RemovingNode" && e.Regarding.UID == l.UID }) &&
 				time.Since(l.RemovedAt) > 5*time.Second {
 				t.Errorf("the node controller did not say that %s is gone", l.Name)
 			}
 		}
-		want := []string{"", "consolidated by Karpenter (empty)", "consolidated by Karpenter (underutilized)", "spot interruption"}
+		want := []string{"", "consolidated by Karpenter (empty)", "consolidated by Karpenter (underutilized)",
+			"spot interruption"}
 		if got := slices.Sorted(maps.Keys(causes)); !slices.Equal(got, want) {
 			t.Errorf("causes %q, want %q", got, want)
 		}
@@ -245,10 +249,12 @@ func TestDescribe(t *testing.T) {
 		for _, o := range c.history(t) {
 			n := fleet.Node{Labels: o.Labels, Detail: fleet.Detail{ProviderID: o.Spec.ProviderID}}
 			fleet.Describe(&n)
-			if n.Provider != "aws" || n.InstanceType == "" || n.CapacityType == "" || n.Zone == "" || n.Region != "us-east-1" || n.Pool == "" || n.Arch == "" || n.OS != "linux" {
+			if n.Provider != "aws" || n.InstanceType == "" || n.CapacityType == "" || n.Zone == "" || n.Region != "us-east-1" ||
+				n.Pool == "" || n.Arch == "" || n.OS != "linux" {
 				t.Fatalf("%s is described as %+v", o.Name, n)
 			}
-			if cpu := o.Status.Capacity.Cpu().Value(); o.Labels["karpenter.sh/nodepool"] != "" && fmt.Sprint(cpu) != o.Labels["karpenter.k8s.aws/instance-cpu"] {
+			if cpu := o.Status.Capacity.Cpu().Value(); o.Labels["karpenter.sh/nodepool"] != "" &&
+				fmt.Sprint(cpu) != o.Labels["karpenter.k8s.aws/instance-cpu"] {
 				t.Errorf("%s has %d cores, and its label says another number", o.Name, cpu)
 			}
 			if a, c := o.Status.Allocatable.Memory().Value(), o.Status.Capacity.Memory().Value(); a <= 0 || a >= c {

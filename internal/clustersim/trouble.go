@@ -13,7 +13,8 @@ func (c *Cluster) fail(l *line, n *node, recovers time.Duration) {
 	c.change(n, func(o *corev1.Node) {
 		o.Status.Conditions = silent(o.Status.Conditions, time.Now())
 		o.Spec.Taints = withTaint(o.Spec.Taints,
-			taint(corev1.TaintNodeUnreachable, corev1.TaintEffectNoSchedule), taint(corev1.TaintNodeUnreachable, corev1.TaintEffectNoExecute))
+			taint(corev1.TaintNodeUnreachable, corev1.TaintEffectNoSchedule),
+			taint(corev1.TaintNodeUnreachable, corev1.TaintEffectNoExecute))
 	})
 	c.event(controller, n.ref(), normal, "NodeNotReady", "Node "+n.name()+" status is now: NodeNotReady")
 	for _, p := range n.pods {

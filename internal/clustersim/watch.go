@@ -29,7 +29,8 @@ const (
 )
 
 // watch answers a watch until the client leaves, its time is up or cut is closed.
-func (c *Cluster) watch(w http.ResponseWriter, r *http.Request, e encoding, res *endpoint, takes func(object) bool, cut <-chan struct{}) {
+func (c *Cluster) watch(w http.ResponseWriter, r *http.Request, e encoding, res *endpoint, takes func(object) bool,
+	cut <-chan struct{}) {
 	q := r.URL.Query()
 	from, failure := parseVersion(q.Get("resourceVersion"))
 	if failure != nil {

@@ -93,7 +93,8 @@ func TestWatch(t *testing.T) {
 func TestWatchEvents(t *testing.T) {
 	c, s := still(t, Config{})
 	r := client(t, c, s.URL, eventsv1.SchemeGroupVersion, runtime.ContentTypeProtobuf)
-	w := watchFrom(t, r, "events", strconv.FormatUint(c.store.current(), 10), "fieldSelector", "regarding.kind=NodeClaim", "allowWatchBookmarks", "true")
+	w := watchFrom(t, r, "events", strconv.FormatUint(c.store.current(), 10), "fieldSelector", "regarding.kind=NodeClaim",
+		"allowWatchBookmarks", "true")
 	c.testEvent("Node", "a")
 	c.testEvent("NodeClaim", "b")
 	if e := nextFrame(t, w); e.Type != watch.Added || e.Object.(*eventsv1.Event).Regarding.Name != "b" {
@@ -197,7 +198,8 @@ func TestStream(t *testing.T) {
 		{"/api/v1/nodes", "", "application/json"},
 		{"/api/v1/nodes", "*/*", "application/json"},
 		{"/api/v1/nodes", "application/yaml", "application/json"},
-		{stream, "application/vnd.kubernetes.protobuf;stream=watch, application/json", "application/vnd.kubernetes.protobuf;stream=watch"},
+		{stream, "application/vnd.kubernetes.protobuf;stream=watch, application/json",
+			"application/vnd.kubernetes.protobuf;stream=watch"},
 		{stream, "application/json", "application/json"},
 	} {
 		if got := do(tt.path, tt.accept).Header.Get("Content-Type"); got != tt.want {
@@ -214,7 +216,8 @@ func TestStream(t *testing.T) {
 		Type   string
 		Object corev1.Node
 	}
-	if err := json.Unmarshal(line, &frame); err != nil || frame.Type != "MODIFIED" || frame.Object.Name != name || frame.Object.Kind != "Node" {
+	if err := json.Unmarshal(line, &frame); err != nil || frame.Type != "MODIFIED" || frame.Object.Name != name ||
+		frame.Object.Kind != "Node" {
 		t.Errorf("frame %s: %v", line, err)
 	}
 }

@@ -191,7 +191,8 @@ func TestWatchedDay(t *testing.T) {
 	wait(t, c, l, func() string {
 		counts := map[string]int{}
 		for more, at := true, (query.EventCursor{}); more; {
-			page, err := l.Events(t.Context(), watched, query.EventFilter{Scaling: true, Since: start.Add(-time.Second)}, at, 5000)
+			page, err := l.Events(t.Context(), watched, query.EventFilter{Scaling: true, Since: start.Add(-time.Second)}, at,
+				5000)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -233,7 +234,8 @@ func TestStartedAnew(t *testing.T) {
 	var c atomic.Pointer[Cluster]
 	old := New(Config{Token: "t", Seed: 1})
 	c.Store(old)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { c.Load().ServeHTTP(w, r) }))
+	server := httptest.NewServer(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { c.Load().ServeHTTP(w, r) }))
 	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
 	l := record(t, old, server.URL)
 	anew := New(Config{Token: "t", Seed: 1})

@@ -48,12 +48,16 @@ const cpuUsage = "cpu resource utilization (percentage of request)"
 
 func (c *Cluster) newWorkloads() {
 	c.web = c.newWorkload(workload{namespace: "shop", name: "web", pool: generalPool, perNode: 2, metric: cpuUsage})
-	c.checkout = c.newWorkload(workload{namespace: "shop", name: "checkout", pool: generalPool, perNode: 2, metric: cpuUsage})
+	c.checkout = c.newWorkload(workload{namespace: "shop", name: "checkout", pool: generalPool, perNode: 2,
+		metric: cpuUsage})
 	c.search = c.newWorkload(workload{namespace: "shop", name: "search", pool: armPool, perNode: 2, metric: cpuUsage})
-	c.inference = c.newWorkload(workload{namespace: "ml", name: "inference", pool: gpuPool, perNode: 1, metric: "pods metric queue_depth"})
-	c.render = c.newWorkload(workload{namespace: "media", name: "render", pool: generalPool, perNode: 1, metric: "pods metric frames_waiting",
-		types: []string{"c6i.2xlarge", "c6i.4xlarge", "c6i.xlarge"}})
-	c.report = c.newWorkload(workload{namespace: "analytics", name: "report-29404920", pool: generalPool, perNode: 1, types: []string{"m5.large", "m5.xlarge"}})
+	c.inference = c.newWorkload(workload{namespace: "ml", name: "inference", pool: gpuPool, perNode: 1,
+		metric: "pods metric queue_depth"})
+	c.render = c.newWorkload(workload{namespace: "media", name: "render", pool: generalPool, perNode: 1,
+		metric: "pods metric frames_waiting",
+		types:  []string{"c6i.2xlarge", "c6i.4xlarge", "c6i.xlarge"}})
+	c.report = c.newWorkload(workload{namespace: "analytics", name: "report-29404920", pool: generalPool, perNode: 1,
+		types: []string{"m5.large", "m5.xlarge"}})
 }
 
 // alphabet is that of names which Kubernetes generates.
@@ -71,7 +75,8 @@ func suffix(r *rand.Rand, n int) string {
 func (c *Cluster) create(l *line, w *workload, n int) []pod {
 	pods := make([]pod, n)
 	for i := range pods {
-		pods[i].ref = reference{apiVersion: "v1", kind: "Pod", namespace: w.namespace, name: w.set.name + "-" + suffix(l.rand, 5), uid: c.uid()}
+		pods[i].ref = reference{apiVersion: "v1", kind: "Pod", namespace: w.namespace,
+			name: w.set.name + "-" + suffix(l.rand, 5), uid: c.uid()}
 		by := replicator
 		if w.metric == "" {
 			by = jobs
@@ -126,7 +131,8 @@ func (c *Cluster) rescale(w *workload, size int) {
 		why, what = w.metric+" above target", "up"
 	}
 	c.event(autoscaler, w.autoscaler, normal, "SuccessfulRescale", fmt.Sprintf("New size: %d; reason: %s", size, why))
-	c.event(deployer, w.deployment, normal, "ScalingReplicaSet", fmt.Sprintf("Scaled %s replica set %s from %d to %d", what, w.set.name, old, size))
+	c.event(deployer, w.deployment, normal, "ScalingReplicaSet",
+		fmt.Sprintf("Scaled %s replica set %s from %d to %d", what, w.set.name, old, size))
 }
 
 // pending tells that pods fit on no node.
@@ -144,7 +150,8 @@ func (c *Cluster) pending(w *workload, pods []pod) {
 		}
 	}
 	for _, p := range pods {
-		c.recorder.scheduler(p.ref, warning, "Scheduling", "FailedScheduling", unschedulable(fits, tainted, others), time.Now())
+		c.recorder.scheduler(p.ref, warning, "Scheduling", "FailedScheduling", unschedulable(fits, tainted, others),
+			time.Now())
 	}
 }
 
@@ -162,7 +169,9 @@ func unschedulable(full, tainted, others int) string {
 		fmt.Sprintf("%d node(s) didn't match Pod's node affinity/selector", others))
 	preemption := parts(fmt.Sprintf("%d No preemption victims found for incoming pod", full),
 		fmt.Sprintf("%d Preemption is not helpful for scheduling", tainted+others))
-	return fmt.Sprintf("0/%d nodes are available: %s no new claims to deallocate, preemption: 0/%d nodes are available: %s", all, why, all, preemption)
+	return fmt.Sprintf(
+		"0/%d nodes are available: %s no new claims to deallocate, preemption: 0/%d nodes are available: %s", all, why, all,
+		preemption)
 }
 
 // run tells that pods were given to a node and started there.
@@ -174,7 +183,8 @@ func (c *Cluster) run(n *node, pods []pod) {
 	c.later(n, n.line.between(400*time.Millisecond, 1500*time.Millisecond), func() {
 		for _, p := range pods {
 			on := n.work.container(p)
-			c.event(kubelet(n), on, normal, "Pulled", fmt.Sprintf("Container image %q already present on machine", n.work.image()))
+			c.event(kubelet(n), on, normal, "Pulled",
+				fmt.Sprintf("Container image %q already present on machine", n.work.image()))
 			c.event(kubelet(n), on, normal, "Created", "Container created")
 			c.event(kubelet(n), on, normal, "Started", "Container started")
 		}
@@ -209,7 +219,8 @@ func (c *Cluster) rehome(l *line, w *workload) {
 	n := room[l.rand.IntN(len(room))]
 	pods := c.create(l, w, 1)
 	n.pods = append(n.pods, pods...)
-	c.event(karpenter, pods[0].ref, normal, "Nominated", "Pod should schedule on: nodeclaim/"+n.claim.name+", node/"+n.name())
+	c.event(karpenter, pods[0].ref, normal, "Nominated", "Pod should schedule on: nodeclaim/"+n.claim.name+", node/"+
+		n.name())
 	c.run(n, pods)
 }
 

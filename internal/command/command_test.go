@@ -227,7 +227,8 @@ var right = []struct{ text, want string }{
 	{"/events ago --since 2h", "/events --since 2h 'ago'"},
 	{"/events --for node 'web'", "/events --for node/* web"},
 	{"/events --reason A ',B'", "="},
-	{"/events <@U123|ada> <@U9> <#C1|ops> <#C1|> <!subteam^S1|@team> <!here> <!channel|channel>", "/events '@ada' '@U9' '#ops' '#C1' '@team' '@here' '@channel'"},
+	{"/events <@U123|ada> <@U9> <#C1|ops> <#C1|> <!subteam^S1|@team> <!here> <!channel|channel>",
+		"/events '@ada' '@U9' '#ops' '#C1' '@team' '@here' '@channel'"},
 	{"/events <!date^1732400000^{date}|yesterday> <mailto:a@b.c|a@b.c> <tel:112>", "/events yesterday 'a@b.c' '112'"},
 	{"/events <https://a.b/c?d=e&amp;f|a.b/c&amp;lt;>", "/events 'a.b/c&amp;lt;'"},
 	{"/events a&amp;b", "/events 'a&b'"},
@@ -278,13 +279,16 @@ func TestParse(t *testing.T) {
 }
 
 func TestNodesFields(t *testing.T) {
-	got, err := ParseNodes("list web* -l 'a=b,c!=d,e in (x,y),!f,g,h>5,i<3,j==k' --type m5.*,c6i.* --zone a --pool p --arch arm64 --spot --on-demand"+
-		" --not-ready --cordoned --older 1h --newer 2d --by type --sort pool --page 4 --cluster prod", noon)
+	got, err := ParseNodes(
+		"list web* -l 'a=b,c!=d,e in (x,y),!f,g,h>5,i<3,j==k' --type m5.*,c6i.* --zone a --pool p --arch arm64 --spot "+
+			"--on-demand"+
+			" --not-ready --cordoned --older 1h --newer 2d --by type --sort pool --page 4 --cluster prod", noon)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := Nodes{
-		View: List, Names: []string{"web*"}, Types: []string{"m5.*", "c6i.*"}, Zones: []string{"a"}, Pools: []string{"p"}, Arches: []string{"arm64"},
+		View: List, Names: []string{"web*"}, Types: []string{"m5.*", "c6i.*"}, Zones: []string{"a"}, Pools: []string{"p"},
+		Arches:   []string{"arm64"},
 		Capacity: []string{"spot", "on-demand"}, NotReady: true, Cordoned: true, Older: time.Hour, Newer: 48 * time.Hour,
 		Labels: []query.LabelRequirement{
 			{Key: "a", Operator: query.LabelIn, Values: []string{"b"}},
@@ -302,17 +306,20 @@ func TestNodesFields(t *testing.T) {
 		t.Error(diff)
 	}
 	filter := query.NodeFilter{
-		Names: want.Names, Types: want.Types, Zones: want.Zones, Pools: want.Pools, Arches: want.Arches, Capacity: want.Capacity, Labels: want.Labels,
+		Names: want.Names, Types: want.Types, Zones: want.Zones, Pools: want.Pools, Arches: want.Arches,
+		Capacity: want.Capacity, Labels: want.Labels,
 		NotReady: true, Cordoned: true, CreatedBefore: noon.Add(-time.Hour), CreatedAfter: noon.Add(-48 * time.Hour),
 	}
 	if diff := cmp.Diff(filter, got.Filter(noon)); diff != "" {
 		t.Error(diff)
 	}
 	got, err = ParseNodes("--removed --since 2h", noon)
-	if want := (query.NodeFilter{Removed: true, RemovedSince: noon.Add(-2 * time.Hour)}); err != nil || !reflect.DeepEqual(got.Filter(noon), want) {
+	if want := (query.NodeFilter{Removed: true, RemovedSince: noon.Add(-2 * time.Hour)}); err != nil ||
+		!reflect.DeepEqual(got.Filter(noon), want) {
 		t.Errorf("%+v, %v", got.Filter(noon), err)
 	}
-	for text, view := range map[string]NodesView{"": Summary, "--spot": Summary, "list": List, "x": One, "help": HelpOnNodes, "digest": Digest} {
+	for text, view := range map[string]NodesView{"": Summary, "--spot": Summary, "list": List, "x": One,
+		"help": HelpOnNodes, "digest": Digest} {
 		if n, err := ParseNodes(text, noon); err != nil || n.View != view {
 			t.Errorf("%q: view %v, %v", text, n.View, err)
 		}
@@ -323,26 +330,32 @@ func TestNodesFields(t *testing.T) {
 }
 
 func TestEventsFields(t *testing.T) {
-	got, err := ParseEvents("--for hpa/web-* -n shop --reason A,B --types Warning --since 2h --until 2026-11-24T11:00 --scaling --exact --cluster prod --before 1732400000000.u-1 Insufficient 'cpu now'", noon)
+	got, err := ParseEvents(
+		"--for hpa/web-* -n shop --reason A,B --types Warning --since 2h --until 2026-11-24T11:00 --scaling --exact "+
+			"--cluster prod --before 1732400000000.u-1 Insufficient 'cpu now'", noon)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := Events{
-		For: Object{Kind: "HorizontalPodAutoscaler", Name: "web-*"}, Namespaces: []string{"shop"}, Reasons: []string{"A", "B"}, Types: []string{"Warning"},
-		Since: Moment{Ago: 2 * time.Hour}, Until: Moment{At: noon.Add(-time.Hour)}, Scaling: true, Exact: true, Cluster: "prod",
-		Before: Cursor{At: time.UnixMilli(1732400000000).UTC(), UID: "u-1"}, Text: []string{"Insufficient", "cpu now"},
+		For: Object{Kind: "HorizontalPodAutoscaler", Name: "web-*"}, Namespaces: []string{"shop"},
+		Reasons: []string{"A", "B"}, Types: []string{"Warning"},
+		Since: Moment{Ago: 2 * time.Hour}, Until: Moment{At: noon.Add(-time.Hour)}, Scaling: true, Exact: true,
+		Cluster: "prod",
+		Before:  Cursor{At: time.UnixMilli(1732400000000).UTC(), UID: "u-1"}, Text: []string{"Insufficient", "cpu now"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
 	filter := query.EventFilter{
-		Kind: "HorizontalPodAutoscaler", Name: "web-*", Spaces: want.Namespaces, Reasons: want.Reasons, Types: want.Types, Text: want.Text, Scaling: true,
+		Kind: "HorizontalPodAutoscaler", Name: "web-*", Spaces: want.Namespaces, Reasons: want.Reasons, Types: want.Types,
+		Text: want.Text, Scaling: true,
 		Since: noon.Add(-2 * time.Hour), Until: noon.Add(-time.Hour),
 	}
 	if diff := cmp.Diff(filter, got.Filter(noon)); diff != "" {
 		t.Error(diff)
 	}
-	if e, err := ParseEvents("", noon); err != nil || !reflect.DeepEqual(e, Events{}) || !reflect.DeepEqual(e.Filter(noon), query.EventFilter{}) {
+	if e, err := ParseEvents("", noon); err != nil || !reflect.DeepEqual(e, Events{}) ||
+		!reflect.DeepEqual(e.Filter(noon), query.EventFilter{}) {
 		t.Errorf("%+v, %v", e, err)
 	}
 }
@@ -394,8 +407,10 @@ func TestKinds(t *testing.T) {
 
 func TestParseDuration(t *testing.T) {
 	for text, want := range map[string]time.Duration{
-		"90m": 90 * time.Minute, "1.5h": 90 * time.Minute, "1d12h": 36 * time.Hour, "2w": 14 * day, "1w2d3h4m5s": week + 2*day + 3*time.Hour + 4*time.Minute + 5*time.Second,
-		"1.5s": 2 * time.Second, "1500ms": 2 * time.Second, "0.5d": 12 * time.Hour, ".5h": 30 * time.Minute, "36525d": longest, "2h.": 2 * time.Hour, "1h0m": time.Hour,
+		"90m": 90 * time.Minute, "1.5h": 90 * time.Minute, "1d12h": 36 * time.Hour, "2w": 14 * day,
+		"1w2d3h4m5s": week + 2*day + 3*time.Hour + 4*time.Minute + 5*time.Second,
+		"1.5s":       2 * time.Second, "1500ms": 2 * time.Second, "0.5d": 12 * time.Hour, ".5h": 30 * time.Minute,
+		"36525d": longest, "2h.": 2 * time.Hour, "1h0m": time.Hour,
 		"30m1h": 90 * time.Minute, "2000000µs": 2 * time.Second,
 	} {
 		got, err := ParseDuration(text)
@@ -408,9 +423,13 @@ func TestParseDuration(t *testing.T) {
 	}
 	// What cannot be read, and the nearest form.
 	for text, near := range map[string]string{
-		"": "", "2": "", "0": "", "0s": "", "0.1s": "", "36526d": "", "99999999999999999w": "", "abc": "", "h2": "", "-": "", "1h-2m": "", "2..5h": "", "10000000000000000000d": "",
-		"2 h": "2h", "2hours": "2h", "2days": "2d", "2 days": "2d", "1 day 12 hours": "1d12h", "1 day, 12 hours": "1d12h", "1h and 30 minutes": "1h30m",
-		"1h 30m": "1h30m", "2H": "2h", "-2h": "2h", "+2h": "2h", "1,5h": "1h30m", "2h30": "2h30m", "hour": "1h", "1mo": "30d", "3 months": "90d", "1y": "365d",
+		"": "", "2": "", "0": "", "0s": "", "0.1s": "", "36526d": "", "99999999999999999w": "", "abc": "", "h2": "", "-": "",
+		"1h-2m": "", "2..5h": "", "10000000000000000000d": "",
+		"2 h": "2h", "2hours": "2h", "2days": "2d", "2 days": "2d", "1 day 12 hours": "1d12h", "1 day, 12 hours": "1d12h",
+		"1h and 30 minutes": "1h30m",
+		"1h 30m":            "1h30m", "2H": "2h", "-2h": "2h", "+2h": "2h", "1,5h": "1h30m", "2h30": "2h30m", "hour": "1h",
+		"1mo":      "30d",
+		"3 months": "90d", "1y": "365d",
 		"90sec": "1m30s", "10min": "10m", "2weeks": "2w", "2wks": "2w",
 	} {
 		_, err := ParseDuration(text)
@@ -429,9 +448,12 @@ func TestParseDuration(t *testing.T) {
 
 func TestParseMoment(t *testing.T) {
 	for text, near := range map[string]string{
-		"09:00": "2026-11-24T09:00", "9:00": "2026-11-24T09:00", "13:30": "2026-11-23T13:30", "today": "2026-11-24", "Yesterday": "2026-11-23",
-		"2026-11-24 09:00": "2026-11-24T09:00", "2026/11/24": "2026-11-24", "2026.11.24": "2026-11-24", "2026-1-2": "2026-01-02", "24.11.2026": "2026-11-24",
-		"11/24/2026": "2026-11-24", "24/11/2026": "2026-11-24", "1/2/2026": "", "5.6.2026": "2026-06-05", "2026-02-30": "", "2026-11-24T25:00": "", "2 h": "2h",
+		"09:00": "2026-11-24T09:00", "9:00": "2026-11-24T09:00", "13:30": "2026-11-23T13:30", "today": "2026-11-24",
+		"Yesterday":        "2026-11-23",
+		"2026-11-24 09:00": "2026-11-24T09:00", "2026/11/24": "2026-11-24", "2026.11.24": "2026-11-24",
+		"2026-1-2": "2026-01-02", "24.11.2026": "2026-11-24",
+		"11/24/2026": "2026-11-24", "24/11/2026": "2026-11-24", "1/2/2026": "", "5.6.2026": "2026-06-05", "2026-02-30": "",
+		"2026-11-24T25:00": "", "2 h": "2h",
 		"1700-01-01": "", "2400-01-01": "", "now": "",
 	} {
 		_, err := ParseMoment(text, noon)
@@ -451,9 +473,12 @@ func TestParseMoment(t *testing.T) {
 
 func TestParseSelectorNearest(t *testing.T) {
 	for text, near := range map[string]string{
-		"": "", "a b": "", "a=b c=d": "", "a=b*": "", "a in ()x": "", "!a=b": "a!=b", "-a=b": "", "a=~b": "", "a>x": "", "a=b=c": "",
-		"app:web": "app=web", "a:b,c:d": "a=b,c=d", "a=b,": "a=b", ",a=b": "a=b", "a=b,,c": "a=b,c", "a=b;c=d": "a=b,c=d", "a=b&c=d": "a=b,c=d", `a="b"`: "a=b",
-		"e in (a,b": "e in (a,b)", "e in [a,b]": "e in (a,b)", "e IN (a,b)": "e in (a,b)", "e not in (a,b)": "e notin (a,b)", "e in a,b": "e in (a,b)", "n>=5": "n>4", "n<=5": "n<6",
+		"": "", "a b": "", "a=b c=d": "", "a=b*": "", "a in ()x": "", "!a=b": "a!=b", "-a=b": "", "a=~b": "", "a>x": "",
+		"a=b=c":   "",
+		"app:web": "app=web", "a:b,c:d": "a=b,c=d", "a=b,": "a=b", ",a=b": "a=b", "a=b,,c": "a=b,c", "a=b;c=d": "a=b,c=d",
+		"a=b&c=d": "a=b,c=d", `a="b"`: "a=b",
+		"e in (a,b": "e in (a,b)", "e in [a,b]": "e in (a,b)", "e IN (a,b)": "e in (a,b)", "e not in (a,b)": "e notin (a,b)",
+		"e in a,b": "e in (a,b)", "n>=5": "n>4", "n<=5": "n<6",
 	} {
 		_, err := ParseSelector(text)
 		m := asMistake(err)
@@ -480,14 +505,21 @@ func TestValues(t *testing.T) {
 
 func TestNearest(t *testing.T) {
 	for whole, want := range map[string]string{
-		"/nodes lst": "/nodes list", "/nodes hlep": "/nodes help", "/nodes spot": "/nodes --spot", "/nodes notready": "/nodes --not-ready", "/nodes on-demand": "/nodes --on-demand",
-		"/nodes zones": "/nodes --by zone", "/nodes by-zone": "/nodes --by zone", "/nodes m5.large": "/nodes --type m5.large", "/nodes eu-west-1a": "/nodes --zone eu-west-1a",
-		"/nodes us-central1-a": "/nodes --zone us-central1-a", "/nodes arm64": "/nodes --arch arm64", "/nodes list spot": "/nodes list --spot", "/nodes list eu-west-1b --zone eu-west-1a": "/nodes list --zone eu-west-1a --zone eu-west-1b",
-		"/nodes list web": "", "/nodes all": "/nodes list", "/nodes summary": "/nodes",
-		"/nodes ip-10-0-0-1.ec2.internal": "", "/nodes web": "", "/nodes gke-prod-pool-1a2b": "", "/nodes": "", "/nodes list": "",
+		"/nodes lst": "/nodes list", "/nodes hlep": "/nodes help", "/nodes spot": "/nodes --spot",
+		"/nodes notready": "/nodes --not-ready", "/nodes on-demand": "/nodes --on-demand",
+		"/nodes zones": "/nodes --by zone", "/nodes by-zone": "/nodes --by zone", "/nodes m5.large": "/nodes --type m5.large",
+		"/nodes eu-west-1a":    "/nodes --zone eu-west-1a",
+		"/nodes us-central1-a": "/nodes --zone us-central1-a", "/nodes arm64": "/nodes --arch arm64",
+		"/nodes list spot":                         "/nodes list --spot",
+		"/nodes list eu-west-1b --zone eu-west-1a": "/nodes list --zone eu-west-1a --zone eu-west-1b",
+		"/nodes list web":                          "", "/nodes all": "/nodes list", "/nodes summary": "/nodes",
+		"/nodes ip-10-0-0-1.ec2.internal": "", "/nodes web": "", "/nodes gke-prod-pool-1a2b": "", "/nodes": "",
+		"/nodes list":             "",
 		"/nodes --by zoen --spot": "/nodes --spot --by zone", "/nodes --by team": "", "/nodes --by zone": "",
-		"/events warnings": "/events --types Warning", "/events scaling -n a": "/events -n a --scaling", "/events pods/x": "/events --for pod/x", "/events node/x -n a": "/events --for node/x", "/events list": "/events",
-		"/events hlep": "/events help", "/events --for Podd/x": "/events --for pod/x", "/events --for Widget/x": "", "/events OOMKilled": "", "/events a b": "", "/events": "",
+		"/events warnings": "/events --types Warning", "/events scaling -n a": "/events -n a --scaling",
+		"/events pods/x": "/events --for pod/x", "/events node/x -n a": "/events --for node/x", "/events list": "/events",
+		"/events hlep": "/events help", "/events --for Podd/x": "/events --for pod/x", "/events --for Widget/x": "",
+		"/events OOMKilled": "", "/events a b": "", "/events": "",
 	} {
 		command, text, _ := strings.Cut(whole, " ")
 		var got string
@@ -699,7 +731,8 @@ var wrongTexts = strings.Split(strings.TrimSpace(`
 `), "\n")
 
 func TestMistakes(t *testing.T) {
-	texts := append(slices.Clone(wrongTexts), "/nodes "+strings.Repeat("x", 2001), "/events "+strings.Repeat("x ", 51), "/events "+strings.Repeat("x", 1900))
+	texts := append(slices.Clone(wrongTexts), "/nodes "+strings.Repeat("x", 2001), "/events "+strings.Repeat("x ", 51),
+		"/events "+strings.Repeat("x", 1900))
 	var b strings.Builder
 	for _, whole := range texts {
 		_, err := parse(t, whole)
@@ -761,7 +794,8 @@ func checkMistake(t testing.TB, m *Mistake) {
 		t.Errorf("the mistake is not a line: %q", m.Error())
 	case strings.Contains(strings.ToLower(m.Problem), "invalid"):
 		t.Errorf("the mistake says nothing: %q", m.Error())
-	case m.Nearest == "" && m.Example == "" && !strings.Contains(m.Problem, "help lists them") && !strings.Contains(m.Problem, "Older and Newer"):
+	case m.Nearest == "" && m.Example == "" && !strings.Contains(m.Problem, "help lists them") &&
+		!strings.Contains(m.Problem, "Older and Newer"):
 		t.Errorf("the mistake says not what is right: %q", m.Error())
 	}
 	if m.Fix != "" {
@@ -826,19 +860,22 @@ func TestForms(t *testing.T) {
 	var n Nodes
 	n.View = List
 	for flag, value := range map[string]string{
-		"type": "m5.*, c6i.*", "selector": "env in (a,b)", "spot": "true", "older": "90m", "by": "Zone", "sort": "oldest", "cluster": "prod", "page": "2",
+		"type": "m5.*, c6i.*", "selector": "env in (a,b)", "spot": "true", "older": "90m", "by": "Zone", "sort": "oldest",
+		"cluster": "prod", "page": "2",
 	} {
 		if err := n.Set(flag, value, noon); err != nil {
 			t.Errorf("%s: %v", flag, err)
 		}
 	}
-	if want := "list -l 'env in (a,b)' --type m5.*,c6i.* --spot --older 1h30m --by zone --sort oldest --page 2 --cluster prod"; n.String() != want {
+	if want := "list -l 'env in (a,b)' --type m5.*,c6i.* --spot --older 1h30m --by zone --sort oldest --page 2 " +
+		"--cluster prod"; n.String() != want {
 		t.Errorf("got %q", n.String())
 	}
 	if err := n.Validate(noon); err != nil {
 		t.Error(err)
 	}
-	for flag, want := range map[string]string{"type": "m5.*,c6i.*", "capacity": "spot", "spot": "true", "older": "1h30m", "zone": "", "not-ready": "", "nonsense": "", "page": "2"} {
+	for flag, want := range map[string]string{"type": "m5.*,c6i.*", "capacity": "spot", "spot": "true", "older": "1h30m",
+		"zone": "", "not-ready": "", "nonsense": "", "page": "2"} {
 		if got := n.Value(flag); got != want {
 			t.Errorf("%s is %q, want %q", flag, got, want)
 		}
@@ -863,7 +900,8 @@ func TestForms(t *testing.T) {
 	}
 
 	var e Events
-	if err := e.SetText("Insufficient “cpu now” &amp; --x"); err != nil || !slices.Equal(e.Text, []string{"Insufficient", "cpu now", "&amp;", "--x"}) {
+	if err := e.SetText("Insufficient “cpu now” &amp; --x"); err != nil ||
+		!slices.Equal(e.Text, []string{"Insufficient", "cpu now", "&amp;", "--x"}) {
 		t.Errorf("%q, %v", e.Text, err)
 	}
 	if err := e.Validate(noon); err != nil {

@@ -105,7 +105,8 @@ func (e Events) conflict(now time.Time) (flag, why string, mended Events) {
 	switch {
 	case kind >= 0 && len(e.Namespaces) > 0:
 		mended.Namespaces = nil
-		return "namespace", "-n does not go with --for " + e.For.String() + ": a " + e.For.Kind + " is in no namespace", mended
+		return "namespace", "-n does not go with --for " + e.For.String() + ": a " + e.For.Kind + " is in no namespace",
+			mended
 	case since.After(now):
 		mended.Since = Moment{}
 		return "since", "--since " + e.Since.String() + " is in the future", mended
@@ -154,7 +155,8 @@ func (e *Events) Set(flag, value string, now time.Time) error {
 // The error is a *Mistake whose text is the value.
 func (e *Events) SetText(value string) error {
 	if utf8.RuneCountInString(value) > MaxLength {
-		return &Mistake{Command: "/events", Problem: problem("the text is longer than %d characters, which is more than is read", MaxLength)}
+		return &Mistake{Command: "/events",
+			Problem: problem("the text is longer than %d characters, which is more than is read", MaxLength)}
 	}
 	text, words, m := lex(escape(value), func(string) bool { return true })
 	if m != nil {
@@ -257,18 +259,25 @@ func objectApart(value, next string) (string, string) {
 }
 
 const (
-	globDetail = "Alternatives are given between commas or by repeating the flag. * stands for anything and ? for one character; capitals do not count."
+	globDetail = "Alternatives are given between commas or by repeating the flag. * stands for anything and ? for one " +
+		"character; capitals do not count."
 	spanDetail = "Numbers with the units s, m, h, d and w: 90m, 1.5h, 1d12h, 2w."
-	timeDetail = "A span before now (90m, 1.5h, 1d12h, 2w), a date (2026-11-24), or a date and time (2026-11-24T09:00, or RFC 3339). Times without a zone are UTC."
+	timeDetail = "A span before now (90m, 1.5h, 1d12h, 2w), a date (2026-11-24), or a date and time (2026-11-24T09:00, " +
+		"or RFC 3339). Times without a zone are UTC."
 )
 
-var eventGrammar = &grammar[Events]{command: "/events", other: "/nodes", verbs: []string{"help"}, flags: eventFlags, foreign: eventsForeign}
+var eventGrammar = &grammar[Events]{command: "/events", other: "/nodes", verbs: []string{"help"}, flags: eventFlags,
+	foreign: eventsForeign}
 
 var eventFlags = []option[Events]{
-	apartBy(objectApart, single(Flag{Name: "for", Value: "KIND/NAME", Example: "pod/web-*", Meaning: "the object that events regard",
-		Detail: "kubectl's names of kinds: node/no, pod/po, deployment/deploy, hpa, nodeclaim and so on; others as Kubernetes writes them. The name may be a glob, and KIND alone is every object of it. A group after a dot (deployments.apps) does not count."},
-		func(e *Events) *Object { return &e.For }, without(ParseObject), Object.String)),
-	list(Flag{Name: "namespace", Short: "n", Value: "NAMESPACE", Example: "kube-system", Meaning: "namespace", Detail: globDetail},
+	apartBy(objectApart,
+		single(Flag{Name: "for", Value: "KIND/NAME", Example: "pod/web-*", Meaning: "the object that events regard",
+			Detail: "kubectl's names of kinds: node/no, pod/po, deployment/deploy, hpa, nodeclaim and so on; others as " +
+				"Kubernetes writes them. The name may be a glob, and KIND alone is every object of it. A group after a dot " +
+				"(deployments.apps) does not count."},
+			func(e *Events) *Object { return &e.For }, without(ParseObject), Object.String)),
+	list(Flag{Name: "namespace", Short: "n", Value: "NAMESPACE", Example: "kube-system", Meaning: "namespace",
+		Detail: globDetail},
 		func(e *Events) *[]string { return &e.Namespaces }, parseNamespaces),
 	toggle(Flag{Name: "all-namespaces", Short: "A", Meaning: "all namespaces, which is so without it too"},
 		func(e Events) bool { return false }, func(*Events, bool) {}),
@@ -276,19 +285,23 @@ var eventFlags = []option[Events]{
 		func(e *Events) *[]string { return &e.Reasons }, parseReasons),
 	list(Flag{Name: "types", Value: "TYPE", Example: "Warning", Meaning: "Warning or Normal", Choices: eventTypes},
 		func(e *Events) *[]string { return &e.Types }, parseTypes),
-	apartBy(timeApart, single(Flag{Name: "since", Value: "TIME", Example: "2h", Meaning: "seen since then", Detail: timeDetail},
-		func(e *Events) *Moment { return &e.Since }, sinceMoment, Moment.String)),
-	apartBy(timeApart, single(Flag{Name: "until", Value: "TIME", Example: "1h", Meaning: "seen until then", Detail: timeDetail},
-		func(e *Events) *Moment { return &e.Until }, ParseMoment, Moment.String)),
+	apartBy(timeApart,
+		single(Flag{Name: "since", Value: "TIME", Example: "2h", Meaning: "seen since then", Detail: timeDetail},
+			func(e *Events) *Moment { return &e.Since }, sinceMoment, Moment.String)),
+	apartBy(timeApart,
+		single(Flag{Name: "until", Value: "TIME", Example: "1h", Meaning: "seen until then", Detail: timeDetail},
+			func(e *Events) *Moment { return &e.Until }, ParseMoment, Moment.String)),
 	toggle(Flag{Name: "scaling", Meaning: "only what tells of scaling"},
 		func(e Events) bool { return e.Scaling }, func(e *Events, v bool) { e.Scaling = v }),
 	toggle(Flag{Name: "exact", Meaning: "exact times instead of how long ago"},
 		func(e Events) bool { return e.Exact }, func(e *Events, v bool) { e.Exact = v }),
 	single(Flag{Name: "cluster", Value: "CLUSTER", Example: "prod", Meaning: "cluster, where there are several"},
 		func(e *Events) *string { return &e.Cluster }, without(parseCluster), text[string]),
-	single(Flag{Name: "before", Value: "PLACE", Example: "1732400000000.0f3c", Meaning: "older than this event", Button: true},
+	single(Flag{Name: "before", Value: "PLACE", Example: "1732400000000.0f3c", Meaning: "older than this event",
+		Button: true},
 		func(e *Events) *Cursor { return &e.Before }, without(ParseCursor), Cursor.String),
-	single(Flag{Name: "after", Value: "PLACE", Example: "1732400000000.0f3c", Meaning: "newer than this event", Button: true},
+	single(Flag{Name: "after", Value: "PLACE", Example: "1732400000000.0f3c", Meaning: "newer than this event",
+		Button: true},
 		func(e *Events) *Cursor { return &e.After }, without(ParseCursor), Cursor.String),
 	toggle(Flag{Name: "help", Short: "h", Meaning: "how the command is used"},
 		func(Events) bool { return false }, func(e *Events, v bool) {
@@ -305,10 +318,13 @@ func apartBy[T any](apart func(value, next string) (string, string), f option[T]
 }
 
 var wrongEventFlags = wrongFlags{
-	"object": {"--for", ""}, "regarding": {"--for", ""}, "involved-object": {"--for", ""}, "ns": {"-n", ""}, "namespaces": {"-n", ""},
-	"all": {"-A", ""}, "reasons": {"--reason", ""}, "since-time": {"--since", ""}, "after-time": {"--since", ""}, "from": {"--since", ""},
-	"to": {"--until", ""}, "last": {"--since", ""}, "severity": {"--types", ""}, "level": {"--types", ""}, "autoscaling": {"--scaling", ""},
-	"context": {"--cluster", ""}, "c": {"--cluster", ""}, "kind": {"--for", ""},
+	"object": {"--for", ""}, "regarding": {"--for", ""}, "involved-object": {"--for", ""}, "ns": {"-n", ""},
+	"namespaces": {"-n", ""},
+	"all":        {"-A", ""}, "reasons": {"--reason", ""}, "since-time": {"--since", ""}, "after-time": {"--since", ""},
+	"from": {"--since", ""},
+	"to":   {"--until", ""}, "last": {"--since", ""}, "severity": {"--types", ""}, "level": {"--types", ""},
+	"autoscaling": {"--scaling", ""},
+	"context":     {"--cluster", ""}, "c": {"--cluster", ""}, "kind": {"--for", ""},
 	"warning":        {"--types Warning", ""},
 	"warnings":       {"--types Warning", ""},
 	"normal":         {"--types Normal", ""},
@@ -344,7 +360,8 @@ func eventsForeign(name, written, value string) (problem, near string) {
 	}
 	_, bad := glob(value, "a name")
 	if k, ok := knownKind(name); ok && bad == nil && value != "" && len(name) > 2 && !strings.Contains(value, "/") {
-		return shown(written) + " is not a filter of /events: objects are written KIND/NAME", "--for " + k.names[0] + "/" + value
+		return shown(written) + " is not a filter of /events: objects are written KIND/NAME",
+			"--for " + k.names[0] + "/" + value
 	}
 	if problem, near := wrongEventFlags.find(name, written, "/events"); problem != "" {
 		return problem, near

@@ -73,7 +73,8 @@ func list[T any](f Flag, field func(*T) *[]string, parse func(string) ([]string,
 }
 
 // single is a flag that is given once.
-func single[T any, V comparable](f Flag, field func(*T) *V, parse func(string, time.Time) (V, error), format func(V) string) option[T] {
+func single[T any, V comparable](f Flag, field func(*T) *V, parse func(string, time.Time) (V, error),
+	format func(V) string) option[T] {
 	return option[T]{
 		Flag: f,
 		add: func(t *T, value string, now time.Time) error {
@@ -83,7 +84,8 @@ func single[T any, V comparable](f Flag, field func(*T) *V, parse func(string, t
 			}
 			var zero V
 			if p := field(t); *p != zero && *p != v {
-				return all(value, f.form()+" is given twice, as "+format(*p)+" and as "+format(v)+"; it takes one value", "", format(v))
+				return all(value, f.form()+" is given twice, as "+format(*p)+" and as "+format(v)+"; it takes one value", "",
+					format(v))
 			}
 			*field(t) = v
 			return nil
@@ -278,7 +280,8 @@ func (g *grammar[T]) read(text string, now time.Time, t *T) (*input, *Mistake) {
 	if utf8.RuneCountInString(text) > MaxLength {
 		begin := []rune(text)[:MaxLength]
 		in.text = typography(strings.ToValidUTF8(string(begin), "\uFFFD"))
-		return in, tooLong(g.command, in.text, problem("the text is longer than %d characters, which is more than is read", MaxLength))
+		return in, tooLong(g.command, in.text,
+			problem("the text is longer than %d characters, which is more than is read", MaxLength))
 	}
 	whole, words, m := lex(text, g.long)
 	in.text = whole
@@ -292,7 +295,8 @@ func (g *grammar[T]) read(text string, now time.Time, t *T) (*input, *Mistake) {
 		case g.command:
 			words = words[1:] // somebody pasted all of it
 		case g.other:
-			return in, in.mistake(first.at, first.end, problem("this is %s, and %s is another command", g.command, g.other), strings.TrimSpace(g.other+in.text[first.end:]), "")
+			return in, in.mistake(first.at, first.end, problem("this is %s, and %s is another command", g.command, g.other),
+				strings.TrimSpace(g.other+in.text[first.end:]), "")
 		}
 	}
 	if len(words) > 0 && (g.verb(words[0]) == "help" || !words[0].quoted && words[0].text == "?") {
@@ -304,7 +308,8 @@ func (g *grammar[T]) read(text string, now time.Time, t *T) (*input, *Mistake) {
 		w := words[i]
 		i++
 		if count++; count > maxWords {
-			return in, in.mistake(w.at, len(in.text), problem("the text has more than %d words and flags", maxWords), "", g.command+" help")
+			return in, in.mistake(w.at, len(in.text), problem("the text has more than %d words and flags", maxWords), "",
+				g.command+" help")
 		}
 		if !w.flaggy() {
 			in.words = append(in.words, w)
@@ -313,7 +318,8 @@ func (g *grammar[T]) read(text string, now time.Time, t *T) (*input, *Mistake) {
 		if w.text == "--" {
 			rest := words[i:]
 			if len(in.words)+len(in.seen)+len(rest) > maxWords {
-				return in, in.mistake(w.at, len(in.text), problem("the text has more than %d words and flags", maxWords), "", g.command+" help")
+				return in, in.mistake(w.at, len(in.text), problem("the text has more than %d words and flags", maxWords), "",
+					g.command+" help")
 			}
 			for _, r := range rest {
 				r.quoted, r.literal = true, true // neither verbs nor flags
@@ -349,7 +355,8 @@ func (g *grammar[T]) read(text string, now time.Time, t *T) (*input, *Mistake) {
 				i++
 			}
 			if value.text == "" {
-				return in, in.mistake(w.at, value.end, problem("%s needs a value (%s), and this one is empty", f.form(), f.Value), "", f.form()+" "+f.Example)
+				return in, in.mistake(w.at, value.end, problem("%s needs a value (%s), and this one is empty", f.form(), f.Value),
+					"", f.form()+" "+f.Example)
 			}
 		} else if !given {
 			value.text = "true"
@@ -396,7 +403,8 @@ func (g *grammar[T]) flag(in *input, w word, rest []word) (f *option[T], value w
 	name, _, _ := strings.Cut(w.text[1:], "=")
 	if long := g.find(name); len(name) > 1 && long != nil {
 		form := "--" + long.Name
-		return nil, value, false, in.mistake(w.at, w.pos[1+len(name)], problem("%s is written with two dashes", shown("-"+name)), form, "")
+		return nil, value, false,
+			in.mistake(w.at, w.pos[1+len(name)], problem("%s is written with two dashes", shown("-"+name)), form, "")
 	}
 	f = g.find(letter)
 	if why, _ := g.foreign(strings.ToLower(name), "", ""); why != "" && len(name) > 1 {
@@ -414,7 +422,8 @@ func (g *grammar[T]) flag(in *input, w word, rest []word) (f *option[T], value w
 		if _, size := utf8.DecodeRuneInString(tail); g.find(tail[:size]) != nil {
 			near, example = f.form()+" -"+tail, ""
 		}
-		return nil, value, false, in.mistake(w.at, w.end, problem("%s takes no value, and %s follows it", f.form(), shown(tail)), near, example)
+		return nil, value, false,
+			in.mistake(w.at, w.end, problem("%s takes no value, and %s follows it", f.form(), shown(tail)), near, example)
 	}
 	return f, w.from(1 + size), true, nil
 }
@@ -492,7 +501,8 @@ func (g *grammar[T]) topic(in *input) (string, *Mistake) {
 	if _, other := g.foreign(name, "", ""); strings.HasPrefix(other, "--") {
 		near = other[2:]
 	}
-	m := in.mistake(w.at, w.end, shown(w.text)+" is not a filter of "+g.command+" that help could be about", near, g.command+" help")
+	m := in.mistake(w.at, w.end, shown(w.text)+" is not a filter of "+g.command+" that help could be about", near,
+		g.command+" help")
 	if near != "" {
 		m.Nearest = g.command + " help " + near
 	}

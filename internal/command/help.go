@@ -36,7 +36,8 @@ var NodesHelp = Help{
 		{"/nodes list --removed --since 1d", "nodes that left since yesterday"},
 		{"/nodes digest --since 7d", "the last week"},
 	},
-	Notes: []string{"Different filters must all hold. Values between commas, or of a repeated filter, are alternatives; labels must all hold."},
+	Notes: []string{"Different filters must all hold. Values between commas, or of a repeated filter, are alternatives; " +
+		"labels must all hold."},
 }
 
 // EventsHelp says how /events is used.

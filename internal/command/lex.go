@@ -129,7 +129,8 @@ func readable(inner string) (string, bool) {
 		_, target, _ = strings.Cut(target, ":")
 	default:
 		scheme, rest, ok := strings.Cut(target, "://")
-		if !ok || scheme == "" || rest == "" || strings.ContainsFunc(scheme, func(r rune) bool { return !unicode.IsLetter(r) }) {
+		if !ok || scheme == "" || rest == "" ||
+			strings.ContainsFunc(scheme, func(r rune) bool { return !unicode.IsLetter(r) }) {
 			return "", false
 		}
 		target = rest
@@ -297,7 +298,8 @@ func quote(s string) string {
 // quoteValue writes a flag's value, in quotes only if it needs them.
 func quoteValue(s string) string {
 	r, _ := utf8.DecodeRuneInString(s)
-	if s == "" || strings.ContainsAny(s, ` "'\`) || r == '-' || r == ',' || strings.ContainsRune(dashes, r) || strings.HasSuffix(s, ",") {
+	if s == "" || strings.ContainsAny(s, ` "'\`) || r == '-' || r == ',' || strings.ContainsRune(dashes, r) ||
+		strings.HasSuffix(s, ",") {
 		return quote(s)
 	}
 	return s

@@ -78,7 +78,8 @@ func orList(words []string) string {
 
 // tooLong is the mistake of a text that nobody typed.
 func tooLong(command, text, problem string) *Mistake {
-	return &Mistake{Command: command, Text: text, At: len(text), End: len(text), Problem: problem, Example: command + " help"}
+	return &Mistake{Command: command, Text: text, At: len(text), End: len(text), Problem: problem,
+		Example: command + " help"}
 }
 
 // mend fills in m.Fix, if what m takes for right is right indeed.

@@ -169,7 +169,8 @@ func (n *Nodes) place(in *input) *Mistake {
 			if d, err := ParseDuration(words[1].text); err == nil && len(words) == 2 {
 				near = "/nodes digest --since " + FormatDuration(d)
 			}
-			return in.mistake(words[1].at, words[len(words)-1].end, "a digest is about all nodes, and "+shown(words[1].text)+" is another word", near, "/nodes digest --since 7d")
+			return in.mistake(words[1].at, words[len(words)-1].end, "a digest is about all nodes, and "+shown(words[1].text)+
+				" is another word", near, "/nodes digest --since 7d")
 		}
 		return nil
 	case "node":
@@ -251,7 +252,8 @@ func (n Nodes) conflict() (flag, why string, mended Nodes) {
 			case "summary":
 				mended.View, mended.Names = Summary, nil
 			}
-			return f.Name, f.form() + " is for lists and summaries, and " + shown(n.Name) + " asks for one node by its name", mended
+			return f.Name, f.form() + " is for lists and summaries, and " + shown(n.Name) + " asks for one node by its name",
+				mended
 		}
 	}
 	if n.View == Digest {
@@ -259,7 +261,8 @@ func (n Nodes) conflict() (flag, why string, mended Nodes) {
 			if f.Name == "cluster" || f.Name == "since" || f.get(n) == "" || f.quiet != nil && f.quiet(n) {
 				continue
 			}
-			return f.Name, f.form() + " is for lists and summaries, and a digest is about all nodes", Nodes{View: Digest, Since: n.Since, Cluster: n.Cluster}
+			return f.Name, f.form() + " is for lists and summaries, and a digest is about all nodes",
+				Nodes{View: Digest, Since: n.Since, Cluster: n.Cluster}
 		}
 		return "", "", n
 	}
@@ -272,7 +275,8 @@ func (n Nodes) conflict() (flag, why string, mended Nodes) {
 		return "cordoned", "--cordoned is for live nodes, and --removed asks for nodes that left", mended
 	case !n.Since.IsZero() && !n.Removed:
 		mended.Removed = true
-		return "since", "--since goes with --removed and says since when nodes left; --newer finds nodes that joined lately", mended
+		return "since", "--since goes with --removed and says since when nodes left; --newer finds nodes that joined lately",
+			mended
 	case n.Older != 0 && n.Newer != 0 && n.Older >= n.Newer:
 		why := "no node is older than " + FormatDuration(n.Older) + " and newer than " + FormatDuration(n.Newer)
 		mended.Older, mended.Newer = n.Newer, n.Older
@@ -372,7 +376,8 @@ func (n Nodes) Nearest() string {
 	}
 	bare := strings.ReplaceAll(n.Name, "-", "")
 	for _, f := range nodeFlags {
-		if f.Value == "" && f.Name != "help" && (bare == strings.ReplaceAll(f.Name, "-", "") || f.Name == "not-ready" && bare == "unready") {
+		if f.Value == "" && f.Name != "help" &&
+			(bare == strings.ReplaceAll(f.Name, "-", "") || f.Name == "not-ready" && bare == "unready") {
 			return "/nodes --" + f.Name
 		}
 	}
@@ -404,9 +409,12 @@ var likeZone = regexp.MustCompile(`^[a-z]{2}(?:-[a-z]+)+-?\d-?[a-f]$`)
 
 // otherVerbs are words of other tools for our verbs.
 var otherVerbs = map[string]string{
-	"ls": "list", "all": "list", "get": "list", "lists": "list", "show": "node", "describe": "node", "desc": "node", "info": "node",
-	"find": "node", "usage": "help", "man": "help", "h": "help", "summary": "summary", "total": "summary", "totals": "summary",
-	"status": "summary", "overview": "summary", "count": "summary", "report": "digest", "cost": "digest", "costs": "digest", "price": "digest", "daily": "digest",
+	"ls": "list", "all": "list", "get": "list", "lists": "list", "show": "node", "describe": "node", "desc": "node",
+	"info": "node",
+	"find": "node", "usage": "help", "man": "help", "h": "help", "summary": "summary", "total": "summary",
+	"totals": "summary",
+	"status": "summary", "overview": "summary", "count": "summary", "report": "digest", "cost": "digest",
+	"costs": "digest", "price": "digest", "daily": "digest",
 }
 
 // nearVerb is the verb that a word was perhaps meant to be, "" if none.
@@ -426,12 +434,15 @@ func nodesVerb(s string) bool {
 	return ok || s == "?"
 }
 
-var nodeGrammar = &grammar[Nodes]{command: "/nodes", other: "/events", verbs: []string{"list", "node", "digest", "help"}, flags: nodeFlags, foreign: nodesForeign}
+var nodeGrammar = &grammar[Nodes]{command: "/nodes", other: "/events",
+	verbs: []string{"list", "node", "digest", "help"}, flags: nodeFlags, foreign: nodesForeign}
 
 var nodeFlags = []option[Nodes]{
 	{
-		Flag: Flag{Name: "selector", Short: "l", Value: "SELECTOR", Example: "app=web,tier!=db", Meaning: "labels, as for kubectl get nodes -l",
-			Detail: "a=b, a!=b, a in (b,c), a notin (b,c), a, !a, a>5, a<5; between commas, and all must hold. Repeated, all must hold too."},
+		Flag: Flag{Name: "selector", Short: "l", Value: "SELECTOR", Example: "app=web,tier!=db",
+			Meaning: "labels, as for kubectl get nodes -l",
+			Detail: "a=b, a!=b, a in (b,c), a notin (b,c), a, !a, a>5, a<5; between commas, and all must hold. Repeated, all " +
+				"must hold too."},
 		joins: selectorJoins,
 		add: func(n *Nodes, value string, _ time.Time) error {
 			rs, err := ParseSelector(value)
@@ -447,31 +458,41 @@ var nodeFlags = []option[Nodes]{
 		func(n *Nodes) *[]string { return &n.Types }, globs("an instance type", "m5.*")),
 	list(Flag{Name: "zone", Value: "ZONE", Example: "eu-west-1a", Meaning: "zone", Detail: globDetail},
 		func(n *Nodes) *[]string { return &n.Zones }, globs("a zone", "eu-west-1a")),
-	list(Flag{Name: "pool", Value: "POOL", Example: "general", Meaning: "node pool, node group or autoscaling group", Detail: globDetail},
+	list(Flag{Name: "pool", Value: "POOL", Example: "general", Meaning: "node pool, node group or autoscaling group",
+		Detail: globDetail},
 		func(n *Nodes) *[]string { return &n.Pools }, globs("a node pool", "general")),
 	list(Flag{Name: "arch", Value: "ARCH", Example: "arm64", Meaning: "architecture", Detail: globDetail},
 		func(n *Nodes) *[]string { return &n.Arches }, parseArches),
 	capacity("spot", "spot nodes; with --on-demand: either"),
 	capacity("on-demand", "on-demand nodes"),
 	capacity("reserved", "reserved nodes"),
-	quietly(list(Flag{Name: "capacity", Value: "CAPACITY", Example: "spot", Meaning: "capacity type: spot, on-demand or reserved", Choices: capacities},
-		func(n *Nodes) *[]string { return &n.Capacity }, parseCapacities), func(n Nodes) bool { return len(n.Capacity) == 1 }),
+	quietly(list(Flag{Name: "capacity", Value: "CAPACITY", Example: "spot",
+		Meaning: "capacity type: spot, on-demand or reserved", Choices: capacities},
+		func(n *Nodes) *[]string { return &n.Capacity }, parseCapacities),
+		func(n Nodes) bool { return len(n.Capacity) == 1 }),
 	toggle(Flag{Name: "not-ready", Meaning: "nodes that are not ready"},
 		func(n Nodes) bool { return n.NotReady }, func(n *Nodes, v bool) { n.NotReady = v }),
 	toggle(Flag{Name: "cordoned", Meaning: "nodes that take no new pods"},
 		func(n Nodes) bool { return n.Cordoned }, func(n *Nodes, v bool) { n.Cordoned = v }),
-	apartBy(timeApart, single(Flag{Name: "older", Value: "SPAN", Example: "7d", Meaning: "created longer ago than this", Detail: spanDetail},
-		func(n *Nodes) *time.Duration { return &n.Older }, without(ParseDuration), FormatDuration)),
-	apartBy(timeApart, single(Flag{Name: "newer", Value: "SPAN", Example: "2h", Meaning: "created less long ago than this", Detail: spanDetail},
-		func(n *Nodes) *time.Duration { return &n.Newer }, without(ParseDuration), FormatDuration)),
+	apartBy(timeApart,
+		single(Flag{Name: "older", Value: "SPAN", Example: "7d", Meaning: "created longer ago than this", Detail: spanDetail},
+			func(n *Nodes) *time.Duration { return &n.Older }, without(ParseDuration), FormatDuration)),
+	apartBy(timeApart,
+		single(Flag{Name: "newer", Value: "SPAN", Example: "2h", Meaning: "created less long ago than this",
+			Detail: spanDetail},
+			func(n *Nodes) *time.Duration { return &n.Newer }, without(ParseDuration), FormatDuration)),
 	toggle(Flag{Name: "removed", Meaning: "nodes that left, instead of live ones"},
 		func(n Nodes) bool { return n.Removed }, func(n *Nodes, v bool) { n.Removed = v }),
-	apartBy(timeApart, single(Flag{Name: "since", Value: "TIME", Example: "2h", Meaning: "with --removed: left since then; of a digest: its beginning", Detail: timeDetail},
-		func(n *Nodes) *Moment { return &n.Since }, sinceMoment, Moment.String)),
-	single(Flag{Name: "by", Value: "WHAT", Example: "zone", Meaning: "group by type, zone, pool, capacity, arch or a label",
-		Detail: "A label is given by its key, as in --by topology.kubernetes.io/region.", Choices: dimensions},
+	apartBy(timeApart,
+		single(Flag{Name: "since", Value: "TIME", Example: "2h",
+			Meaning: "with --removed: left since then; of a digest: its beginning", Detail: timeDetail},
+			func(n *Nodes) *Moment { return &n.Since }, sinceMoment, Moment.String)),
+	single(Flag{Name: "by", Value: "WHAT", Example: "zone",
+		Meaning: "group by type, zone, pool, capacity, arch or a label",
+		Detail:  "A label is given by its key, as in --by topology.kubernetes.io/region.", Choices: dimensions},
 		func(n *Nodes) *query.Dimension { return &n.By }, without(ParseDimension), text[query.Dimension]),
-	single(Flag{Name: "sort", Value: "ORDER", Example: "oldest", Meaning: "order of the list: newest, oldest, name, type, zone or pool", Choices: sorts},
+	single(Flag{Name: "sort", Value: "ORDER", Example: "oldest",
+		Meaning: "order of the list: newest, oldest, name, type, zone or pool", Choices: sorts},
 		func(n *Nodes) *query.NodeSort { return &n.Sort }, without(parseSort), text[query.NodeSort]),
 	single(Flag{Name: "page", Value: "N", Example: "2", Meaning: "page of the list"},
 		func(n *Nodes) *int { return &n.Page }, without(parsePage), number),
@@ -524,13 +545,18 @@ func (w wrongFlags) find(name, written, command string) (problem, right string) 
 }
 
 var wrongNodeFlags = wrongFlags{
-	"label": {"-l", ""}, "labels": {"-l", ""}, "tag": {"-l", ""}, "instance-type": {"--type", ""}, "instance": {"--type", ""},
-	"instancetype": {"--type", ""}, "node-pool": {"--pool", ""}, "nodepool": {"--pool", ""}, "node-group": {"--pool", ""}, "nodegroup": {"--pool", ""},
-	"az": {"--zone", ""}, "availability-zone": {"--zone", ""}, "region": {"", "zones of a region are given as a glob, for example --zone eu-west-1*"},
+	"label": {"-l", ""}, "labels": {"-l", ""}, "tag": {"-l", ""}, "instance-type": {"--type", ""},
+	"instance":     {"--type", ""},
+	"instancetype": {"--type", ""}, "node-pool": {"--pool", ""}, "nodepool": {"--pool", ""}, "node-group": {"--pool", ""},
+	"nodegroup": {"--pool", ""},
+	"az":        {"--zone", ""}, "availability-zone": {"--zone", ""},
+	"region":       {"", "zones of a region are given as a glob, for example --zone eu-west-1*"},
 	"architecture": {"--arch", ""}, "capacity-type": {"--capacity", ""}, "capacitytype": {"--capacity", ""},
 	"unready": {"--not-ready", ""}, "unschedulable": {"--cordoned", ""}, "drained": {"--cordoned", ""},
-	"group": {"--by", ""}, "group-by": {"--by", ""}, "sort-by": {"--sort", ""}, "order": {"--sort", ""}, "order-by": {"--sort", ""},
-	"deleted": {"--removed", ""}, "gone": {"--removed", ""}, "left": {"--removed", ""}, "younger": {"--newer", ""}, "age": {"--older", "there are --older and --newer"},
+	"group": {"--by", ""}, "group-by": {"--by", ""}, "sort-by": {"--sort", ""}, "order": {"--sort", ""},
+	"order-by": {"--sort", ""},
+	"deleted":  {"--removed", ""}, "gone": {"--removed", ""}, "left": {"--removed", ""}, "younger": {"--newer", ""},
+	"age":    {"--older", "there are --older and --newer"},
 	"joined": {"--newer", ""}, "added": {"--newer", ""}, "context": {"--cluster", ""}, "c": {"--cluster", ""},
 	"ready":       {"", "nodes are ready unless --not-ready finds them"},
 	"name":        {"", "a name is written alone, for example /nodes ip-10-0-0-1"},

@@ -113,7 +113,8 @@ func ParseObject(value string) (Object, error) {
 		return Object{}, m
 	}
 	if i := strings.IndexByte(value, ','); i >= 0 {
-		return Object{}, wrong(value, i, i+1, "events are asked for one object at a time, whose name may be a glob", "", "pod/web-*")
+		return Object{}, wrong(value, i, i+1, "events are asked for one object at a time, whose name may be a glob", "",
+			"pod/web-*")
 	}
 	word, name, slash := strings.Cut(s, "/")
 	word = strings.TrimSpace(word)
@@ -174,7 +175,9 @@ func unknownKind(value, word, name string, slash bool) *Mistake {
 		return m
 	}
 	at := strings.Index(value, word)
-	m := wrong(value, at, at+len(word), shown(word)+" is not a kind of objects that Rollcall knows; others are written as Kubernetes does, in capitals", "", "")
+	m := wrong(value, at, at+len(word),
+		shown(word)+" is not a kind of objects that Rollcall knows; others are written as Kubernetes does, in capitals", "",
+		"")
 	if near != "" && len(base) > 2 && !grouped {
 		if k, ok := knownKind(near); ok {
 			m.Nearest = k.names[0] + "/" + name

@@ -50,7 +50,8 @@ func requirement(r labels.Requirement) query.LabelRequirement {
 
 func sortRequirements(rs []query.LabelRequirement) []query.LabelRequirement {
 	slices.SortFunc(rs, func(a, b query.LabelRequirement) int {
-		return cmp.Or(strings.Compare(a.Key, b.Key), strings.Compare(string(a.Operator), string(b.Operator)), slices.Compare(a.Values, b.Values))
+		return cmp.Or(strings.Compare(a.Key, b.Key), strings.Compare(string(a.Operator), string(b.Operator)),
+			slices.Compare(a.Values, b.Values))
 	})
 	return slices.CompactFunc(rs, func(a, b query.LabelRequirement) bool {
 		return a.Key == b.Key && a.Operator == b.Operator && slices.Equal(a.Values, b.Values)
@@ -180,7 +181,8 @@ func termProblem(term string) string {
 	}
 	low := strings.ToLower(rest)
 	switch {
-	case strings.HasPrefix(rest, ">=") || strings.HasPrefix(rest, "<=") || strings.HasPrefix(rest, "=>") || strings.HasPrefix(rest, "=<"):
+	case strings.HasPrefix(rest, ">=") || strings.HasPrefix(rest, "<=") || strings.HasPrefix(rest, "=>") ||
+		strings.HasPrefix(rest, "=<"):
 		return shown(term) + ": selectors have > and <, but not " + rest[:2]
 	case strings.HasPrefix(rest, "=~") || strings.HasPrefix(rest, "!~"):
 		return shown(term) + ": selectors have no regular expressions"
@@ -222,7 +224,8 @@ func repaired(value string) string {
 		func(s string) string { return strings.ReplaceAll(s, ",,", ",") },
 		func(s string) string { return s + strings.Repeat(")", max(0, depth(s, 0))) },
 		func(s string) string {
-			r := strings.NewReplacer(" IN ", " in ", " In ", " in ", " NOTIN ", " notin ", " NotIn ", " notin ", " Notin ", " notin ", " not in ", " notin ", " NOT IN ", " notin ")
+			r := strings.NewReplacer(" IN ", " in ", " In ", " in ", " NOTIN ", " notin ", " NotIn ", " notin ", " Notin ",
+				" notin ", " not in ", " notin ", " NOT IN ", " notin ")
 			return r.Replace(s)
 		},
 		repairTerms,
@@ -243,7 +246,8 @@ func repaired(value string) string {
 
 // repairTerms writes key:value as key=value, >=5 as >4, and puts lists in parentheses.
 func repairTerms(s string) string {
-	if before, list, ok := strings.Cut(s, " in "); ok && !strings.Contains(s, "(") && !strings.ContainsAny(before, ", ") && !strings.ContainsAny(list, "=!<> ") {
+	if before, list, ok := strings.Cut(s, " in "); ok && !strings.Contains(s, "(") && !strings.ContainsAny(before, ", ") &&
+		!strings.ContainsAny(list, "=!<> ") {
 		return before + " in (" + list + ")"
 	}
 	var terms []string

@@ -36,7 +36,8 @@ var unitWords = map[string]struct {
 }{
 	"s": {"s", 1}, "sec": {"s", 1}, "second": {"s", 1}, "m": {"m", 1}, "min": {"m", 1}, "minute": {"m", 1},
 	"h": {"h", 1}, "hr": {"h", 1}, "hour": {"h", 1}, "d": {"d", 1}, "day": {"d", 1}, "w": {"w", 1}, "wk": {"w", 1},
-	"week": {"w", 1}, "mo": {"d", 30}, "mon": {"d", 30}, "month": {"d", 30}, "y": {"d", 365}, "yr": {"d", 365}, "year": {"d", 365},
+	"week": {"w", 1}, "mo": {"d", 30}, "mon": {"d", 30}, "month": {"d", 30}, "y": {"d", 365}, "yr": {"d", 365},
+	"year": {"d", 365},
 }
 
 func unitWord(s string) (unit string, of int, ok bool) {
@@ -79,7 +80,8 @@ func ParseDuration(value string) (time.Duration, error) {
 	for rest := s; rest != ""; {
 		m := spanPart.FindStringSubmatch(rest)
 		if m == nil || units[m[2]] == 0 {
-			return 0, all(value, shown(s)+" is not a span of time, which is numbers with the units s, m, h, d, w and no blanks", looseDuration(s), "1d12h")
+			return 0, all(value, shown(s)+" is not a span of time, which is numbers with the units s, m, h, d, w and no blanks",
+				looseDuration(s), "1d12h")
 		}
 		n, _ := strconv.ParseFloat(m[1], 64)
 		sum += n * float64(units[m[2]])
@@ -209,7 +211,9 @@ func ParseMoment(value string, now time.Time) (Moment, error) {
 	}
 	example := now.UTC().Format(minutes)
 	if near := looseTime(s, now); near != "" {
-		return Moment{}, all(value, problem("%s is not written as times are: 2h, %s or %s (UTC)", shown(s), example[:len(time.DateOnly)], example), near, "")
+		return Moment{}, all(value,
+			problem("%s is not written as times are: 2h, %s or %s (UTC)", shown(s), example[:len(time.DateOnly)], example), near,
+			"")
 	}
 	if dateLike.MatchString(s) {
 		return Moment{}, all(value, shown(s)+" is not a date, or a date and time, that exists", "", example)
@@ -386,7 +390,8 @@ func unregexp(s string) string {
 		}
 		t = strings.Join(each, ",")
 	}
-	if t == s || strings.Trim(t, ",") == "" || strings.ContainsFunc(t, func(r rune) bool { return r != ',' && !globRune(r) }) {
+	if t == s || strings.Trim(t, ",") == "" ||
+		strings.ContainsFunc(t, func(r rune) bool { return r != ',' && !globRune(r) }) {
 		return ""
 	}
 	return t
@@ -407,7 +412,8 @@ func notGlob(value, what string) *Mistake {
 	if strings.Contains(value, ".+") && strings.Contains(what, "type") {
 		near = unregexp(strings.ReplaceAll(value, ".+", `\.*`)) // m5.+ is the family m5
 	}
-	return wrong(value, i, i+1, value[i:i+1]+" means nothing in a glob, which knows only * (anything) and ? (one character)", near, "")
+	return wrong(value, i, i+1,
+		value[i:i+1]+" means nothing in a glob, which knows only * (anything) and ? (one character)", near, "")
 }
 
 // ParseGlobs reads alternatives between commas, each a glob in which * stands for anything and
@@ -429,7 +435,8 @@ func globs(what, example string) func(string) ([]string, error) {
 }
 
 // otherArches are names of architectures that Kubernetes has others for.
-var otherArches = map[string]string{"x86_64": "amd64", "x86-64": "amd64", "x64": "amd64", "x86": "amd64", "intel": "amd64", "amd": "amd64", "aarch64": "arm64", "graviton": "arm64"}
+var otherArches = map[string]string{"x86_64": "amd64", "x86-64": "amd64", "x64": "amd64", "x86": "amd64",
+	"intel": "amd64", "amd": "amd64", "aarch64": "arm64", "graviton": "arm64"}
 
 func parseArches(value string) ([]string, error) {
 	const what = "an architecture"
@@ -478,7 +485,8 @@ func parseReasons(value string) ([]string, error) {
 	const what, example = "a reason", "Failed*"
 	m := notGlob(value, what)
 	if i := strings.Index(value, ".*"); m == nil && i >= 0 {
-		m = wrong(value, i, i+1, "reasons have no dots, and a glob's * alone stands for anything", strings.ReplaceAll(value, ".*", "*"), "")
+		m = wrong(value, i, i+1, "reasons have no dots, and a glob's * alone stands for anything",
+			strings.ReplaceAll(value, ".*", "*"), "")
 	}
 	if m != nil {
 		if m.Nearest == "" {
@@ -496,7 +504,8 @@ func parseReasons(value string) ([]string, error) {
 
 var (
 	eventTypes   = []string{"Warning", "Normal"}
-	instanceLike = regexp.MustCompile(`^(?:[a-z]+\d[a-z0-9-]*\.[a-z0-9*?-]+|(?:[a-z]\d[a-z]?|t2[ad])-[a-z]+(?:-\d+)?|standard_[a-z]+\d+\w*)$`)
+	instanceLike = regexp.MustCompile(
+		`^(?:[a-z]+\d[a-z0-9-]*\.[a-z0-9*?-]+|(?:[a-z]\d[a-z]?|t2[ad])-[a-z]+(?:-\d+)?|standard_[a-z]+\d+\w*)$`)
 )
 
 // likeType reports whether a word looks like an instance type.
@@ -518,7 +527,8 @@ func parseTypes(value string) ([]string, error) {
 	})
 }
 
-var dimensions = []string{string(query.ByType), string(query.ByZone), string(query.ByPool), string(query.ByCapacity), string(query.ByArch)}
+var dimensions = []string{string(query.ByType), string(query.ByZone), string(query.ByPool), string(query.ByCapacity),
+	string(query.ByArch)}
 
 // ParseDimension reads what nodes are grouped by: type, zone, pool, capacity, arch, or the key of
 // a label. The error is a *Mistake.
@@ -547,12 +557,14 @@ func ParseDimension(value string) (query.Dimension, error) {
 		return "", all(value, shown(s)+" is more than one thing to group by", near, "zone")
 	}
 	if why := badKey(s); why != "" {
-		return "", all(value, shown(s)+" is neither "+orList(dimensions)+" nor the key of a label: "+why, nearest.Word(s, dimensions...), "zone")
+		return "", all(value, shown(s)+" is neither "+orList(dimensions)+" nor the key of a label: "+why,
+			nearest.Word(s, dimensions...), "zone")
 	}
 	return query.Dimension(s), nil
 }
 
-var sorts = []string{string(query.SortNewest), string(query.SortOldest), string(query.SortName), string(query.SortType), string(query.SortZone), string(query.SortPool)}
+var sorts = []string{string(query.SortNewest), string(query.SortOldest), string(query.SortName), string(query.SortType),
+	string(query.SortZone), string(query.SortPool)}
 
 func parseSort(value string) (query.NodeSort, error) {
 	if s, ok := oneOf(value, sorts...); ok {
@@ -627,7 +639,9 @@ var cursorForm = regexp.MustCompile(`^(\d{1,14})\.([0-9A-Za-z][0-9A-Za-z._:-]{0,
 func ParseCursor(value string) (Cursor, error) {
 	m := cursorForm.FindStringSubmatch(value)
 	if m == nil {
-		return Cursor{}, all(value, shown(value)+" is not a place in a list; the buttons Older and Newer make these, and --since and --until take times", "", "")
+		return Cursor{}, all(value,
+			shown(value)+" is not a place in a list; the buttons Older and Newer make these, and --since and --until take times",
+			"", "")
 	}
 	ms, _ := strconv.ParseInt(m[1], 10, 64)
 	return Cursor{At: time.UnixMilli(ms).UTC(), UID: m[2]}, nil
@@ -650,14 +664,16 @@ func nodeName(s string, globs bool) (string, *Mistake) {
 			near := "/events --for " + k.names[0] + "/" + name
 			return "", all(s, shown(s)+" is a "+k.kind+", and /nodes tells about nodes", near, "")
 		}
-		return "", wrong(s, len(kind), len(kind)+1, "the character / cannot stand in the name of a node", "", "/nodes ip-10-0-0-1")
+		return "", wrong(s, len(kind), len(kind)+1, "the character / cannot stand in the name of a node", "",
+			"/nodes ip-10-0-0-1")
 	}
 	plain := false
 	for i, r := range s {
 		letter := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
 		plain = plain || letter
 		if !letter && !(r == '-' || r == '.') && !(globs && (r == '*' || r == '?')) {
-			return "", wrong(s, i, i+utf8.RuneLen(r), "the character "+string(r)+" cannot stand in the name of a node", "", "/nodes ip-10-0-0-1")
+			return "", wrong(s, i, i+utf8.RuneLen(r), "the character "+string(r)+" cannot stand in the name of a node", "",
+				"/nodes ip-10-0-0-1")
 		}
 		plain = plain || r == '*'
 	}

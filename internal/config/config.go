@@ -44,34 +44,34 @@ func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // Reveal returns the secret itself, for the one call that needs it.
 func (s Secret) Reveal() string { return string(s) }
 
-// Config is what the environment says. The field comments are the reference; a test holds the
-// table in the README against them. Fields after the blank line are derived by Load.
+// Config is what the environment says; meanings says what each variable means, and a test holds the table in
+// docs/configuration.md against both. Fields after the blank line are derived by Load.
 type Config struct {
-	SlackBotToken        Secret        `env:"SLACK_BOT_TOKEN" doc:"bot token (xoxb-…)"`
-	SlackAppToken        Secret        `env:"SLACK_APP_TOKEN" doc:"app-level token (xapp-…) with the scope connections:write"`
-	SlackChannel         string        `env:"SLACK_CHANNEL" doc:"ID of the channel for alerts"`
-	SlackAPIURL          string        `env:"SLACK_API_URL" envDefault:"https://slack.com/api/" doc:"for an emulator or a proxy"`
-	SlackAllowedUsers    []string      `env:"SLACK_ALLOWED_USERS" doc:"user IDs that may use commands; empty: everyone of the bot's own workspace"`
-	SlackAllowedChannels []string      `env:"SLACK_ALLOWED_CHANNELS" doc:"channel IDs where commands may be used; empty: everywhere"`
-	Kubeconfig           string        `env:"KUBECONFIG" doc:"kubeconfig file; empty: in-cluster, else ~/.kube/config"`
-	KubeContext          string        `env:"KUBE_CONTEXT" doc:"context in the kubeconfig; empty: its current one"`
-	ClusterName          string        `env:"CLUSTER_NAME" doc:"the cluster's name in messages; empty: the context's name, else kubernetes"`
-	DatabaseURL          string        `env:"DATABASE_URL" envDefault:"sqlite:rollcall.db" doc:"the ledger"`
-	AlertWaveGap         time.Duration `env:"ALERT_WAVE_GAP" envDefault:"30s" doc:"a wave ends when no like change came for this long"`
-	AlertWaveMax         time.Duration `env:"ALERT_WAVE_MAX" envDefault:"10m" doc:"and at the latest this long after it began"`
-	AlertLabels          []string      `env:"ALERT_LABELS" doc:"label keys shown on nodes, besides zone, pool, capacity type and arch"`
-	AlertNodeSelector    string        `env:"ALERT_NODE_SELECTOR" doc:"label selector of the nodes that alert; empty: all"`
-	DigestSchedule       string        `env:"DIGEST_SCHEDULE" envDefault:"0 9 * * *" doc:"when the digest is posted: five cron fields or @daily and the like"`
-	DigestTimezone       string        `env:"DIGEST_TIMEZONE" envDefault:"UTC" doc:"IANA time zone of the digest"`
-	DigestChannel        string        `env:"DIGEST_CHANNEL" doc:"channel ID of the digest; empty: SLACK_CHANNEL"`
-	DigestWhenQuiet      string        `env:"DIGEST_WHEN_QUIET" envDefault:"post" doc:"post or skip: what to do when nothing happened to the nodes since the last digest"`
-	PricesFile           string        `env:"PRICES_FILE" doc:"CSV file of prices of your own, which outrank the built-in list prices; see Where prices come from"`
-	PriceDiscount        float64       `env:"PRICE_DISCOUNT" envDefault:"0" doc:"discount on the built-in list prices, in percent"`
-	ScalingRetention     time.Duration `env:"SCALING_RETENTION" envDefault:"2160h" doc:"how long changes and scaling events are kept"`
-	EventRetention       time.Duration `env:"EVENT_RETENTION" envDefault:"24h" doc:"how long other events are kept"`
-	HTTPAddr             string        `env:"HTTP_ADDR" envDefault:":8080" doc:"address of /healthz, /readyz and /metrics"`
-	LogLevel             string        `env:"LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error"`
-	LogFormat            string        `env:"LOG_FORMAT" doc:"text or json; empty: text on a terminal, else json"`
+	SlackBotToken        Secret        `env:"SLACK_BOT_TOKEN"`
+	SlackAppToken        Secret        `env:"SLACK_APP_TOKEN"`
+	SlackChannel         string        `env:"SLACK_CHANNEL"`
+	SlackAPIURL          string        `env:"SLACK_API_URL" envDefault:"https://slack.com/api/"`
+	SlackAllowedUsers    []string      `env:"SLACK_ALLOWED_USERS"`
+	SlackAllowedChannels []string      `env:"SLACK_ALLOWED_CHANNELS"`
+	Kubeconfig           string        `env:"KUBECONFIG"`
+	KubeContext          string        `env:"KUBE_CONTEXT"`
+	ClusterName          string        `env:"CLUSTER_NAME"`
+	DatabaseURL          string        `env:"DATABASE_URL" envDefault:"sqlite:rollcall.db"`
+	AlertWaveGap         time.Duration `env:"ALERT_WAVE_GAP" envDefault:"30s"`
+	AlertWaveMax         time.Duration `env:"ALERT_WAVE_MAX" envDefault:"10m"`
+	AlertLabels          []string      `env:"ALERT_LABELS"`
+	AlertNodeSelector    string        `env:"ALERT_NODE_SELECTOR"`
+	DigestSchedule       string        `env:"DIGEST_SCHEDULE" envDefault:"0 9 * * *"`
+	DigestTimezone       string        `env:"DIGEST_TIMEZONE" envDefault:"UTC"`
+	DigestChannel        string        `env:"DIGEST_CHANNEL"`
+	DigestWhenQuiet      string        `env:"DIGEST_WHEN_QUIET" envDefault:"post"`
+	PricesFile           string        `env:"PRICES_FILE"`
+	PriceDiscount        float64       `env:"PRICE_DISCOUNT" envDefault:"0"`
+	ScalingRetention     time.Duration `env:"SCALING_RETENTION" envDefault:"2160h"`
+	EventRetention       time.Duration `env:"EVENT_RETENTION" envDefault:"24h"`
+	HTTPAddr             string        `env:"HTTP_ADDR" envDefault:":8080"`
+	LogLevel             string        `env:"LOG_LEVEL" envDefault:"info"`
+	LogFormat            string        `env:"LOG_FORMAT"`
 
 	LedgerPath string             // the file DatabaseURL names
 	Selector   labels.Selector    // of AlertNodeSelector
@@ -138,12 +138,14 @@ func Load(environ map[string]string) (Config, error) {
 	l.atLeast("SCALING_RETENTION", c.ScalingRetention, time.Hour, "")
 	l.atLeast("EVENT_RETENTION", c.EventRetention, time.Minute, "")
 	if c.Selector, err = labels.Parse(c.AlertNodeSelector); err != nil {
-		l.wrong("ALERT_NODE_SELECTOR", "%q: %v; write it as for kubectl get nodes -l, for example karpenter.sh/nodepool=general", c.AlertNodeSelector, err)
+		l.wrong("ALERT_NODE_SELECTOR",
+			"%q: %v; write it as for kubectl get nodes -l, for example karpenter.sh/nodepool=general", c.AlertNodeSelector, err)
 		c.Selector = labels.Everything()
 	}
 	l.checkDigest(&c)
 	if c.DigestWhenQuiet != "post" && c.DigestWhenQuiet != "skip" {
-		l.wrong("DIGEST_WHEN_QUIET", "%q is neither post nor skip; write %s", c.DigestWhenQuiet, cmp.Or(nearest.Word(c.DigestWhenQuiet, "post", "skip"), "post or skip"))
+		l.wrong("DIGEST_WHEN_QUIET", "%q is neither post nor skip; write %s", c.DigestWhenQuiet,
+			cmp.Or(nearest.Word(c.DigestWhenQuiet, "post", "skip"), "post or skip"))
 	}
 	l.checkPrices(&c)
 	l.checkAddr(c.HTTPAddr)
@@ -204,13 +206,16 @@ var (
 func (l *loader) checkSlack(c *Config) {
 	bot, app := c.SlackBotToken.Reveal(), c.SlackAppToken.Reveal()
 	if strings.HasPrefix(bot, "xapp-") && strings.HasPrefix(app, "xoxb-") {
-		l.wrong("SLACK_BOT_TOKEN", "it and SLACK_APP_TOKEN are swapped: the bot token begins with xoxb-, the app-level token with xapp-")
+		l.wrong("SLACK_BOT_TOKEN",
+			"it and SLACK_APP_TOKEN are swapped: the bot token begins with xoxb-, the app-level token with xapp-")
 	} else {
 		l.token("SLACK_BOT_TOKEN", bot, "xoxb-", "OAuth & Permissions")
 		l.token("SLACK_APP_TOKEN", app, "xapp-", "Basic Information > App-Level Tokens")
 	}
 	if c.SlackChannel == "" {
-		l.wrong("SLACK_CHANNEL", "it is missing%s; set it to the ID of the channel for alerts (C…, shown at the end of the channel's details)", l.misspelt("SLACK_CHANNEL"))
+		l.wrong("SLACK_CHANNEL",
+			"it is missing%s; set it to the ID of the channel for alerts (C…, shown at the end of the channel's details)",
+			l.misspelt("SLACK_CHANNEL"))
 	} else {
 		l.id("SLACK_CHANNEL", "channel", c.SlackChannel)
 	}
@@ -232,7 +237,9 @@ func (l *loader) checkSlack(c *Config) {
 	case u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
 		l.wrong("SLACK_API_URL", "%q is not a URL; write for example https://slack.com/api/", u.Redacted())
 	case u.User != nil, u.RawQuery != "", u.Fragment != "":
-		l.wrong("SLACK_API_URL", "it holds more than a host and a path; write for example https://slack.com/api/ (a proxy's password goes into HTTPS_PROXY)")
+		l.wrong("SLACK_API_URL",
+			"it holds more than a host and a path; write for example https://slack.com/api/ (a proxy's password goes into "+
+				"HTTPS_PROXY)")
 	case !strings.HasSuffix(c.SlackAPIURL, "/"):
 		c.SlackAPIURL += "/"
 	}
@@ -241,7 +248,8 @@ func (l *loader) checkSlack(c *Config) {
 func (l *loader) token(name, value, prefix, where string) {
 	switch {
 	case value == "":
-		l.wrong(name, "it is missing%s; copy the token that begins with %s from the app's settings under %s", l.misspelt(name), prefix, where)
+		l.wrong(name, "it is missing%s; copy the token that begins with %s from the app's settings under %s",
+			l.misspelt(name), prefix, where)
 	case strings.ContainsAny(value, " \t\r\n\"'"):
 		l.wrong(name, "it holds blanks or quotes; copy the token alone")
 	case !strings.HasPrefix(value, prefix):
@@ -274,10 +282,12 @@ func (l *loader) id(name, what, value string) {
 	if right.MatchString(value) {
 		return
 	}
-	parts := strings.FieldsFunc(value, func(r rune) bool { return !('A' <= r && r <= 'Z' || 'a' <= r && r <= 'z' || '0' <= r && r <= '9') })
+	parts := strings.FieldsFunc(value,
+		func(r rune) bool { return !('A' <= r && r <= 'Z' || 'a' <= r && r <= 'z' || '0' <= r && r <= '9') })
 	for _, part := range parts {
 		// A lower-case word is an ID only if it has a digit: otherwise it is a name.
-		if upper := strings.ToUpper(part); right.MatchString(upper) && (part == upper || strings.ContainsAny(part, "0123456789")) {
+		if upper := strings.ToUpper(part); right.MatchString(upper) &&
+			(part == upper || strings.ContainsAny(part, "0123456789")) {
 			l.wrong(name, "%q is not a %s ID; write %s", value, what, upper)
 			return
 		}
@@ -365,7 +375,8 @@ func (l *loader) checkDigest(c *Config) {
 		// cron's parser panics where nothing follows the zone.
 		name, after, _ := strings.Cut(rest, " ")
 		if c.Zone, err = zone(name); err != nil {
-			l.wrong("DIGEST_SCHEDULE", "%q: %q is not a time zone; write an IANA name, for example %sEurope/Berlin 0 9 * * 1-5", c.DigestSchedule, name, prefix)
+			l.wrong("DIGEST_SCHEDULE", "%q: %q is not a time zone; write an IANA name, for example %sEurope/Berlin 0 9 * * 1-5",
+				c.DigestSchedule, name, prefix)
 			c.Zone = time.UTC
 			return
 		}
@@ -375,11 +386,15 @@ func (l *loader) checkDigest(c *Config) {
 	c.Digest, err = schedule.Parse(fields, c.Zone)
 	switch {
 	case errors.Is(err, schedule.ErrTooOften):
-		l.wrong("DIGEST_SCHEDULE", "%q is too often for a digest; write at least @every 1m, or better @daily", c.DigestSchedule)
+		l.wrong("DIGEST_SCHEDULE", "%q is too often for a digest; write at least @every 1m, or better @daily",
+			c.DigestSchedule)
 	case errors.Is(err, schedule.ErrNever):
-		l.wrong("DIGEST_SCHEDULE", "%q never comes: there is no such day; write for example 0 9 1 * * for the first of each month", c.DigestSchedule)
+		l.wrong("DIGEST_SCHEDULE",
+			"%q never comes: there is no such day; write for example 0 9 1 * * for the first of each month", c.DigestSchedule)
 	case err != nil:
-		l.wrong("DIGEST_SCHEDULE", "%q: %v; write five fields (minute hour day month weekday), for example 0 9 * * 1-5, or @daily", c.DigestSchedule, err)
+		l.wrong("DIGEST_SCHEDULE",
+			"%q: %v; write five fields (minute hour day month weekday), for example 0 9 * * 1-5, or @daily", c.DigestSchedule,
+			err)
 	}
 }
 

@@ -48,16 +48,21 @@ func load(t *testing.T, environ map[string]string) Config {
 func TestDefaults(t *testing.T) {
 	c := load(t, right())
 	got := map[string]any{
-		"SLACK_API_URL": c.SlackAPIURL, "SLACK_ALLOWED_USERS": len(c.SlackAllowedUsers), "SLACK_ALLOWED_CHANNELS": len(c.SlackAllowedChannels),
-		"KUBECONFIG": c.Kubeconfig, "KUBE_CONTEXT": c.KubeContext, "CLUSTER_NAME": c.ClusterName, "DATABASE_URL": c.DatabaseURL, "ledger": c.LedgerPath,
-		"ALERT_WAVE_GAP": c.AlertWaveGap, "ALERT_WAVE_MAX": c.AlertWaveMax, "ALERT_LABELS": len(c.AlertLabels), "selector": c.Selector.Empty(),
+		"SLACK_API_URL": c.SlackAPIURL, "SLACK_ALLOWED_USERS": len(c.SlackAllowedUsers),
+		"SLACK_ALLOWED_CHANNELS": len(c.SlackAllowedChannels),
+		"KUBECONFIG":             c.Kubeconfig, "KUBE_CONTEXT": c.KubeContext, "CLUSTER_NAME": c.ClusterName,
+		"DATABASE_URL": c.DatabaseURL, "ledger": c.LedgerPath,
+		"ALERT_WAVE_GAP": c.AlertWaveGap, "ALERT_WAVE_MAX": c.AlertWaveMax, "ALERT_LABELS": len(c.AlertLabels),
+		"selector":        c.Selector.Empty(),
 		"DIGEST_SCHEDULE": c.DigestSchedule, "DIGEST_TIMEZONE": c.DigestTimezone, "DIGEST_CHANNEL": c.DigestChannel,
-		"PRICES_FILE": c.PricesFile, "PRICE_DISCOUNT": c.PriceDiscount, "SCALING_RETENTION": c.ScalingRetention, "EVENT_RETENTION": c.EventRetention,
-		"HTTP_ADDR": c.HTTPAddr, "level": c.Level, "LOG_FORMAT": c.LogFormat,
+		"PRICES_FILE": c.PricesFile, "PRICE_DISCOUNT": c.PriceDiscount, "SCALING_RETENTION": c.ScalingRetention,
+		"EVENT_RETENTION": c.EventRetention,
+		"HTTP_ADDR":       c.HTTPAddr, "level": c.Level, "LOG_FORMAT": c.LogFormat,
 	}
 	want := map[string]any{
 		"SLACK_API_URL": "https://slack.com/api/", "SLACK_ALLOWED_USERS": 0, "SLACK_ALLOWED_CHANNELS": 0,
-		"KUBECONFIG": "", "KUBE_CONTEXT": "", "CLUSTER_NAME": "", "DATABASE_URL": "sqlite:rollcall.db", "ledger": "rollcall.db",
+		"KUBECONFIG": "", "KUBE_CONTEXT": "", "CLUSTER_NAME": "", "DATABASE_URL": "sqlite:rollcall.db",
+		"ledger":         "rollcall.db",
 		"ALERT_WAVE_GAP": 30 * time.Second, "ALERT_WAVE_MAX": 10 * time.Minute, "ALERT_LABELS": 0, "selector": true,
 		"DIGEST_SCHEDULE": "0 9 * * *", "DIGEST_TIMEZONE": "UTC", "DIGEST_CHANNEL": "C0OPSNODES",
 		"PRICES_FILE": "", "PRICE_DISCOUNT": 0.0, "SCALING_RETENTION": 90 * 24 * time.Hour, "EVENT_RETENTION": 24 * time.Hour,
@@ -76,14 +81,17 @@ func TestDefaults(t *testing.T) {
 			empty[v.Name] = " "
 		}
 	}
-	if again := load(t, empty); again.SlackAPIURL != c.SlackAPIURL || again.AlertWaveGap != c.AlertWaveGap || again.Level != c.Level {
+	if again := load(t, empty); again.SlackAPIURL != c.SlackAPIURL || again.AlertWaveGap != c.AlertWaveGap ||
+		again.Level != c.Level {
 		t.Error("empty variables do not mean the defaults")
 	}
 }
 
 func TestBlanksAreTrimmed(t *testing.T) {
-	environ := right("SLACK_ALLOWED_USERS", " U0ADALOVE , U0GRACEH,", "SLACK_ALLOWED_CHANNELS", "C0OPSNODES ,, C0RANDOM ", "ALERT_LABELS", "team, topology.kubernetes.io/zone ,",
-		"ALERT_WAVE_GAP", "10s", "DATABASE_URL", "sqlite:/data/rollcall.db", "PRICE_DISCOUNT", "12.5", "LOG_LEVEL", "debug", "SLACK_API_URL", "http://127.0.0.1:9/api",
+	environ := right("SLACK_ALLOWED_USERS", " U0ADALOVE , U0GRACEH,", "SLACK_ALLOWED_CHANNELS", "C0OPSNODES ,, C0RANDOM ",
+		"ALERT_LABELS", "team, topology.kubernetes.io/zone ,",
+		"ALERT_WAVE_GAP", "10s", "DATABASE_URL", "sqlite:/data/rollcall.db", "PRICE_DISCOUNT", "12.5", "LOG_LEVEL", "debug",
+		"SLACK_API_URL", "http://127.0.0.1:9/api",
 		"ALERT_NODE_SELECTOR", "karpenter.sh/nodepool in (general, spot)", "DIGEST_CHANNEL", "G0PRIVATE")
 	c := load(t, environ)
 	blanks := map[string]string{}
@@ -100,11 +108,13 @@ func TestBlanksAreTrimmed(t *testing.T) {
 		if diff := cmp.Diff([]string{"team", "topology.kubernetes.io/zone"}, c.AlertLabels); diff != "" {
 			t.Error(diff)
 		}
-		if c.SlackBotToken.Reveal() != botToken || c.AlertWaveGap != 10*time.Second || c.LedgerPath != "/data/rollcall.db" || c.PriceDiscount != 12.5 ||
+		if c.SlackBotToken.Reveal() != botToken || c.AlertWaveGap != 10*time.Second || c.LedgerPath != "/data/rollcall.db" ||
+			c.PriceDiscount != 12.5 ||
 			c.Level != slog.LevelDebug || c.SlackAPIURL != "http://127.0.0.1:9/api/" || c.DigestChannel != "G0PRIVATE" {
 			t.Errorf("%+v", c)
 		}
-		if !c.Selector.Matches(labels.Set{"karpenter.sh/nodepool": "spot"}) || c.Selector.Matches(labels.Set{"karpenter.sh/nodepool": "gpu"}) {
+		if !c.Selector.Matches(labels.Set{"karpenter.sh/nodepool": "spot"}) ||
+			c.Selector.Matches(labels.Set{"karpenter.sh/nodepool": "gpu"}) {
 			t.Errorf("selector %s", c.Selector)
 		}
 	}
@@ -118,30 +128,42 @@ func TestMistakes(t *testing.T) {
 		variable string
 		says     string
 	}{
-		{"no bot token", right("SLACK_BOT_TOKEN", ""), "SLACK_BOT_TOKEN", "it is missing; copy the token that begins with xoxb- from the app's settings under OAuth & Permissions"},
-		{"no app token", right("SLACK_APP_TOKEN", ""), "SLACK_APP_TOKEN", "it is missing; copy the token that begins with xapp- from the app's settings under Basic Information"},
-		{"bot token under a misspelt name", right("SLACK_BOT_TOKEN", "", "SLACK_BOT_TOKN", botToken), "SLACK_BOT_TOKEN", "it is missing (is SLACK_BOT_TOKN meant to be it?)"},
+		{"no bot token", right("SLACK_BOT_TOKEN", ""), "SLACK_BOT_TOKEN", "it is missing; copy the token that begins with " +
+			"xoxb- from the app's settings under OAuth & Permissions"},
+		{"no app token", right("SLACK_APP_TOKEN", ""), "SLACK_APP_TOKEN", "it is missing; copy the token that begins with " +
+			"xapp- from the app's settings under Basic Information"},
+		{"bot token under a misspelt name", right("SLACK_BOT_TOKEN", "", "SLACK_BOT_TOKN", botToken), "SLACK_BOT_TOKEN",
+			"it is missing (is SLACK_BOT_TOKN meant to be it?)"},
 		{"user token", right("SLACK_BOT_TOKEN", "xoxp-1111-2222"), "SLACK_BOT_TOKEN", "does not begin with xoxb-"},
 		{"app token twice", right("SLACK_BOT_TOKEN", appToken), "SLACK_BOT_TOKEN", "does not begin with xoxb-"},
-		{"swapped tokens", right("SLACK_BOT_TOKEN", appToken, "SLACK_APP_TOKEN", botToken), "SLACK_BOT_TOKEN", "it and SLACK_APP_TOKEN are swapped: the bot token begins with xoxb-"},
+		{"swapped tokens", right("SLACK_BOT_TOKEN", appToken, "SLACK_APP_TOKEN", botToken), "SLACK_BOT_TOKEN",
+			"it and SLACK_APP_TOKEN are swapped: the bot token begins with xoxb-"},
 		{"quoted token", right("SLACK_BOT_TOKEN", `"`+botToken+`"`), "SLACK_BOT_TOKEN", "holds blanks or quotes"},
 		{"two tokens in one", right("SLACK_APP_TOKEN", appToken+" "+appToken), "SLACK_APP_TOKEN", "holds blanks or quotes"},
 		{"no channel", right("SLACK_CHANNEL", ""), "SLACK_CHANNEL", "it is missing; set it to the ID of the channel"},
-		{"channel name", right("SLACK_CHANNEL", "#ops-nodes"), "SLACK_CHANNEL", `"#ops-nodes" is not a channel ID; names do not work: write the ID (C…`},
+		{"channel name", right("SLACK_CHANNEL", "#ops-nodes"), "SLACK_CHANNEL", `"#ops-nodes" is not a channel ID; names ` +
+			`do not work: write the ID (C…`},
 		{"channel name like an ID", right("SLACK_CHANNEL", "kubernetes"), "SLACK_CHANNEL", "names do not work"},
-		{"channel link", right("SLACK_CHANNEL", "https://acme.slack.com/archives/C0OPSNODES"), "SLACK_CHANNEL", "is not a channel ID; write C0OPSNODES"},
+		{"channel link", right("SLACK_CHANNEL", "https://acme.slack.com/archives/C0OPSNODES"), "SLACK_CHANNEL",
+			"is not a channel ID; write C0OPSNODES"},
 		{"channel mention", right("SLACK_CHANNEL", "<#C0OPSNODES|ops>"), "SLACK_CHANNEL", "write C0OPSNODES"},
 		{"channel in small letters", right("SLACK_CHANNEL", "c0opsnodes"), "SLACK_CHANNEL", "write C0OPSNODES"},
-		{"token as the channel", right("SLACK_CHANNEL", "xoxb-9999-othersecret"), "SLACK_CHANNEL", `"[redacted]" is not a channel ID`},
+		{"token as the channel", right("SLACK_CHANNEL", "xoxb-9999-othersecret"), "SLACK_CHANNEL",
+			`"[redacted]" is not a channel ID`},
 		{"digest channel", right("DIGEST_CHANNEL", "ops"), "DIGEST_CHANNEL", `"ops" is not a channel ID`},
-		{"allowed channel", right("SLACK_ALLOWED_CHANNELS", "C0OPSNODES,#ops"), "SLACK_ALLOWED_CHANNELS", `"#ops" is not a channel ID`},
-		{"allowed user", right("SLACK_ALLOWED_USERS", "U0ADALOVE,@ada"), "SLACK_ALLOWED_USERS", `"@ada" is not a user ID; write the ID (U…, in a person's profile`},
+		{"allowed channel", right("SLACK_ALLOWED_CHANNELS", "C0OPSNODES,#ops"), "SLACK_ALLOWED_CHANNELS",
+			`"#ops" is not a channel ID`},
+		{"allowed user", right("SLACK_ALLOWED_USERS", "U0ADALOVE,@ada"), "SLACK_ALLOWED_USERS",
+			`"@ada" is not a user ID; write the ID (U…, in a person's profile`},
 		{"mentioned user", right("SLACK_ALLOWED_USERS", "<@U0ADALOVE>"), "SLACK_ALLOWED_USERS", "write U0ADALOVE"},
-		{"API URL without a scheme", right("SLACK_API_URL", "slack.com/api"), "SLACK_API_URL", "is not a URL; write for example https://slack.com/api/"},
+		{"API URL without a scheme", right("SLACK_API_URL", "slack.com/api"), "SLACK_API_URL",
+			"is not a URL; write for example https://slack.com/api/"},
 		{"API URL of another scheme", right("SLACK_API_URL", "wss://slack.com/api/"), "SLACK_API_URL", "is not a URL"},
 		{"API URL that is none", right("SLACK_API_URL", "http://%zz:secretpassword@x/"), "SLACK_API_URL", "it is not a URL"},
-		{"API URL with a password", right("SLACK_API_URL", "https://me:secretpassword@proxy/api/"), "SLACK_API_URL", "holds more than a host and a path"},
-		{"other database", right("DATABASE_URL", "mysql://me:secretpassword@db/rollcall"), "DATABASE_URL", "write sqlite:FILE"},
+		{"API URL with a password", right("SLACK_API_URL", "https://me:secretpassword@proxy/api/"), "SLACK_API_URL",
+			"holds more than a host and a path"},
+		{"other database", right("DATABASE_URL", "mysql://me:secretpassword@db/rollcall"), "DATABASE_URL",
+			"write sqlite:FILE"},
 		{"database without a file", right("DATABASE_URL", "sqlite:"), "DATABASE_URL", "names no file"},
 		{"path as the database", right("DATABASE_URL", "/data/rollcall.db"), "DATABASE_URL", "write sqlite:FILE"},
 		{"number as a duration", right("ALERT_WAVE_GAP", "45"), "ALERT_WAVE_GAP", `"45" is not a duration; write 45s`},
@@ -152,31 +174,39 @@ func TestMistakes(t *testing.T) {
 		{"short gap", right("ALERT_WAVE_GAP", "10ms"), "ALERT_WAVE_GAP", "10ms is too short; it must be at least 1s"},
 		{"negative gap", right("ALERT_WAVE_GAP", "-30s"), "ALERT_WAVE_GAP", "too short"},
 		{"zero", right("EVENT_RETENTION", "0s"), "EVENT_RETENTION", "0s is too short; it must be at least 1m0s"},
-		{"whole shorter than the gap", right("ALERT_WAVE_GAP", "2m", "ALERT_WAVE_MAX", "1m"), "ALERT_WAVE_MAX", "1m0s is too short; it must be at least 2m0s (ALERT_WAVE_GAP)"},
+		{"whole shorter than the gap", right("ALERT_WAVE_GAP", "2m", "ALERT_WAVE_MAX", "1m"), "ALERT_WAVE_MAX",
+			"1m0s is too short; it must be at least 2m0s (ALERT_WAVE_GAP)"},
 		{"short retention", right("SCALING_RETENTION", "59m"), "SCALING_RETENTION", "at least 1h0m0s"},
 		{"selector", right("ALERT_NODE_SELECTOR", "pool=="), "", ""}, // an empty value is right
-		{"broken selector", right("ALERT_NODE_SELECTOR", "pool in (a"), "ALERT_NODE_SELECTOR", "write it as for kubectl get nodes -l"},
-		{"selector key", right("ALERT_NODE_SELECTOR", "a b=c"), "ALERT_NODE_SELECTOR", "write it as for kubectl get nodes -l"},
-		{"four cron fields", right("DIGEST_SCHEDULE", "0 9 * *"), "DIGEST_SCHEDULE", "write five fields (minute hour day month weekday), for example 0 9 * * 1-5, or @daily"},
+		{"broken selector", right("ALERT_NODE_SELECTOR", "pool in (a"), "ALERT_NODE_SELECTOR",
+			"write it as for kubectl get nodes -l"},
+		{"selector key", right("ALERT_NODE_SELECTOR", "a b=c"), "ALERT_NODE_SELECTOR",
+			"write it as for kubectl get nodes -l"},
+		{"four cron fields", right("DIGEST_SCHEDULE", "0 9 * *"), "DIGEST_SCHEDULE",
+			"write five fields (minute hour day month weekday), for example 0 9 * * 1-5, or @daily"},
 		{"six cron fields", right("DIGEST_SCHEDULE", "0 0 9 * * *"), "DIGEST_SCHEDULE", "five fields"},
 		{"cron minute", right("DIGEST_SCHEDULE", "60 9 * * *"), "DIGEST_SCHEDULE", "above maximum"},
 		{"descriptor", right("DIGEST_SCHEDULE", "@dayly"), "DIGEST_SCHEDULE", "or @daily"},
 		{"a day that never comes", right("DIGEST_SCHEDULE", "0 9 30 2 *"), "DIGEST_SCHEDULE", "never comes"},
 		{"list of nothing", right("DIGEST_SCHEDULE", ", 9 * * *"), "DIGEST_SCHEDULE", "never comes"},
 		{"every second", right("DIGEST_SCHEDULE", "@every 1s"), "DIGEST_SCHEDULE", "too often"},
-		{"schedule's zone", right("DIGEST_SCHEDULE", "CRON_TZ=Mars/Olympus 0 9 * * *"), "DIGEST_SCHEDULE", `"Mars/Olympus" is not a time zone`},
+		{"schedule's zone", right("DIGEST_SCHEDULE", "CRON_TZ=Mars/Olympus 0 9 * * *"), "DIGEST_SCHEDULE",
+			`"Mars/Olympus" is not a time zone`},
 		{"schedule of a zone alone", right("DIGEST_SCHEDULE", "CRON_TZ=Europe/Berlin"), "DIGEST_SCHEDULE", "five fields"},
 		{"schedule of nothing but TZ=", right("DIGEST_SCHEDULE", "TZ="), "DIGEST_SCHEDULE", "is not a time zone"},
 		{"two zones", right("DIGEST_SCHEDULE", "TZ=UTC CRON_TZ=UTC 0 9 * * *"), "DIGEST_SCHEDULE", "five fields"},
 		{"quiet", right("DIGEST_WHEN_QUIET", "skp"), "DIGEST_WHEN_QUIET", `"skp" is neither post nor skip; write skip`},
 		{"quiet", right("DIGEST_WHEN_QUIET", "skp"), "DIGEST_WHEN_QUIET", `"skp" is neither post nor skip; write skip`},
-		{"zone", right("DIGEST_TIMEZONE", "Berlin"), "DIGEST_TIMEZONE", `"Berlin" is not a time zone; write an IANA name, for example Europe/Berlin`},
+		{"zone", right("DIGEST_TIMEZONE", "Berlin"), "DIGEST_TIMEZONE", `"Berlin" is not a time zone; write an IANA name, ` +
+			`for example Europe/Berlin`},
 		{"the machine's zone", right("DIGEST_TIMEZONE", "Local"), "DIGEST_TIMEZONE", "IANA name"},
 		{"zone outside of the database", right("DIGEST_TIMEZONE", "../../etc/passwd"), "DIGEST_TIMEZONE", "IANA name"},
-		{"discount above all", right("PRICE_DISCOUNT", "101"), "PRICE_DISCOUNT", "101 is not a percentage; write a number from 0 to 100"},
+		{"discount above all", right("PRICE_DISCOUNT", "101"), "PRICE_DISCOUNT", "101 is not a percentage; write a number " +
+			"from 0 to 100"},
 		{"negative discount", right("PRICE_DISCOUNT", "-1"), "PRICE_DISCOUNT", "from 0 to 100"},
 		{"discount of no number", right("PRICE_DISCOUNT", "NaN"), "PRICE_DISCOUNT", "from 0 to 100"},
-		{"discount with a sign", right("PRICE_DISCOUNT", "15%"), "PRICE_DISCOUNT", `"15%" is not a number; write for example 15`},
+		{"discount with a sign", right("PRICE_DISCOUNT", "15%"), "PRICE_DISCOUNT",
+			`"15%" is not a number; write for example 15`},
 		{"port alone", right("HTTP_ADDR", "8080"), "HTTP_ADDR", `"8080" is not an address with a port number; write :8080`},
 		{"port too large", right("HTTP_ADDR", ":70000"), "HTTP_ADDR", "write :8080 or 127.0.0.1:8080"},
 		{"no port", right("HTTP_ADDR", "localhost"), "HTTP_ADDR", "write :8080"},
@@ -244,11 +274,14 @@ func TestPrices(t *testing.T) {
 		}
 	}
 	for path, want := range map[string][]string{
-		filepath.Join(dir, "none.csv"): {"PRICES_FILE: stat " + filepath.Join(dir, "none.csv") + ": no such file or directory; set it to a CSV file that can be read, or leave it empty"},
-		dir:                            {"PRICES_FILE: " + dir + " is not a file; set it to"},
-		large:                          {"PRICES_FILE: " + large + " is larger than 16 MiB; set it to"},
-		file("bad.csv", "instance_type,usd_per_hour\nm5.large,$1\nm5.large,x\n"): {"bad.csv: line 2: usd_per_hour \"$1\": it is not a price; write 1", "bad.csv: line 3: usd_per_hour \"x\""},
-		file("token.csv", botToken+"\n"+appToken):                                {"token.csv: line 1: the first line must name the columns"},
+		filepath.Join(dir, "none.csv"): {"PRICES_FILE: stat " + filepath.Join(dir, "none.csv") +
+			": no such file or directory; set it to a CSV file that can be read, or leave it empty"},
+		dir:   {"PRICES_FILE: " + dir + " is not a file; set it to"},
+		large: {"PRICES_FILE: " + large + " is larger than 16 MiB; set it to"},
+		file("bad.csv", "instance_type,usd_per_hour\nm5.large,$1\nm5.large,x\n"): {"bad.csv: line 2: usd_per_hour \"$1\": " +
+			"it is not a price; write 1", "bad.csv: line 3: usd_per_hour \"x\""},
+		file("token.csv", botToken+"\n"+appToken): {"token.csv: line 1: the first line must " +
+			"name the columns"},
 	} {
 		c, err := Load(map[string]string{"PRICES_FILE": path})
 		book, ms := c.Prices, MistakesIn(err, "PRICES_FILE")
@@ -271,14 +304,16 @@ func TestPrices(t *testing.T) {
 }
 
 func TestAllMistakesAtOnce(t *testing.T) {
-	_, err := Load(map[string]string{"SLACK_CHANNEL": "#ops", "ALERT_WAVE_GAP": "1 fortnight", "SCALING_RETENTION": "1s", "DIGEST_SCHEDULE": "daily", "DIGEST_TIMEZONE": "Berlin",
+	_, err := Load(map[string]string{"SLACK_CHANNEL": "#ops", "ALERT_WAVE_GAP": "1 fortnight", "SCALING_RETENTION": "1s",
+		"DIGEST_SCHEDULE": "daily", "DIGEST_TIMEZONE": "Berlin",
 		"PRICE_DISCOUNT": "much", "HTTP_ADDR": "8080", "LOG_LEVEL": "loud", "DATABASE_URL": "postgres://x"})
 	ms, _ := errors.AsType[Mistakes](err)
 	var got []string
 	for _, m := range ms {
 		got = append(got, m.Variable)
 	}
-	want := []string{"SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_CHANNEL", "ALERT_WAVE_GAP", "SCALING_RETENTION", "DIGEST_SCHEDULE", "DIGEST_TIMEZONE",
+	want := []string{"SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_CHANNEL", "ALERT_WAVE_GAP", "SCALING_RETENTION",
+		"DIGEST_SCHEDULE", "DIGEST_TIMEZONE",
 		"PRICE_DISCOUNT", "HTTP_ADDR", "LOG_LEVEL", "DATABASE_URL"}
 	slices.Sort(got)
 	slices.Sort(want)
@@ -322,29 +357,37 @@ func TestDigestSchedule(t *testing.T) {
 func TestSecretNeverPrints(t *testing.T) {
 	c := load(t, right())
 	var logs bytes.Buffer
-	for _, log := range []*slog.Logger{slog.New(slog.NewTextHandler(&logs, nil)), slog.New(slog.NewJSONHandler(&logs, nil))} {
-		log.Info("token", "secret", c.SlackBotToken, "config", c, "pointer", &c, "list", []Secret{c.SlackAppToken}, "error", fmt.Errorf("token %s", c.SlackBotToken))
+	for _, log := range []*slog.Logger{slog.New(slog.NewTextHandler(&logs, nil)),
+		slog.New(slog.NewJSONHandler(&logs, nil))} {
+		log.Info("token", "secret", c.SlackBotToken, "config", c, "pointer", &c, "list", []Secret{c.SlackAppToken}, "error",
+			fmt.Errorf("token %s", c.SlackBotToken))
 	}
-	printed := map[string]string{"slog": logs.String(), "error": fmt.Errorf("token %v: %w", c.SlackAppToken, errors.New("x")).Error(),
+	printed := map[string]string{"slog": logs.String(),
+		"error":  fmt.Errorf("token %v: %w", c.SlackAppToken, errors.New("x")).Error(),
 		"Sprint": fmt.Sprint(c.SlackBotToken, c, &c), "text": string(must(c.SlackBotToken.MarshalText()))}
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "% x", "%d", "%c", "%U", "%t", "%10.3s", "%08v"} {
-		for name, value := range map[string]any{"secret": c.SlackBotToken, "pointer": &c.SlackBotToken, "config": c, "config pointer": &c, "list": []Secret{c.SlackAppToken},
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "% x", "%d", "%c", "%U", "%t", "%10.3s",
+		"%08v"} {
+		for name, value := range map[string]any{"secret": c.SlackBotToken, "pointer": &c.SlackBotToken, "config": c,
+			"config pointer": &c, "list": []Secret{c.SlackAppToken},
 			"key": map[Secret]Secret{c.SlackBotToken: c.SlackAppToken}, "any": []any{c.SlackBotToken}} {
 			printed[verb+" "+name] = fmt.Sprintf(verb, value)
 		}
 	}
-	for name, value := range map[string]any{"secret": c.SlackBotToken, "pointer": &c.SlackBotToken, "list": []Secret{c.SlackAppToken}, "value": map[string]Secret{"bot": c.SlackBotToken},
+	for name, value := range map[string]any{"secret": c.SlackBotToken, "pointer": &c.SlackBotToken,
+		"list": []Secret{c.SlackAppToken}, "value": map[string]Secret{"bot": c.SlackBotToken},
 		"tokens": struct{ Bot, App Secret }{c.SlackBotToken, c.SlackAppToken}} {
 		printed["JSON "+name] = string(must(json.Marshal(value)))
 	}
 	for how, s := range printed {
-		for _, secret := range []string{botToken, appToken, fmt.Sprintf("%x", botToken), fmt.Sprintf("%X", appToken), fmt.Sprintf("% x", botToken), botToken[:3]} {
+		for _, secret := range []string{botToken, appToken, fmt.Sprintf("%x", botToken), fmt.Sprintf("%X", appToken),
+			fmt.Sprintf("% x", botToken), botToken[:3]} {
 			if strings.Contains(s, secret) {
 				t.Errorf("%s prints the secret: %s", how, s)
 			}
 		}
 	}
-	if got := fmt.Sprintf("%s|%v|%#v|%q", c.SlackBotToken, c.SlackBotToken, c.SlackBotToken, c.SlackBotToken); got != "[redacted]|[redacted]|[redacted]|[redacted]" {
+	if got := fmt.Sprintf("%s|%v|%#v|%q", c.SlackBotToken, c.SlackBotToken, c.SlackBotToken,
+		c.SlackBotToken); got != "[redacted]|[redacted]|[redacted]|[redacted]" {
 		t.Error(got)
 	}
 }
@@ -365,9 +408,12 @@ func TestVariables(t *testing.T) {
 		}
 		seen[v.Name] = true
 	}
-	for _, name := range []string{"SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_CHANNEL", "SLACK_API_URL", "SLACK_ALLOWED_USERS", "SLACK_ALLOWED_CHANNELS",
-		"KUBECONFIG", "KUBE_CONTEXT", "CLUSTER_NAME", "DATABASE_URL", "ALERT_WAVE_GAP", "ALERT_WAVE_MAX", "ALERT_LABELS", "ALERT_NODE_SELECTOR",
-		"DIGEST_SCHEDULE", "DIGEST_TIMEZONE", "DIGEST_CHANNEL", "DIGEST_WHEN_QUIET", "PRICES_FILE", "PRICE_DISCOUNT", "SCALING_RETENTION", "EVENT_RETENTION", "HTTP_ADDR", "LOG_LEVEL", "LOG_FORMAT"} {
+	for _, name := range []string{"SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_CHANNEL", "SLACK_API_URL",
+		"SLACK_ALLOWED_USERS", "SLACK_ALLOWED_CHANNELS",
+		"KUBECONFIG", "KUBE_CONTEXT", "CLUSTER_NAME", "DATABASE_URL", "ALERT_WAVE_GAP", "ALERT_WAVE_MAX", "ALERT_LABELS",
+		"ALERT_NODE_SELECTOR",
+		"DIGEST_SCHEDULE", "DIGEST_TIMEZONE", "DIGEST_CHANNEL", "DIGEST_WHEN_QUIET", "PRICES_FILE", "PRICE_DISCOUNT",
+		"SCALING_RETENTION", "EVENT_RETENTION", "HTTP_ADDR", "LOG_LEVEL", "LOG_FORMAT"} {
 		if !seen[name] {
 			t.Errorf("%s, which the contract promises, is not there", name)
 		}
@@ -377,8 +423,10 @@ func TestVariables(t *testing.T) {
 // Whatever the environment holds, Load returns, and no mistake shows a token, not even one that
 // stands in the wrong variable.
 func FuzzLoad(f *testing.F) {
-	for _, seed := range []string{"", "TZ=", "CRON_TZ=x", "@every -1h", ", * * * *", "*/0 * * * *", "9-1 9 * * *", "60", "90d", "1e400", "NaN", "a in (", "!x", "sqlite:?", "sqlite://",
-		"http://[::1", "https://u:p@h/", ":http", "C0", "\x00", "\xff\xfe", "%!s(x)", strings.Repeat("9", 400), "<@U0ADALOVE>", "0 0 31 2 *", "x=y,x!=y"} {
+	for _, seed := range []string{"", "TZ=", "CRON_TZ=x", "@every -1h", ", * * * *", "*/0 * * * *", "9-1 9 * * *", "60",
+		"90d", "1e400", "NaN", "a in (", "!x", "sqlite:?", "sqlite://",
+		"http://[::1", "https://u:p@h/", ":http", "C0", "\x00", "\xff\xfe", "%!s(x)", strings.Repeat("9", 400),
+		"<@U0ADALOVE>", "0 0 31 2 *", "x=y,x!=y"} {
 		f.Add(seed, uint8(0))
 		f.Add(seed, uint8(14))
 	}
@@ -399,7 +447,8 @@ func FuzzLoad(f *testing.F) {
 		for _, environ := range []map[string]string{all, one, pasted} {
 			c, err := Load(environ)
 			if err == nil {
-				if c.Digest == nil || c.Digest.Next(time.Now()).IsZero() || c.Selector == nil || c.Zone == nil || c.LedgerPath == "" {
+				if c.Digest == nil || c.Digest.Next(time.Now()).IsZero() || c.Selector == nil || c.Zone == nil ||
+					c.LedgerPath == "" {
 					t.Errorf("no mistake, but an incomplete configuration: %+v", c)
 				}
 				continue

@@ -9,12 +9,41 @@ type Variable struct {
 	Doc     string
 }
 
+// meanings says what each variable means; a test fails for one that is missing.
+var meanings = map[string]string{
+	"SLACK_BOT_TOKEN":        "bot token (xoxb-…)",
+	"SLACK_APP_TOKEN":        "app-level token (xapp-…) with the scope connections:write",
+	"SLACK_CHANNEL":          "ID of the channel for alerts",
+	"SLACK_API_URL":          "for an emulator or a proxy",
+	"SLACK_ALLOWED_USERS":    "user IDs that may use commands; empty: everyone of the bot's own workspace",
+	"SLACK_ALLOWED_CHANNELS": "channel IDs where commands may be used; empty: everywhere",
+	"KUBECONFIG":             "kubeconfig file; empty: in-cluster, else ~/.kube/config",
+	"KUBE_CONTEXT":           "context in the kubeconfig; empty: its current one",
+	"CLUSTER_NAME":           "the cluster's name in messages; empty: the context's name, else kubernetes",
+	"DATABASE_URL":           "the ledger",
+	"ALERT_WAVE_GAP":         "a wave ends when no like change came for this long",
+	"ALERT_WAVE_MAX":         "and at the latest this long after it began",
+	"ALERT_LABELS":           "label keys shown on nodes, besides zone, pool, capacity type and arch",
+	"ALERT_NODE_SELECTOR":    "label selector of the nodes that alert; empty: all",
+	"DIGEST_SCHEDULE":        "when the digest is posted: five cron fields or @daily and the like",
+	"DIGEST_TIMEZONE":        "IANA time zone of the digest",
+	"DIGEST_CHANNEL":         "channel ID of the digest; empty: SLACK_CHANNEL",
+	"DIGEST_WHEN_QUIET":      "post or skip: what to do when nothing happened to the nodes since the last digest",
+	"PRICES_FILE":            "CSV file of prices of your own, which outrank the built-in list prices; see Prices",
+	"PRICE_DISCOUNT":         "discount on the built-in list prices, in percent",
+	"SCALING_RETENTION":      "how long changes and scaling events are kept",
+	"EVENT_RETENTION":        "how long other events are kept",
+	"HTTP_ADDR":              "address of /healthz, /readyz and /metrics",
+	"LOG_LEVEL":              "debug, info, warn or error",
+	"LOG_FORMAT":             "text or json; empty: text on a terminal, else json",
+}
+
 // Variables lists the environment variables in the order of Config's fields.
 func Variables() []Variable {
 	var vs []Variable
 	for f := range reflect.TypeFor[Config]().Fields() {
 		if name := f.Tag.Get("env"); name != "" {
-			vs = append(vs, Variable{Name: name, Default: f.Tag.Get("envDefault"), Doc: f.Tag.Get("doc")})
+			vs = append(vs, Variable{Name: name, Default: f.Tag.Get("envDefault"), Doc: meanings[name]})
 		}
 	}
 	return vs

@@ -10,11 +10,14 @@ import (
 func ledgerPath(databaseURL string) (string, error) {
 	path, ok := strings.CutPrefix(databaseURL, "sqlite:")
 	if !ok {
-		return "", fmt.Errorf("%q is not a ledger Rollcall can open: write sqlite:FILE, for example sqlite:/var/lib/rollcall/rollcall.db", redactURL(databaseURL))
+		return "", fmt.Errorf(
+			"%q is not a ledger Rollcall can open: write sqlite:FILE, for example sqlite:/var/lib/rollcall/rollcall.db",
+			redactURL(databaseURL))
 	}
 	path = strings.TrimPrefix(path, "//")
 	if path == "" || path == ":memory:" || strings.ContainsRune(path, '?') {
-		return "", fmt.Errorf("sqlite:%s names no file: write sqlite:FILE, for example sqlite:/var/lib/rollcall/rollcall.db", path)
+		return "", fmt.Errorf("sqlite:%s names no file: write sqlite:FILE, for example sqlite:/var/lib/rollcall/rollcall.db",
+			path)
 	}
 	return path, nil
 }

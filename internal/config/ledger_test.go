@@ -6,7 +6,8 @@ import (
 )
 
 func TestLedgerPath(t *testing.T) {
-	for in, want := range map[string]string{"sqlite:rollcall.db": "rollcall.db", "sqlite:///var/lib/r.db": "/var/lib/r.db", "sqlite:/var/r.db": "/var/r.db"} {
+	for in, want := range map[string]string{"sqlite:rollcall.db": "rollcall.db", "sqlite:///var/lib/r.db": "/var/lib/r.db",
+		"sqlite:/var/r.db": "/var/r.db"} {
 		if got, err := ledgerPath(in); got != want || err != nil {
 			t.Errorf("ledgerPath(%q) = %q, %v", in, got, err)
 		}

@@ -178,7 +178,8 @@ func (d *Digester) post(ctx context.Context, rec wave.Digest) error {
 	}
 	// DIGEST_CHANNEL may have been mended since the intent was recorded.
 	var result Result
-	rec.Posting, result, err = d.Outbox.Post(ctx, rec.Posting, Draft{Channel: d.Channel, Variants: d.variants(ctx, rec, s, m)})
+	rec.Posting, result,
+		err = d.Outbox.Post(ctx, rec.Posting, Draft{Channel: d.Channel, Variants: d.variants(ctx, rec, s, m)})
 	if err != nil || result != Done {
 		return err
 	}
@@ -192,7 +193,8 @@ func (d *Digester) post(ctx context.Context, rec wave.Digest) error {
 // variants are what a digest may read: with its picture as a chart, or with a word about where it is,
 // or as plain text. What becomes of the picture is decided with the variant, and recorded before it
 // is posted.
-func (d *Digester) variants(ctx context.Context, rec wave.Digest, s digest.Summary, m message.Message) iter.Seq[Variant] {
+func (d *Digester) variants(ctx context.Context, rec wave.Digest, s digest.Summary,
+	m message.Message) iter.Seq[Variant] {
 	return func(yield func(Variant) bool) {
 		picture := rec.Picture
 		if picture == "" {
@@ -232,7 +234,8 @@ func remark(m message.Message, text string) message.Message {
 }
 
 // message is what a digest in the channel reads.
-func (d *Digester) message(ctx context.Context, s digest.Summary, rec wave.Digest, now time.Time) (message.Message, error) {
+func (d *Digester) message(ctx context.Context, s digest.Summary, rec wave.Digest, now time.Time) (message.Message,
+	error) {
 	m, err := d.Summaries.Render(ctx, s)
 	if err != nil {
 		return message.Message{}, err
@@ -242,7 +245,8 @@ func (d *Digester) message(ctx context.Context, s digest.Summary, rec wave.Diges
 		if late > 12*time.Hour {
 			form = "2 Jan 15:04"
 		}
-		text := fmt.Sprintf("⏰ Late: it was due at %s and is of %s.", rec.Until.In(zone).Format(form), now.In(zone).Format(form))
+		text := fmt.Sprintf("⏰ Late: it was due at %s and is of %s.", rec.Until.In(zone).Format(form),
+			now.In(zone).Format(form))
 		m.Text += " (late)"
 		m.Parts[0].Lines = append(message.Sentence(text), m.Parts[0].Lines...)
 	}

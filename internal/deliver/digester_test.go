@@ -80,9 +80,11 @@ func newEditor(t *testing.T, emu *slackemu.Server, api *slack.Client, s *schedul
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &editor{t: t, slack: emu, ledger: l, api: api, config: deliver.DigesterConfig{Cluster: "prod", Channel: slackemu.ChannelOps, Store: l, Schedule: s,
-		Summaries: answer.Summaries{Store: l, Price: dollar, Zone: s.Zone()}, Live: func() bool { return true },
-		Draw: func(message.Chart, *time.Location, string) ([]byte, error) { return []byte("a picture"), nil }, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}}
+	e := &editor{t: t, slack: emu, ledger: l, api: api,
+		config: deliver.DigesterConfig{Cluster: "prod", Channel: slackemu.ChannelOps, Store: l, Schedule: s,
+			Summaries: answer.Summaries{Store: l, Price: dollar, Zone: s.Zone()}, Live: func() bool { return true },
+			Draw: func(message.Chart, *time.Location, string) ([]byte, error) { return []byte("a picture"), nil },
+			Log:  slog.New(slog.NewTextHandler(t.Output(), nil))}}
 	t.Cleanup(func() {
 		l.Close()
 		if t.Failed() {
@@ -95,16 +97,19 @@ func newEditor(t *testing.T, emu *slackemu.Server, api *slack.Client, s *schedul
 // baseline declares the cluster watched from a moment on, with a node that joins then.
 func (e *editor) baseline(at time.Time) {
 	e.t.Helper()
-	e.check(e.ledger.FinishBaseline(e.t.Context(), fleet.Batch{Cluster: "prod", At: at, ResourceVersion: "1"}, func(string) bool { return true }))
+	e.check(e.ledger.FinishBaseline(e.t.Context(), fleet.Batch{Cluster: "prod", At: at, ResourceVersion: "1"},
+		func(string) bool { return true }))
 	e.join(at)
 }
 
 func (e *editor) join(at time.Time) {
 	e.t.Helper()
 	e.nodes++
-	n := fleet.Node{Cluster: "prod", UID: fmt.Sprint("uid-", e.nodes), Name: fmt.Sprint("node-", e.nodes), InstanceType: "m5.large", CapacityType: []string{"spot", "on-demand"}[e.nodes%2], CreatedAt: at,
+	n := fleet.Node{Cluster: "prod", UID: fmt.Sprint("uid-", e.nodes), Name: fmt.Sprint("node-", e.nodes),
+		InstanceType: "m5.large", CapacityType: []string{"spot", "on-demand"}[e.nodes%2], CreatedAt: at,
 		Ready: fleet.Condition{Status: fleet.Ready, Since: at.Add(40 * time.Second)}}
-	e.check(e.ledger.RecordNodes(e.t.Context(), fleet.Batch{Cluster: "prod", Observations: []fleet.Observation{fleet.First(n, at)}, At: at}))
+	e.check(e.ledger.RecordNodes(e.t.Context(),
+		fleet.Batch{Cluster: "prod", Observations: []fleet.Observation{fleet.First(n, at)}, At: at}))
 }
 
 func (e *editor) watched(at time.Time) {
@@ -122,7 +127,8 @@ func (e *editor) check(err error) {
 // digester returns a new one with an outbox of its own, as a new process would.
 func (e *editor) digester() *deliver.Digester {
 	c := e.config
-	c.Outbox = deliver.NewOutbox(slackapp.NewSink(e.api, deliver.Limits{MaxPause: 2 * time.Second}, c.Log), e.ledger, c.Log)
+	c.Outbox = deliver.NewOutbox(slackapp.NewSink(e.api, deliver.Limits{MaxPause: 2 * time.Second}, c.Log), e.ledger,
+		c.Log)
 	return deliver.NewDigester(c)
 }
 
@@ -154,7 +160,8 @@ func TestDigestWeeks(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				emu := slackemu.New(slackemu.Config{})
 				defer emu.Close()
-				api := slack.New(slackemu.DefaultBotToken, slack.OptionAPIURL("http://slack/api/"), slack.OptionHTTPClient(&http.Client{Transport: inMemory{emu}}))
+				api := slack.New(slackemu.DefaultBotToken, slack.OptionAPIURL("http://slack/api/"),
+					slack.OptionHTTPClient(&http.Client{Transport: inMemory{emu}}))
 				s := ticks(t, "0 9 * * *", zone)
 				e := newEditor(t, emu, api, s)
 				defer e.ledger.Close()
@@ -198,7 +205,8 @@ func TestDigestWeeks(t *testing.T) {
 					}
 				}
 				// Four days have four ticks, and the months between one digest.
-				if len(all) < 8 || len(all) > 10 || late != 1 || odd[23*time.Hour] != 1 || odd[25*time.Hour] != 1 || odd[24*time.Hour] < 4 {
+				if len(all) < 8 || len(all) > 10 || late != 1 || odd[23*time.Hour] != 1 || odd[25*time.Hour] != 1 ||
+					odd[24*time.Hour] < 4 {
 					t.Errorf("%d digests, %d late, lengths %v", len(all), late, odd)
 				}
 				for method, c := range emu.Counts() {
@@ -215,7 +223,8 @@ func TestDigestWeeks(t *testing.T) {
 func due(t *testing.T, cfg slackemu.Config) *editor {
 	t.Helper()
 	emu := slackemu.Start(t, cfg)
-	e := newEditor(t, emu, slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, emu.APIURL(), nil), ticks(t, "@every 1h", "UTC"))
+	e := newEditor(t, emu, slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, emu.APIURL(), nil),
+		ticks(t, "@every 1h", "UTC"))
 	last := e.config.Schedule.Last(time.Now())
 	e.baseline(last.Add(-2 * time.Hour))
 	e.join(last.Add(-30 * time.Minute))
@@ -262,7 +271,10 @@ func (e *editor) files(p posted) (names []string) {
 }
 
 func TestDigestPicture(t *testing.T) {
-	noFiles := []slackemu.Token{{Value: slackemu.DefaultBotToken, Scopes: []string{"commands", "chat:write", "channels:history"}}, {Value: slackemu.DefaultAppToken, Scopes: []string{"connections:write"}}}
+	noFiles := []slackemu.Token{
+		{Value: slackemu.DefaultBotToken, Scopes: []string{"commands", "chat:write", "channels:history"}},
+		{Value: slackemu.DefaultAppToken, Scopes: []string{"connections:write"}},
+	}
 	noChart := []string{"data_visualization"}
 	for _, c := range []struct {
 		name    string
@@ -273,10 +285,13 @@ func TestDigestPicture(t *testing.T) {
 		chart   bool
 	}{
 		{"chart", slackemu.Config{}, wave.PictureChart, 0, "Nodes by capacity type", true},
-		{"chart without the scope for files", slackemu.Config{Tokens: noFiles}, wave.PictureChart, 0, "Nodes by capacity type", true},
+		{"chart without the scope for files", slackemu.Config{Tokens: noFiles}, wave.PictureChart, 0,
+			"Nodes by capacity type", true},
 		{"no charts yet", slackemu.Config{NotRolledOut: noChart}, wave.PictureFile, 1, "The picture is in the thread", false},
-		{"neither", slackemu.Config{NotRolledOut: noChart, Tokens: noFiles}, wave.PictureNone, 0, "add the scope files:write", false},
-		{"no tables and charts", slackemu.Config{NotRolledOut: []string{"data_visualization", "table"}}, wave.PictureFile, 1, "The picture is in the thread", false},
+		{"neither", slackemu.Config{NotRolledOut: noChart, Tokens: noFiles}, wave.PictureNone, 0, "add the scope files:write",
+			false},
+		{"no tables and charts", slackemu.Config{NotRolledOut: []string{"data_visualization", "table"}}, wave.PictureFile, 1,
+			"The picture is in the thread", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e := due(t, c.cfg)
@@ -300,8 +315,11 @@ func TestDigestPicture(t *testing.T) {
 // TestDigestLostAnswers breaks each call after its effect, or before: the digest and its picture
 // come once.
 func TestDigestLostAnswers(t *testing.T) {
-	for _, method := range []string{"chat.postMessage", "files.getUploadURLExternal", slackemu.MethodUpload, "files.completeUploadExternal", "conversations.history", "conversations.replies"} {
-		for _, fault := range []slackemu.Fault{slackemu.ServerError(), slackemu.CutConnection(), slackemu.RateLimited(1), slackemu.ServerError().AfterEffect(), slackemu.CutConnection().AfterEffect(), slackemu.RateLimitedNoHeader().AfterEffect()} {
+	for _, method := range []string{"chat.postMessage", "files.getUploadURLExternal", slackemu.MethodUpload,
+		"files.completeUploadExternal", "conversations.history", "conversations.replies"} {
+		for _, fault := range []slackemu.Fault{slackemu.ServerError(), slackemu.CutConnection(), slackemu.RateLimited(1),
+			slackemu.ServerError().AfterEffect(), slackemu.CutConnection().AfterEffect(),
+			slackemu.RateLimitedNoHeader().AfterEffect()} {
 			t.Run(method+"/"+fault.Name, func(t *testing.T) {
 				t.Parallel()
 				e := due(t, slackemu.Config{NotRolledOut: []string{"data_visualization"}, NoRateLimits: true})
@@ -326,7 +344,8 @@ func TestDigestLostAnswers(t *testing.T) {
 
 // TestDigestRestarts stops the digester in the middle of each call, and starts another.
 func TestDigestRestarts(t *testing.T) {
-	for _, method := range []string{"chat.postMessage", "files.getUploadURLExternal", slackemu.MethodUpload, "files.completeUploadExternal"} {
+	for _, method := range []string{"chat.postMessage", "files.getUploadURLExternal", slackemu.MethodUpload,
+		"files.completeUploadExternal"} {
 		t.Run(method, func(t *testing.T) {
 			t.Parallel()
 			e := due(t, slackemu.Config{NotRolledOut: []string{"data_visualization"}, NoRateLimits: true})
@@ -337,7 +356,8 @@ func TestDigestRestarts(t *testing.T) {
 				skip = 1 // the first is refused for its chart
 			}
 			var calls atomic.Int32
-			e.slack.Inject(slackemu.Rule{Method: method, Skip: skip, Times: 1, Fault: slackemu.HangUp().AfterEffect(), Where: func(slackemu.Call) bool { calls.Add(1); return true }})
+			e.slack.Inject(slackemu.Rule{Method: method, Skip: skip, Times: 1, Fault: slackemu.HangUp().AfterEffect(),
+				Where: func(slackemu.Call) bool { calls.Add(1); return true }})
 			stop := e.run()
 			for deadline := time.Now().Add(20 * time.Second); int(calls.Load()) <= skip; time.Sleep(10 * time.Millisecond) {
 				if time.Now().After(deadline) {
@@ -358,14 +378,16 @@ func TestDigestWhenQuiet(t *testing.T) {
 	for _, skip := range []bool{false, true} {
 		t.Run(fmt.Sprint("skip ", skip), func(t *testing.T) {
 			emu := slackemu.Start(t, slackemu.Config{})
-			e := newEditor(t, emu, slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, emu.APIURL(), nil), ticks(t, "@every 1h", "UTC"))
+			e := newEditor(t, emu, slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, emu.APIURL(), nil),
+				ticks(t, "@every 1h", "UTC"))
 			e.config.SkipQuiet = skip
 			e.baseline(e.config.Schedule.Last(time.Now()).Add(-3 * time.Hour))
 			e.watched(time.Now())
 			stop := e.run()
 			if !skip {
 				p := e.eventually(e.done(wave.PictureNone))
-				if !strings.Contains(p.Text, "prod: 1 node all the time, $1.00 in 60 m") && !strings.Contains(p.Text, "prod: 1 node all the time, $1.00 in 1 h") {
+				if !strings.Contains(p.Text, "prod: 1 node all the time, $1.00 in 60 m") &&
+					!strings.Contains(p.Text, "prod: 1 node all the time, $1.00 in 1 h") {
 					t.Errorf("text: %s", p.Text)
 				}
 				stop()
@@ -396,7 +418,8 @@ func TestDigestNotDue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		emu := slackemu.New(slackemu.Config{})
 		defer emu.Close()
-		api := slack.New(slackemu.DefaultBotToken, slack.OptionAPIURL("http://slack/api/"), slack.OptionHTTPClient(&http.Client{Transport: inMemory{emu}}))
+		api := slack.New(slackemu.DefaultBotToken, slack.OptionAPIURL("http://slack/api/"),
+			slack.OptionHTTPClient(&http.Client{Transport: inMemory{emu}}))
 		e := newEditor(t, emu, api, ticks(t, "0 9 * * *", "UTC"))
 		defer e.ledger.Close()
 		time.Sleep(9*time.Hour + time.Minute) // one minute after a tick
@@ -438,9 +461,12 @@ func TestDigestNotDue(t *testing.T) {
 func TestDigestPictureGivenUp(t *testing.T) {
 	e := due(t, slackemu.Config{})
 	last := e.config.Schedule.Last(time.Now())
-	rec, err := e.ledger.AddDigest(t.Context(), wave.Digest{Posting: wave.Posting{Channel: slackemu.ChannelOps, Created: last}, Cluster: "prod", From: last.Add(-time.Hour), Until: last})
+	rec, err := e.ledger.AddDigest(t.Context(),
+		wave.Digest{Posting: wave.Posting{Channel: slackemu.ChannelOps, Created: last}, Cluster: "prod",
+			From: last.Add(-time.Hour), Until: last})
 	e.check(err)
-	rec.Tried, rec.ID, rec.Picture, rec.File = true, fmt.Sprintf("%d.000100", time.Now().Add(-2*time.Hour).Unix()), wave.PictureFile, "F0LOST"
+	rec.Tried, rec.ID, rec.Picture, rec.File = true, fmt.Sprintf("%d.000100", time.Now().Add(-2*time.Hour).Unix()),
+		wave.PictureFile, "F0LOST"
 	e.check(e.ledger.MarkPosting(t.Context(), rec.Posting, time.Now()))
 	e.check(e.ledger.Accepted(t.Context(), rec.Posting, 0, time.Now()))
 	e.slack.Inject(slackemu.Rule{Method: "conversations.replies", Fault: slackemu.Refuse("channel_not_found")})

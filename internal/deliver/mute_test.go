@@ -16,7 +16,9 @@ import (
 func (r *rig) mute(request, pool string, d time.Duration) wave.Mute {
 	r.t.Helper()
 	now := time.Now()
-	m, err := r.ledger.AddMute(r.t.Context(), wave.Mute{Request: request, Cluster: "prod", Scope: wave.MutePool, Value: pool, By: "U0ADA", ByName: "Ada", Channel: slackemu.ChannelOps, At: now, Until: now.Add(d)})
+	m, err := r.ledger.AddMute(r.t.Context(),
+		wave.Mute{Request: request, Cluster: "prod", Scope: wave.MutePool, Value: pool, By: "U0ADA", ByName: "Ada",
+			Channel: slackemu.ChannelOps, At: now, Until: now.Add(d)})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -81,7 +83,8 @@ func TestMute(t *testing.T) {
 	r.settle("joined")
 	m := r.mute("click-1", "general", time.Hour)
 	start := r.says(1, "prod: alerts for pool general are muted until", "(by Ada)")
-	if b := r.buttons(start); !strings.Contains(b, fmt.Sprintf(`"value":"%d"`, m.ID)) || !strings.Contains(b, `"action_id":"unmute:1"`) {
+	if b := r.buttons(start); !strings.Contains(b, fmt.Sprintf(`"value":"%d"`, m.ID)) ||
+		!strings.Contains(b, `"action_id":"unmute:1"`) {
 		t.Errorf("the mute cannot be undone: %s", b)
 	}
 	if again := r.mute("click-1", "general", 2*time.Hour); again.ID != m.ID {
@@ -103,7 +106,8 @@ func TestMute(t *testing.T) {
 		t.Errorf("%d edits of a mute that goes on", w.Edits)
 	}
 	r.undo(m)
-	end := r.says(1, "prod: the mute of pool general ended at", "(undone by Grace); 5 changes of 3 nodes were kept quiet: 3 joined, 1 became ready, 1 left")
+	end := r.says(1, "prod: the mute of pool general ended at",
+		"(undone by Grace); 5 changes of 3 nodes were kept quiet: 3 joined, 1 became ready, 1 left")
 	if b := r.buttons(end); strings.Contains(b, "actions") || end.TS != start.TS || end.Edits != 1 {
 		t.Errorf("the end is at %s after %d edits: %s", end.TS, end.Edits, b)
 	}
@@ -268,12 +272,15 @@ func TestMuteMessageDeleted(t *testing.T) {
 func TestMuteRunsOut(t *testing.T) {
 	for _, hold := range []time.Duration{3 * time.Minute, 30 * time.Minute} {
 		bubble(t, func(r *rig) {
-			if err := r.ledger.FinishBaseline(r.t.Context(), fleet.Batch{Cluster: "prod", At: time.Now()}, func(string) bool { return true }); err != nil {
+			if err := r.ledger.FinishBaseline(r.t.Context(), fleet.Batch{Cluster: "prod", At: time.Now()},
+				func(string) bool { return true }); err != nil {
 				r.t.Fatal(err)
 			}
 			time.Sleep(2 * time.Hour)
 			now := time.Now()
-			if _, err := r.ledger.AddMute(r.t.Context(), wave.Mute{Request: "x", Cluster: "prod", Scope: wave.MuteCluster, By: "U0ADA", ByName: "Ada", At: now, Until: now.Add(hold)}); err != nil {
+			if _, err := r.ledger.AddMute(r.t.Context(),
+				wave.Mute{Request: "x", Cluster: "prod", Scope: wave.MuteCluster, By: "U0ADA", ByName: "Ada", At: now,
+					Until: now.Add(hold)}); err != nil {
 				r.t.Fatal(err)
 			}
 			time.Sleep(time.Second)
@@ -287,7 +294,8 @@ func TestMuteRunsOut(t *testing.T) {
 				r.t.Errorf("%d messages during the mute", n)
 			}
 			time.Sleep(2 * time.Second)
-			if w := r.waves("mute"); !strings.Contains(w[0].Text, "(ran out); 60 changes of 60 nodes were kept quiet: 60 joined") {
+			if w := r.waves("mute"); !strings.Contains(w[0].Text,
+				"(ran out); 60 changes of 60 nodes were kept quiet: 60 joined") {
 				r.t.Errorf("a second after the end it reads %q", w[0].Text)
 			}
 			time.Sleep(90 * time.Second)

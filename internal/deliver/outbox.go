@@ -282,7 +282,8 @@ func (o *Outbox) Post(ctx context.Context, p wave.Posting, d Draft) (wave.Postin
 		case Refused:
 			o.setAbsent(p.Key, true)
 			refusal = err
-			o.log.Warn("a message was refused in one form; trying a simpler one", "sink", o.sink.Name(), "key", p.Key, "err", err)
+			o.log.Warn("a message was refused in one form; trying a simpler one", "sink", o.sink.Name(), "key", p.Key, "err",
+				err)
 			continue
 		case Gone:
 			o.setAbsent(p.Key, true)
@@ -360,7 +361,8 @@ func (o *Outbox) Edit(ctx context.Context, p wave.Posting, m message.Message, to
 // Attach puts the picture of a posted message into its thread, after it has looked whether it is
 // there if that was begun before. What becomes of the picture is recorded before it returns Done. With
 // patient set, what may be better later is tried again.
-func (o *Outbox) Attach(ctx context.Context, p wave.Posting, patient bool, draw func() (Picture, error)) (Result, error) {
+func (o *Outbox) Attach(ctx context.Context, p wave.Posting, patient bool, draw func() (Picture, error)) (Result,
+	error) {
 	err := o.attach(ctx, &p, draw)
 	v := o.sink.Judge(err, p.Channel)
 	switch {

@@ -42,7 +42,8 @@ func newRig(t *testing.T, cfg slackemu.Config) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, slack: slackemu.Start(t, cfg), ledger: l, now: time.Now().UTC().Truncate(time.Second), known: map[string]fleet.Observation{}, names: map[string][]string{},
+	r := &rig{t: t, slack: slackemu.Start(t, cfg), ledger: l, now: time.Now().UTC().Truncate(time.Second),
+		known: map[string]fleet.Observation{}, names: map[string][]string{},
 		alert: alert.Config{WaveGap: 1500 * time.Millisecond, WaveMax: time.Minute, ReadyDeadline: time.Hour}}
 	t.Cleanup(func() {
 		r.halt()
@@ -78,7 +79,8 @@ func (r *rig) start() {
 // teller returns one with an outbox of its own.
 func (r *rig) teller(api *slack.Client, pace deliver.Limits, log *slog.Logger) *deliver.Teller {
 	outbox := deliver.NewOutbox(slackapp.NewSink(api, pace, log), r.ledger, log)
-	return deliver.NewTeller(deliver.TellerConfig{Cluster: "prod", Channel: slackemu.ChannelOps, Outbox: outbox, Store: r.ledger,
+	return deliver.NewTeller(deliver.TellerConfig{Cluster: "prod", Channel: slackemu.ChannelOps, Outbox: outbox,
+		Store: r.ledger,
 		Alert: r.alert, Log: log})
 }
 
@@ -90,13 +92,16 @@ func (r *rig) halt() {
 }
 
 func (r *rig) node(n int) fleet.Node {
-	return fleet.Node{Cluster: "prod", UID: fmt.Sprintf("uid-%d", n), Name: fmt.Sprintf("ip-10-0-%d-%d.ec2.internal", n/250, n%250), InstanceType: "m5.large",
-		CapacityType: "spot", Zone: "us-east-1" + string(rune('a'+n%3)), Pool: "general", Arch: "amd64", CreatedAt: r.now, Ready: fleet.Condition{Status: fleet.NotReady}}
+	return fleet.Node{Cluster: "prod", UID: fmt.Sprintf("uid-%d", n),
+		Name: fmt.Sprintf("ip-10-0-%d-%d.ec2.internal", n/250, n%250), InstanceType: "m5.large",
+		CapacityType: "spot", Zone: "us-east-1" + string(rune('a'+n%3)), Pool: "general", Arch: "amd64", CreatedAt: r.now,
+		Ready: fleet.Condition{Status: fleet.NotReady}}
 }
 
 func (r *rig) record(gap *fleet.Gap, os ...fleet.Observation) {
 	r.t.Helper()
-	if err := r.ledger.RecordNodes(r.t.Context(), fleet.Batch{Cluster: "prod", Observations: os, Gap: gap, At: time.Now()}); err != nil {
+	if err := r.ledger.RecordNodes(r.t.Context(),
+		fleet.Batch{Cluster: "prod", Observations: os, Gap: gap, At: time.Now()}); err != nil {
 		r.t.Fatal(err)
 	}
 	for _, o := range os {
@@ -117,7 +122,8 @@ func (r *rig) join(from, to int) {
 func (r *rig) setReady(n int, status fleet.ReadyStatus, reason string) {
 	r.t.Helper()
 	node := r.known[fmt.Sprintf("uid-%d", n)].Node
-	node.Ready = fleet.Condition{Status: status, Reason: reason, Since: r.now.Add(time.Duration(len(r.names["ready"])+41) * time.Second)}
+	node.Ready = fleet.Condition{Status: status, Reason: reason,
+		Since: r.now.Add(time.Duration(len(r.names["ready"])+41) * time.Second)}
 	o, ok := fleet.Diff(r.known[node.UID].Known, node, time.Now())
 	if !ok {
 		r.t.Fatal("no difference")
@@ -336,7 +342,8 @@ func TestOutageEndsInOneCatchUp(t *testing.T) {
 	r.start()
 	r.slack.SetOutage(slackemu.OutageOff)
 	r.settle("joined", "removed", "not_ready")
-	if w := r.waves(""); len(w) != 2 || w[1].Kind != "catch_up" || !strings.Contains(w[1].Text, "+6 −2, 1 went not ready") {
+	if w := r.waves(""); len(w) != 2 || w[1].Kind != "catch_up" ||
+		!strings.Contains(w[1].Text, "+6 −2, 1 went not ready") {
 		t.Errorf("%d waves after the outage", len(w))
 	}
 }
@@ -353,7 +360,8 @@ func TestAwayIsOneMessage(t *testing.T) {
 	left.Changes[0].Proof, left.Changes[0].NotBefore = fleet.ProofNone, r.now
 	ready := r.node(5)
 	ready.Ready = fleet.Condition{Status: fleet.Ready, Since: r.now.Add(time.Minute)}
-	r.record(&fleet.Gap{Cluster: "prod", From: r.now, Until: r.now.Add(20 * time.Minute), Cause: "restart", Missed: true, EventsFrom: r.now},
+	r.record(&fleet.Gap{Cluster: "prod", From: r.now, Until: r.now.Add(20 * time.Minute), Cause: "restart", Missed: true,
+		EventsFrom: r.now},
 		left, fleet.First(ready, r.now.Add(time.Minute)), fleet.First(r.node(6), r.now))
 	r.start()
 	r.settle("joined", "removed")
@@ -371,7 +379,8 @@ func TestStuckNodeIsCalledOut(t *testing.T) {
 	r.join(0, 2)
 	r.setReady(0, fleet.Ready, "KubeletReady")
 	r.eventually(20*time.Second, func() error {
-		if w := r.waves("joined"); len(w) != 1 || len(w[0].Replies) != 1 || !strings.Contains(w[0].Replies[0].Text, "not ready 2 s after joining: ip-10-0-0-1") {
+		if w := r.waves("joined"); len(w) != 1 || len(w[0].Replies) != 1 ||
+			!strings.Contains(w[0].Replies[0].Text, "not ready 2 s after joining: ip-10-0-0-1") {
 			return fmt.Errorf("%d waves, not what they should be", len(w))
 		}
 		return nil
@@ -413,7 +422,8 @@ func TestBaseline(t *testing.T) {
 	if err := r.ledger.RecordBaseline(ctx, "prod", obs); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.ledger.FinishBaseline(ctx, fleet.Batch{Cluster: "prod", At: time.Now()}, func(string) bool { return true }); err != nil {
+	if err := r.ledger.FinishBaseline(ctx, fleet.Batch{Cluster: "prod", At: time.Now()},
+		func(string) bool { return true }); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 { // restarts

@@ -43,8 +43,10 @@ func bubble(t *testing.T, f func(r *rig)) {
 			t.Fatal(err)
 		}
 		defer l.Close()
-		r := &rig{t: t, slack: emu, ledger: l, now: time.Now().UTC(), known: map[string]fleet.Observation{}, names: map[string][]string{}}
-		api := slack.New(slackemu.DefaultBotToken, slack.OptionAPIURL("http://slack/api/"), slack.OptionHTTPClient(&http.Client{Transport: inMemory{emu}}))
+		r := &rig{t: t, slack: emu, ledger: l, now: time.Now().UTC(), known: map[string]fleet.Observation{},
+			names: map[string][]string{}}
+		api := slack.New(slackemu.DefaultBotToken, slack.OptionAPIURL("http://slack/api/"),
+			slack.OptionHTTPClient(&http.Client{Transport: inMemory{emu}}))
 		teller := r.teller(api, deliver.Limits{}, slog.New(slog.DiscardHandler))
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
@@ -84,7 +86,8 @@ func TestWaveTiming(t *testing.T) {
 				t.Errorf("edit %d came %v after the one before", i, gap)
 			}
 		}
-		first, last := m.Versions[5].At.Sub(m.Versions[4].At), m.Versions[len(m.Versions)-1].At.Sub(m.Versions[len(m.Versions)-2].At)
+		first, last := m.Versions[5].At.Sub(m.Versions[4].At),
+			m.Versions[len(m.Versions)-1].At.Sub(m.Versions[len(m.Versions)-2].At)
 		if len(m.Versions) > 45 || last <= first {
 			t.Errorf("%d edits in a minute, the early ones %v apart, the late ones %v", len(m.Versions)-1, first, last)
 		}
@@ -143,13 +146,15 @@ func TestReadyDeadline(t *testing.T) {
 		}
 		time.Sleep(2 * time.Minute)
 		w := r.waves("joined")
-		if len(w[0].Replies) != 1 || w[0].Replies[0].Subtype != "thread_broadcast" || !strings.Contains(w[0].Replies[0].Text, "not ready "+message.Duration(alert.DefaultReadyDeadline)) {
+		if len(w[0].Replies) != 1 || w[0].Replies[0].Subtype != "thread_broadcast" ||
+			!strings.Contains(w[0].Replies[0].Text, "not ready "+message.Duration(alert.DefaultReadyDeadline)) {
 			t.Errorf("after the deadline: %d replies", len(w[0].Replies))
 		}
 		time.Sleep(time.Hour)
 		r.setReady(1, fleet.Ready, "KubeletReady")
 		time.Sleep(11 * time.Second)
-		if w := r.waves("joined"); len(w) != 1 || !strings.Contains(w[0].Text, "2 nodes joined, all ready") || len(w[0].Replies) != 1 {
+		if w := r.waves("joined"); len(w) != 1 || !strings.Contains(w[0].Text, "2 nodes joined, all ready") ||
+			len(w[0].Replies) != 1 {
 			t.Errorf("at the end: %q", w[0].Text)
 		}
 	})
@@ -190,7 +195,8 @@ func TestBusyDay(t *testing.T) {
 // Growth that is unusual is said once, in a message of its own beside the wave.
 func TestSurge(t *testing.T) {
 	bubble(t, func(r *rig) {
-		if err := r.ledger.FinishBaseline(r.t.Context(), fleet.Batch{Cluster: "prod", At: time.Now()}, func(string) bool { return true }); err != nil {
+		if err := r.ledger.FinishBaseline(r.t.Context(), fleet.Batch{Cluster: "prod", At: time.Now()},
+			func(string) bool { return true }); err != nil {
 			r.t.Fatal(err)
 		}
 		time.Sleep(2 * time.Hour)

@@ -57,7 +57,8 @@ func (b *bot) run(ctx context.Context) error {
 		pause := b.restart
 		if !b.killed {
 			b.trouble = strings.TrimSpace(b.lastSaid.String())
-			if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() == 2 || b.starts == 1 && time.Since(began) < 2*time.Second {
+			if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() == 2 || b.starts == 1 &&
+				time.Since(began) < 2*time.Second {
 				b.mu.Unlock()
 				return fmt.Errorf("the bot does not start: %w\n%s", err, b.lastSaid.String())
 			}

@@ -120,13 +120,15 @@ func TestCommandsInBrowser(t *testing.T) {
 		tab.Type(browser.Enter)
 		asked++
 		tab.Wait("the answer to "+text, fmt.Sprintf(`document.querySelectorAll("#log .ephemeral").length >= %d`, asked))
-		tab.Eval(`document.querySelectorAll("[data-answer]").forEach((e) => delete e.dataset.answer); [...document.querySelectorAll("#log .ephemeral")].at(-1).dataset.answer = ""`, nil)
+		tab.Eval(`document.querySelectorAll("[data-answer]").forEach((e) => delete e.dataset.answer); `+
+			`[...document.querySelectorAll("#log .ephemeral")].at(-1).dataset.answer = ""`, nil)
 	}
 	press := func(within, label string) {
 		t.Helper()
 		find := fmt.Sprintf(`[...document.querySelectorAll(%q)].find((e) => e.textContent.trim() === %q)`, within, label)
 		tab.Wait("the button "+label, find+" !== undefined")
-		tab.Eval(`document.querySelectorAll("[data-press]").forEach((e) => delete e.dataset.press); `+find+`.dataset.press = ""`, nil)
+		tab.Eval(`document.querySelectorAll("[data-press]").forEach((e) => delete e.dataset.press); `+find+
+			`.dataset.press = ""`, nil)
 		tab.Click("[data-press]")
 	}
 	say("/nodes")

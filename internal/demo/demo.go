@@ -74,8 +74,9 @@ func Run(ctx context.Context, c Config, out io.Writer) error {
 	parts, partsCtx := errgroup.WithContext(ctx)
 	serving, stopServing := context.WithCancel(context.Background())
 	defer stopServing()
-	server := &http.Server{Handler: d, ReadHeaderTimeout: 5 * time.Second, BaseContext: func(net.Listener) context.Context { return serving },
-		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
+	server := &http.Server{Handler: d, ReadHeaderTimeout: 5 * time.Second,
+		BaseContext: func(net.Listener) context.Context { return serving },
+		ErrorLog:    slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
 	served := make(chan error, 1)
 	go func() {
 		err := server.Serve(ln)
@@ -171,7 +172,8 @@ func newDemo(c Config, env map[string]string, dir string, addr net.Addr) (*demo,
 	base := "http://" + display(addr)
 	d := &demo{slack: slackemu.New(workspace(base)), notify: &notifier{subs: map[chan struct{}]bool{}}}
 	own := map[string]string{
-		"SLACK_BOT_TOKEN": slackemu.DefaultBotToken, "SLACK_APP_TOKEN": slackemu.DefaultAppToken, "SLACK_CHANNEL": slackemu.ChannelOps,
+		"SLACK_BOT_TOKEN": slackemu.DefaultBotToken, "SLACK_APP_TOKEN": slackemu.DefaultAppToken,
+		"SLACK_CHANNEL": slackemu.ChannelOps,
 		"SLACK_API_URL": d.slack.APIURL(), "HTTP_ADDR": "127.0.0.1:0",
 		// They name channels and people of a real workspace.
 		"DIGEST_CHANNEL": "", "SLACK_ALLOWED_USERS": "", "SLACK_ALLOWED_CHANNELS": "",
@@ -208,7 +210,8 @@ func newDemo(c Config, env map[string]string, dir string, addr net.Addr) (*demo,
 		return nil, err
 	}
 	d.log = log
-	d.bot = &bot{executable: command[0], args: append(command[1:], args...), log: log, restart: restartAfter, changed: d.notify.all}
+	d.bot = &bot{executable: command[0], args: append(command[1:], args...), log: log, restart: restartAfter,
+		changed: d.notify.all}
 	for k, v := range env {
 		if _, ours := own[k]; !ours {
 			d.bot.environ = append(d.bot.environ, k+"="+v)
@@ -236,8 +239,10 @@ func workspace(base string) slackemu.Config {
 	return slackemu.Config{
 		TeamName: "Demo workspace", BotName: "Rollcall", BaseURL: base,
 		Channels: []slackemu.Channel{
-			{ID: slackemu.ChannelOps, Name: "cluster-nodes", Members: append(people, slackemu.UserEve), IsShared: true, Topic: "Rollcall tells here what the nodes do"},
-			{ID: slackemu.ChannelPrivate, Name: "platform-team", Members: people, IsPrivate: true, Topic: "Commands work here too"},
+			{ID: slackemu.ChannelOps, Name: "cluster-nodes", Members: append(people, slackemu.UserEve), IsShared: true,
+				Topic: "Rollcall tells here what the nodes do"},
+			{ID: slackemu.ChannelPrivate, Name: "platform-team", Members: people, IsPrivate: true,
+				Topic: "Commands work here too"},
 			{ID: slackemu.ChannelOther, Name: "random", Members: people[1:], Topic: "Rollcall is not in this channel"},
 		},
 	}
@@ -245,7 +250,8 @@ func workspace(base string) slackemu.Config {
 
 // hints are what the composer says of the commands, and completes.
 var hints = []page.CommandHint{
-	{Command: "/nodes", Hint: "[list | NAME | help] [filters]: how many nodes there are, of which kinds, and what changed", Words: command.Words("/nodes")},
+	{Command: "/nodes", Hint: "[list | NAME | help] [filters]: how many nodes there are, of which kinds, and what changed",
+		Words: command.Words("/nodes")},
 	{Command: "/events", Hint: "[filters] [text]: what happened, the newest first", Words: command.Words("/events")},
 }
 

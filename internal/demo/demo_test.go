@@ -160,7 +160,8 @@ func TestDemo(t *testing.T) {
 	t.Parallel()
 	d := show(t, Config{Seed: 1})
 	d.until("the first start is told", func() error {
-		if ms := d.slack.Messages(slackemu.ChannelOps); len(ms) == 0 || !strings.Contains(ms[0].Text, "Rollcall is watching demo") {
+		if ms := d.slack.Messages(slackemu.ChannelOps); len(ms) == 0 ||
+			!strings.Contains(ms[0].Text, "Rollcall is watching demo") {
 			return fmt.Errorf("%d messages", len(ms))
 		}
 		return nil
@@ -233,10 +234,13 @@ func TestDemoOfRealCluster(t *testing.T) {
 	user := c.NewUser(t)
 	c.Grant(t, user, cluster.ReadNodesAndEvents()...)
 	kubeconfig := c.Kubeconfig(t, user)
-	d := show(t, Config{RealCluster: true, Environ: []string{"HOME=" + t.TempDir(), "KUBECONFIG=" + kubeconfig, "CLUSTER_NAME=real",
-		"SLACK_BOT_TOKEN=xoxb-of-somebody", "SLACK_API_URL=http://127.0.0.1:1/", "SLACK_CHANNEL=C0SOMEBODY", "HTTP_ADDR=:1"}})
+	d := show(t, Config{RealCluster: true,
+		Environ: []string{"HOME=" + t.TempDir(), "KUBECONFIG=" + kubeconfig, "CLUSTER_NAME=real",
+			"SLACK_BOT_TOKEN=xoxb-of-somebody", "SLACK_API_URL=http://127.0.0.1:1/", "SLACK_CHANNEL=C0SOMEBODY",
+			"HTTP_ADDR=:1"}})
 	d.until("the first start is told", func() error {
-		if ms := d.slack.Messages(slackemu.ChannelOps); len(ms) == 0 || !strings.Contains(ms[0].Text, "Rollcall is watching real") {
+		if ms := d.slack.Messages(slackemu.ChannelOps); len(ms) == 0 ||
+			!strings.Contains(ms[0].Text, "Rollcall is watching real") {
 			return fmt.Errorf("%d messages", len(ms))
 		}
 		return nil
@@ -284,7 +288,8 @@ func TestListen(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	if _, err := listen(taken.Addr().String()); err == nil || !strings.Contains(err.Error(), "set DEMO_ADDR to a free address") {
+	if _, err := listen(taken.Addr().String()); err == nil ||
+		!strings.Contains(err.Error(), "set DEMO_ADDR to a free address") {
 		t.Errorf("a taken address: %v", err)
 	}
 	// Whether the usual port is free here or not, there is a page, on loopback.
@@ -314,7 +319,8 @@ func TestMainMistakes(t *testing.T) {
 		}
 	}
 	var out strings.Builder
-	if code, err := Main(t.Context(), []string{"--help"}, nil, strings.NewReader(""), &out, io.Discard); code != 0 || err != nil || !strings.Contains(out.String(), "DEMO_ADDR") {
+	if code, err := Main(t.Context(), []string{"--help"}, nil, strings.NewReader(""), &out, io.Discard); code != 0 ||
+		err != nil || !strings.Contains(out.String(), "DEMO_ADDR") {
 		t.Errorf("--help: code %d, %v, %s", code, err, out.String())
 	}
 }

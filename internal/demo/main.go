@@ -43,7 +43,9 @@ func Main(ctx context.Context, args, environ []string, in io.Reader, stdout, std
 	case flags.NArg() > 0:
 		return app.ExitMistake, fmt.Errorf("unknown argument %q\n%s", flags.Arg(0), usage)
 	case *cluster != "sim" && *cluster != "real":
-		return app.ExitMistake, fmt.Errorf("--cluster=%s: write --cluster=sim for the simulated cluster or --cluster=real for the one that KUBECONFIG names", *cluster)
+		return app.ExitMistake,
+			fmt.Errorf("--cluster=%s: write --cluster=sim for the simulated cluster or --cluster=real for the one that "+
+				"KUBECONFIG names", *cluster)
 	}
 	if err := Run(ctx, Config{RealCluster: *cluster == "real", Environ: environ}, stdout); err != nil {
 		return app.ExitFailed, err
@@ -76,7 +78,8 @@ func runBot(ctx context.Context, args, environ []string, in io.Reader, stderr io
 	if err != nil {
 		return app.ExitMistake, err
 	}
-	if err := app.Run(ctx, c, clusters, app.Options{Version: app.Version(), Alert: decide}, app.NewLogger(c, stderr)); err != nil {
+	if err := app.Run(ctx, c, clusters, app.Options{Version: app.Version(), Alert: decide},
+		app.NewLogger(c, stderr)); err != nil {
 		return app.ExitFailed, err
 	}
 	return app.ExitOK, nil

@@ -58,7 +58,8 @@ const (
 )
 
 func newFaults(d *demo) *faults {
-	return &faults{changed: d.notify.all, until: map[string]time.Time{}, end: map[string]func(){}, wake: make(chan struct{}, 1)}
+	return &faults{changed: d.notify.all, until: map[string]time.Time{}, end: map[string]func(){},
+		wake: make(chan struct{}, 1)}
 }
 
 // toggle begins a trouble that ends after d, or ends it now if it is on.
@@ -197,20 +198,26 @@ func (d *demo) panel() page.PanelState {
 		p.Controls = d.clusterControls(sim)
 	}
 	p.Controls = append(p.Controls,
-		d.timed("Slack", "outage", "Slack is down", "Every call is answered 503 and every connection is lost, for a minute. What happens meanwhile is told afterwards, in one message if it lasts."),
-		d.timed("Slack", "limit", "Slack limits every call", "Every call is answered 429 with Retry-After, for half a minute."),
+		d.timed("Slack", "outage", "Slack is down",
+			"Every call is answered 503 and every connection is lost, for a minute. What happens meanwhile is told "+
+				"afterwards, in one message if it lasts."),
+		d.timed("Slack", "limit", "Slack limits every call",
+			"Every call is answered 429 with Retry-After, for half a minute."),
 		page.Control{ID: "kill", Group: "Rollcall", Kind: page.KindButton, Label: "kill -9 the bot",
-			Help: "Kills the bot's process and starts it again three seconds later. Nothing is lost and nothing is told twice: watch the counters."})
+			Help: "Kills the bot's process and starts it again three seconds later. Nothing is lost and nothing is told " +
+				"twice: watch the counters."})
 	p.Counters = d.counters(sim)
 	return p
 }
 
 func (d *demo) clusterControls(sim clustersim.State) []page.Control {
-	speed := page.Control{ID: "speed", Group: "Time", Kind: page.KindSelect, Label: "Speed", Value: format(sim.Speed), Help: "At 1× a day takes five minutes."}
+	speed := page.Control{ID: "speed", Group: "Time", Kind: page.KindSelect, Label: "Speed", Value: format(sim.Speed),
+		Help: "At 1× a day takes five minutes."}
 	for _, x := range speeds {
 		speed.Options = append(speed.Options, page.Option{Value: format(x), Label: format(x) + "×"})
 	}
-	paused := page.Control{ID: "pause", Group: "Time", Kind: page.KindToggle, Label: "Pause", Value: "off", Help: "The simulated day stands still; Rollcall does not."}
+	paused := page.Control{ID: "pause", Group: "Time", Kind: page.KindToggle, Label: "Pause", Value: "off",
+		Help: "The simulated day stands still; Rollcall does not."}
 	if sim.Paused {
 		paused.Value = "on"
 	}
@@ -218,10 +225,13 @@ func (d *demo) clusterControls(sim clustersim.State) []page.Control {
 		return page.Control{ID: id, Group: "Cluster", Kind: page.KindButton, Label: label, Help: help}
 	}
 	return []page.Control{speed, paused,
-		button("burst", fmt.Sprintf("Burst of %d nodes", burstNodes), "An autoscaler adds nodes as fast as it can: one message grows."),
+		button("burst", fmt.Sprintf("Burst of %d nodes", burstNodes),
+			"An autoscaler adds nodes as fast as it can: one message grows."),
 		button("fail", "Fail a node", "A node's kubelet stops posting its status, and recovers after a while."),
-		button("delete", fmt.Sprintf("Delete %d nodes", deletedNodes), "As kubectl delete node would, without an autoscaler's events."),
-		d.timed("Cluster", "api", "API server is down", "Watches break and nothing can be read, for a minute. The cluster's life goes on."),
+		button("delete", fmt.Sprintf("Delete %d nodes", deletedNodes),
+			"As kubectl delete node would, without an autoscaler's events."),
+		d.timed("Cluster", "api", "API server is down",
+			"Watches break and nothing can be read, for a minute. The cluster's life goes on."),
 	}
 }
 

@@ -31,7 +31,8 @@ type statement struct {
 }
 
 func newTally(s *slackemu.Server, ch string, changed func()) *tally {
-	return &tally{slack: s, channel: ch, changed: changed, said: map[string]statement{}, names: map[string]map[string]int{}, counts: map[string]int{}}
+	return &tally{slack: s, channel: ch, changed: changed, said: map[string]statement{},
+		names: map[string]map[string]int{}, counts: map[string]int{}}
 }
 
 // run follows the channel until ctx ends.
@@ -139,7 +140,8 @@ type told struct {
 func (t *tally) sum(lives map[string]int) told {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := told{Based: t.based, Baseline: t.baseline, Joined: t.counts["joined"], Removed: t.counts["removed"], Messages: t.messages, Edits: t.edits}
+	s := told{Based: t.based, Baseline: t.baseline, Joined: t.counts["joined"], Removed: t.counts["removed"],
+		Messages: t.messages, Edits: t.edits}
 	s.Alive = s.Baseline + s.Joined - s.Removed
 	if !t.based {
 		// Of a ledger that is older than the channel, nodes leave that the channel never had.

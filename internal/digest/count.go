@@ -31,7 +31,8 @@ func (s *summing) count(sum *Summary) {
 	slices.SortFunc(s.steps, func(a, b step) int { return cmp.Compare(a.at, b.at) })
 	by, names, series := s.layers()
 	w := walk{span: s.span, series: series, now: make([]int, len(names)),
-		chart: message.Chart{Period: s.span, By: by, Joined: make([]int, bins), Left: make([]int, bins), Gaps: sum.Coverage.Gaps}}
+		chart: message.Chart{Period: s.span, By: by, Joined: make([]int, bins), Left: make([]int, bins),
+			Gaps: sum.Coverage.Gaps}}
 	for _, name := range names {
 		w.chart.Series = append(w.chart.Series, message.Series{Name: name, Nodes: make([]int, bins)})
 	}

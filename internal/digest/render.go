@@ -71,7 +71,8 @@ func Render(s Summary, mutes []wave.Mute) message.Message {
 		if len(sources) > maxSources {
 			sources = append(sources[:maxSources], "others")
 		}
-		v.Parts = append(v.Parts, message.Part{Note: message.Line{{Text: "Prices: " + strings.Join(sources, ", ") + ". Estimates, not your bill."}}})
+		v.Parts = append(v.Parts,
+			message.Part{Note: message.Line{{Text: "Prices: " + strings.Join(sources, ", ") + ". Estimates, not your bill."}}})
 	}
 	return v
 }
@@ -213,7 +214,8 @@ func (w words) comparison() string {
 		case ok:
 			parts = append(parts, fmt.Sprintf("%s (%s) against the period before", signed(s.Cost.USD-s.Previous.Cost.USD), p))
 		case s.Previous.Cost.Priced > 0:
-			parts = append(parts, fmt.Sprintf("%s in the %s before", message.Dollars(known(s.Previous.Cost)), spanWords(s.PreviousSpan.Length())))
+			parts = append(parts,
+				fmt.Sprintf("%s in the %s before", message.Dollars(known(s.Previous.Cost)), spanWords(s.PreviousSpan.Length())))
 		}
 	}
 	if a := s.Average; a != nil && a.Periods > 1 {
@@ -378,7 +380,8 @@ func (w words) churn() (texts []string) {
 	}
 	switch {
 	case c.Ready > 1:
-		texts = append(texts, fmt.Sprintf("Ready after a median of %s, at worst %s (%s).", message.Duration(c.Median), message.Duration(c.Worst), c.WorstName))
+		texts = append(texts, fmt.Sprintf("Ready after a median of %s, at worst %s (%s).", message.Duration(c.Median),
+			message.Duration(c.Worst), c.WorstName))
 	case c.Ready == 1:
 		texts = append(texts, fmt.Sprintf("Ready after %s (%s).", message.Duration(c.Worst), c.WorstName))
 	}
@@ -400,7 +403,8 @@ func (w words) down() (texts []string) {
 	if d.Incidents == 0 {
 		return nil
 	}
-	text := fmt.Sprintf("%s on %s, %s together", message.Count(d.Incidents, "incident"), message.Count(d.Nodes, "node"), message.Duration(d.Total))
+	text := fmt.Sprintf("%s on %s, %s together", message.Count(d.Incidents, "incident"), message.Count(d.Nodes, "node"),
+		message.Duration(d.Total))
 	if d.Left > 0 {
 		text += fmt.Sprintf("; %d ended with the node", d.Left)
 	}
@@ -421,7 +425,8 @@ func (w words) down() (texts []string) {
 		if i.Reason != "" {
 			why = " (" + message.Clip(i.Reason, 60) + ")"
 		}
-		texts = append(texts, fmt.Sprintf("🔴 %s  %s%s: %s, %s", w.stamp(i.From), i.NodeName, why, message.Duration(end.Sub(i.From)), how))
+		texts = append(texts,
+			fmt.Sprintf("🔴 %s  %s%s: %s, %s", w.stamp(i.From), i.NodeName, why, message.Duration(end.Sub(i.From)), how))
 	}
 	return texts
 }
@@ -432,7 +437,8 @@ func (w words) scalings(kind string, sc Scalings) (texts []string) {
 		return nil
 	}
 	if sc.Objects > len(sc.Top) {
-		texts = append(texts, fmt.Sprintf("%d %ss changed size %s. The most often:", sc.Objects, kind, times(sc.Times, sc.AtLeast)))
+		texts = append(texts,
+			fmt.Sprintf("%d %ss changed size %s. The most often:", sc.Objects, kind, times(sc.Times, sc.AtLeast)))
 	}
 	for _, x := range sc.Top {
 		text := fmt.Sprintf("%s %s/%s: %s", kind, x.Namespace, x.Name, times(x.Times, x.AtLeast))
@@ -487,19 +493,23 @@ func (w words) muted(mutes []wave.Mute) (texts []string) {
 func (w words) unknown() (texts []string) {
 	s, c := w.s, w.s.Coverage
 	if c.Shortened {
-		texts = append(texts, fmt.Sprintf("Nothing is known from before %s: Rollcall had not begun to watch, or does not keep it so long.", s.From.Format("2 Jan 15:04")))
+		texts = append(texts,
+			fmt.Sprintf("Nothing is known from before %s: Rollcall had not begun to watch, or does not keep it so long.",
+				s.From.Format("2 Jan 15:04")))
 	}
 	if c.Unwatched > 0 {
 		text := fmt.Sprintf("Not watched for %s: %s", message.Duration(c.Unwatched), w.gaps())
 		switch {
 		case c.EventsLost >= time.Minute:
-			text += fmt.Sprintf(". Of %s of it Kubernetes had no events any more: nodes that came and went then left no trace", message.Duration(c.EventsLost))
+			text += fmt.Sprintf(". Of %s of it Kubernetes had no events any more: nodes that came and went then left no trace",
+				message.Duration(c.EventsLost))
 		default:
 			text += ". What changed was found out afterwards"
 		}
 		texts = append(texts, text+".")
 		if c.Ongoing {
-			texts[len(texts)-1] = fmt.Sprintf("Not watched for %s: %s, and still not when the period ended.", message.Duration(c.Unwatched), w.gaps())
+			texts[len(texts)-1] = fmt.Sprintf("Not watched for %s: %s, and still not when the period ended.",
+				message.Duration(c.Unwatched), w.gaps())
 		}
 	}
 	if s.Hours.Unsure >= time.Minute {

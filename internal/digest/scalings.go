@@ -66,7 +66,8 @@ func (s *Scalings) sumUp(objects map[string]*sized) {
 		s.Top = append(s.Top, o.Scaled)
 	}
 	slices.SortFunc(s.Top, func(a, b Scaled) int {
-		return cmp.Or(cmp.Compare(b.Times, a.Times), cmp.Compare(b.High-b.Low, a.High-a.Low), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(b.Times, a.Times), cmp.Compare(b.High-b.Low, a.High-a.Low),
+			cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 	})
 	s.Top = s.Top[:min(len(s.Top), maxScaled)]
 }

@@ -369,7 +369,8 @@ func (s *summing) uses(compared bool) []MachineUse {
 		uses = append(uses, u)
 	}
 	slices.SortFunc(uses, func(a, b MachineUse) int {
-		return cmp.Or(cmp.Compare(b.Cost.USD, a.Cost.USD), cmp.Compare(b.Hours.Sure, a.Hours.Sure), cmp.Compare(a.InstanceType, b.InstanceType), cmp.Compare(a.CapacityType, b.CapacityType))
+		return cmp.Or(cmp.Compare(b.Cost.USD, a.Cost.USD), cmp.Compare(b.Hours.Sure, a.Hours.Sure),
+			cmp.Compare(a.InstanceType, b.InstanceType), cmp.Compare(a.CapacityType, b.CapacityType))
 	})
 	return uses
 }
@@ -475,11 +476,13 @@ func (s *summing) churn() Churn {
 		// Many that go and come at once are scaling down and up, or a rollout; only what comes
 		// back again and again is a loop.
 		if times >= loops && spread(went) >= loops {
-			c.Loops = append(c.Loops, Loop{Pool: k.pool, InstanceType: k.instanceType, CapacityType: k.capacityType, Times: times})
+			c.Loops = append(c.Loops, Loop{Pool: k.pool, InstanceType: k.instanceType, CapacityType: k.capacityType,
+				Times: times})
 		}
 	}
 	slices.SortFunc(c.Loops, func(a, b Loop) int {
-		return cmp.Or(cmp.Compare(b.Times, a.Times), cmp.Compare(a.Pool, b.Pool), cmp.Compare(a.InstanceType, b.InstanceType), cmp.Compare(a.CapacityType, b.CapacityType))
+		return cmp.Or(cmp.Compare(b.Times, a.Times), cmp.Compare(a.Pool, b.Pool), cmp.Compare(a.InstanceType, b.InstanceType),
+			cmp.Compare(a.CapacityType, b.CapacityType))
 	})
 	c.Loops = c.Loops[:min(len(c.Loops), maxLoops)]
 	return c

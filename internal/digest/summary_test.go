@@ -47,7 +47,8 @@ func seq[T any](vs ...T) iter.Seq2[T, error] {
 // day is a day of facts about lives, watched throughout.
 func day(lives ...fleet.Life) Facts {
 	span := Span{From: t0, Until: t0.Add(24 * time.Hour)}
-	return Facts{Cluster: "prod", Span: span, KnownFrom: t0.Add(-100 * 24 * time.Hour), WatchedUntil: span.Until, Price: prices, Lives: seq(lives...), Rescales: seq[fleet.Event]()}
+	return Facts{Cluster: "prod", Span: span, KnownFrom: t0.Add(-100 * 24 * time.Hour), WatchedUntil: span.Until,
+		Price: prices, Lives: seq(lives...), Rescales: seq[fleet.Event]()}
 }
 
 // lived is a life from one time after t0 to another; 0 is for ever.
@@ -81,29 +82,34 @@ func TestDay(t *testing.T) {
 	)
 	f.Before = []Span{{From: t0.Add(-24 * h), Until: t0}, {From: t0.Add(-48 * h), Until: t0.Add(-24 * h)}}
 	s := summarize(t, f)
-	if s.Start != 2 || s.End != 3 || s.Joined != 4 || s.Left != 3 || s.Peak != 5 || !s.PeakAt.Equal(t0.Add(3*h+4*time.Minute)) || s.Low != 2 || !s.LowAt.Equal(t0) {
+	if s.Start != 2 || s.End != 3 || s.Joined != 4 || s.Left != 3 || s.Peak != 5 ||
+		!s.PeakAt.Equal(t0.Add(3*h+4*time.Minute)) || s.Low != 2 || !s.LowAt.Equal(t0) {
 		t.Errorf("%+v", s)
 	}
 	// 24 + 6 on-demand hours at 3, 0.5 + 21 + (21 h less 2 m) spot hours at 1 at most; c has no price.
 	minutes := func(n float64) float64 { return n / 60 }
-	if want := 30*3 + 0.5 + 21 + 21 - minutes(2); math.Abs(s.Cost.USD-want) > 1e-9 || !s.Cost.AtMost || s.Cost.Unpriced != 1 || s.Cost.Priced != 5 || s.Nodes != 6 {
+	if want := 30*3 + 0.5 + 21 + 21 - minutes(2); math.Abs(s.Cost.USD-want) > 1e-9 || !s.Cost.AtMost ||
+		s.Cost.Unpriced != 1 || s.Cost.Priced != 5 || s.Nodes != 6 {
 		t.Errorf("cost %+v of %d nodes, want %v", s.Cost, s.Nodes, want)
 	}
 	// The day before: old 24 h, leaver 24 h; the one before that: old 24 h, leaver 6 h, gone 23 h.
 	if s.Previous == nil || math.Abs(s.Previous.Cost.USD-48*3) > 1e-9 {
 		t.Errorf("previous %+v", s.Previous)
 	}
-	if want := (48 + 24 + 6 + 23) * 3.0; s.Average == nil || s.Average.Periods != 2 || s.Average.Cost.USD != want || s.Average.Length != 48*h {
+	if want := (48 + 24 + 6 + 23) * 3.0; s.Average == nil || s.Average.Periods != 2 || s.Average.Cost.USD != want ||
+		s.Average.Length != 48*h {
 		t.Errorf("average %+v, want %v", s.Average, want)
 	}
-	if len(s.Machines) != 3 || s.Machines[0].CapacityType != "on-demand" || s.Machines[0].Hours.Sure != 30*h || s.Machines[0].Before.Hours.Sure != 48*h || s.Machines[2].InstanceType != "weird" {
+	if len(s.Machines) != 3 || s.Machines[0].CapacityType != "on-demand" || s.Machines[0].Hours.Sure != 30*h ||
+		s.Machines[0].Before.Hours.Sure != 48*h || s.Machines[2].InstanceType != "weird" {
 		t.Errorf("machines %+v", s.Machines)
 	}
 	want := []Run{{Span: Span{From: t0.Add(3 * h), Until: t0.Add(3*h + 4*time.Minute)}, Nodes: 3, Before: 2, After: 5}}
 	if diff := cmp.Diff(want, s.Ups); diff != "" || len(s.Downs) != 0 {
 		t.Errorf("runs (-want +got):\n%s%v", diff, s.Downs)
 	}
-	if c := s.Churn; c.Short.Nodes != 1 || c.Short.Cost.USD != 0.5 || c.Short.Hours.Sure != 30*time.Minute || c.NeverReady != 2 || c.Ready != 0 {
+	if c := s.Churn; c.Short.Nodes != 1 || c.Short.Cost.USD != 0.5 || c.Short.Hours.Sure != 30*time.Minute ||
+		c.NeverReady != 2 || c.Ready != 0 {
 		t.Errorf("churn %+v", c)
 	}
 	if s.Quiet() || s.Coverage.Shortened || s.Coverage.Unwatched != 0 {
@@ -164,12 +170,14 @@ func TestIntegrals(t *testing.T) {
 			return
 		}
 		sure, unsure, cost, perKind, most, least, end := brute(0)
-		if s.Hours.Sure != time.Duration(sure)*time.Second || s.Hours.Unsure != time.Duration(unsure)*time.Second || math.Abs(s.Cost.USD-cost) > 1e-6 {
+		if s.Hours.Sure != time.Duration(sure)*time.Second || s.Hours.Unsure != time.Duration(unsure)*time.Second ||
+			math.Abs(s.Cost.USD-cost) > 1e-6 {
 			t.Fatalf("seed %d: %+v %+v, want %d s and %d s unsure, $%v", seed, s.Hours, s.Cost, sure, unsure, cost)
 		}
 		for _, m := range s.Machines {
 			for k, n := range perKind {
-				if k.InstanceType == m.InstanceType && k.CapacityType == m.CapacityType && m.Hours.Sure != time.Duration(n)*time.Second {
+				if k.InstanceType == m.InstanceType && k.CapacityType == m.CapacityType &&
+					m.Hours.Sure != time.Duration(n)*time.Second {
 					t.Fatalf("seed %d: %+v, want %d s", seed, m, n)
 				}
 			}
@@ -179,8 +187,10 @@ func TestIntegrals(t *testing.T) {
 			t.Fatalf("seed %d: before %+v, want %d s, $%v", seed, s.Previous, sureBefore, costBefore)
 		}
 		// Lives of no length, and nodes that came at the moment when others left, count for neither.
-		if s.Start+s.Joined-s.Left != s.End || s.Peak < most || s.Low > least || s.End != end && !slices.ContainsFunc(lives, func(n fleet.Life) bool { return n.Joined.Equal(n.Removed) }) {
-			t.Fatalf("seed %d: start %d + %d - %d = %d, peak %d, low %d; counted %d to %d, end %d", seed, s.Start, s.Joined, s.Left, s.End, s.Peak, s.Low, least, most, end)
+		if s.Start+s.Joined-s.Left != s.End || s.Peak < most || s.Low > least || s.End != end &&
+			!slices.ContainsFunc(lives, func(n fleet.Life) bool { return n.Joined.Equal(n.Removed) }) {
+			t.Fatalf("seed %d: start %d + %d - %d = %d, peak %d, low %d; counted %d to %d, end %d", seed, s.Start, s.Joined,
+				s.Left, s.End, s.Peak, s.Low, least, most, end)
 		}
 		peak := 0
 		for i := range bins {
@@ -214,7 +224,8 @@ func TestCoverage(t *testing.T) {
 		return fleet.Gap{From: t0.Add(from), Until: t0.Add(until), Missed: missed, EventsFrom: t0.Add(events)}
 	}
 	f := day(lived("a", od, -h, 0))
-	f.Gaps = []fleet.Gap{gap(-h, h, true, -h), gap(2*h, 3*h, false, 2*h), gap(10*h, 12*h, true, 11*h), gap(11*h+30*time.Minute, 13*h, true, 12*h)}
+	f.Gaps = []fleet.Gap{gap(-h, h, true, -h), gap(2*h, 3*h, false, 2*h), gap(10*h, 12*h, true, 11*h),
+		gap(11*h+30*time.Minute, 13*h, true, 12*h)}
 	f.WatchedUntil = t0.Add(22 * h)
 	s := summarize(t, f)
 	want := Coverage{Gaps: []Span{{From: t0, Until: t0.Add(h)}, {From: t0.Add(10 * h), Until: t0.Add(13 * h)},
@@ -263,12 +274,15 @@ func TestChurn(t *testing.T) {
 	ready := func(n fleet.Life, after time.Duration) fleet.Life { n.Ready = n.Joined.Add(after); return n }
 	for i := range 5 { // a spot node replaced by another every 40 minutes
 		at := time.Duration(i) * 40 * time.Minute
-		lives = append(lives, ready(lived(fmt.Sprint("loop-", i), spot, at, at+42*time.Minute), time.Duration(40+i)*time.Second))
+		lives = append(lives,
+			ready(lived(fmt.Sprint("loop-", i), spot, at, at+42*time.Minute), time.Duration(40+i)*time.Second))
 	}
 	for i := range 10 { // a rollout: all at once
-		lives = append(lives, lived(fmt.Sprint("old-", i), od, -h, 10*h), ready(lived(fmt.Sprint("new-", i), od, 10*h+time.Minute, 0), time.Minute))
+		lives = append(lives, lived(fmt.Sprint("old-", i), od, -h, 10*h),
+			ready(lived(fmt.Sprint("new-", i), od, 10*h+time.Minute, 0), time.Minute))
 	}
-	lives = append(lives, lived("never", odd, 20*h, 20*h+10*time.Minute), ready(lived("slow", odd, 21*h, 0), 9*time.Minute))
+	lives = append(lives, lived("never", odd, 20*h, 20*h+10*time.Minute),
+		ready(lived("slow", odd, 21*h, 0), 9*time.Minute))
 	c := summarize(t, day(lives...)).Churn
 	want := Churn{Ready: 16, Median: time.Minute, Worst: 9 * time.Minute, WorstName: "slow", NeverReady: 1,
 		Loops: []Loop{{"general", "m5.large", "spot", 4}}}
@@ -277,7 +291,8 @@ func TestChurn(t *testing.T) {
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if short.Nodes != 6 || short.Hours.Sure != 220*time.Minute || math.Abs(short.Cost.USD-3.5) > 1e-9 || short.Cost.Unpriced != 1 {
+	if short.Nodes != 6 || short.Hours.Sure != 220*time.Minute || math.Abs(short.Cost.USD-3.5) > 1e-9 ||
+		short.Cost.Unpriced != 1 {
 		t.Errorf("short: %+v", short)
 	}
 }
@@ -291,14 +306,16 @@ func TestDown(t *testing.T) {
 		{NodeUID: "c", NodeName: "c", From: t0.Add(21 * h), Until: t0.Add(21*h + time.Minute)},
 	}
 	d := summarize(t, f).Down
-	if d.Incidents != 4 || d.Nodes != 3 || d.Total != 8*h+time.Minute || d.Lasting != 1 || d.Left != 1 || len(d.Longest) != 3 || d.Longest[0].NodeName != "b" || d.Longest[2].Until != t0.Add(h) {
+	if d.Incidents != 4 || d.Nodes != 3 || d.Total != 8*h+time.Minute || d.Lasting != 1 || d.Left != 1 ||
+		len(d.Longest) != 3 || d.Longest[0].NodeName != "b" || d.Longest[2].Until != t0.Add(h) {
 		t.Errorf("%+v", d)
 	}
 }
 
 func TestScalings(t *testing.T) {
 	e := func(kind, name, note string, count int, first, last time.Duration) fleet.Event {
-		return fleet.Event{Regarding: fleet.ObjectRef{Kind: kind, Namespace: "shop", Name: name}, Note: note, Count: count, First: t0.Add(first), Last: t0.Add(last)}
+		return fleet.Event{Regarding: fleet.ObjectRef{Kind: kind, Namespace: "shop", Name: name}, Note: note, Count: count,
+			First: t0.Add(first), Last: t0.Add(last)}
 	}
 	const hpa, dep = "HorizontalPodAutoscaler", "Deployment"
 	f := day()
@@ -344,10 +361,12 @@ func TestRuns(t *testing.T) {
 		t.Errorf("churn: up %+v, down %+v", s.Ups, s.Downs)
 	}
 	for i := range 50 {
-		lives = append(lives, lived(fmt.Sprint("burst-", i), spot, 12*h+time.Duration(i)*time.Second, 15*h+time.Duration(i)*time.Second))
+		lives = append(lives,
+			lived(fmt.Sprint("burst-", i), spot, 12*h+time.Duration(i)*time.Second, 15*h+time.Duration(i)*time.Second))
 	}
 	s := summarize(t, day(lives...))
-	if len(s.Ups) == 0 || s.Ups[0].After-s.Ups[0].Before < 45 || len(s.Downs) == 0 || s.Downs[0].Before-s.Downs[0].After < 45 {
+	if len(s.Ups) == 0 || s.Ups[0].After-s.Ups[0].Before < 45 || len(s.Downs) == 0 ||
+		s.Downs[0].Before-s.Downs[0].After < 45 {
 		t.Errorf("a burst in churn: up %+v, down %+v", s.Ups, s.Downs)
 	}
 }
@@ -356,18 +375,22 @@ func TestRuns(t *testing.T) {
 func TestLayers(t *testing.T) {
 	var lives []fleet.Life
 	for i := range 9 {
-		lives = append(lives, lived(fmt.Sprint(i), fleet.Machine{InstanceType: fmt.Sprintf("type-%d", i), CapacityType: "spot"}, time.Duration(i)*h, 0))
+		lives = append(lives,
+			lived(fmt.Sprint(i), fleet.Machine{InstanceType: fmt.Sprintf("type-%d", i), CapacityType: "spot"},
+				time.Duration(i)*h, 0))
 	}
 	c := summarize(t, day(lives...)).Chart
 	var names []string
 	for _, s := range c.Series {
 		names = append(names, s.Name)
 	}
-	if diff := cmp.Diff([]string{"type-0", "type-1", "type-2", "type-3", "type-4", "others"}, names); diff != "" || c.By != "instance type" || c.Series[5].Nodes[bins-1] != 4 {
+	if diff := cmp.Diff([]string{"type-0", "type-1", "type-2", "type-3", "type-4", "others"}, names); diff != "" ||
+		c.By != "instance type" || c.Series[5].Nodes[bins-1] != 4 {
 		t.Errorf("%s by %s, %d others", diff, c.By, c.Series[5].Nodes[bins-1])
 	}
 	lives = append(lives, lived("od", od, 0, 0))
-	if c = summarize(t, day(lives...)).Chart; c.By != "capacity type" || len(c.Series) != 2 || c.Series[0].Name != "spot" || c.Series[0].Nodes[bins-1] != 9 {
+	if c = summarize(t, day(lives...)).Chart; c.By != "capacity type" || len(c.Series) != 2 ||
+		c.Series[0].Name != "spot" || c.Series[0].Nodes[bins-1] != 9 {
 		t.Errorf("%+v", c)
 	}
 }

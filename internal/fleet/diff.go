@@ -144,5 +144,6 @@ func becameReady(n *Node, seen time.Time) Change {
 }
 
 func change(n *Node, kind ChangeKind, occurrence int, at time.Time, proof Proof) Change {
-	return Change{Cluster: n.Cluster, NodeUID: n.UID, NodeName: n.Name, Kind: kind, Occurrence: occurrence, At: at, Proof: proof}
+	return Change{Cluster: n.Cluster, NodeUID: n.UID, NodeName: n.Name, Kind: kind, Occurrence: occurrence, At: at,
+		Proof: proof}
 }

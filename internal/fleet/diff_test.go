@@ -163,7 +163,8 @@ func TestDiff(t *testing.T) {
 			{down(80 * time.Second), []string{"not_ready#2 at 1m20s by object (NodeStatusUnknown)"}},
 			{up(90 * time.Second), []string{"recovered#2 at 1m30s by object"}},
 		}},
-		{"from False to Unknown is no new step", func(n *Node) { n.Ready.Status = NotReady }, []look{{down(60 * time.Second), none}}},
+		{"from False to Unknown is no new step", func(n *Node) { n.Ready.Status = NotReady },
+			[]look{{down(60 * time.Second), none}}},
 		{"flap between two looks", func(*Node) {}, []look{
 			{up(90 * time.Second), []string{"not_ready#1 at 1m30s by none not before 30s", "recovered#1 at 1m30s by object"}},
 			{func(*Node) {}, nil},
@@ -180,7 +181,8 @@ func TestDiff(t *testing.T) {
 			{func(n *Node) { n.Cordoned = false }, []string{"uncordoned#2 at 1h0m0s by watch"}},
 		}},
 		{"several at once", down(0), []look{
-			{func(n *Node) { up(50 * time.Second)(n); n.Cordoned = true }, []string{"ready#1 at 50s by object", "cordoned#1 at 1h0m0s by watch"}},
+			{func(n *Node) { up(50 * time.Second)(n); n.Cordoned = true },
+				[]string{"ready#1 at 50s by object", "cordoned#1 at 1h0m0s by watch"}},
 		}},
 	}
 	for _, tt := range tests {

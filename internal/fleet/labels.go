@@ -243,5 +243,6 @@ func regionOf(provider, zone string) string {
 // regionLike reports whether s looks like an AWS region: words, then one number at the end.
 func regionLike(s string) bool {
 	i := strings.LastIndexByte(s, '-')
-	return i > 0 && i+1 < len(s) && strings.Trim(s[i+1:], "0123456789") == "" && strings.Trim(s[:i], "abcdefghijklmnopqrstuvwxyz-") == ""
+	return i > 0 && i+1 < len(s) && strings.Trim(s[i+1:], "0123456789") == "" &&
+		strings.Trim(s[:i], "abcdefghijklmnopqrstuvwxyz-") == ""
 }

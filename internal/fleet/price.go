@@ -71,5 +71,6 @@ func (c *Cost) Add(p Price, n int, d time.Duration) {
 
 // Plus returns the sum of two costs.
 func (c Cost) Plus(d Cost) Cost {
-	return Cost{USD: c.USD + d.USD, Priced: c.Priced + d.Priced, Unpriced: c.Unpriced + d.Unpriced, AtMost: c.AtMost || d.AtMost}
+	return Cost{USD: c.USD + d.USD, Priced: c.Priced + d.Priced, Unpriced: c.Unpriced + d.Unpriced, AtMost: c.AtMost ||
+		d.AtMost}
 }

@@ -37,7 +37,8 @@ func frame(tb testing.TB, version schema.GroupVersion, kind watch.EventType, o r
 	}
 	var frame bytes.Buffer
 	e := metav1.WatchEvent{Type: string(kind), Object: runtime.RawExtension{Raw: object}}
-	if err := streaming.NewEncoder(info.StreamSerializer.Framer.NewFrameWriter(&frame), info.StreamSerializer.Serializer).Encode(&e); err != nil {
+	if err := streaming.NewEncoder(info.StreamSerializer.Framer.NewFrameWriter(&frame),
+		info.StreamSerializer.Serializer).Encode(&e); err != nil {
 		tb.Fatal(err)
 	}
 	return frame.Bytes()
@@ -60,7 +61,8 @@ func (e *endless) Close() error { return nil }
 func decoder(frame []byte) *restwatch.Decoder {
 	info, _ := runtime.SerializerInfoForMediaType(codecs.SupportedMediaTypes(), runtime.ContentTypeProtobuf)
 	reader := info.StreamSerializer.Framer.NewFrameReader(io.NopCloser(&endless{frame: frame}))
-	return restwatch.NewDecoder(streaming.NewDecoder(reader, info.StreamSerializer.Serializer), codecs.UniversalDeserializer())
+	return restwatch.NewDecoder(streaming.NewDecoder(reader, info.StreamSerializer.Serializer),
+		codecs.UniversalDeserializer())
 }
 
 // BenchmarkHeartbeat compares a bare watch's decoding of a heartbeat with ours, which also finds

@@ -33,7 +33,9 @@ func (c *Client) Version(ctx context.Context) (string, error) {
 	}
 	var v version.Info
 	if err := json.Unmarshal(body, &v); err != nil || v.GitVersion == "" {
-		return "", errors.New("asking the API server for its version: the answer is not an API server's: check the server address in the kubeconfig")
+		return "", errors.New(
+			"asking the API server for its version: the answer is not an API server's: check the server address in the " +
+				"kubeconfig")
 	}
 	return v.GitVersion, nil
 }

@@ -36,7 +36,9 @@ func Load(kubeconfig, contextName string) (*rest.Config, string, error) {
 			return config, "", nil
 		}
 		if !errors.Is(err, rest.ErrNotInCluster) {
-			return nil, "", fmt.Errorf("reading the pod's service account: %w: set automountServiceAccountToken: true on the pod and its service account", err)
+			return nil, "", fmt.Errorf(
+				"reading the pod's service account: %w: set automountServiceAccountToken: true on the pod and its service account",
+				err)
 		}
 	}
 	var files []string
@@ -52,9 +54,12 @@ func Load(kubeconfig, contextName string) (*rest.Config, string, error) {
 		}
 		files = []string{filepath.Join(home, clientcmd.RecommendedHomeDir, clientcmd.RecommendedFileName)}
 		if _, err := os.Stat(files[0]); err != nil && contextName != "" {
-			return nil, "", fmt.Errorf("looking for context %q: %w: set KUBECONFIG to a kubeconfig file, or leave KUBE_CONTEXT empty in a pod", contextName, err)
+			return nil, "", fmt.Errorf(
+				"looking for context %q: %w: set KUBECONFIG to a kubeconfig file, or leave KUBE_CONTEXT empty in a pod",
+				contextName, err)
 		} else if err != nil {
-			return nil, "", fmt.Errorf("not in a cluster, and there is no kubeconfig: %w: set KUBECONFIG to a kubeconfig file", err)
+			return nil, "", fmt.Errorf("not in a cluster, and there is no kubeconfig: %w: set KUBECONFIG to a kubeconfig file",
+				err)
 		}
 	}
 	// One missing file of several is usual, and kubectl says nothing of it either.
@@ -93,7 +98,8 @@ func unknownContext(name string, raw *clientcmdapi.Config) error {
 		return fmt.Errorf("reading the kubeconfig: it has no current context: set KUBE_CONTEXT to one of %s", list(names))
 	}
 	if like := nearest.Word(name, names...); like != "" {
-		return fmt.Errorf("reading the kubeconfig: it has no context %q: did you mean KUBE_CONTEXT=%s? There are: %s", name, like, list(names))
+		return fmt.Errorf("reading the kubeconfig: it has no context %q: did you mean KUBE_CONTEXT=%s? There are: %s", name,
+			like, list(names))
 	}
 	return fmt.Errorf("reading the kubeconfig: it has no context %q: set KUBE_CONTEXT to one of %s", name, list(names))
 }
@@ -125,7 +131,8 @@ func init() {
 	scheme.AddKnownTypes(corev1.SchemeGroupVersion, &corev1.Node{}, &corev1.NodeList{})
 	scheme.AddKnownTypes(eventsv1.SchemeGroupVersion, &eventsv1.Event{}, &eventsv1.EventList{})
 	scheme.AddKnownTypes(authv1.SchemeGroupVersion, &authv1.SelfSubjectAccessReview{})
-	for _, gv := range []schema.GroupVersion{corev1.SchemeGroupVersion, eventsv1.SchemeGroupVersion, authv1.SchemeGroupVersion} {
+	for _, gv := range []schema.GroupVersion{corev1.SchemeGroupVersion, eventsv1.SchemeGroupVersion,
+		authv1.SchemeGroupVersion} {
 		metav1.AddToGroupVersion(scheme, gv)
 	}
 }
@@ -148,7 +155,8 @@ func NewClient(config *rest.Config, version string) (*Client, error) {
 	base.Timeout = 0 // watches last; lists set their own
 	transport, err := rest.HTTPClientFor(base)
 	if err != nil {
-		return nil, fmt.Errorf("preparing the connection to the API server: %w: check the certificates and credentials of the kubeconfig", err)
+		return nil, fmt.Errorf(
+			"preparing the connection to the API server: %w: check the certificates and credentials of the kubeconfig", err)
 	}
 	c := &Client{}
 	for _, g := range []struct {

@@ -25,7 +25,8 @@ const name = "prod" // the cluster's, in the ledger
 // fast is a timing in which a test need not wait a minute for anything.
 func fast() timing {
 	t := defaultTiming
-	t.backoff, t.maxPause, t.forbidden, t.mark = 10*time.Millisecond, 200*time.Millisecond, 100*time.Millisecond, 50*time.Millisecond
+	t.backoff, t.maxPause, t.forbidden, t.mark = 10*time.Millisecond, 200*time.Millisecond, 100*time.Millisecond,
+		50*time.Millisecond
 	t.settle = 100 * time.Millisecond
 	return t
 }
@@ -119,7 +120,8 @@ func TestLife(t *testing.T) {
 	store.waitChanges(t, "roll-1", "joined#1", "ready#1")
 	ok(t, c.SetReady(ctx, "roll-1", corev1.ConditionUnknown, ""))
 	store.waitChanges(t, "roll-1", "joined#1", "ready#1", "not_ready#1")
-	if got := store.change(t, "roll-1", fleet.WentUnready); got.Reason != "NodeStatusUnknown" || got.Proof != fleet.ProofObject {
+	if got := store.change(t, "roll-1", fleet.WentUnready); got.Reason != "NodeStatusUnknown" ||
+		got.Proof != fleet.ProofObject {
 		t.Errorf("not ready: %+v", got)
 	}
 	ok(t, c.SetReady(ctx, "roll-1", corev1.ConditionTrue, ""))
@@ -129,7 +131,8 @@ func TestLife(t *testing.T) {
 	first := []string{"joined#1", "ready#1", "not_ready#1", "recovered#1", "cordoned#1", "uncordoned#1", "removed#1"}
 	store.waitChanges(t, "roll-1", slices.Clone(first)...)
 	kept := store.snapshot().nodes[string(n.UID)].node
-	if kept.Zone != "eu-west-1b" || kept.CapacityType != "spot" || kept.Name != "roll-1" || kept.Provider != "aws" || kept.InstanceType == "" {
+	if kept.Zone != "eu-west-1b" || kept.CapacityType != "spot" || kept.Name != "roll-1" || kept.Provider != "aws" ||
+		kept.InstanceType == "" {
 		t.Errorf("node as kept: %+v", kept)
 	}
 
@@ -232,7 +235,8 @@ func TestRestart(t *testing.T) {
 		t.Fatalf("gaps: %+v", s.gaps)
 	}
 	g := s.gaps[0]
-	if !g.Missed || g.Cause != causeRestart || !g.From.Equal(stopped) || g.Until.Before(g.From) || !g.EventsFrom.Equal(g.From) {
+	if !g.Missed || g.Cause != causeRestart || !g.From.Equal(stopped) || g.Until.Before(g.From) ||
+		!g.EventsFrom.Equal(g.From) {
 		t.Errorf("gap: %+v; stopped at %s", g, stopped)
 	}
 	for _, c := range s.changes {
@@ -240,13 +244,16 @@ func TestRestart(t *testing.T) {
 			t.Errorf("a change of the gap is not in it: %+v", c)
 		}
 	}
-	if c := store.change(t, "leaves", fleet.Removed); c.Proof != fleet.ProofEvent || !c.At.Equal(removing.DeprecatedFirstTimestamp.UTC()) {
+	if c := store.change(t, "leaves", fleet.Removed); c.Proof != fleet.ProofEvent ||
+		!c.At.Equal(removing.DeprecatedFirstTimestamp.UTC()) {
 		t.Errorf("proved removal: %+v", c)
 	}
-	if c := store.change(t, "unproven", fleet.Removed); c.Proof != fleet.ProofNone || !c.NotBefore.Equal(g.From) || !c.At.Equal(g.Until) {
+	if c := store.change(t, "unproven", fleet.Removed); c.Proof != fleet.ProofNone || !c.NotBefore.Equal(g.From) ||
+		!c.At.Equal(g.Until) {
 		t.Errorf("unproved removal: %+v", c)
 	}
-	if c := store.change(t, "reborn", fleet.Removed); c.Proof != fleet.ProofNone || c.At.After(g.Until) || c.NodeUID == string(reborn.UID) {
+	if c := store.change(t, "reborn", fleet.Removed); c.Proof != fleet.ProofNone || c.At.After(g.Until) ||
+		c.NodeUID == string(reborn.UID) {
 		t.Errorf("removal before a rebirth: %+v", c)
 	}
 	if c := store.change(t, "stays", fleet.WentUnready); c.Proof != fleet.ProofEvent {
@@ -322,7 +329,8 @@ func TestAPIServerRestart(t *testing.T) {
 	store.waitChanges(t, "a", "joined#1")
 	c.KillAPIServer() // one that stops in good order lets watches go on for as long as it may
 	cluster.Eventually(t, 10*time.Second, func(context.Context) error {
-		if s := w.Status(); !strings.Contains(s.Nodes.Error, "nothing listens there") || !strings.Contains(s.Events.Error, "nothing listens there") {
+		if s := w.Status(); !strings.Contains(s.Nodes.Error, "nothing listens there") ||
+			!strings.Contains(s.Events.Error, "nothing listens there") {
 			return fmt.Errorf("status does not say why: %+v", s)
 		}
 		return nil
@@ -394,7 +402,8 @@ func TestRights(t *testing.T) {
 	cluster.Eventually(t, 10*time.Second, func(context.Context) error {
 		s := w.Status()
 		if !slices.Equal(s.Events.Forbidden, []string{"list events.events.k8s.io"}) ||
-			!strings.HasPrefix(s.Events.Error, "list events.events.k8s.io: not permitted for "+user+": apply the ClusterRole in manifests/") {
+			!strings.HasPrefix(s.Events.Error, "list events.events.k8s.io: not permitted for "+user+
+				": apply the ClusterRole in manifests/") {
 			return fmt.Errorf("status: %+v", s.Events)
 		}
 		if !s.Nodes.Synced || s.Nodes.Error != "" {
@@ -409,7 +418,8 @@ func TestRights(t *testing.T) {
 			failed = append(failed, c.What)
 		}
 	}
-	if want := []string{"get events.events.k8s.io", "list events.events.k8s.io", "watch events.events.k8s.io"}; !slices.Equal(failed, want) {
+	if want := []string{"get events.events.k8s.io", "list events.events.k8s.io",
+		"watch events.events.k8s.io"}; !slices.Equal(failed, want) {
 		t.Errorf("check: %+v", checks)
 	}
 	// A gap without events is told without them.

@@ -96,7 +96,8 @@ func event(cluster string, o *eventsv1.Event) fleet.Event {
 		e.Controller = o.DeprecatedSource.Component
 	}
 	written := moment(o.CreationTimestamp)
-	e.First = firstMoment(o.EventTime.Time.UTC(), moment(o.DeprecatedFirstTimestamp), moment(o.DeprecatedLastTimestamp), written)
+	e.First = firstMoment(o.EventTime.Time.UTC(), moment(o.DeprecatedFirstTimestamp), moment(o.DeprecatedLastTimestamp),
+		written)
 	e.Last = latest(moment(o.DeprecatedLastTimestamp), e.First)
 	if o.Series != nil {
 		e.Count = max(e.Count, int(o.Series.Count))

@@ -35,17 +35,21 @@ func TestLook(t *testing.T) {
 		},
 		Spec: corev1.NodeSpec{
 			ProviderID: "gce://p/z/n1", Unschedulable: true,
-			Taints: []corev1.Taint{{Key: "node.kubernetes.io/unschedulable", Effect: corev1.TaintEffectNoSchedule, TimeAdded: new(at(1))}},
+			Taints: []corev1.Taint{
+				{Key: "node.kubernetes.io/unschedulable", Effect: corev1.TaintEffectNoSchedule, TimeAdded: new(at(1))},
+			},
 		},
 		Status: corev1.NodeStatus{
 			Capacity: corev1.ResourceList{
-				corev1.ResourceCPU: quantity.MustParse("3920m"), corev1.ResourceMemory: quantity.MustParse("16Gi"), corev1.ResourcePods: quantity.MustParse("110"),
+				corev1.ResourceCPU: quantity.MustParse("3920m"), corev1.ResourceMemory: quantity.MustParse("16Gi"),
+				corev1.ResourcePods: quantity.MustParse("110"),
 			},
 			Allocatable: corev1.ResourceList{corev1.ResourceCPU: quantity.MustParse("2")},
 			NodeInfo:    corev1.NodeSystemInfo{KubeletVersion: "v1.36.3", OperatingSystem: "linux"},
 			Conditions: []corev1.NodeCondition{
 				{Type: corev1.NodeMemoryPressure, Status: corev1.ConditionTrue, LastTransitionTime: at(9)},
-				{Type: corev1.NodeReady, Status: corev1.ConditionFalse, Reason: "KubeletNotReady", Message: "m", LastTransitionTime: at(time.Minute), LastHeartbeatTime: at(time.Hour)},
+				{Type: corev1.NodeReady, Status: corev1.ConditionFalse, Reason: "KubeletNotReady", Message: "m",
+					LastTransitionTime: at(time.Minute), LastHeartbeatTime: at(time.Hour)},
 			},
 		},
 	}
@@ -59,7 +63,8 @@ func TestLook(t *testing.T) {
 			Taints:   []fleet.Taint{{Key: "node.kubernetes.io/unschedulable", Effect: "NoSchedule"}},
 			Capacity: fleet.Resources{MilliCPU: 3920, Memory: 16 << 30, Pods: 110}, Allocatable: fleet.Resources{MilliCPU: 2000},
 		},
-		Ready:     fleet.Condition{Status: fleet.NotReady, Reason: "KubeletNotReady", Message: "m", Since: noon.Add(time.Minute)},
+		Ready: fleet.Condition{Status: fleet.NotReady, Reason: "KubeletNotReady", Message: "m",
+			Since: noon.Add(time.Minute)},
 		CreatedAt: noon,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -82,21 +87,29 @@ func TestEvent(t *testing.T) {
 	}{
 		{"new form", eventsv1.Event{EventTime: micro(1500 * time.Millisecond), ReportingController: "scheduler"},
 			1, 1500 * time.Millisecond, 1500 * time.Millisecond, "scheduler"},
-		{"new form, repeated", eventsv1.Event{EventTime: micro(time.Second), Series: &eventsv1.EventSeries{Count: 3, LastObservedTime: micro(time.Minute)}},
+		{"new form, repeated",
+			eventsv1.Event{EventTime: micro(time.Second),
+				Series: &eventsv1.EventSeries{Count: 3, LastObservedTime: micro(time.Minute)}},
 			3, time.Second, time.Minute, ""},
-		{"old form", eventsv1.Event{DeprecatedFirstTimestamp: at(2 * time.Second), DeprecatedLastTimestamp: at(2 * time.Second), DeprecatedCount: 1,
+		{"old form", eventsv1.Event{DeprecatedFirstTimestamp: at(2 * time.Second),
+			DeprecatedLastTimestamp: at(2 * time.Second), DeprecatedCount: 1,
 			DeprecatedSource: corev1.EventSource{Component: "kubelet"}}, 1, 2 * time.Second, 2 * time.Second, "kubelet"},
-		{"old form, repeated", eventsv1.Event{DeprecatedFirstTimestamp: at(2 * time.Second), DeprecatedLastTimestamp: at(time.Hour), DeprecatedCount: 7},
+		{"old form, repeated",
+			eventsv1.Event{DeprecatedFirstTimestamp: at(2 * time.Second), DeprecatedLastTimestamp: at(time.Hour),
+				DeprecatedCount: 7},
 			7, 2 * time.Second, time.Hour, ""},
-		{"only a last time", eventsv1.Event{DeprecatedLastTimestamp: at(5 * time.Second)}, 1, 5 * time.Second, 5 * time.Second, ""},
+		{"only a last time", eventsv1.Event{DeprecatedLastTimestamp: at(5 * time.Second)}, 1, 5 * time.Second,
+			5 * time.Second, ""},
 		{"no time at all", eventsv1.Event{}, 1, 10 * time.Second, 10 * time.Second, ""},
-		{"last before first", eventsv1.Event{EventTime: micro(time.Minute), DeprecatedLastTimestamp: at(0)}, 1, time.Minute, time.Minute, ""},
+		{"last before first", eventsv1.Event{EventTime: micro(time.Minute), DeprecatedLastTimestamp: at(0)}, 1, time.Minute,
+			time.Minute, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.event.ObjectMeta = created
 			e := event("prod", &tt.event)
-			if e.Count != tt.count || !e.First.Equal(noon.Add(tt.first)) || !e.Last.Equal(noon.Add(tt.last)) || e.Controller != tt.controller {
+			if e.Count != tt.count || !e.First.Equal(noon.Add(tt.first)) || !e.Last.Equal(noon.Add(tt.last)) ||
+				e.Controller != tt.controller {
 				t.Errorf("got %+v", e)
 			}
 			if e.First.Location() != time.UTC || e.Last.Location() != time.UTC {

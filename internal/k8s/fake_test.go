@@ -109,11 +109,14 @@ func (f *fakeAPI) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	if res == "nodes" {
 		until, meta := page(len(f.nodes))
-		json.NewEncoder(w).Encode(corev1.NodeList{TypeMeta: metav1.TypeMeta{Kind: "NodeList", APIVersion: "v1"}, ListMeta: meta, Items: f.nodes[from:until]})
+		json.NewEncoder(w).Encode(corev1.NodeList{TypeMeta: metav1.TypeMeta{Kind: "NodeList", APIVersion: "v1"},
+			ListMeta: meta, Items: f.nodes[from:until]})
 		return
 	}
 	until, meta := page(len(f.events))
-	json.NewEncoder(w).Encode(eventsv1.EventList{TypeMeta: metav1.TypeMeta{Kind: "EventList", APIVersion: "events.k8s.io/v1"}, ListMeta: meta, Items: f.events[from:until]})
+	json.NewEncoder(w).Encode(
+		eventsv1.EventList{TypeMeta: metav1.TypeMeta{Kind: "EventList", APIVersion: "events.k8s.io/v1"}, ListMeta: meta,
+			Items: f.events[from:until]})
 }
 
 // send sends a frame to every watch of a resource and returns how many there were.
@@ -161,7 +164,8 @@ func refuse(code int, reason metav1.StatusReason, message string) http.HandlerFu
 }
 
 func status(code int, reason metav1.StatusReason, message string) metav1.Status {
-	return metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusFailure, Code: int32(code), Reason: reason, Message: message}
+	return metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusFailure,
+		Code: int32(code), Reason: reason, Message: message}
 }
 
 // sendError begins a watch and ends it with an ERROR frame, as the watch cache does.
@@ -176,16 +180,18 @@ func sendError(s metav1.Status) http.HandlerFunc {
 func fakeNode(i int, version string) corev1.Node {
 	return corev1.Node{
 		TypeMeta: metav1.TypeMeta{Kind: "Node", APIVersion: "v1"},
-		ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("n%d", i), UID: types.UID(fmt.Sprintf("u%d", i)), ResourceVersion: version,
+		ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("n%d", i), UID: types.UID(fmt.Sprintf("u%d", i)),
+			ResourceVersion:   version,
 			CreationTimestamp: metav1.NewTime(noon)},
 	}
 }
 
 func fakeEvent(i int, version string) eventsv1.Event {
 	return eventsv1.Event{
-		TypeMeta:   metav1.TypeMeta{Kind: "Event", APIVersion: "events.k8s.io/v1"},
-		ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("e%d", i), UID: types.UID(fmt.Sprintf("e%d", i)), ResourceVersion: version, CreationTimestamp: metav1.NewTime(noon)},
-		Reason:     "Test",
+		TypeMeta: metav1.TypeMeta{Kind: "Event", APIVersion: "events.k8s.io/v1"},
+		ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("e%d", i), UID: types.UID(fmt.Sprintf("e%d", i)),
+			ResourceVersion: version, CreationTimestamp: metav1.NewTime(noon)},
+		Reason: "Test",
 	}
 }
 
@@ -250,7 +256,8 @@ func TestWatchExpires(t *testing.T) {
 			store.waitChanges(t, "n2", "joined#1")
 			cluster.Eventually(t, 5*time.Second, func(context.Context) error {
 				s := store.snapshot()
-				if len(s.gaps) != 1 || s.gaps[0].Cause != causeExpired || len(s.events) != 1 || s.checkpoint.EventsVersion != "200" {
+				if len(s.gaps) != 1 || s.gaps[0].Cause != causeExpired || len(s.events) != 1 ||
+					s.checkpoint.EventsVersion != "200" {
 					return fmt.Errorf("recorded: %+v", s)
 				}
 				return nil
@@ -303,7 +310,8 @@ func TestForbidden(t *testing.T) {
 	var no []http.HandlerFunc
 	for range 1000 {
 		no = append(no, refuse(403, metav1.StatusReasonForbidden,
-			`nodes is forbidden: User "system:serviceaccount:ops:rollcall" cannot list resource "nodes" in API group "" at the cluster scope`))
+			`nodes is forbidden: User "system:serviceaccount:ops:rollcall" cannot list resource "nodes" in API group "" at `+
+				`the cluster scope`))
 	}
 	f.next("list nodes", no...)
 	store := newMemory()
@@ -315,8 +323,10 @@ func TestForbidden(t *testing.T) {
 			return fmt.Errorf("events: %+v", s.events)
 		}
 		s := w.Status()
-		const want = "list nodes: not permitted for system:serviceaccount:ops:rollcall: apply the ClusterRole in manifests/ (get, list, watch on nodes and on events in events.k8s.io)"
-		if s.Nodes.Error != want || !slices.Equal(s.Nodes.Forbidden, []string{"list nodes"}) || s.Nodes.Synced || s.Events.Error != "" {
+		const want = "list nodes: not permitted for system:serviceaccount:ops:rollcall: apply the ClusterRole in " +
+			"manifests/ (get, list, watch on nodes and on events in events.k8s.io)"
+		if s.Nodes.Error != want || !slices.Equal(s.Nodes.Forbidden, []string{"list nodes"}) || s.Nodes.Synced ||
+			s.Events.Error != "" {
 			return fmt.Errorf("status: %+v", s)
 		}
 		return nil
@@ -331,7 +341,8 @@ func TestSlowPage(t *testing.T) {
 	f.next("list nodes", hang)
 	f.next("watch nodes", hang)
 	store := newMemory()
-	w := start(t, f.config(), store, func(w *Watcher) { w.timing.page, w.timing.open = 200*time.Millisecond, 200*time.Millisecond })
+	w := start(t, f.config(), store,
+		func(w *Watcher) { w.timing.page, w.timing.open = 200*time.Millisecond, 200*time.Millisecond })
 	w.waitSynced(t)
 	f.waitWatch(t, "nodes")
 }
@@ -345,7 +356,9 @@ func TestResumeAfterAWhile(t *testing.T) {
 	w := start(t, f.config(), store, func(w *Watcher) { w.timing.gap = 50 * time.Millisecond })
 	w.waitSynced(t)
 	f.waitWatch(t, "nodes")
-	f.send("nodes", "BOOKMARK", corev1.Node{TypeMeta: metav1.TypeMeta{Kind: "Node", APIVersion: "v1"}, ObjectMeta: metav1.ObjectMeta{ResourceVersion: "150"}})
+	f.send("nodes", "BOOKMARK",
+		corev1.Node{TypeMeta: metav1.TypeMeta{Kind: "Node", APIVersion: "v1"},
+			ObjectMeta: metav1.ObjectMeta{ResourceVersion: "150"}})
 	cluster.Eventually(t, 5*time.Second, func(context.Context) error {
 		if got := store.snapshot().checkpoint.NodesVersion; got != "150" {
 			return fmt.Errorf("resource version %s, want the bookmark's", got)
@@ -469,7 +482,8 @@ func TestConnectionCut(t *testing.T) {
 	f.waitWatch(t, "nodes")
 	f.send("nodes", "ADDED", fakeNode(1, "102"))
 	store.waitChanges(t, "n1", "joined#1")
-	if got := f.requests("watch nodes"); !slices.Contains(got, "watch nodes from 101") || len(f.requests("list nodes")) != 1 {
+	if got := f.requests("watch nodes"); !slices.Contains(got, "watch nodes from 101") ||
+		len(f.requests("list nodes")) != 1 {
 		t.Errorf("asked %q", got)
 	}
 }

@@ -13,8 +13,9 @@ func min0(m int) time.Time { return noon.Add(time.Duration(m) * time.Minute) }
 
 // said is an event of a node at a minute.
 func said(reason, uid, name string, minute int) fleet.Event {
-	return fleet.Event{UID: reason + uid + name, Regarding: fleet.ObjectRef{Kind: "Node", UID: uid, Name: name}, Reason: reason,
-		Count: 1, First: min0(minute), Last: min0(minute)}
+	return fleet.Event{UID: reason + uid + name, Regarding: fleet.ObjectRef{Kind: "Node", UID: uid, Name: name},
+		Reason: reason,
+		Count:  1, First: min0(minute), Last: min0(minute)}
 }
 
 // gapSteps shows changes in minutes after noon.
@@ -33,7 +34,8 @@ func gapSteps(cs []fleet.Change) []string {
 // TestProve holds what a comparison after a gap from minute 10 to 30 claims.
 func TestProve(t *testing.T) {
 	node := func(created, since int, status fleet.ReadyStatus) fleet.Node {
-		return fleet.Node{Cluster: "prod", UID: "u", Name: "n", CreatedAt: min0(created), Ready: fleet.Condition{Status: status, Since: min0(since)}}
+		return fleet.Node{Cluster: "prod", UID: "u", Name: "n", CreatedAt: min0(created),
+			Ready: fleet.Condition{Status: status, Since: min0(since)}}
 	}
 	known := func(n fleet.Node) fleet.Known { return fleet.First(n, min0(5)).Known }
 	diff := func(old, now fleet.Node) fleet.Observation {
@@ -51,7 +53,8 @@ func TestProve(t *testing.T) {
 		events []fleet.Event
 		want   []string
 	}{
-		{"removed, no event", fleet.Gone(node(0, 1, fleet.Ready), fleet.Known{}, min0(30)), nil, []string{"removed 30 none from 10"}},
+		{"removed, no event", fleet.Gone(node(0, 1, fleet.Ready), fleet.Known{}, min0(30)), nil,
+			[]string{"removed 30 none from 10"}},
 		{"removed, event", fleet.Gone(node(0, 1, fleet.Ready), fleet.Known{}, min0(30)),
 			[]fleet.Event{said("RemovingNode", "u", "n", 17)}, []string{"removed 17 event"}},
 		{"deleted by the cloud", fleet.Gone(node(0, 1, fleet.Ready), fleet.Known{}, min0(30)),
@@ -62,12 +65,15 @@ func TestProve(t *testing.T) {
 			[]fleet.Event{said("RemovingNode", "n", "n", 17)}, []string{"removed 30 none from 10"}},
 		{"a disruption is not yet a removal", fleet.Gone(node(0, 1, fleet.Ready), fleet.Known{}, min0(30)),
 			[]fleet.Event{said("DisruptionTerminating", "u", "n", 17)}, []string{"removed 30 none from 10"}},
-		{"created in the gap", fleet.First(node(12, 13, fleet.Ready), min0(30)), nil, []string{"joined 12 object", "ready 13 object"}},
-		{"went down in the gap", diff(node(0, 1, fleet.Ready), node(0, 20, fleet.ReadyUnknown)), nil, []string{"not_ready 20 object"}},
+		{"created in the gap", fleet.First(node(12, 13, fleet.Ready), min0(30)), nil,
+			[]string{"joined 12 object", "ready 13 object"}},
+		{"went down in the gap", diff(node(0, 1, fleet.Ready), node(0, 20, fleet.ReadyUnknown)), nil,
+			[]string{"not_ready 20 object"}},
 		{"flapped, no event", diff(node(0, 1, fleet.Ready), node(0, 20, fleet.Ready)), nil,
 			[]string{"not_ready 20 none from 10", "recovered 20 object"}},
 		{"flapped, events", diff(node(0, 1, fleet.Ready), node(0, 20, fleet.Ready)),
-			[]fleet.Event{said("NodeNotReady", "u", "n", 15), said("NodeNotReady", "n", "n", 14), said("NodeNotReady", "u", "n", 25), said("NodeNotReady", "u", "n", 9)},
+			[]fleet.Event{said("NodeNotReady", "u", "n", 15), said("NodeNotReady", "n", "n", 14),
+				said("NodeNotReady", "u", "n", 25), said("NodeNotReady", "u", "n", 9)},
 			[]string{"not_ready 15 event", "recovered 20 object"}},
 		{"cordoned, no event", diff(node(0, 1, fleet.Ready), cordoned), nil, []string{"cordoned 30 none from 10"}},
 		{"cordoned, the kubelet's event", diff(node(0, 1, fleet.Ready), cordoned),
@@ -112,13 +118,18 @@ func TestStrangers(t *testing.T) {
 		events   []fleet.Event
 		want     []string // nil: no stranger
 	}{
-		{"whole life", 0, []fleet.Event{said("RemovingNode", "u", "n", 20), said("RegisteredNode", "u", "n", 12), said("NodeReady", "n", "n", 13)},
+		{"whole life", 0, []fleet.Event{said("RemovingNode", "u", "n", 20), said("RegisteredNode", "u", "n", 12),
+			said("NodeReady", "n", "n", 13)},
 			[]string{"joined 12 event", "ready 13 event", "removed 20 event"}},
-		{"removal not told", 0, []fleet.Event{said("RegisteredNode", "u", "n", 12), said("DisruptionTerminating", "u", "n", 18)},
+		{"removal not told", 0,
+			[]fleet.Event{said("RegisteredNode", "u", "n", 12), said("DisruptionTerminating", "u", "n", 18)},
 			[]string{"joined 12 event", "removed 30 none from 18"}},
 		{"only a kubelet's events", 0, []fleet.Event{said("NodeReady", "n", "n", 13)}, nil},
-		{"was there before the gap", 0, []fleet.Event{said("RegisteredNode", "u", "n", 9), said("RemovingNode", "u", "n", 12)}, nil},
-		{"readiness of another life of the name", 0, []fleet.Event{said("RegisteredNode", "u", "n", 12), said("RemovingNode", "u", "n", 14), said("NodeReady", "n", "n", 16)},
+		{"was there before the gap", 0,
+			[]fleet.Event{said("RegisteredNode", "u", "n", 9), said("RemovingNode", "u", "n", 12)}, nil},
+		{"readiness of another life of the name", 0,
+			[]fleet.Event{said("RegisteredNode", "u", "n", 12), said("RemovingNode", "u", "n", 14),
+				said("NodeReady", "n", "n", 16)},
 			[]string{"joined 12 event", "removed 14 event"}},
 		{"went before the first list, told after it", 10, []fleet.Event{said("RemovingNode", "u", "n", 10)}, nil},
 	}

@@ -108,7 +108,8 @@ func hint(err error) string {
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return "no route to the API server: check the network, and the server address in the kubeconfig"
 	case apierrors.IsUnauthorized(err):
-		return "the API server refused the credentials (401): the token or certificate is wrong or has expired: renew the kubeconfig's user"
+		return "the API server refused the credentials (401): the token or certificate is wrong or has expired: renew the " +
+			"kubeconfig's user"
 	case apierrors.IsForbidden(err):
 		return clusterRole
 	case apierrors.IsTooManyRequests(err):
@@ -139,4 +140,6 @@ func isExpired(err error) bool {
 		err != nil && strings.Contains(err.Error(), "Too large resource version")
 }
 
-var errVersionAhead = errors.New("the recorded resource version is ahead of the API server's: its data was restored from a backup or the cluster is another one")
+var errVersionAhead = errors.New(
+	"the recorded resource version is ahead of the API server's: its data was restored from a backup or the cluster is " +
+		"another one")

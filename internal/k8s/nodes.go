@@ -209,7 +209,8 @@ func (n *nodeWatch) catchUp(ctx, wctx context.Context, cause string) error {
 	}
 	slices.SortStableFunc(obs, func(a, b fleet.Observation) int { return began(a).Compare(began(b)) })
 
-	err = n.store.RecordNodes(wctx, fleet.Batch{Cluster: n.cluster, Observations: obs, Gap: &gap, ResourceVersion: version, At: gap.Until})
+	err = n.store.RecordNodes(wctx, fleet.Batch{Cluster: n.cluster, Observations: obs, Gap: &gap, ResourceVersion: version,
+		At: gap.Until})
 	if err != nil {
 		return storing("recording what happened in a gap", err)
 	}
@@ -218,7 +219,8 @@ func (n *nodeWatch) catchUp(ctx, wctx context.Context, cause string) error {
 	}
 	n.eventTries = 0
 	n.listed(version, gap.Until)
-	n.logger.Info("nodes compared with the ledger", "cause", cause, "since", gap.From, "nodes", len(there), "different", len(obs))
+	n.logger.Info("nodes compared with the ledger", "cause", cause, "since", gap.From, "nodes", len(there), "different",
+		len(obs))
 	return nil
 }
 

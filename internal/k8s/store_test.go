@@ -198,6 +198,7 @@ func (m *memory) snapshot() recorded {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.recorded
-	s.changes, s.gaps, s.nodes, s.events = slices.Clone(s.changes), slices.Clone(s.gaps), maps.Clone(s.nodes), maps.Clone(s.events)
+	s.changes, s.gaps, s.nodes, s.events = slices.Clone(s.changes), slices.Clone(s.gaps), maps.Clone(s.nodes),
+		maps.Clone(s.events)
 	return s
 }

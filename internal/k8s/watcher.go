@@ -148,7 +148,8 @@ func (s *state) failed(err error) {
 	defer s.mu.Unlock()
 	s.status.Error = err.Error()
 	s.status.Failures++
-	if re, ok := errors.AsType[*requestError](err); ok && re.forbidden() && !slices.Contains(s.status.Forbidden, re.permission()) {
+	if re, ok := errors.AsType[*requestError](err); ok && re.forbidden() &&
+		!slices.Contains(s.status.Forbidden, re.permission()) {
 		s.status.Forbidden = append(s.status.Forbidden, re.permission())
 	}
 }

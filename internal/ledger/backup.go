@@ -62,7 +62,8 @@ func Restore(ctx context.Context, from, path string, now time.Time) (kept string
 		return "", err
 	}
 	if log, err := os.Stat(from + "-wal"); err == nil && log.Size() > 0 {
-		return "", fmt.Errorf("%s is a ledger in use, or one that was cut off, and no backup; make one with rollcall backup", from)
+		return "", fmt.Errorf("%s is a ledger in use, or one that was cut off, and no backup; make one with rollcall backup",
+			from)
 	}
 	if dir, err := os.Stat(filepath.Dir(path)); err != nil || !dir.IsDir() {
 		return "", fmt.Errorf("the folder %s does not exist", filepath.Dir(path))
@@ -129,7 +130,8 @@ func sound(ctx context.Context, path string) error {
 		return err
 	}
 	if version > len(migrations) {
-		return fmt.Errorf("it was written by a newer Rollcall (schema %d, this one knows %d): use that one", version, len(migrations))
+		return fmt.Errorf("it was written by a newer Rollcall (schema %d, this one knows %d): use that one", version,
+			len(migrations))
 	}
 	return nil
 }

@@ -50,7 +50,8 @@ func oneChange(b *testing.B, nodes int, rest time.Duration) {
 		_, err = l.LiveWaves(ctx, "prod")
 		check(b, err)
 		lap("livewaves")
-		check(b, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{todo[0].Change.ID}}}}, true, t0))
+		check(b, l.Apply(ctx, "prod", "C1",
+			wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{todo[0].Change.ID}}}}, true, t0))
 		lap("apply")
 		live, err := l.LiveWaves(ctx, "prod")
 		check(b, err)
@@ -84,8 +85,10 @@ func BenchmarkRecordEvents(b *testing.B) {
 				batch := make([]fleet.Event, size)
 				for k := range batch {
 					i++
-					batch[k] = fleet.Event{Cluster: "prod", UID: fmt.Sprintf("%032x", i*7919), Reason: "Started", Type: "Normal", Count: 1, First: t0, Last: t0, Controller: "kubelet",
-						Regarding: fleet.ObjectRef{Kind: "Pod", Namespace: "shop", Name: fmt.Sprintf("web-%d", i), UID: fmt.Sprintf("%032x", i)}, Note: "Started container app"}
+					batch[k] = fleet.Event{Cluster: "prod", UID: fmt.Sprintf("%032x", i*7919), Reason: "Started", Type: "Normal",
+						Count: 1, First: t0, Last: t0, Controller: "kubelet",
+						Regarding: fleet.ObjectRef{Kind: "Pod", Namespace: "shop", Name: fmt.Sprintf("web-%d", i),
+							UID: fmt.Sprintf("%032x", i)}, Note: "Started container app"}
 				}
 				check(b, l.RecordEvents(b.Context(), "prod", batch, "1"))
 			}

@@ -55,7 +55,8 @@ var (
 	nodeChangesSQL = `SELECT ` + changeColumns + `, coalesce(c.mute_id, 0), ` + lightColumns + ` FROM changes c
 		JOIN nodes n ON n.cluster = c.cluster AND n.uid = c.node_uid WHERE c.cluster = ? AND c.node_uid = ?
 		ORDER BY ` + unindexed("c.at") + ` DESC, c.id DESC LIMIT ?`
-	changeCountsSQL = `SELECT k.value, (SELECT count(*) FROM changes c WHERE c.cluster = ? AND c.kind = k.value AND c.at >= ?)
+	changeCountsSQL = `SELECT k.value, (SELECT count(*) FROM changes c
+			WHERE c.cluster = ? AND c.kind = k.value AND c.at >= ?)
 		FROM ` + eachOf("k")
 )
 
@@ -71,12 +72,14 @@ func scanChangeRecord(from row) (r query.ChangeRecord, err error) {
 	return r, err
 }
 
-const insertChangeSQL = `INSERT INTO changes (cluster, node_uid, kind, occurrence, at, not_before, proof, reason, gap_id, tell)
+const insertChangeSQL = `INSERT INTO changes (cluster, node_uid, kind, occurrence, at, not_before, proof, reason,
+		gap_id, tell)
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0), ?) ON CONFLICT (cluster, node_uid, kind, occurrence) DO NOTHING`
 
 func insertChange(ctx context.Context, tx tx, c fleet.Change, gap int64) error {
 	_, err := tx.ExecContext(ctx, insertChangeSQL,
-		c.Cluster, c.NodeUID, string(c.Kind), c.Occurrence, c.At.UnixMilli(), ms(c.NotBefore), string(c.Proof), c.Reason, gap, c.Kind.Told())
+		c.Cluster, c.NodeUID, string(c.Kind), c.Occurrence, c.At.UnixMilli(), ms(c.NotBefore), string(c.Proof), c.Reason, gap,
+		c.Kind.Told())
 	return err
 }
 
@@ -99,7 +102,8 @@ func (r *changeRow) change(n fleet.Node) fleet.Change {
 }
 
 // ChangeCounts counts the changes of a cluster since a moment, by kind.
-func (l *Ledger) ChangeCounts(ctx context.Context, cluster string, since time.Time) (counts map[fleet.ChangeKind]int, err error) {
+func (l *Ledger) ChangeCounts(ctx context.Context, cluster string, since time.Time) (counts map[fleet.ChangeKind]int,
+	err error) {
 	defer doing(&err, "counting changes of %s", cluster)
 	kinds, err := list(fleet.ChangeKinds)
 	if err != nil {

@@ -47,6 +47,7 @@ func mark(ctx context.Context, tx tx, cluster string, until time.Time, nodesVers
 // than two marks of one watch can be apart).
 const markSQL = `INSERT INTO clusters (cluster, watched_until, nodes_version) VALUES (?, ?, ?)
 	ON CONFLICT (cluster) DO UPDATE SET watched_until = CASE
-			WHEN clusters.watched_until BETWEEN excluded.watched_until AND excluded.watched_until + 300000 THEN clusters.watched_until
+			WHEN clusters.watched_until BETWEEN excluded.watched_until
+				AND excluded.watched_until + 300000 THEN clusters.watched_until
 			ELSE excluded.watched_until END,
 		nodes_version = CASE excluded.nodes_version WHEN '' THEN clusters.nodes_version ELSE excluded.nodes_version END`

@@ -34,7 +34,8 @@ func jsonText(column string) string { return `(` + column + ` ->> ?)` }
 // contains is the condition that a text has another one, the argument, in it.
 func contains(text string) string { return `instr(` + text + `, ?) > 0` }
 
-// likeFolded is the condition that a text matches a pattern of LIKE, the argument, in whatever case its ASCII letters are.
+// likeFolded is the condition that a text matches a pattern of LIKE, the argument, in whatever case its ASCII letters
+// are.
 func likeFolded(text string) string { return text + ` LIKE ? ESCAPE '\'` }
 
 // knownReasonsSQL begins a statement that reads known (reason), the distinct reasons of a cluster's events, by

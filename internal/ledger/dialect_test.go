@@ -29,7 +29,8 @@ func TestStatementsAreOfBothEngines(t *testing.T) {
 			}
 		}
 	}
-	for _, sql := range []string{"`SELECT max(a, b)`", "`x IN (SELECT value FROM json_each(?))`", "`sum(n.status = 'True')`",
+	for _, sql := range []string{"`SELECT max(a, b)`", "`x IN (SELECT value FROM json_each(?))`",
+		"`sum(n.status = 'True')`",
 		"`a AND +e.scaling = 1`", "`PRAGMA user_version`", "`+n.name >= ?`"} {
 		if !only.MatchString(sql) {
 			t.Errorf("%s passes", sql)

@@ -44,8 +44,9 @@ func TestDigestRecords(t *testing.T) {
 	check(t, l.Close())
 	l = open(t, path)
 	// The same tick again is the same digest.
-	again, err := l.AddDigest(ctx, wave.Digest{Posting: wave.Posting{Channel: "C2", Created: d.Created.Add(time.Hour)}, Cluster: "prod",
-		From: t0.Add(-time.Hour), Until: d.Until})
+	again, err := l.AddDigest(ctx, wave.Digest{Posting: wave.Posting{Channel: "C2", Created: d.Created.Add(time.Hour)},
+		Cluster: "prod",
+		From:    t0.Add(-time.Hour), Until: d.Until})
 	check(t, err)
 	if diff := cmp.Diff(first, again); diff != "" {
 		t.Errorf("(-first +again):\n%s", diff)

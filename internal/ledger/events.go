@@ -11,8 +11,8 @@ import (
 )
 
 // eventColumns are what scanEvent receives, of events e.
-const eventColumns = `e.cluster, e.uid, e.kind, e.namespace, e.name, e.regarding_uid, e.reason, e.type, e.note, e.controller,
-	e.count, e.first_at, e.last_at`
+const eventColumns = `e.cluster, e.uid, e.kind, e.namespace, e.name, e.regarding_uid, e.reason, e.type, e.note,
+	e.controller, 	e.count, e.first_at, e.last_at`
 
 // eventRow receives eventColumns.
 type eventRow struct {
@@ -22,7 +22,8 @@ type eventRow struct {
 
 func (r *eventRow) dest() []any {
 	e := &r.e
-	return []any{&e.Cluster, &e.UID, &e.Regarding.Kind, &e.Regarding.Namespace, &e.Regarding.Name, &e.Regarding.UID, &e.Reason,
+	return []any{&e.Cluster, &e.UID, &e.Regarding.Kind, &e.Regarding.Namespace, &e.Regarding.Name, &e.Regarding.UID,
+		&e.Reason,
 		&e.Type, &e.Note, &e.Controller, &e.Count, &r.first, &r.last}
 }
 
@@ -65,7 +66,8 @@ func (l *Ledger) EventSpan(ctx context.Context, cluster string) (span query.Even
 }
 
 const (
-	insertEventSQL = `INSERT INTO events (cluster, uid, kind, namespace, name, regarding_uid, reason, type, note, controller,
+	insertEventSQL = `INSERT INTO events (cluster, uid, kind, namespace, name, regarding_uid, reason, type, note,
+			controller,
 			count, first_at, last_at, scaling, size)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (cluster, uid) DO NOTHING`
 	oldEventSQL  = `SELECT id, count, last_at, scaling, size FROM events WHERE cluster = ? AND uid = ?`
@@ -82,7 +84,8 @@ var mergeEventSQL = `UPDATE events SET note = ?, size = ?, count = ` + greatest(
 // RecordEvents merges events by (cluster, UID) in one transaction: the greater count or the
 // later time wins, and the same again changes nothing. The events watch may resume at
 // resourceVersion afterwards; "" leaves it where it was.
-func (l *Ledger) RecordEvents(ctx context.Context, cluster string, events []fleet.Event, resourceVersion string) (err error) {
+func (l *Ledger) RecordEvents(ctx context.Context, cluster string, events []fleet.Event,
+	resourceVersion string) (err error) {
 	defer doing(&err, "recording events of %s", cluster)
 	return l.tx(ctx, func(tx tx) error {
 		var totals eventTotals
@@ -119,7 +122,8 @@ func recordEvent(ctx context.Context, tx tx, cluster string, e *fleet.Event, tot
 	if e.Scaling() {
 		class = 1
 	}
-	res, err := tx.ExecContext(ctx, insertEventSQL, cluster, e.UID, e.Regarding.Kind, e.Regarding.Namespace, e.Regarding.Name, e.Regarding.UID, e.Reason,
+	res, err := tx.ExecContext(ctx, insertEventSQL, cluster, e.UID, e.Regarding.Kind, e.Regarding.Namespace,
+		e.Regarding.Name, e.Regarding.UID, e.Reason,
 		e.Type, e.Note, e.Controller, e.Count, e.First.UnixMilli(), e.Last.UnixMilli(), class, size)
 	if err != nil {
 		return err
@@ -131,7 +135,8 @@ func recordEvent(ctx context.Context, tx tx, cluster string, e *fleet.Event, tot
 	}
 	var id, lastAt, oldSize int64
 	var count int
-	if err := tx.QueryRowContext(ctx, oldEventSQL, cluster, e.UID).Scan(&id, &count, &lastAt, &class, &oldSize); err != nil {
+	if err := tx.QueryRowContext(ctx, oldEventSQL, cluster, e.UID).Scan(&id, &count, &lastAt, &class,
+		&oldSize); err != nil {
 		return err
 	}
 	if e.Count <= count && e.Last.UnixMilli() <= lastAt {
@@ -147,7 +152,8 @@ func recordEvent(ctx context.Context, tx tx, cluster string, e *fleet.Event, tot
 func (l *Ledger) EventCounts(ctx context.Context, cluster string, since time.Time) (scaling, other int, err error) {
 	defer doing(&err, "counting events of %s", cluster)
 	const of = `(SELECT count(*) FROM (SELECT 1 FROM events WHERE cluster = ?1 AND last_at >= ?2 AND scaling = `
-	err = l.r.QueryRowContext(ctx, `SELECT `+of+`1 LIMIT ?3)), `+of+`0 LIMIT ?3))`, cluster, since.UnixMilli(), query.CountLimit+1).
+	err = l.r.QueryRowContext(ctx, `SELECT `+of+`1 LIMIT ?3)), `+of+`0 LIMIT ?3))`, cluster, since.UnixMilli(),
+		query.CountLimit+1).
 		Scan(&scaling, &other)
 	return scaling, other, err
 }

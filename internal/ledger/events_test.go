@@ -26,7 +26,8 @@ func TestEventsSearchIsBounded(t *testing.T) {
 	var events []fleet.Event
 	for i := range n {
 		at := t0.Add(time.Duration(i) * time.Second)
-		e := fleet.Event{UID: fmt.Sprint("e", i), Regarding: fleet.ObjectRef{Kind: "Pod", Name: "p"}, Reason: "Pulled", Note: "hay", First: at, Last: at, Count: 1}
+		e := fleet.Event{UID: fmt.Sprint("e", i), Regarding: fleet.ObjectRef{Kind: "Pod", Name: "p"}, Reason: "Pulled",
+			Note: "hay", First: at, Last: at, Count: 1}
 		if i == 10 {
 			e.Note = "the needle"
 		}
@@ -52,7 +53,8 @@ func TestEventsSearchIsBounded(t *testing.T) {
 	// As far as one call may look, many reasons at one moment do not stop it.
 	events = nil
 	for i := range 800 {
-		events = append(events, fleet.Event{UID: fmt.Sprint("r", i), Reason: fmt.Sprintf("Reason%d", i%400), First: t0, Last: t0, Count: 1, Note: "hay"})
+		events = append(events, fleet.Event{UID: fmt.Sprint("r", i), Reason: fmt.Sprintf("Reason%d", i%400), First: t0,
+			Last: t0, Count: 1, Note: "hay"})
 	}
 	check(t, l.RecordEvents(ctx, "busy", events, "1"))
 	got, calls := 0, 0
@@ -79,8 +81,10 @@ func TestEventTotals(t *testing.T) {
 	verify := func(after string) {
 		t.Helper()
 		var wrong int
-		check(t, l.r.DB.QueryRow(`SELECT count(*) FROM event_totals t LEFT JOIN (SELECT cluster, scaling, count(*) AS events, sum(size) AS bytes FROM events GROUP BY cluster, scaling) e
-			ON e.cluster = t.cluster AND e.scaling = t.scaling WHERE t.events <> coalesce(e.events, 0) OR t.bytes <> coalesce(e.bytes, 0)`).Scan(&wrong))
+		check(t, l.r.DB.QueryRow(
+			`SELECT count(*) FROM event_totals t LEFT JOIN (SELECT cluster, scaling, count(*) AS events, sum(size) AS bytes FROM events GROUP BY cluster, scaling) e
+			ON e.cluster = t.cluster AND e.scaling = t.scaling WHERE t.events <> coalesce(e.events,
+				0) OR t.bytes <> coalesce(e.bytes, 0)`).Scan(&wrong))
 		var rows int
 		check(t, l.r.DB.QueryRow(`SELECT count(*) FROM event_totals`).Scan(&rows))
 		if wrong > 0 || rows == 0 {
@@ -105,7 +109,8 @@ func TestEventTotals(t *testing.T) {
 	_, err := l.Prune(ctx, Retention{Scaling: time.Hour, Other: time.Hour}, t0.Add(time.Hour+100*time.Second))
 	check(t, err)
 	verify("pruning")
-	_, err = l.Prune(ctx, Retention{Scaling: time.Hour, Other: time.Hour, MaxOther: 150000, MaxScaling: 1}, t0.Add(time.Hour))
+	_, err = l.Prune(ctx, Retention{Scaling: time.Hour, Other: time.Hour, MaxOther: 150000, MaxScaling: 1},
+		t0.Add(time.Hour))
 	check(t, err)
 	verify("bounding")
 	if scaling, other, _ := l.EventCounts(ctx, "prod", t0); scaling != 0 || other == 0 {

@@ -88,7 +88,9 @@ func (l *Ledger) scope(ctx context.Context, cluster string, f query.NodeFilter) 
 			since = f.RemovedSince.UnixMilli()
 		}
 		var bound sql.NullInt64
-		err := l.r.QueryRowContext(ctx, `SELECT max(at) FROM (SELECT removed_at AS at FROM nodes WHERE cluster = ? AND removed_at >= ? ORDER BY removed_at DESC LIMIT 1 OFFSET ?)`,
+		err := l.r.QueryRowContext(ctx,
+			`SELECT max(at) FROM (SELECT removed_at AS at FROM nodes WHERE cluster = ? AND removed_at >= ? ORDER BY `+
+				`removed_at DESC LIMIT 1 OFFSET ?)`,
 			cluster, since, maxGone).Scan(&bound)
 		if err != nil {
 			return s, err
@@ -215,7 +217,8 @@ func (q *statement) ownLabel(r query.LabelRequirement) {
 			op = `<`
 		}
 		digits := `ltrim(` + value + `, '0')`
-		q.add(` AND `+value+` <> '' AND ltrim(`+value+`, '0123456789') = '' AND (length(`+digits+`) < 19 OR length(`+digits+`) = 19 AND `+digits+` <= '9223372036854775807')
+		q.add(` AND `+value+` <> '' AND ltrim(`+value+`, '0123456789') = '' AND (length(`+digits+`) < 19 OR length(`+digits+
+			`) = 19 AND `+digits+` <= '9223372036854775807')
 			AND CAST(`+value+` AS BIGINT) `+op+` ?`, r.Key, r.Key, r.Key, r.Key, r.Key, r.Key, want)
 	default:
 		q.add(` AND 1 = 0`)

@@ -45,7 +45,8 @@ func waveOf(t *testing.T, l *Ledger, id int64) wave.Wave {
 // scalingEvents returns the scaling events of a cluster, the newest first.
 func scalingEvents(t *testing.T, l *Ledger) []fleet.Event {
 	t.Helper()
-	return must[query.EventPage](t)(l.Events(t.Context(), "prod", query.EventFilter{Scaling: true}, query.EventCursor{}, 10)).Events
+	return must[query.EventPage](t)(l.Events(t.Context(), "prod", query.EventFilter{Scaling: true}, query.EventCursor{},
+		10)).Events
 }
 
 // backlog is how many changes are untold.
@@ -82,11 +83,13 @@ func check(t testing.TB, err error) {
 
 func node(n int) fleet.Node {
 	return fleet.Node{
-		Cluster: "prod", UID: fmt.Sprintf("uid-%d", n), Name: fmt.Sprintf("node-%d", n), Provider: "aws", InstanceType: "m5.large", CapacityType: "spot",
+		Cluster: "prod", UID: fmt.Sprintf("uid-%d", n), Name: fmt.Sprintf("node-%d", n), Provider: "aws",
+		InstanceType: "m5.large", CapacityType: "spot",
 		Zone: "us-east-1a", Region: "us-east-1", Pool: "general", Arch: "amd64", OS: "linux",
 		Labels: map[string]string{"a": "b"}, CreatedAt: t0,
 		Detail: fleet.Detail{ProviderID: "aws:///us-east-1a/i-1", KubeletVersion: "v1.36.3",
-			Taints: []fleet.Taint{{Key: "k", Effect: "NoSchedule"}}, Capacity: fleet.Resources{MilliCPU: 2000, Memory: 8 << 30, Pods: 29}},
+			Taints:   []fleet.Taint{{Key: "k", Effect: "NoSchedule"}},
+			Capacity: fleet.Resources{MilliCPU: 2000, Memory: 8 << 30, Pods: 29}},
 		Ready: fleet.Condition{Status: fleet.NotReady, Reason: "KubeletNotReady", Since: t0},
 	}
 }
@@ -120,7 +123,8 @@ func todoIDs(t testing.TB, l *Ledger) (kinds []string) {
 }
 
 func event(uid string, count int, last time.Duration) fleet.Event {
-	return fleet.Event{Cluster: "prod", UID: uid, Regarding: fleet.ObjectRef{Kind: "Pod", Namespace: "shop", Name: "web"}, Reason: "Started", Type: "Normal",
+	return fleet.Event{Cluster: "prod", UID: uid, Regarding: fleet.ObjectRef{Kind: "Pod", Namespace: "shop", Name: "web"},
+		Reason: "Started", Type: "Normal",
 		Note: "Started container", Count: count, First: t0, Last: t0.Add(last)}
 }
 

@@ -22,7 +22,8 @@ var nodeOrders = map[query.NodeSort]string{
 
 // ListNodes returns the nodes of a cluster that a filter selects: limit of them after offset
 // others, in the order given; an order that is not known is SortNewest.
-func (l *Ledger) ListNodes(ctx context.Context, cluster string, f query.NodeFilter, sort query.NodeSort, offset, limit int) (
+func (l *Ledger) ListNodes(ctx context.Context, cluster string, f query.NodeFilter, sort query.NodeSort, offset,
+	limit int) (
 	p query.NodePage, err error) {
 	defer doing(&err, "listing nodes of %s", cluster)
 	s, err := l.scope(ctx, cluster, f)
@@ -35,7 +36,8 @@ func (l *Ledger) ListNodes(ctx context.Context, cluster string, f query.NodeFilt
 	}
 	if s.totals != nil {
 		p.Total = s.totals.Nodes
-	} else if p.Total, _, err = one(ctx, uncached{l.r}, value[int], `SELECT count(*) FROM nodes n WHERE `+s.where, s.args...); err != nil {
+	} else if p.Total, _, err = one(ctx, uncached{l.r}, value[int], `SELECT count(*) FROM nodes n WHERE `+s.where,
+		s.args...); err != nil {
 		return p, err
 	}
 	p.Nodes, err = l.nodeRecords(ctx, s, nodeOrder(f.Removed, sort), offset, limit)
@@ -54,7 +56,8 @@ func nodeOrder(removed bool, sort query.NodeSort) string {
 }
 
 // nodeRecords reads whole nodes, after it has found out which from the index alone.
-func (l *Ledger) nodeRecords(ctx context.Context, s scope, order string, offset, limit int) ([]query.NodeRecord, error) {
+func (l *Ledger) nodeRecords(ctx context.Context, s scope, order string, offset, limit int) ([]query.NodeRecord,
+	error) {
 	return collect(ctx, uncached{l.r}, scanNode, `SELECT `+nodeColumns+` FROM (SELECT n.cluster, n.uid FROM nodes n
 			WHERE `+s.where+` ORDER BY `+order+` LIMIT ? OFFSET ?) p
 		JOIN nodes n ON n.cluster = p.cluster AND n.uid = p.uid`+nodeSets+` ORDER BY `+order,
@@ -134,7 +137,8 @@ func (l *Ledger) groups(ctx context.Context, s scope, by query.Dimension, machin
 }
 
 // groupBy groups nodes by a column.
-func groupBy[K comparable](ctx context.Context, l *Ledger, s scope, column string, args []any, machines map[fleet.Machine]int) (
+func groupBy[K comparable](ctx context.Context, l *Ledger, s scope, column string, args []any,
+	machines map[fleet.Machine]int) (
 	map[K]*query.NodeGroup, error) {
 	groups := map[K]*query.NodeGroup{}
 	var key K
@@ -161,7 +165,8 @@ func groupBy[K comparable](ctx context.Context, l *Ledger, s scope, column strin
 }
 
 // foldSets adds up groups of nodes by label set to groups by the value of one label.
-func (l *Ledger) foldSets(ctx context.Context, sets map[int64]*query.NodeGroup, key string) (map[string]*query.NodeGroup, error) {
+func (l *Ledger) foldSets(ctx context.Context, sets map[int64]*query.NodeGroup,
+	key string) (map[string]*query.NodeGroup, error) {
 	ids := make([]int64, 0, len(sets))
 	for id := range sets {
 		ids = append(ids, id)
@@ -185,7 +190,8 @@ func fold[K comparable](groups map[K]*query.NodeGroup, key K, n query.NodeGroup)
 		groups[key] = &n
 		return
 	}
-	g.Nodes, g.Ready, g.NotReady, g.Cordoned, g.Spot = g.Nodes+n.Nodes, g.Ready+n.Ready, g.NotReady+n.NotReady, g.Cordoned+n.Cordoned, g.Spot+n.Spot
+	g.Nodes, g.Ready, g.NotReady, g.Cordoned, g.Spot = g.Nodes+n.Nodes, g.Ready+n.Ready, g.NotReady+n.NotReady,
+		g.Cordoned+n.Cordoned, g.Spot+n.Spot
 	for m, count := range n.Machines {
 		g.Machines[m] += count
 	}
@@ -200,7 +206,8 @@ const maxNamed = 2000
 // Live nodes come before those that left, the newest first. At most limit are returned, and
 // more says whether there are others. Of nodes that left, the last 20,000 are looked at for a
 // part of a name.
-func (l *Ledger) FindNodes(ctx context.Context, cluster, name string, limit int) (nodes []query.NodeRecord, how query.Match, more bool, err error) {
+func (l *Ledger) FindNodes(ctx context.Context, cluster, name string, limit int) (nodes []query.NodeRecord,
+	how query.Match, more bool, err error) {
 	defer doing(&err, "looking for node %q of %s", name, cluster)
 	name = strings.ToLower(strings.TrimSpace(name))
 	if name == "" || limit <= 0 {
@@ -212,7 +219,8 @@ func (l *Ledger) FindNodes(ctx context.Context, cluster, name string, limit int)
 	// What nodes_name gives is looked up node by node: else nodes_list, which has all that the
 	// order needs, would be walked from end to end.
 	named := func(cond string, args ...any) scope {
-		return within(`n.uid IN (SELECT m.uid FROM nodes m WHERE m.cluster = ? AND `+cond+`)`, append([]any{cluster}, args...)...)
+		return within(`n.uid IN (SELECT m.uid FROM nodes m WHERE m.cluster = ? AND `+cond+`)`,
+			append([]any{cluster}, args...)...)
 	}
 	const liveFirst = `n.removed_at IS NOT NULL, n.created_at DESC, n.name, n.uid`
 	// Names are lower-case in Kubernetes, so the index on them finds all.
@@ -222,7 +230,9 @@ func (l *Ledger) FindNodes(ctx context.Context, cluster, name string, limit int)
 	const prefix = `m.name >= ? AND m.name < ?`
 	end := prefixEnd(name)
 	var begun int
-	err = l.r.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM nodes WHERE cluster = ? AND name >= ? AND name < ? LIMIT ?)`, cluster, name, end, maxNamed+1).Scan(&begun)
+	err = l.r.QueryRowContext(ctx,
+		`SELECT count(*) FROM (SELECT 1 FROM nodes WHERE cluster = ? AND name >= ? AND name < ? LIMIT ?)`, cluster, name, end,
+		maxNamed+1).Scan(&begun)
 	if err != nil {
 		return nil, query.MatchNone, false, err
 	}
@@ -235,7 +245,8 @@ func (l *Ledger) FindNodes(ctx context.Context, cluster, name string, limit int)
 	if begun > 0 {
 		how, cond, args = query.MatchPrefix, unindexed(`n.name`)+` >= ? AND `+unindexed(`n.name`)+` < ?`, []any{name, end}
 	}
-	if more, err = l.find(ctx, &nodes, within(`n.removed_at IS NULL AND `+cond, args...), nodeOrder(false, query.SortNewest), limit); err != nil || more {
+	if more, err = l.find(ctx, &nodes, within(`n.removed_at IS NULL AND `+cond, args...),
+		nodeOrder(false, query.SortNewest), limit); err != nil || more {
 		return nodes, how, more, err
 	}
 	gone, err := l.scope(ctx, cluster, query.NodeFilter{Removed: true})
@@ -257,7 +268,8 @@ func (l *Ledger) FindNodes(ctx context.Context, cluster, name string, limit int)
 }
 
 // find appends nodes until there are limit, and reports whether there are more.
-func (l *Ledger) find(ctx context.Context, nodes *[]query.NodeRecord, s scope, order string, limit int) (more bool, err error) {
+func (l *Ledger) find(ctx context.Context, nodes *[]query.NodeRecord, s scope, order string, limit int) (more bool,
+	err error) {
 	found, err := l.nodeRecords(ctx, s, order, 0, limit+1-len(*nodes))
 	*nodes = append(*nodes, found...)
 	if more = len(*nodes) > limit; more {

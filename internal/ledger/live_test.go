@@ -57,7 +57,8 @@ func TestLiveNodesAreCountedRight(t *testing.T) {
 		case 1:
 			check(t, l.RecordBaseline(ctx, "prod", []fleet.Observation{fleet.First(some(), t0)}))
 		case 2:
-			check(t, l.FinishBaseline(ctx, fleet.Batch{Cluster: "prod", At: t0}, func(string) bool { return random.IntN(10) > 0 }))
+			check(t, l.FinishBaseline(ctx, fleet.Batch{Cluster: "prod", At: t0},
+				func(string) bool { return random.IntN(10) > 0 }))
 		default:
 			check(t, l.RecordNodes(ctx, fleet.Batch{Cluster: "prod", Observations: batch, At: t0}))
 		}

@@ -17,7 +17,8 @@ func (l *Ledger) Lives(ctx context.Context, cluster string, from, until time.Tim
 
 const lifeColumns = machineColumns + `, n.uid, n.name, n.pool, n.created_at, n.ready_at, n.removed_at, n.removed_after`
 
-const livesSQL = `SELECT ` + lifeColumns + ` FROM nodes n WHERE n.cluster = ?1 AND n.removed_at IS NULL AND n.created_at < ?3
+const livesSQL = `SELECT ` + lifeColumns +
+	` FROM nodes n WHERE n.cluster = ?1 AND n.removed_at IS NULL AND n.created_at < ?3
 	UNION ALL SELECT ` + lifeColumns + ` FROM nodes n WHERE n.cluster = ?1 AND n.removed_at >= ?2 AND n.created_at < ?3`
 
 func scanLife(from row) (n fleet.Life, err error) {
@@ -30,7 +31,8 @@ func scanLife(from row) (n fleet.Life, err error) {
 // Incidents returns the times in which nodes of a cluster were not ready that have a part in
 // [from, until), by their beginning. What happened since until is not looked at: such an
 // incident still lasts.
-func (l *Ledger) Incidents(ctx context.Context, cluster string, from, until time.Time) (all []fleet.Incident, err error) {
+func (l *Ledger) Incidents(ctx context.Context, cluster string, from, until time.Time) (all []fleet.Incident,
+	err error) {
 	defer doing(&err, "reading incidents of %s", cluster)
 	return collect(ctx, l.r, func(r row) (i fleet.Incident, err error) {
 		var at, back, removed sql.NullInt64
@@ -49,8 +51,10 @@ func (l *Ledger) Incidents(ctx context.Context, cluster string, from, until time
 }
 
 const incidentsSQL = `SELECT * FROM (SELECT c.node_uid, n.name, c.reason, c.at AS began, (SELECT r.at FROM changes r
-		WHERE r.cluster = c.cluster AND r.node_uid = c.node_uid AND r.kind = 'recovered' AND r.occurrence = c.occurrence) AS back, n.removed_at
-	FROM changes c JOIN nodes n ON n.cluster = c.cluster AND n.uid = c.node_uid WHERE c.cluster = ?1 AND c.kind = 'not_ready' AND c.at < ?3) i
+		WHERE r.cluster = c.cluster AND r.node_uid = c.node_uid AND r.kind = 'recovered'
+			AND r.occurrence = c.occurrence) AS back, n.removed_at
+	FROM changes c JOIN nodes n ON n.cluster = c.cluster AND n.uid = c.node_uid WHERE c.cluster = ?1
+		AND c.kind = 'not_ready' AND c.at < ?3) i
 	WHERE coalesce(i.back, i.removed_at, ?3) >= ?2 ORDER BY i.began, i.node_uid`
 
 // LifeSpans is Lives with nothing but when nodes joined and left, which is a third of the work: it is asked

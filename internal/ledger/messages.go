@@ -21,8 +21,8 @@ const (
 	acceptMessageSQL = `UPDATE messages SET ts = ?, hash = ?, edited_at = ? WHERE key = ?`
 
 	// postingColumns are what scanPosting receives, of messages m.
-	postingColumns = `m.key, m.wave_id, m.part, m.channel, coalesce(m.ts, ''), m.hash, m.created_at, m.tried_at, m.edited_at,
-		coalesce(m.after_ts, ''), m.picture, m.file`
+	postingColumns = `m.key, m.wave_id, m.part, m.channel, coalesce(m.ts, ''), m.hash, m.created_at, m.tried_at,
+		m.edited_at, 		coalesce(m.after_ts, ''), m.picture, m.file`
 	// postingsSQL reads the messages of waves w; a condition follows.
 	postingsSQL = `SELECT ` + postingColumns + ` FROM waves w JOIN messages m ON m.wave_id = w.id WHERE `
 )
@@ -54,7 +54,8 @@ func scanPosting(from row) (wave.Posting, error) {
 
 // AddPart records the intent of a thread message that lists the given members of a wave. Its
 // key is the wave's with a running number.
-func (l *Ledger) AddPart(ctx context.Context, w wave.Wave, part string, uids []string, now time.Time) (m wave.Posting, err error) {
+func (l *Ledger) AddPart(ctx context.Context, w wave.Wave, part string, uids []string, now time.Time) (m wave.Posting,
+	err error) {
 	defer doing(&err, "recording a reply to wave %d", w.ID)
 	m = wave.Posting{WaveID: w.ID, Part: part, Channel: w.Main.Channel, Created: now}
 	err = l.tx(ctx, func(tx tx) error {

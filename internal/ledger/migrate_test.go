@@ -37,21 +37,27 @@ func oldFile(t *testing.T, path string, nodes []fleet.Node, events []fleet.Event
 			if i%3 == 0 {
 				removed = t0.Add(time.Hour).UnixMilli()
 			}
-			if _, err := tx.ExecContext(ctx, `INSERT INTO nodes (cluster, uid, name, provider, instance_type, capacity_type, zone, region, pool, arch, os, detail, status, ready_reason,
+			if _, err := tx.ExecContext(ctx,
+				`INSERT INTO nodes (cluster, uid, name, provider, instance_type, capacity_type, zone, region, pool, arch, os, detail, status, ready_reason,
 					ready_since, cordoned, ever_ready, unready, cordons, fingerprint, created_at, ready_at, removed_at, removed_after)
 				VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 1, ?, NULL, ?, NULL)`,
-				n.Cluster, n.UID, n.Name, n.Provider, n.InstanceType, n.CapacityType, n.Zone, n.Region, n.Pool, n.Arch, n.OS, string(detail), string(n.Ready.Status), n.Ready.Reason,
+				n.Cluster, n.UID, n.Name, n.Provider, n.InstanceType, n.CapacityType, n.Zone, n.Region, n.Pool, n.Arch, n.OS,
+				string(detail), string(n.Ready.Status), n.Ready.Reason,
 				ms(n.Ready.Since), n.Cordoned, n.CreatedAt.UnixMilli(), removed); err != nil {
 				return err
 			}
-			if _, err := tx.ExecContext(ctx, `INSERT INTO changes (cluster, node_uid, kind, occurrence, at, proof, reason, tell) VALUES (?, ?, 'joined', 1, ?, 'object', '', 1)`,
+			if _, err := tx.ExecContext(ctx,
+				`INSERT INTO changes (cluster, node_uid, kind, occurrence, at, proof, reason, tell) VALUES (?, ?, 'joined', 1, `+
+					`?, 'object', '', 1)`,
 				n.Cluster, n.UID, n.CreatedAt.UnixMilli()); err != nil {
 				return err
 			}
 		}
 		for _, e := range events {
-			if _, err := tx.ExecContext(ctx, `INSERT INTO events (cluster, uid, kind, namespace, name, regarding_uid, reason, type, note, controller, count, first_at, last_at, scaling, size)
-				VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, e.Cluster, e.UID, e.Regarding.Kind, e.Regarding.Namespace, e.Regarding.Name, e.Regarding.UID, e.Reason,
+			if _, err := tx.ExecContext(ctx,
+				`INSERT INTO events (cluster, uid, kind, namespace, name, regarding_uid, reason, type, note, controller, count, first_at, last_at, scaling, size)
+				VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, e.Cluster, e.UID, e.Regarding.Kind, e.Regarding.Namespace,
+				e.Regarding.Name, e.Regarding.UID, e.Reason,
 				e.Type, e.Note, e.Controller, e.Count, e.First.UnixMilli(), e.Last.UnixMilli(), e.Scaling(), e.Size()); err != nil {
 				return err
 			}
@@ -143,7 +149,8 @@ func TestMigrateFromFirstSchema(t *testing.T) {
 				}
 			}
 			var wrong int
-			check(t, l.r.DB.QueryRow(`SELECT count(*) FROM event_totals t WHERE events <> (SELECT count(*) FROM events e WHERE e.cluster = t.cluster AND e.scaling = t.scaling)
+			check(t, l.r.DB.QueryRow(
+				`SELECT count(*) FROM event_totals t WHERE events <> (SELECT count(*) FROM events e WHERE e.cluster = t.cluster AND e.scaling = t.scaling)
 				OR bytes <> (SELECT sum(size) FROM events e WHERE e.cluster = t.cluster AND e.scaling = t.scaling)`).Scan(&wrong))
 			if wrong > 0 {
 				t.Errorf("%d totals of events are wrong", wrong)
@@ -171,8 +178,10 @@ func TestMigrateMutes(t *testing.T) {
 	check(t, old.openWriter(path))
 	for _, stmt := range []string{
 		`INSERT INTO waves (key, cluster, kind, opened_at, last_at) VALUES ('k', 'prod', 'joined', 1, 1)`,
-		`INSERT INTO mutes (request, cluster, scope, value, by_id, by_name, channel, at, until_at, ended_at, ended_by) VALUES ('r', 'prod', 'cluster', '', 'U1', 'ada', 'C1', 1000, 3000, 2000, 'U2')`,
-		`INSERT INTO mutes (request, cluster, scope, value, by_id, by_name, channel, at, until_at, told_end) VALUES ('s', 'prod', 'cluster', '', 'U1', 'ada', 'C1', 1000, 3000, 1)`,
+		`INSERT INTO mutes (request, cluster, scope, value, by_id, by_name, channel, at, until_at, ended_at, ended_by) ` +
+			`VALUES ('r', 'prod', 'cluster', '', 'U1', 'ada', 'C1', 1000, 3000, 2000, 'U2')`,
+		`INSERT INTO mutes (request, cluster, scope, value, by_id, by_name, channel, at, until_at, told_end) VALUES ('s', ` +
+			`'prod', 'cluster', '', 'U1', 'ada', 'C1', 1000, 3000, 1)`,
 	} {
 		if _, err := old.w.ExecContext(ctx, stmt); err != nil {
 			t.Fatal(err)
@@ -182,7 +191,8 @@ func TestMigrateMutes(t *testing.T) {
 	l := open(t, path)
 	mutes, err := l.UntoldMutes(ctx, "prod")
 	check(t, err)
-	if len(mutes) != 1 || mutes[0].Request != "r" || mutes[0].EndedBy != "U2" || mutes[0].EndedByName != "" || mutes[0].End().UnixMilli() != 2000 {
+	if len(mutes) != 1 || mutes[0].Request != "r" || mutes[0].EndedBy != "U2" || mutes[0].EndedByName != "" ||
+		mutes[0].End().UnixMilli() != 2000 {
 		t.Errorf("mutes = %+v", mutes)
 	}
 	if live, err := l.LiveWaves(ctx, "prod"); err != nil || len(live) != 1 || live[0].Mute != nil || live[0].Key != "k" {

@@ -25,7 +25,8 @@ func moveRows(ctx context.Context, l *Ledger) error {
 	defer l.w.ExecContext(ctx, `PRAGMA cache_size = -4000`)
 	// Indices of millions of events are sorted on disk. The ledger's own folder is the one
 	// that is certain to be writable and large enough.
-	if _, err := l.w.ExecContext(ctx, `PRAGMA temp_store_directory = '`+strings.ReplaceAll(filepath.Dir(l.path), "'", "''")+`'`); err != nil {
+	if _, err := l.w.ExecContext(ctx, `PRAGMA temp_store_directory = '`+strings.ReplaceAll(filepath.Dir(l.path), "'",
+		"''")+`'`); err != nil {
 		return err
 	}
 	var last nodeKey
@@ -110,9 +111,13 @@ func moveEvents(ctx context.Context, tx tx) (more bool, err error) {
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return false, err
 	}
-	res, err := tx.ExecContext(ctx, `INSERT INTO events (cluster, uid, kind, namespace, name, regarding_uid, reason, type, note, controller, count, first_at, last_at, scaling, size)
-		SELECT cluster, uid, kind, namespace, name, regarding_uid, reason, type, note, controller, count, first_at, last_at, scaling, size
-		FROM events_1 WHERE (scaling, last_at, size, cluster, uid) > (?, ?, ?, ?, ?) ORDER BY scaling, last_at, size, cluster, uid LIMIT ?`,
+	res, err := tx.ExecContext(ctx,
+		`INSERT INTO events (cluster, uid, kind, namespace, name, regarding_uid, reason, type, note,
+			controller, count, first_at, last_at, scaling, size)
+		SELECT cluster, uid, kind, namespace, name, regarding_uid, reason, type, note, controller, count, first_at, last_at,
+			scaling, size
+		FROM events_1 WHERE (scaling, last_at, size, cluster, uid) > (?, ?, ?, ?, ?) ORDER BY scaling, last_at, size, cluster,
+			uid LIMIT ?`,
 		last.scaling, last.at, last.size, last.cluster, last.uid, moveStep)
 	if err != nil {
 		return false, err
@@ -123,6 +128,7 @@ func moveEvents(ctx context.Context, tx tx) (more bool, err error) {
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO event_totals (cluster, scaling, events, bytes)
 		SELECT cluster, scaling, count(*), sum(size) FROM events WHERE id > ? GROUP BY cluster, scaling
-		ON CONFLICT (cluster, scaling) DO UPDATE SET events = event_totals.events + excluded.events, bytes = event_totals.bytes + excluded.bytes`, last.id)
+		ON CONFLICT (cluster, scaling) DO UPDATE SET events = event_totals.events + excluded.events,
+			bytes = event_totals.bytes + excluded.bytes`, last.id)
 	return true, err
 }

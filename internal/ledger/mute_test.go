@@ -11,7 +11,8 @@ import (
 )
 
 func mute(request string) wave.Mute {
-	return wave.Mute{Request: request, Cluster: "prod", Scope: wave.MutePool, Value: "batch", By: "U1", ByName: "ada", Channel: "C1", At: t0, Until: t0.Add(time.Hour)}
+	return wave.Mute{Request: request, Cluster: "prod", Scope: wave.MutePool, Value: "batch", By: "U1", ByName: "ada",
+		Channel: "C1", At: t0, Until: t0.Add(time.Hour)}
 }
 
 // A mute has one wave, whoever plans it how often, and the wave knows the mute as it is now. If
@@ -20,10 +21,12 @@ func TestMuteWave(t *testing.T) {
 	l, ctx := fresh(t), t.Context()
 	a := must[wave.Mute](t)(l.AddMute(ctx, mute("click-1")))
 	b := must[wave.Mute](t)(l.AddMute(ctx, mute("click-2")))
-	tell := wave.Plan{New: []wave.Opening{{Kind: wave.KindMute, About: wave.About{Mute: a.ID}}, {Kind: wave.KindJoined}, {Kind: wave.KindMute, About: wave.About{Mute: b.ID}, Closed: true}}}
+	tell := wave.Plan{New: []wave.Opening{{Kind: wave.KindMute, About: wave.About{Mute: a.ID}}, {Kind: wave.KindJoined},
+		{Kind: wave.KindMute, About: wave.About{Mute: b.ID}, Closed: true}}}
 	check(t, l.Apply(ctx, "prod", "C1", tell, false, t0))
 	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{tell.New[0], tell.New[2]}}, true, t0))
-	if _, err := l.w.ExecContext(ctx, `UPDATE waves SET about = (SELECT about FROM waves WHERE kind = 'mute' ORDER BY id LIMIT 1) WHERE kind = 'mute'`); err == nil {
+	if _, err := l.w.ExecContext(ctx,
+		`UPDATE waves SET about = (SELECT about FROM waves WHERE kind = 'mute' ORDER BY id LIMIT 1) WHERE kind = 'mute'`); err == nil {
 		t.Error("two waves have one mute")
 	}
 	if _, err := l.EndMute(ctx, a.ID, "U2", "", t0.Add(time.Minute)); err != nil {
@@ -31,7 +34,8 @@ func TestMuteWave(t *testing.T) {
 	}
 	a, _, _ = l.Mute(ctx, a.ID)
 	live := must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))
-	if len(live) != 3 || !live[0].ClosedAt.IsZero() || live[1].Mute != nil || live[2].ClosedAt.IsZero() || live[0].Main.Tried {
+	if len(live) != 3 || !live[0].ClosedAt.IsZero() || live[1].Mute != nil || live[2].ClosedAt.IsZero() ||
+		live[0].Main.Tried {
 		t.Fatalf("waves = %+v", live)
 	}
 	if diff := cmp.Diff([]*wave.Mute{&a, &b}, []*wave.Mute{live[0].Mute, live[2].Mute}); diff != "" {

@@ -11,8 +11,8 @@ import (
 
 const (
 	// muteColumns are what scanMute receives, of mutes u.
-	muteColumns = `u.id, u.request, u.cluster, u.scope, u.value, u.by_id, u.by_name, u.channel, u.at, u.until_at, u.ended_at,
-		u.ended_by, u.ended_name, u.told_end`
+	muteColumns = `u.id, u.request, u.cluster, u.scope, u.value, u.by_id, u.by_name, u.channel, u.at, u.until_at,
+		u.ended_at, 		u.ended_by, u.ended_name, u.told_end`
 	// muteSQL reads mutes u; a condition follows.
 	muteSQL = `SELECT ` + muteColumns + ` FROM mutes u WHERE `
 )
@@ -85,7 +85,8 @@ func (l *Ledger) UntoldMutes(ctx context.Context, cluster string) (mutes []wave.
 // Muted sums up what a mute has kept quiet so far.
 func (l *Ledger) Muted(ctx context.Context, mute int64) (m wave.Muted, err error) {
 	defer doing(&err, "counting what mute %d kept quiet", mute)
-	if m.Nodes, _, err = one(ctx, l.r, value[int], `SELECT count(DISTINCT node_uid) FROM changes WHERE mute_id = ?`, mute); err != nil {
+	if m.Nodes, _, err = one(ctx, l.r, value[int], `SELECT count(DISTINCT node_uid) FROM changes WHERE mute_id = ?`,
+		mute); err != nil {
 		return m, err
 	}
 	m.Changes, err = l.countByKind(ctx, `SELECT kind, count(*) FROM changes WHERE mute_id = ? GROUP BY kind`, mute)
@@ -94,7 +95,8 @@ func (l *Ledger) Muted(ctx context.Context, mute int64) (m wave.Muted, err error
 
 // MutedChanges counts the changes of a cluster since one moment and before another that mutes
 // kept quiet, by mute and by kind.
-func (l *Ledger) MutedChanges(ctx context.Context, cluster string, since, until time.Time) (counts []wave.MutedCount, err error) {
+func (l *Ledger) MutedChanges(ctx context.Context, cluster string, since, until time.Time) (counts []wave.MutedCount,
+	err error) {
 	defer doing(&err, "counting muted changes of %s", cluster)
 	return collect(ctx, l.r, func(r row) (c wave.MutedCount, err error) {
 		err = r.Scan(&c.Mute, &c.Kind, &c.Changes)

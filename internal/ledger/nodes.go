@@ -45,8 +45,9 @@ func (l *Ledger) KnownNodes(ctx context.Context, cluster string) (known map[stri
 	return known, nil
 }
 
-const nodeColumns = `n.cluster, n.uid, n.name, n.provider, n.instance_type, n.capacity_type, n.zone, n.region, n.pool, n.arch, n.os,
-	n.status, n.ready_reason, n.ready_since, n.cordoned, n.created_at, n.ready_at, n.removed_at, n.removed_after, n.detail, n.own_labels, s.labels`
+const nodeColumns = `n.cluster, n.uid, n.name, n.provider, n.instance_type, n.capacity_type, n.zone, n.region,
+	n.pool, n.arch, n.os, n.status, n.ready_reason, n.ready_since, n.cordoned, n.created_at, n.ready_at, n.removed_at,
+	n.removed_after, n.detail, n.own_labels, s.labels`
 
 // nodeSets joins what nodeColumns needs to nodes n.
 const nodeSets = ` JOIN label_sets s ON s.id = n.label_set`
@@ -59,12 +60,14 @@ type nodeRow struct {
 }
 
 // lightColumns are nodeColumns without what takes long to read.
-const lightColumns = `n.cluster, n.uid, n.name, n.provider, n.instance_type, n.capacity_type, n.zone, n.region, n.pool, n.arch, n.os,
-	n.status, n.ready_reason, n.ready_since, n.cordoned, n.created_at, n.ready_at, n.removed_at, n.removed_after`
+const lightColumns = `n.cluster, n.uid, n.name, n.provider, n.instance_type, n.capacity_type, n.zone, n.region,
+	n.pool, n.arch, n.os, n.status, n.ready_reason, n.ready_since, n.cordoned, n.created_at, n.ready_at, n.removed_at,
+	n.removed_after`
 
 func (r *nodeRow) light() []any {
 	n := &r.n
-	return []any{&n.Cluster, &n.UID, &n.Name, &n.Provider, &n.InstanceType, &n.CapacityType, &n.Zone, &n.Region, &n.Pool, &n.Arch, &n.OS,
+	return []any{&n.Cluster, &n.UID, &n.Name, &n.Provider, &n.InstanceType, &n.CapacityType, &n.Zone, &n.Region, &n.Pool,
+		&n.Arch, &n.OS,
 		&n.Ready.Status, &n.Ready.Reason, &r.since, &n.Cordoned, &r.created, &r.ready, &r.removed, &r.after}
 }
 
@@ -74,7 +77,8 @@ func (r *nodeRow) dest() []any { return append(r.light(), &r.detail, &r.own, &r.
 func (r *nodeRow) record() (query.NodeRecord, error) {
 	n := r.n
 	n.Ready.Since, n.CreatedAt = fromMS(r.since), fromMS(r.created)
-	rec := query.NodeRecord{Node: n, FirstReady: fromMS(r.ready), RemovedAt: fromMS(r.removed), RemovedAfter: fromMS(r.after)}
+	rec := query.NodeRecord{Node: n, FirstReady: fromMS(r.ready), RemovedAt: fromMS(r.removed),
+		RemovedAfter: fromMS(r.after)}
 	if r.detail == "" {
 		return rec, nil
 	}
@@ -93,7 +97,8 @@ func (r *nodeRow) record() (query.NodeRecord, error) {
 // Node returns a node's life, whether it goes on or not, as it was last recorded.
 func (l *Ledger) Node(ctx context.Context, cluster, uid string) (n query.NodeRecord, ok bool, err error) {
 	defer doing(&err, "reading node %s", uid)
-	return one(ctx, l.r, scanNode, `SELECT `+nodeColumns+` FROM nodes n`+nodeSets+` WHERE n.cluster = ? AND n.uid = ?`, cluster, uid)
+	return one(ctx, l.r, scanNode, `SELECT `+nodeColumns+` FROM nodes n`+nodeSets+` WHERE n.cluster = ? AND n.uid = ?`,
+		cluster, uid)
 }
 
 // scanNode reads nodeColumns.
@@ -169,7 +174,8 @@ func (l *Ledger) RecordNodes(ctx context.Context, b fleet.Batch) (err error) {
 func recordNodes(ctx context.Context, tx tx, b fleet.Batch, live steps) error {
 	var gap int64
 	if g := b.Gap; g != nil {
-		err := tx.QueryRowContext(ctx, `INSERT INTO gaps (cluster, from_at, until_at, cause, missed, events_from) VALUES (?, ?, ?, ?, ?, ?) RETURNING id`,
+		err := tx.QueryRowContext(ctx,
+			`INSERT INTO gaps (cluster, from_at, until_at, cause, missed, events_from) VALUES (?, ?, ?, ?, ?, ?) RETURNING id`,
 			b.Cluster, g.From.UnixMilli(), g.Until.UnixMilli(), g.Cause, g.Missed, ms(g.EventsFrom)).Scan(&gap)
 		if err != nil {
 			return err
@@ -204,16 +210,22 @@ func left(o *fleet.Observation) bool {
 	return slices.ContainsFunc(o.Changes, func(c fleet.Change) bool { return c.Kind == fleet.Removed })
 }
 
-const upsertNodeSQL = `INSERT INTO nodes (cluster, uid, name, provider, instance_type, capacity_type, zone, region, pool, arch, os,
-		detail, status, ready_reason, ready_since, cordoned, ever_ready, unready, cordons, fingerprint, created_at, ready_at, removed_at, removed_after,
-		label_set, own_labels, label_price)
+const upsertNodeSQL = `INSERT INTO nodes (cluster, uid, name, provider, instance_type, capacity_type, zone, region,
+		pool, arch, os, detail, status, ready_reason, ready_since, cordoned, ever_ready, unready, cordons, fingerprint,
+		created_at, ready_at,
+		removed_at, removed_after, label_set, own_labels, label_price)
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-	ON CONFLICT (cluster, uid) DO UPDATE SET name = excluded.name, provider = excluded.provider, instance_type = excluded.instance_type,
-		capacity_type = excluded.capacity_type, zone = excluded.zone, region = excluded.region, pool = excluded.pool, arch = excluded.arch, os = excluded.os,
-		detail = excluded.detail, status = excluded.status, ready_reason = excluded.ready_reason, ready_since = excluded.ready_since,
-		cordoned = excluded.cordoned, ever_ready = excluded.ever_ready, unready = excluded.unready, cordons = excluded.cordons,
+	ON CONFLICT (cluster, uid) DO UPDATE SET name = excluded.name, provider = excluded.provider,
+		instance_type = excluded.instance_type,
+		capacity_type = excluded.capacity_type, zone = excluded.zone, region = excluded.region, pool = excluded.pool,
+			arch = excluded.arch, os = excluded.os,
+		detail = excluded.detail, status = excluded.status, ready_reason = excluded.ready_reason,
+			ready_since = excluded.ready_since,
+		cordoned = excluded.cordoned, ever_ready = excluded.ever_ready, unready = excluded.unready,
+			cordons = excluded.cordons,
 		fingerprint = excluded.fingerprint, ready_at = coalesce(nodes.ready_at, excluded.ready_at),
-		removed_at = coalesce(nodes.removed_at, excluded.removed_at), removed_after = coalesce(nodes.removed_after, excluded.removed_after),
+		removed_at = coalesce(nodes.removed_at, excluded.removed_at), removed_after = coalesce(nodes.removed_after,
+			excluded.removed_after),
 		label_set = excluded.label_set, own_labels = excluded.own_labels, label_price = excluded.label_price`
 
 func upsertNode(ctx context.Context, tx tx, o *fleet.Observation) error {
@@ -237,7 +249,8 @@ func upsertNode(ctx context.Context, tx tx, o *fleet.Observation) error {
 	}
 	_, err = tx.ExecContext(ctx, upsertNodeSQL,
 		n.Cluster, n.UID, n.Name, n.Provider, n.InstanceType, n.CapacityType, n.Zone, n.Region, n.Pool, n.Arch, n.OS,
-		string(detail), string(n.Ready.Status), n.Ready.Reason, ms(n.Ready.Since), n.Cordoned, k.EverReady, k.Unready, k.Cordons, int64(k.Fingerprint),
+		string(detail), string(n.Ready.Status), n.Ready.Reason, ms(n.Ready.Since), n.Cordoned, k.EverReady, k.Unready,
+		k.Cordons, int64(k.Fingerprint),
 		n.CreatedAt.UnixMilli(), readyAt, removedAt, removedAfter, set, own, n.Machine().LabelPrice)
 	return err
 }

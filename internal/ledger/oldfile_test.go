@@ -51,7 +51,8 @@ func TestOpensSchema11(t *testing.T) {
 		joined.Parts[0].Part != wave.PartList {
 		t.Errorf("the wave of six: %+v", joined)
 	}
-	if w := byKind[wave.KindNotReady]; w.Main.ID != "" || !w.Main.Tried || w.Main.After != "100.000003" || w.Counts.Untold != 1 {
+	if w := byKind[wave.KindNotReady]; w.Main.ID != "" || !w.Main.Tried || w.Main.After != "100.000003" ||
+		w.Counts.Untold != 1 {
 		t.Errorf("the wave whose posting was begun: %+v", w)
 	}
 	away := byKind[wave.KindAway]
@@ -72,7 +73,8 @@ func TestOpensSchema11(t *testing.T) {
 	}
 
 	mutes := must[[]wave.Mute](t)(l.UntoldMutes(ctx, "prod"))
-	if len(mutes) != 1 || mutes[0].Value != "batch" || byKind[wave.KindMute].Mute == nil || *byKind[wave.KindMute].Mute != mutes[0] {
+	if len(mutes) != 1 || mutes[0].Value != "batch" || byKind[wave.KindMute].Mute == nil ||
+		*byKind[wave.KindMute].Mute != mutes[0] {
 		t.Fatalf("untold mutes: %+v", mutes)
 	}
 	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{
@@ -83,7 +85,8 @@ func TestOpensSchema11(t *testing.T) {
 	if m := must[wave.Muted](t)(l.Muted(ctx, mutes[0].ID)); m.Nodes != 2 || m.Changes[fleet.Joined] != 2 {
 		t.Errorf("kept quiet: %+v", m)
 	}
-	if todo, baseline, err := l.Todo(ctx, "prod", 10); err != nil || baseline || len(todo) != 1 || todo[0].Node.Name != "node-40" {
+	if todo, baseline, err := l.Todo(ctx, "prod", 10); err != nil || baseline || len(todo) != 1 ||
+		todo[0].Node.Name != "node-40" {
 		t.Errorf("to-dos: %+v, %t, %v", todo, baseline, err)
 	}
 

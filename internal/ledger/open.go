@@ -71,7 +71,8 @@ func Open(ctx context.Context, path string, o Options) (*Ledger, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	l := &Ledger{path: path, lock: flock.New(path + ".lock"), log: o.Log, live: &liveCounts{by: map[string]map[liveKind]int{}}, subs: map[chan struct{}]struct{}{}}
+	l := &Ledger{path: path, lock: flock.New(path + ".lock"), log: o.Log,
+		live: &liveCounts{by: map[string]map[liveKind]int{}}, subs: map[chan struct{}]struct{}{}}
 	if err := l.acquire(ctx, o.LockWait); err != nil {
 		return nil, fmt.Errorf("opening ledger %s: %w", path, err)
 	}
@@ -109,7 +110,8 @@ func openToRead(ctx context.Context, path string) (*Ledger, error) {
 	var version int
 	err := l.r.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version)
 	if err == nil && version != len(migrations) {
-		err = fmt.Errorf("it has schema %d, and this version of Rollcall reads %d: start that version once, or use the one that wrote it", version, len(migrations))
+		err = fmt.Errorf("it has schema %d, and this version of Rollcall reads %d: start that version once, or use the one "+
+			"that wrote it", version, len(migrations))
 	}
 	if err != nil {
 		l.Close()
@@ -128,7 +130,9 @@ func inspect(path string) error {
 			return fmt.Errorf("its folder %s does not exist; create it or mount the volume there", filepath.Dir(path))
 		}
 		if wal, err := os.Stat(path + "-wal"); err == nil && wal.Size() > 0 {
-			return fmt.Errorf("the file is missing but its write-ahead log %s-wal is there; restore the file beside it, or move the log away to begin anew", path)
+			return fmt.Errorf(
+				"the file is missing but its write-ahead log %s-wal is there; restore the file beside it, or move the log away "+
+					"to begin anew", path)
 		}
 		return nil
 	case err != nil:
@@ -136,7 +140,8 @@ func inspect(path string) error {
 	case info.IsDir():
 		return fmt.Errorf("it is a folder; name a file in it, for example %s", filepath.Join(path, "rollcall.db"))
 	case info.Size() == 0:
-		return errors.New("the file is empty, so it is no ledger (cut off by a full disk?); restore a backup, or remove it to begin anew")
+		return errors.New(
+			"the file is empty, so it is no ledger (cut off by a full disk?); restore a backup, or remove it to begin anew")
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -164,9 +169,13 @@ func (l *Ledger) acquire(ctx context.Context, wait time.Duration) error {
 	case ok:
 		return nil
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%w for %s; only one Rollcall may write a ledger: stop the other one, or give this one its own DATABASE_URL", ErrInUse, wait)
+		return fmt.Errorf(
+			"%w for %s; only one Rollcall may write a ledger: stop the other one, or give this one its own DATABASE_URL",
+			ErrInUse, wait)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return fmt.Errorf("its folder cannot be written (%w); mount it read-write and owned by the user that Rollcall runs as (fsGroup in a pod)", err)
+		return fmt.Errorf(
+			"its folder cannot be written (%w); mount it read-write and owned by the user that Rollcall runs as (fsGroup in a "+
+				"pod)", err)
 	default:
 		return fmt.Errorf("locking: %w", err)
 	}
@@ -180,7 +189,8 @@ func dsn(path string, pragmas ...string) string {
 // openWriter opens the connection that writes. synchronous=FULL: a commit has reached the disk
 // before anyone is told of it.
 func (l *Ledger) openWriter(path string) (err error) {
-	l.w, err = sql.Open("sqlite", dsn(path, "busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-4000)"))
+	l.w, err = sql.Open("sqlite",
+		dsn(path, "busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-4000)"))
 	if err != nil {
 		return err
 	}
@@ -228,7 +238,8 @@ func (l *Ledger) open(ctx context.Context) error {
 func (l *Ledger) openReader(ctx context.Context) error {
 	// A small cache: every write of another connection empties it, and that costs the more the
 	// larger it is.
-	db, err := sql.Open("sqlite", dsn(l.path, "busy_timeout(5000)", "query_only(ON)", "cache_size(-1000)", "temp_store(MEMORY)"))
+	db, err := sql.Open("sqlite",
+		dsn(l.path, "busy_timeout(5000)", "query_only(ON)", "cache_size(-1000)", "temp_store(MEMORY)"))
 	if err != nil {
 		return err
 	}
@@ -249,7 +260,9 @@ func (l *Ledger) migrate(ctx context.Context) error {
 		return err
 	}
 	if version > len(migrations) {
-		return fmt.Errorf("it was written by a newer Rollcall (schema %d, this one knows %d); it was left untouched: run the newer version, or restore a backup made before the upgrade", version, len(migrations))
+		return fmt.Errorf(
+			"it was written by a newer Rollcall (schema %d, this one knows %d); it was left untouched: run the newer version, "+
+				"or restore a backup made before the upgrade", version, len(migrations))
 	}
 	// A damaged file of the common size is found now rather than in the night; a large one
 	// would delay the start by seconds.
@@ -258,7 +271,8 @@ func (l *Ledger) migrate(ctx context.Context) error {
 			return err
 		}
 		if check != "ok" {
-			return fmt.Errorf("it is damaged (%s); it was left untouched: restore a backup, or move it away to begin anew", check)
+			return fmt.Errorf("it is damaged (%s); it was left untouched: restore a backup, or move it away to begin anew",
+				check)
 		}
 	}
 	before := version
@@ -273,7 +287,8 @@ func (l *Ledger) migrate(ctx context.Context) error {
 				return fmt.Errorf("migrating to schema %d: %w", version+1, err)
 			}
 			if version == 0 {
-				if _, err := tx.ExecContext(ctx, `INSERT INTO meta (name, value) VALUES ('instance', ?)`, newInstance()); err != nil {
+				if _, err := tx.ExecContext(ctx, `INSERT INTO meta (name, value) VALUES ('instance', ?)`,
+					newInstance()); err != nil {
 					return err
 				}
 				if _, err := tx.ExecContext(ctx, fmt.Sprintf(`PRAGMA application_id = %d`, applicationID)); err != nil {

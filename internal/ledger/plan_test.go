@@ -40,7 +40,9 @@ func plans(t *testing.T, l *Ledger, call func(ctx context.Context)) []string {
 }
 
 // scan finds the steps that read a whole large table, whatever it is called in the statement.
-var scan = regexp.MustCompile(`(?m)^  SCAN (e|n|c|r|t|w|events|nodes|changes|waves|messages|mutes|u|label_sets|s)\b.*$|^  .* INDEX nodes_\w+ \(cluster=\?\)$`)
+var scan = regexp.MustCompile(
+	`(?m)^  SCAN (e|n|c|r|t|w|events|nodes|changes|waves|messages|mutes|u|label_sets|s)\b.*$|^  .* INDEX nodes_\w+ ` +
+		`\(cluster=\?\)$`)
 
 // Every query that a person or a change waits for finds its rows in an index. (Wall clocks
 // fail on busy machines; a plan does not.)
@@ -59,7 +61,9 @@ func TestPlans(t *testing.T) {
 		events = append(events, e)
 	}
 	check(t, l.RecordEvents(t.Context(), "prod", events, "1"))
-	label := query.NodeFilter{Labels: []query.LabelRequirement{{Key: "team", Operator: query.LabelIn, Values: []string{"ml"}}}}
+	label := query.NodeFilter{
+		Labels: []query.LabelRequirement{{Key: "team", Operator: query.LabelIn, Values: []string{"ml"}}},
+	}
 	gone := query.NodeFilter{Removed: true}
 	names := []string{"n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8", "n9"}
 	var zero query.EventCursor
@@ -89,74 +93,99 @@ func TestPlans(t *testing.T) {
 			_, err := l.GroupNodes(ctx, "prod", gone, "team", 5)
 			return err
 		}},
-		{"count", "COVERING INDEX nodes_list", func(ctx context.Context) error { _, err := l.CountNodes(ctx, "prod", label); return err }},
-		{"find", "INDEX nodes_name", func(ctx context.Context) error { _, _, _, err := l.FindNodes(ctx, "prod", "n", 5); return err }},
+		{"count", "COVERING INDEX nodes_list",
+			func(ctx context.Context) error { _, err := l.CountNodes(ctx, "prod", label); return err }},
+		{"find", "INDEX nodes_name",
+			func(ctx context.Context) error { _, _, _, err := l.FindNodes(ctx, "prod", "n", 5); return err }},
 		{"find a name", "COVERING INDEX nodes_name (cluster=? AND name=?)", func(ctx context.Context) error {
 			_, _, _, err := l.FindNodes(ctx, "prod", "n1", 5)
 			return err
 		}},
-		{"find a part", "INDEX nodes_list", func(ctx context.Context) error { _, _, _, err := l.FindNodes(ctx, "prod", "one", 5); return err }},
+		{"find a part", "INDEX nodes_list",
+			func(ctx context.Context) error { _, _, _, err := l.FindNodes(ctx, "prod", "one", 5); return err }},
 		{"find one of many", "COVERING INDEX nodes_list (cluster=? AND removed_at=?)", func(ctx context.Context) error {
 			_, _, _, err := l.FindNodes(ctx, "prod", "many-", 5)
 			return err
 		}},
 		{"list by own label", "COVERING INDEX nodes_list (cluster=? AND removed_at=?)", func(ctx context.Context) error {
-			_, err := l.CountNodes(ctx, "prod", query.NodeFilter{Labels: []query.LabelRequirement{{Key: "kubernetes.io/hostname", Operator: query.LabelIn, Values: []string{"n1"}}}})
+			_, err := l.CountNodes(ctx, "prod",
+				query.NodeFilter{Labels: []query.LabelRequirement{
+					{Key: "kubernetes.io/hostname", Operator: query.LabelIn, Values: []string{"n1"}},
+				}})
 			return err
 		}},
 		{"node", "PRIMARY KEY", func(ctx context.Context) error { _, _, err := l.Node(ctx, "prod", "uid-n1"); return err }},
-		{"changes", "INDEX changes_when (cluster=? AND kind=?)", func(ctx context.Context) error { _, err := l.RecentChanges(ctx, "prod", 5); return err }},
-		{"changes of a node", "(cluster=? AND node_uid=?)", func(ctx context.Context) error { _, _, err := l.NodeChanges(ctx, "prod", "uid-n1", 5); return err }},
-		{"counts of changes", "INDEX changes_when (cluster=? AND kind=? AND at>?)", func(ctx context.Context) error { _, err := l.ChangeCounts(ctx, "prod", t0); return err }},
-		{"muted", "INDEX changes_muted", func(ctx context.Context) error { _, err := l.MutedChanges(ctx, "prod", t0, t0); return err }},
-		{"newest events", "INDEX events_time (cluster=? AND scaling=? AND last_at>? AND last_at<?)", func(ctx context.Context) error {
-			_, err := l.Events(ctx, "prod", query.EventFilter{}, zero, 5)
-			return err
-		}},
-		{"newer events", "INDEX events_time (cluster=? AND scaling=? AND last_at>? AND last_at<?)", func(ctx context.Context) error {
-			_, err := l.Events(ctx, "prod", query.EventFilter{Types: []string{"Normal"}}, newer, 5)
-			return err
-		}},
-		{"events with a word", "INDEX events_time (cluster=? AND scaling=? AND last_at>? AND last_at<?)", func(ctx context.Context) error {
-			_, err := l.Events(ctx, "prod", query.EventFilter{Text: []string{"x"}, Scaling: true}, zero, 5)
-			return err
-		}},
-		{"events of an object", "INDEX events_name (cluster=? AND name=? AND last_at>? AND last_at<?)", func(ctx context.Context) error {
-			_, err := l.Events(ctx, "prod", query.EventFilter{Kind: "Node", Name: "n1", Scaling: true}, zero, 5)
-			return err
-		}},
-		{"events of nodes", "INDEX events_name (cluster=? AND name=? AND last_at>? AND last_at<?)", func(ctx context.Context) error {
-			_, err := l.Events(ctx, "prod", query.EventFilter{UIDs: []string{"uid-n1"}, Names: names, Scaling: true}, zero, 5)
-			return err
-		}},
-		{"events of a reason", "INDEX events_reason (cluster=? AND reason=? AND last_at>? AND last_at<?)", func(ctx context.Context) error {
-			_, err := l.Events(ctx, "prod", query.EventFilter{Reasons: []string{"start*"}, Scaling: true, Name: "n*"}, zero, 5)
-			return err
-		}},
-		{"span of events", "INDEX events_time", func(ctx context.Context) error { _, err := l.EventSpan(ctx, "prod"); return err }},
-		{"counts of events", "INDEX events_time (cluster=? AND scaling=? AND last_at>?)", func(ctx context.Context) error { _, _, err := l.EventCounts(ctx, "prod", t0); return err }},
-		{"live nodes", "COVERING INDEX nodes_list (cluster=? AND removed_at=?)", func(ctx context.Context) error { _, err := l.readLive(ctx, "prod"); return err }},
+		{"changes", "INDEX changes_when (cluster=? AND kind=?)",
+			func(ctx context.Context) error { _, err := l.RecentChanges(ctx, "prod", 5); return err }},
+		{"changes of a node", "(cluster=? AND node_uid=?)",
+			func(ctx context.Context) error { _, _, err := l.NodeChanges(ctx, "prod", "uid-n1", 5); return err }},
+		{"counts of changes", "INDEX changes_when (cluster=? AND kind=? AND at>?)",
+			func(ctx context.Context) error { _, err := l.ChangeCounts(ctx, "prod", t0); return err }},
+		{"muted", "INDEX changes_muted",
+			func(ctx context.Context) error { _, err := l.MutedChanges(ctx, "prod", t0, t0); return err }},
+		{"newest events", "INDEX events_time (cluster=? AND scaling=? AND last_at>? AND last_at<?)",
+			func(ctx context.Context) error {
+				_, err := l.Events(ctx, "prod", query.EventFilter{}, zero, 5)
+				return err
+			}},
+		{"newer events", "INDEX events_time (cluster=? AND scaling=? AND last_at>? AND last_at<?)",
+			func(ctx context.Context) error {
+				_, err := l.Events(ctx, "prod", query.EventFilter{Types: []string{"Normal"}}, newer, 5)
+				return err
+			}},
+		{"events with a word", "INDEX events_time (cluster=? AND scaling=? AND last_at>? AND last_at<?)",
+			func(ctx context.Context) error {
+				_, err := l.Events(ctx, "prod", query.EventFilter{Text: []string{"x"}, Scaling: true}, zero, 5)
+				return err
+			}},
+		{"events of an object", "INDEX events_name (cluster=? AND name=? AND last_at>? AND last_at<?)",
+			func(ctx context.Context) error {
+				_, err := l.Events(ctx, "prod", query.EventFilter{Kind: "Node", Name: "n1", Scaling: true}, zero, 5)
+				return err
+			}},
+		{"events of nodes", "INDEX events_name (cluster=? AND name=? AND last_at>? AND last_at<?)",
+			func(ctx context.Context) error {
+				_, err := l.Events(ctx, "prod", query.EventFilter{UIDs: []string{"uid-n1"}, Names: names, Scaling: true}, zero, 5)
+				return err
+			}},
+		{"events of a reason", "INDEX events_reason (cluster=? AND reason=? AND last_at>? AND last_at<?)",
+			func(ctx context.Context) error {
+				_, err := l.Events(ctx, "prod", query.EventFilter{Reasons: []string{"start*"}, Scaling: true, Name: "n*"}, zero, 5)
+				return err
+			}},
+		{"span of events", "INDEX events_time",
+			func(ctx context.Context) error { _, err := l.EventSpan(ctx, "prod"); return err }},
+		{"counts of events", "INDEX events_time (cluster=? AND scaling=? AND last_at>?)",
+			func(ctx context.Context) error { _, _, err := l.EventCounts(ctx, "prod", t0); return err }},
+		{"live nodes", "COVERING INDEX nodes_list (cluster=? AND removed_at=?)",
+			func(ctx context.Context) error { _, err := l.readLive(ctx, "prod"); return err }},
 		{"lives of a period", "COVERING INDEX nodes_list (cluster=? AND removed_at>?)", func(ctx context.Context) error {
 			for _, err := range l.Lives(ctx, "prod", t0, t0) {
 				return err
 			}
 			return nil
 		}},
-		{"incidents", "INDEX changes_when (cluster=? AND kind=? AND at<?)", func(ctx context.Context) error { _, err := l.Incidents(ctx, "prod", t0, t0); return err }},
-		{"rescales", "INDEX events_reason (cluster=? AND reason=? AND last_at>? AND last_at<?)", func(ctx context.Context) error {
-			for _, err := range l.Rescales(ctx, "prod", t0, t0) {
-				return err
-			}
-			return nil
-		}},
-		{"last digest", "INDEX sqlite_autoindex_digests_2 (cluster=?)", func(ctx context.Context) error { _, _, err := l.LastDigest(ctx, "prod"); return err }},
+		{"incidents", "INDEX changes_when (cluster=? AND kind=? AND at<?)",
+			func(ctx context.Context) error { _, err := l.Incidents(ctx, "prod", t0, t0); return err }},
+		{"rescales", "INDEX events_reason (cluster=? AND reason=? AND last_at>? AND last_at<?)",
+			func(ctx context.Context) error {
+				for _, err := range l.Rescales(ctx, "prod", t0, t0) {
+					return err
+				}
+				return nil
+			}},
+		{"last digest", "INDEX sqlite_autoindex_digests_2 (cluster=?)",
+			func(ctx context.Context) error { _, _, err := l.LastDigest(ctx, "prod"); return err }},
 		{"evidence", "INDEX events_name", func(ctx context.Context) error {
 			_, err := l.evidence(ctx, wave.Member{Node: node(1), RemovedAt: t0})
 			return err
 		}},
-		{"to-dos", "INDEX changes_todo (cluster=?)", func(ctx context.Context) error { _, _, err := l.Todo(ctx, "prod", 5); return err }},
-		{"backlog", "INDEX changes_wave (wave_id=?)", func(ctx context.Context) error { _, _, err := l.Backlog(ctx, "prod"); return err }},
-		{"live waves", "INDEX waves_live", func(ctx context.Context) error { _, err := l.LiveWaves(ctx, "prod"); return err }},
+		{"to-dos", "INDEX changes_todo (cluster=?)",
+			func(ctx context.Context) error { _, _, err := l.Todo(ctx, "prod", 5); return err }},
+		{"backlog", "INDEX changes_wave (wave_id=?)",
+			func(ctx context.Context) error { _, _, err := l.Backlog(ctx, "prod"); return err }},
+		{"live waves", "INDEX waves_live",
+			func(ctx context.Context) error { _, err := l.LiveWaves(ctx, "prod"); return err }},
 		{"members", "INDEX changes_wave", func(ctx context.Context) error { _, err := l.Members(ctx, 1); return err }},
 		{"nodes of a wave", "INDEX", func(ctx context.Context) error { _, _, err := l.WaveNodes(ctx, "x", 5); return err }},
 		{"lives", "COVERING INDEX nodes_list (cluster=? AND removed_at>?)", func(ctx context.Context) error {
@@ -166,9 +195,12 @@ func TestPlans(t *testing.T) {
 			return nil
 		}},
 		{"gaps", "INDEX gaps_at", func(ctx context.Context) error { _, err := l.Gaps(ctx, "prod", t0); return err }},
-		{"active mutes", "INDEX mutes_at", func(ctx context.Context) error { _, err := l.Mutes(ctx, "prod", t0); return err }},
-		{"untold mutes", "INDEX mutes_untold", func(ctx context.Context) error { _, err := l.UntoldMutes(ctx, "prod"); return err }},
-		{"what a mute kept quiet", "COVERING INDEX changes_mute", func(ctx context.Context) error { _, err := l.Muted(ctx, 1); return err }},
+		{"active mutes", "INDEX mutes_at",
+			func(ctx context.Context) error { _, err := l.Mutes(ctx, "prod", t0); return err }},
+		{"untold mutes", "INDEX mutes_untold",
+			func(ctx context.Context) error { _, err := l.UntoldMutes(ctx, "prod"); return err }},
+		{"what a mute kept quiet", "COVERING INDEX changes_mute",
+			func(ctx context.Context) error { _, err := l.Muted(ctx, 1); return err }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			all := plans(t, l, func(ctx context.Context) { check(t, tc.call(ctx)) })

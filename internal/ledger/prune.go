@@ -108,7 +108,8 @@ var (
 		WHERE c.cluster = ? AND ` + in(`c.kind`) + ` AND c.at < ? AND (c.tell = 0 OR c.told_at IS NOT NULL)
 		AND NOT EXISTS (SELECT 1 FROM waves w WHERE w.id = c.wave_id AND w.done_at IS NULL) LIMIT ?)`
 	pruneClusterSQL = []string{
-		`DELETE FROM nodes WHERE (cluster, uid) IN (SELECT n.cluster, n.uid FROM nodes n WHERE n.cluster = ? AND n.removed_at < ?
+		`DELETE FROM nodes WHERE (cluster, uid) IN (SELECT n.cluster, n.uid FROM nodes n
+			WHERE n.cluster = ? AND n.removed_at < ?
 			AND NOT EXISTS (SELECT 1 FROM changes c WHERE c.cluster = n.cluster AND c.node_uid = n.uid) LIMIT ?)`,
 		`DELETE FROM mutes WHERE id IN (SELECT m.id FROM mutes m WHERE m.cluster = ? AND m.until_at < ? AND m.told_end = 1
 			AND NOT EXISTS (SELECT 1 FROM changes c WHERE c.cluster = m.cluster AND c.mute_id = m.id) LIMIT ?)`,
@@ -167,9 +168,11 @@ func (l *Ledger) pruneEvents(ctx context.Context, cluster string, scaling int, o
 
 // bound deletes the oldest events of a class until the rest fits the limit in bytes.
 func (l *Ledger) bound(ctx context.Context, scaling int, limit int64) (total int64, err error) {
-	size, _, err := one(ctx, l.r, value[int64], `SELECT coalesce(sum(bytes), 0) FROM event_totals WHERE scaling = ?`, scaling)
+	size, _, err := one(ctx, l.r, value[int64], `SELECT coalesce(sum(bytes), 0) FROM event_totals WHERE scaling = ?`,
+		scaling)
 	for err == nil && size > limit && ctx.Err() == nil {
-		cluster, ok, err := one(ctx, l.r, value[string], `SELECT cluster FROM (SELECT t.cluster, (SELECT min(e.last_at) FROM events e
+		cluster, ok, err := one(ctx, l.r, value[string],
+			`SELECT cluster FROM (SELECT t.cluster, (SELECT min(e.last_at) FROM events e
 				WHERE e.cluster = t.cluster AND e.scaling = t.scaling) AS oldest
 			FROM event_totals t WHERE t.scaling = ?) o WHERE oldest IS NOT NULL ORDER BY oldest LIMIT 1`, scaling)
 		if err != nil || !ok {

@@ -32,7 +32,8 @@ func large(b *testing.B) (*ledger.Ledger, ledgertest.Size) {
 	s := ledgertest.Size{Nodes: number("ROLLCALL_BENCH_NODES", 2000), Events: number("ROLLCALL_BENCH_EVENTS", 20000),
 		End: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
 	s.Live = s.Nodes / 10
-	path := filepath.Join(cmp.Or(os.Getenv("ROLLCALL_BENCH_DIR"), b.TempDir()), fmt.Sprintf("ledger-%d-%d.db", s.Nodes, s.Events))
+	path := filepath.Join(cmp.Or(os.Getenv("ROLLCALL_BENCH_DIR"), b.TempDir()),
+		fmt.Sprintf("ledger-%d-%d.db", s.Nodes, s.Events))
 	if _, err := os.Stat(path); err != nil {
 		if err := ledgertest.Fill(b.Context(), path, s); err != nil {
 			b.Fatal(err)
@@ -144,7 +145,8 @@ func BenchmarkQueries(b *testing.B) {
 		{"list/glob", list(query.NodeFilter{Types: []string{"m5.*"}, Zones: []string{"eu-west-1a"}}, query.SortName, 0)},
 		{"list/label", list(label("example.com/team", query.LabelIn, "ml"), query.SortNewest, 0)},
 		{"list/notlabel", list(label("example.com/canary", query.LabelDoesNotExist), query.SortPool, 0)},
-		{"list/hostname", list(label("kubernetes.io/hostname", query.LabelIn, ledgertest.NodeName(some)), query.SortNewest, 0)},
+		{"list/hostname", list(label("kubernetes.io/hostname", query.LabelIn, ledgertest.NodeName(some)), query.SortNewest,
+			0)},
 		{"list/removed", list(query.NodeFilter{Removed: true}, query.SortNewest, 0)},
 		{"list/removed-label", func() error {
 			f := label("example.com/team", query.LabelIn, "ml")
@@ -181,7 +183,8 @@ func BenchmarkQueries(b *testing.B) {
 		{"events/warnings", events(query.EventFilter{Types: []string{"Warning"}})},
 		{"events/text", events(query.EventFilter{Text: []string{"insufficient"}})},
 		{"events/rare-text", events(query.EventFilter{Text: []string{"nowhere to be found"}})},
-		{"events/rare-text-reason", events(query.EventFilter{Text: []string{"nowhere to be found"}, Reasons: []string{"*Schedul*"}})},
+		{"events/rare-text-reason",
+			events(query.EventFilter{Text: []string{"nowhere to be found"}, Reasons: []string{"*Schedul*"}})},
 		{"events/names", events(query.EventFilter{Names: wave})},
 		{"events/uids", events(query.EventFilter{UIDs: uids, Names: wave, Scaling: true})},
 		{"events/span", func() error { _, err := l.EventSpan(ctx, "prod"); return err }},

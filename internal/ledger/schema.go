@@ -195,7 +195,8 @@ CREATE TABLE event_totals (                     -- of what is in events, kept wi
 DROP INDEX nodes_live;
 DROP INDEX nodes_removed;
 -- All that lists and counts of nodes read; removed_at is NULL of those that live.
-CREATE INDEX nodes_list ON nodes (cluster, removed_at, created_at DESC, name, status, cordoned, instance_type, capacity_type, zone, pool, arch, label_set, own_labels);
+CREATE INDEX nodes_list ON nodes (cluster, removed_at, created_at DESC, name, status, cordoned, instance_type,
+	capacity_type, zone, pool, arch, label_set, own_labels);
 CREATE INDEX nodes_labels ON nodes (label_set);
 `, `
 -- A mute is told by a wave of its own, and by no other.
@@ -207,11 +208,13 @@ CREATE INDEX changes_mute ON changes (mute_id, kind, node_uid) WHERE mute_id IS 
 `, `
 -- Prices depend on a label too: see fleet.PriceLabel.
 ALTER TABLE nodes ADD COLUMN label_price REAL NOT NULL DEFAULT 0;
-UPDATE nodes SET label_price = coalesce((SELECT CAST(s.labels ->> 'eks-node-viewer/instance-price' AS REAL) FROM label_sets s
+UPDATE nodes SET label_price = coalesce((SELECT CAST(s.labels ->> 'eks-node-viewer/instance-price' AS REAL)
+	FROM label_sets s
 	WHERE s.id = nodes.label_set AND CAST(s.labels ->> 'eks-node-viewer/instance-price' AS REAL) BETWEEN 0 AND 10000), 0);
 DROP INDEX nodes_list;
 -- All that lists, counts and sums of nodes read; removed_at is NULL of those that live.
-CREATE INDEX nodes_list ON nodes (cluster, removed_at, created_at DESC, name, status, cordoned, instance_type, capacity_type, zone, pool, arch, label_set, own_labels,
+CREATE INDEX nodes_list ON nodes (cluster, removed_at, created_at DESC, name, status, cordoned, instance_type,
+	capacity_type, zone, pool, arch, label_set, own_labels,
 	provider, region, label_price, ready_at, removed_after);
 CREATE TABLE digests (
 	id         INTEGER PRIMARY KEY AUTOINCREMENT,

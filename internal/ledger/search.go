@@ -74,10 +74,12 @@ type eventSearch struct {
 // Globs and words match whatever their case. An object's name without * or ? is looked up as
 // it is written and in lower case, as Kubernetes has nearly all. UIDs are those of nodes in the
 // ledger: their events are found by the nodes' names.
-func (l *Ledger) Events(ctx context.Context, cluster string, f query.EventFilter, at query.EventCursor, limit int) (p query.EventPage, err error) {
+func (l *Ledger) Events(ctx context.Context, cluster string, f query.EventFilter, at query.EventCursor,
+	limit int) (p query.EventPage, err error) {
 	defer doing(&err, "reading events of %s", cluster)
 	limit = max(1, limit)
-	s := &eventSearch{l: l, cluster: cluster, stmts: map[string]*sql.Stmt{}, f: f, uids: set(f.UIDs), names: set(f.Names), newer: at.Newer, limit: limit + 1}
+	s := &eventSearch{l: l, cluster: cluster, stmts: map[string]*sql.Stmt{}, f: f, uids: set(f.UIDs), names: set(f.Names),
+		newer: at.Newer, limit: limit + 1}
 	start := moment{math.MaxInt64, math.MaxInt64}
 	if !at.IsZero() {
 		start = moment{at.Time.UnixMilli(), at.ID}
@@ -262,7 +264,8 @@ func (s *eventSearch) skip(ctx context.Context) error {
 	for first, err := range each(ctx, s.l.r, func(r row) (first sql.NullInt64, err error) {
 		err = r.Scan(&name, &first)
 		return first, err
-	}, `SELECT j.value, (SELECT `+aggregate+`(e.last_at) FROM events e WHERE e.cluster = ? AND `+column+` = j.value AND `+cond+`)
+	}, `SELECT j.value, (SELECT `+aggregate+`(e.last_at) FROM events e WHERE e.cluster = ? AND `+column+` = j.value AND `+
+		cond+`)
 		FROM `+eachOf("j"), s.cluster, s.sources[0].at.at, s.bounds[0], of) {
 		if err != nil {
 			return err
@@ -387,7 +390,8 @@ func (s *eventSearch) matches(e *fleet.Event) bool {
 			continue
 		}
 		word = strings.ToLower(word)
-		if !strings.Contains(strings.ToLower(e.Note), word) && !strings.Contains(strings.ToLower(e.Reason), word) && !strings.Contains(strings.ToLower(e.Regarding.Name), word) {
+		if !strings.Contains(strings.ToLower(e.Note), word) && !strings.Contains(strings.ToLower(e.Reason), word) &&
+			!strings.Contains(strings.ToLower(e.Regarding.Name), word) {
 			return false
 		}
 	}
@@ -443,7 +447,8 @@ func (s *eventSearch) page(at query.EventCursor, horizon *moment, limit int) que
 
 // reasons returns the reasons in use that match one of the patterns; few is false when a
 // cluster has too many to look at all.
-func (l *Ledger) reasons(ctx context.Context, cluster string, patterns []string) (reasons []string, few bool, err error) {
+func (l *Ledger) reasons(ctx context.Context, cluster string, patterns []string) (reasons []string, few bool,
+	err error) {
 	var q statement
 	q.add(knownReasonsSQL+`SELECT known.reason, CASE WHEN 1 = 1`, cluster, cluster, maxReasons)
 	q.globs(`lower(known.reason)`, patterns)

@@ -23,7 +23,8 @@ func explain(err error) error {
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
 		return fmt.Errorf("it is damaged (%w); it was left untouched: restore a backup, or move it away to begin anew", err)
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM:
-		return fmt.Errorf("it cannot be written (%w); mount it read-write and owned by the user that Rollcall runs as (fsGroup in a pod)", err)
+		return fmt.Errorf(
+			"it cannot be written (%w); mount it read-write and owned by the user that Rollcall runs as (fsGroup in a pod)", err)
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
 		return fmt.Errorf("another program has it locked (%w); close that program (a sqlite3 shell?) and start again", err)
 	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR:
@@ -53,7 +54,8 @@ func fromMS(v sql.NullInt64) time.Time {
 
 // hot are the writer's statements between a change in the cluster and its message in Slack, and
 // those of events, which are the most.
-var hot = []string{oldNodeSQL, upsertNodeSQL, insertChangeSQL, markSQL, insertWaveSQL, keyWaveSQL, insertMessageSQL, assignSQL, extendWaveSQL, acceptMessageSQL, tellChangesSQL,
+var hot = []string{oldNodeSQL, upsertNodeSQL, insertChangeSQL, markSQL, insertWaveSQL, keyWaveSQL, insertMessageSQL,
+	assignSQL, extendWaveSQL, acceptMessageSQL, tellChangesSQL,
 	findLabelsSQL, insertLabelsSQL, insertEventSQL, oldEventSQL, mergeEventSQL, addTotalsSQL, eventsVersionSQL}
 
 // tx is a write transaction.
@@ -180,7 +182,8 @@ type querier interface {
 }
 
 // each yields the rows of a query as scan reads them, and an error, if there is one, at the end.
-func each[T any](ctx context.Context, q querier, scan func(row) (T, error), stmt string, args ...any) iter.Seq2[T, error] {
+func each[T any](ctx context.Context, q querier, scan func(row) (T, error), stmt string, args ...any) iter.Seq2[T,
+	error] {
 	return func(yield func(T, error) bool) {
 		var none T
 		rows, err := q.QueryContext(ctx, stmt, args...)
@@ -214,7 +217,8 @@ func collect[T any](ctx context.Context, q querier, scan func(row) (T, error), s
 }
 
 // one returns the first row of a query; ok is false if there is none.
-func one[T any](ctx context.Context, q querier, scan func(row) (T, error), stmt string, args ...any) (v T, ok bool, err error) {
+func one[T any](ctx context.Context, q querier, scan func(row) (T, error), stmt string, args ...any) (v T, ok bool,
+	err error) {
 	for v, err := range each(ctx, q, scan, stmt, args...) {
 		return v, err == nil, err
 	}

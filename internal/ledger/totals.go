@@ -125,11 +125,13 @@ func (l *Ledger) readLive(ctx context.Context, cluster string) (map[liveKind]int
 	return counts, nil
 }
 
-const oldNodeSQL = `SELECT ` + machineColumns + `, n.status = 'True', n.cordoned <> 0, n.removed_at IS NULL FROM nodes n WHERE n.cluster = ? AND n.uid = ?`
+const oldNodeSQL = `SELECT ` + machineColumns +
+	`, n.status = 'True', n.cordoned <> 0, n.removed_at IS NULL FROM nodes n WHERE n.cluster = ? AND n.uid = ?`
 
 // oldNode returns as what a node is counted before a transaction changes it.
 func oldNode(ctx context.Context, tx tx, cluster, uid string) (kind liveKind, known, live bool, err error) {
-	err = tx.QueryRowContext(ctx, oldNodeSQL, cluster, uid).Scan(append(machineDest(&kind.Machine), &kind.ready, &kind.cordoned, &live)...)
+	err = tx.QueryRowContext(ctx, oldNodeSQL, cluster,
+		uid).Scan(append(machineDest(&kind.Machine), &kind.ready, &kind.cordoned, &live)...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return kind, false, false, nil
 	}

@@ -96,7 +96,8 @@ const unfinished = `SELECT count(*) FROM changes c JOIN nodes n ON n.cluster = c
 const waveSQL = `SELECT w.id, w.key, w.cluster, w.kind, w.about, w.opened_at, w.last_at, w.closed_at,
 		(SELECT count(DISTINCT node_uid) FROM changes c WHERE c.wave_id = w.id),
 		(SELECT count(*) FROM changes c WHERE c.wave_id = w.id AND c.told_at IS NULL),
-		(SELECT count(*) FROM (SELECT 1 FROM changes c WHERE c.wave_id = w.id GROUP BY c.node_uid HAVING max(c.part) IS NULL)),
+		(SELECT count(*) FROM (SELECT 1 FROM changes c
+			WHERE c.wave_id = w.id GROUP BY c.node_uid HAVING max(c.part) IS NULL)),
 		(` + unfinished + ` AND c.kind = 'not_ready'), (` + unfinished + ` AND c.kind = 'joined'),
 		(SELECT coalesce(max(id), 0) FROM changes c WHERE c.wave_id = w.id)
 	FROM waves w WHERE `
@@ -277,7 +278,8 @@ const (
 // Apply carries out a plan in one transaction: waves and the intents of their messages,
 // changes assigned to waves, waves merged. With posting, the caller posts the new waves'
 // messages at once, and what MarkPosting would record is recorded here.
-func (l *Ledger) Apply(ctx context.Context, cluster, channel string, p wave.Plan, posting bool, now time.Time) (err error) {
+func (l *Ledger) Apply(ctx context.Context, cluster, channel string, p wave.Plan, posting bool,
+	now time.Time) (err error) {
 	defer doing(&err, "recording what to tell of %s", cluster)
 	var tried any
 	if posting {
@@ -321,7 +323,8 @@ func muteIsTold(ctx context.Context, tx tx, n wave.Opening) (told bool, err erro
 	if err != nil {
 		return false, err
 	}
-	err = tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM waves WHERE kind = 'mute' AND about = ?)`, about).Scan(&told)
+	err = tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM waves WHERE kind = 'mute' AND about = ?)`,
+		about).Scan(&told)
 	return told, err
 }
 
@@ -344,7 +347,8 @@ func applyToChanges(ctx context.Context, tx tx, p wave.Plan, now time.Time) erro
 	}
 	for id, mute := range p.Mute {
 		// What a wave has taken is told, and the first mute stays the one that hid it.
-		if err := tx.exec(ctx, `UPDATE changes SET tell = 0, mute_id = ? WHERE id = ? AND wave_id IS NULL AND mute_id IS NULL`,
+		if err := tx.exec(ctx,
+			`UPDATE changes SET tell = 0, mute_id = ? WHERE id = ? AND wave_id IS NULL AND mute_id IS NULL`,
 			mute, id); err != nil {
 			return err
 		}
@@ -380,7 +384,8 @@ func merge(ctx context.Context, tx tx, m wave.Merge, now time.Time) error {
 		string(wave.KindCatchUp), about, now.UnixMilli(), m.Into)
 }
 
-func (l *Ledger) openWave(ctx context.Context, tx tx, cluster, channel string, n wave.Opening, tried any, now time.Time) (
+func (l *Ledger) openWave(ctx context.Context, tx tx, cluster, channel string, n wave.Opening, tried any,
+	now time.Time) (
 	id int64, err error) {
 	about, err := writeAbout(n.About)
 	if err != nil {
@@ -392,7 +397,8 @@ func (l *Ledger) openWave(ctx context.Context, tx tx, cluster, channel string, n
 	}
 	// A number is never given twice, so the key is unique for this ledger, and the instance makes it unique
 	// among ledgers.
-	err = tx.QueryRowContext(ctx, insertWaveSQL, cluster, string(n.Kind), about, now.UnixMilli(), now.UnixMilli(), closed).Scan(&id)
+	err = tx.QueryRowContext(ctx, insertWaveSQL, cluster, string(n.Kind), about, now.UnixMilli(), now.UnixMilli(),
+		closed).Scan(&id)
 	if err != nil {
 		return 0, err
 	}

@@ -36,7 +36,8 @@ func (book *Book) Ask(a Question) ([]Quote, error) {
 	}
 	what := strings.TrimSpace(a.Capacity + " price")
 	if len(quotes) > 0 {
-		return nil, fmt.Errorf("no %s of %q is known in %s, but in %s; %s is the cheapest of them", what, a.InstanceType, a.Region, regions(len(quotes)), quotes[0].Region)
+		return nil, fmt.Errorf("no %s of %q is known in %s, but in %s; %s is the cheapest of them", what, a.InstanceType,
+			a.Region, regions(len(quotes)), quotes[0].Region)
 	}
 	word := nearest.Word(a.InstanceType, book.Types(a.Provider, a.Region)...)
 	if word == a.InstanceType {
@@ -62,7 +63,8 @@ func checkPlace(book *Book, a Question) error {
 	if a.Provider != "" && len(regions) == 0 {
 		slices.Sort(providers)
 		providers = slices.Compact(providers)
-		return fmt.Errorf("the provider %q is not known; write %s", a.Provider, cmp.Or(nearest.Word(a.Provider, providers...), strings.Join(providers, ", ")))
+		return fmt.Errorf("the provider %q is not known; write %s", a.Provider,
+			cmp.Or(nearest.Word(a.Provider, providers...), strings.Join(providers, ", ")))
 	}
 	if a.Region != "" && !slices.Contains(regions, a.Region) {
 		return fmt.Errorf("no prices are known in the region %q%s", a.Region, meant(nearest.Word(a.Region, regions...)))

@@ -197,7 +197,8 @@ func (b *Book) Types(provider, region string) []string {
 		}
 	}
 	for r := range b.overrides.rows {
-		if (provider == "" || r.provider == "" || provider == r.provider) && (region == "" || r.region == "" || region == r.region) {
+		if (provider == "" || r.provider == "" || provider == r.provider) &&
+			(region == "" || r.region == "" || region == r.region) {
 			types[r.instanceType] = true
 		}
 	}

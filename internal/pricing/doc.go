@@ -39,5 +39,6 @@
 //   - Azure (2026-06-18): github.com/Azure/karpenter-provider-azure, Apache-2.0
 //   - Google Cloud (2026-08-03): github.com/cloudpilot-ai/karpenter-provider-gcp, Apache-2.0
 //
-// NOTICE has the licence that asks to be repeated. They are list prices of Linux machines in US dollars, without disks and network.
+// NOTICE has the licence that asks to be repeated. They are list prices of Linux machines in US dollars, without disks
+// and network.
 package pricing

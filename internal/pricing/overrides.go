@@ -92,8 +92,9 @@ func (o Overrides) find(r row) (float64, bool) {
 }
 
 var (
-	overrideColumns = []string{"instance_type", "usd_per_hour", "provider", "region", "capacity_type", "on_demand_usd_per_hour", "spot_usd_per_hour", "as_of"}
-	capacityTypes   = []string{"on-demand", "spot", "reserved"}
+	overrideColumns = []string{"instance_type", "usd_per_hour", "provider", "region", "capacity_type",
+		"on_demand_usd_per_hour", "spot_usd_per_hour", "as_of"}
+	capacityTypes = []string{"on-demand", "spot", "reserved"}
 )
 
 const overrideExample = "instance_type,usd_per_hour"
@@ -133,7 +134,9 @@ func checkColumns(s *sheet) bool {
 	case !s.has("instance_type"):
 		s.note(Mistake{Line: s.line, Problem: "there is no column instance_type; write for example " + overrideExample})
 	case split && (s.has("usd_per_hour") || s.has("capacity_type")):
-		s.note(Mistake{Line: s.line, Problem: "on_demand_usd_per_hour and spot_usd_per_hour do not go together with usd_per_hour and capacity_type; write one or the other"})
+		s.note(Mistake{Line: s.line,
+			Problem: "on_demand_usd_per_hour and spot_usd_per_hour do not go together with usd_per_hour and capacity_type; " +
+				"write one or the other"})
 	case !split && !s.has("usd_per_hour"):
 		s.note(Mistake{Line: s.line, Problem: "there is no column usd_per_hour; write for example " + overrideExample})
 	default:
@@ -158,7 +161,8 @@ func (o Overrides) read(s *sheet) {
 		}
 		return
 	}
-	for _, c := range []struct{ column, capacityType string }{{"on_demand_usd_per_hour", "on-demand"}, {"spot_usd_per_hour", "spot"}} {
+	for _, c := range []struct{ column, capacityType string }{{"on_demand_usd_per_hour", "on-demand"},
+		{"spot_usd_per_hour", "spot"}} {
 		if usd, ok := s.price(c.column, true); ok && s.get(c.column) != "" {
 			r.capacityType = c.capacityType
 			o.add(s, r, usd)

@@ -21,10 +21,13 @@ func TestReadOverrides(t *testing.T) {
 		"least":   {"instance_type,usd_per_hour\nm5.large,0.08", map[row]float64{{instanceType: "m5.large"}: 0.08}},
 		"nothing": {"instance_type,usd_per_hour\n", map[row]float64{}},
 		"every column, in another order, with a mark, blanks, quotes, comments": {
-			"\uFEFF# ours\r\n\r\nRegion , usd_per_hour,provider,Instance_Type,capacity_type\r\n  \r\n# spot\r\neu-west-1, 0.03 ,AWS,\"m5.large\",Spot\r\n,1e-1,,m5.large,\r\n,,,,\r\n",
+			"\uFEFF# ours\r\n\r\nRegion , usd_per_hour,provider,Instance_Type,capacity_type\r\n  \r\n# spot\r\neu-west-1, " +
+				"0.03 ,AWS,\"m5.large\",Spot\r\n,1e-1,,m5.large,\r\n,,,,\r\n",
 			map[row]float64{{"m5.large", "spot", "eu-west-1", "aws"}: 0.03, {instanceType: "m5.large"}: 0.1}},
-		"the built-in table's form": {packHeader + "aws,us-east-1,m5.large,0.096,0.04,2026-07-20\naws,us-east-1,c5.large,0.085,,2026-07-20\n",
-			map[row]float64{{"m5.large", "on-demand", "us-east-1", "aws"}: 0.096, {"m5.large", "spot", "us-east-1", "aws"}: 0.04, {"c5.large", "on-demand", "us-east-1", "aws"}: 0.085}},
+		"the built-in table's form": {
+			packHeader + "aws,us-east-1,m5.large,0.096,0.04,2026-07-20\naws,us-east-1,c5.large,0.085,,2026-07-20\n",
+			map[row]float64{{"m5.large", "on-demand", "us-east-1", "aws"}: 0.096, {"m5.large", "spot", "us-east-1", "aws"}: 0.04,
+				{"c5.large", "on-demand", "us-east-1", "aws"}: 0.085}},
 		"free":        {"usd_per_hour,instance_type\n0,rack-1", map[row]float64{{instanceType: "rack-1"}: 0}},
 		"short lines": {"instance_type,usd_per_hour,region\nm5.large,1", map[row]float64{{instanceType: "m5.large"}: 1}},
 	} {
@@ -43,33 +46,46 @@ func TestReadOverrides(t *testing.T) {
 
 func TestOverrideMistakes(t *testing.T) {
 	for csv, want := range map[string]string{
-		"":                                      "the table is empty; its first line names the columns, for example instance_type,usd_per_hour",
-		"xoxb-1-secret\n":                       "line 1: the first line must name the columns, for example instance_type,usd_per_hour",
-		"instance_type;usd_per_hour\na;0,1\n":   "line 1: the columns must be separated by commas",
-		"instance_type,price\n":                 `line 1: the column "price" is not known; the columns are instance_type, usd_per_hour, provider`,
-		"instance_type,usd_per_hour,capacity\n": `the column "capacity" is not known`,
-		"instance_type,usd_per_hour,usd_per_hour\n":                            "the column usd_per_hour is there twice",
-		"usd_per_hour\n1\n":                                                    "line 1: there is no column instance_type",
-		"instance_type\nm5.large\n":                                            "line 1: there is no column usd_per_hour",
-		"instance_type,usd_per_hour,spot_usd_per_hour\n":                       "do not go together",
-		"instance_type,usd_per_hour\n,1\n":                                     `line 2: instance_type "": it is missing; write it as in the label node.kubernetes.io/instance-type`,
-		"instance_type,usd_per_hour\nm5.large,\n":                              `line 2: usd_per_hour "": it is missing; write US dollars an hour, for example 0.096`,
-		"instance_type,usd_per_hour\nm5.large,$0.08\n":                         `line 2: usd_per_hour "$0.08": it is not a price; write 0.08`,
-		"instance_type,usd_per_hour\nm5.large,\"0,08\"\n":                      `usd_per_hour "0,08": it is not a price; write 0.08`,
-		"instance_type,usd_per_hour\nm5.large,0,08\n":                          "line 2: it has 3 fields for 2 columns; is a decimal comma meant? Write 0.096",
-		"instance_type,usd_per_hour\nm5.large,NaN\n":                           `"NaN": it is not a price; write US dollars`,
-		"instance_type,usd_per_hour\nm5.large,-0.1\n":                          `"-0.1": it is not a price; write US dollars`,
-		"instance_type,usd_per_hour\nm5.large,Inf\n":                           "it is more than 10000 US dollars an hour",
-		"instance_type,usd_per_hour\nm5.large,10000.01\n":                      "it is more than 10000 US dollars an hour; is it the price of a month?",
-		"instance_type,usd_per_hour,capacity_type\nm5.large,1,OnDemand\n":      `capacity_type "OnDemand": it is not a capacity type; write on-demand`,
-		"instance_type,usd_per_hour,capacity_type\nm5.large,1,preemptible\n":   `write on-demand, spot, reserved, or leave it empty for any`,
-		"instance_type,usd_per_hour\nm5.large,1\n# again\nm5.large,2\n":        `line 4: instance_type "m5.large": line 2 gives a price for the same; leave one of them`,
+		"": "the table is empty; its first line names the columns, for example " +
+			"instance_type,usd_per_hour",
+		"xoxb-1-secret\n": "line 1: the first line must name the columns, for example " +
+			"instance_type,usd_per_hour",
+		"instance_type;usd_per_hour\na;0,1\n": "line 1: the columns must be separated by commas",
+		"instance_type,price\n": `line 1: the column "price" is not known; the columns are instance_type, ` +
+			`usd_per_hour, provider`,
+		"instance_type,usd_per_hour,capacity\n":          `the column "capacity" is not known`,
+		"instance_type,usd_per_hour,usd_per_hour\n":      "the column usd_per_hour is there twice",
+		"usd_per_hour\n1\n":                              "line 1: there is no column instance_type",
+		"instance_type\nm5.large\n":                      "line 1: there is no column usd_per_hour",
+		"instance_type,usd_per_hour,spot_usd_per_hour\n": "do not go together",
+		"instance_type,usd_per_hour\n,1\n": `line 2: instance_type "": it is missing; ` +
+			`write it as in the label node.kubernetes.io/instance-type`,
+		"instance_type,usd_per_hour\nm5.large,\n": `line 2: usd_per_hour "": it is missing; ` +
+			`write US dollars an hour, for example 0.096`,
+		"instance_type,usd_per_hour\nm5.large,$0.08\n": `line 2: usd_per_hour "$0.08": it is not a ` +
+			`price; write 0.08`,
+		"instance_type,usd_per_hour\nm5.large,\"0,08\"\n": `usd_per_hour "0,08": it is not a price; ` +
+			`write 0.08`,
+		"instance_type,usd_per_hour\nm5.large,0,08\n": "line 2: it has 3 fields for 2 columns; is " +
+			"a decimal comma meant? Write 0.096",
+		"instance_type,usd_per_hour\nm5.large,NaN\n":  `"NaN": it is not a price; write US dollars`,
+		"instance_type,usd_per_hour\nm5.large,-0.1\n": `"-0.1": it is not a price; write US dollars`,
+		"instance_type,usd_per_hour\nm5.large,Inf\n":  "it is more than 10000 US dollars an hour",
+		"instance_type,usd_per_hour\nm5.large,10000.01\n": "it is more than 10000 US dollars an hour; " +
+			"is it the price of a month?",
+		"instance_type,usd_per_hour,capacity_type\nm5.large,1,OnDemand\n": `capacity_type "OnDemand": it is not a ` +
+			`capacity type; write on-demand`,
+		"instance_type,usd_per_hour,capacity_type\nm5.large,1,preemptible\n": `write on-demand, spot, reserved, or leave ` +
+			`it empty for any`,
+		"instance_type,usd_per_hour\nm5.large,1\n# again\nm5.large,2\n": `line 4: instance_type "m5.large": line 2 ` +
+			`gives a price for the same; leave one of them`,
 		"instance_type,usd_per_hour\n\"m5.large,1\n":                           "line 2: extraneous or missing",
 		"instance_type,usd_per_hour\n" + strings.Repeat("é", 50) + ",x\n":      `usd_per_hour "x"`,
 		"instance_type,usd_per_hour\n\nm5.large,1\nm5.large," + "9x9x9" + "\n": `line 4: usd_per_hour "9x9x9"`,
 	} {
 		o, err := ReadOverrides(strings.NewReader(csv))
-		if ms, ok := errors.AsType[Mistakes](err); !ok || len(o.rows) != 0 || !strings.Contains(err.Error(), want) || len(ms) != 1 {
+		if ms, ok := errors.AsType[Mistakes](err); !ok || len(o.rows) != 0 || !strings.Contains(err.Error(), want) ||
+			len(ms) != 1 {
 			t.Errorf("%q:\ngot  %v\nwant …%s…", csv, err, want)
 		}
 		if err != nil && strings.Contains(err.Error(), "secret") {
@@ -94,7 +110,8 @@ func TestManyOverrideMistakes(t *testing.T) {
 	for i := range maxRows + 1 {
 		fmt.Fprintf(&csv, "t%d,1\n", i)
 	}
-	if o, err := ReadOverrides(strings.NewReader(csv.String())); err == nil || !strings.Contains(err.Error(), "line 100002: the table has more than 100000 rows") || len(o.rows) != 0 {
+	if o, err := ReadOverrides(strings.NewReader(csv.String())); err == nil ||
+		!strings.Contains(err.Error(), "line 100002: the table has more than 100000 rows") || len(o.rows) != 0 {
 		t.Errorf("%d rows: %v", len(o.rows), err)
 	}
 	broken := errors.New("broken disk")
@@ -123,7 +140,8 @@ func TestFindMostSpecific(t *testing.T) {
 		want, best := 0, -1
 		for i, r := range rows {
 			matches := func(have, given string) bool { return given == "" || given == have }
-			if r.instanceType != asked.instanceType || !matches(asked.capacityType, r.capacityType) || !matches(asked.region, r.region) || !matches(asked.provider, r.provider) {
+			if r.instanceType != asked.instanceType || !matches(asked.capacityType, r.capacityType) ||
+				!matches(asked.region, r.region) || !matches(asked.provider, r.provider) {
 				continue
 			}
 			if rank := 8*bits.OnesCount8(r.gives()) + int(r.gives()); rank > best {

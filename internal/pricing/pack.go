@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-var packColumns = []string{"provider", "region", "instance_type", "on_demand_usd_per_hour", "spot_usd_per_hour", "as_of"}
+var packColumns = []string{"provider", "region", "instance_type", "on_demand_usd_per_hour", "spot_usd_per_hour",
+	"as_of"}
 
 // packed is a region on its way into the table.
 type packed struct {

@@ -97,7 +97,8 @@ func (s *sheet) header(known []string, example string) bool {
 	for i, c := range s.columns {
 		switch {
 		case !slices.Contains(known, c):
-			s.note(Mistake{Line: s.line, Problem: fmt.Sprintf("the column %q is not known; the columns are %s", short(c), strings.Join(known, ", "))})
+			s.note(Mistake{Line: s.line, Problem: fmt.Sprintf("the column %q is not known; the columns are %s", short(c),
+				strings.Join(known, ", "))})
 		case slices.Contains(s.columns[:i], c):
 			s.note(Mistake{Line: s.line, Problem: fmt.Sprintf("the column %s is there twice", c)})
 		}
@@ -125,7 +126,9 @@ func (s *sheet) read() bool {
 		}
 		if parse, ok := errors.AsType[*csv.ParseError](err); ok {
 			// After a quote that is not closed nothing is what it seems.
-			s.note(Mistake{Line: parse.Line, Problem: fmt.Sprintf("%v; a value with quotes or commas stands in quotes, with each quote in it doubled", parse.Err)})
+			s.note(Mistake{Line: parse.Line,
+				Problem: fmt.Sprintf("%v; a value with quotes or commas stands in quotes, with each quote in it doubled",
+					parse.Err)})
 			return false
 		}
 		if err != nil {
@@ -150,7 +153,9 @@ func (s *sheet) fits() bool {
 	if len(s.fields) <= len(s.columns) {
 		return true
 	}
-	s.note(Mistake{Line: s.line, Problem: fmt.Sprintf("it has %d fields for %d columns; is a decimal comma meant? Write 0.096", len(s.fields), len(s.columns))})
+	s.note(Mistake{Line: s.line,
+		Problem: fmt.Sprintf("it has %d fields for %d columns; is a decimal comma meant? Write 0.096", len(s.fields),
+			len(s.columns))})
 	return false
 }
 

@@ -46,7 +46,8 @@ func TestTable(t *testing.T) {
 const packHeader = "provider,region,instance_type,on_demand_usd_per_hour,spot_usd_per_hour,as_of\n"
 
 func TestPack(t *testing.T) {
-	lines := []string{"aws,us-east-1,m5.large,0.096,0.04,2026-07-20\n", "aws,us-east-1,c5.large,0.085,,2026-07-20\n", "gcp,us-east1,e2-medium,0.03,0.01,2026-08-03\n"}
+	lines := []string{"aws,us-east-1,m5.large,0.096,0.04,2026-07-20\n", "aws,us-east-1,c5.large,0.085,,2026-07-20\n",
+		"gcp,us-east1,e2-medium,0.03,0.01,2026-08-03\n"}
 	spotAsOf := map[string]string{"aws": "2025-05-28"}
 	table, rows, err := Pack(strings.NewReader(packHeader+strings.Join(lines, "")), spotAsOf)
 	if err != nil || rows != 3 {
@@ -64,11 +65,13 @@ func TestPack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &region{rates: map[string]rates{"m5.large": {0.096, 0.04}, "c5.large": {0.085, 0}}, asOf: "2026-07-20", spotAsOf: "2025-05-28"}
+	want := &region{rates: map[string]rates{"m5.large": {0.096, 0.04}, "c5.large": {0.085, 0}}, asOf: "2026-07-20",
+		spotAsOf: "2025-05-28"}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(region{}, rates{})); diff != "" {
 		t.Error(diff)
 	}
-	if _, _, err := Pack(strings.NewReader(packHeader+lines[0]), map[string]string{"awz": "2025-05-28"}); err == nil || !strings.Contains(err.Error(), `"awz"`) {
+	if _, _, err := Pack(strings.NewReader(packHeader+lines[0]), map[string]string{"awz": "2025-05-28"}); err == nil ||
+		!strings.Contains(err.Error(), `"awz"`) {
 		t.Errorf("a provider that there is not: %v", err)
 	}
 }

@@ -106,7 +106,9 @@ func errorCode(err error) string {
 func Hint(code, channel string) string {
 	switch code {
 	case "channel_not_found":
-		return fmt.Sprintf("%s is not a channel this app can see: use the channel's ID (C…, under its name > About), and invite the app if it is private", channel)
+		return fmt.Sprintf(
+			"%s is not a channel this app can see: use the channel's ID (C…, under its name > About), and invite the app if "+
+				"it is private", channel)
 	case "not_in_channel":
 		return fmt.Sprintf("type /invite @Rollcall in %s, or give the app the scope chat:write.public", channel)
 	case "is_archived":
@@ -118,7 +120,8 @@ func Hint(code, channel string) string {
 	case "token_revoked", "token_expired", "account_inactive":
 		return "the token was revoked or the app uninstalled: install the app again and copy the new token"
 	case "not_allowed_token_type":
-		return "SLACK_BOT_TOKEN takes the bot token (xoxb-…), SLACK_APP_TOKEN the app-level token (xapp-…): they are swapped or of another kind"
+		return "SLACK_BOT_TOKEN takes the bot token (xoxb-…), SLACK_APP_TOKEN the app-level token (xapp-…): they are " +
+			"swapped or of another kind"
 	case "link_disabled", "not_allowed", "socket_mode_not_enabled":
 		return "Socket Mode is switched off: switch it on under Settings > Socket Mode of the app"
 	case "restricted_action", "restricted_action_read_only_channel":

@@ -249,7 +249,8 @@ func (b *builder) buttons(bs []message.Button) {
 			continue
 		}
 		b.ids++
-		e := slack.NewButtonBlockElement(fmt.Sprintf("%s:%d", x.Verb, b.ids), x.Value, plainText(clip(clean(x.Label), maxButton)))
+		e := slack.NewButtonBlockElement(fmt.Sprintf("%s:%d", x.Verb, b.ids), x.Value,
+			plainText(clip(clean(x.Label), maxButton)))
 		e.Style = slack.Style(x.Style)
 		elements = append(elements, e)
 	}
@@ -276,7 +277,8 @@ func (b *builder) choice(c *message.Choice) {
 	if len(options) == 0 {
 		return
 	}
-	e := slack.NewOptionsSelectBlockElement(slack.OptTypeStatic, plainText(clip(c.Prompt, maxButton)), fmt.Sprintf("%s:%d", c.Verb, b.ids), options...)
+	e := slack.NewOptionsSelectBlockElement(slack.OptTypeStatic, plainText(clip(c.Prompt, maxButton)),
+		fmt.Sprintf("%s:%d", c.Verb, b.ids), options...)
 	b.blocks = append(b.blocks, slack.NewActionBlock("", e))
 }
 

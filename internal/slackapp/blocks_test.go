@@ -27,7 +27,8 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 
 // messages are all messages that the scenes cause, main ones and replies.
 func messages() map[string]message.Message {
-	groups := []fleet.Group{{InstanceType: "m5.large", CapacityType: "spot", Nodes: 30}, {InstanceType: "c5.xlarge", CapacityType: "on-demand", Nodes: 12}}
+	groups := []fleet.Group{{InstanceType: "m5.large", CapacityType: "spot", Nodes: 30},
+		{InstanceType: "c5.xlarge", CapacityType: "on-demand", Nodes: 12}}
 	cfg := alert.Config{Labels: []string{"team"}}.WithDefaults()
 	out := map[string]message.Message{}
 	for name, w := range alerttest.Scenes() {
@@ -50,7 +51,8 @@ func TestBlocksGolden(t *testing.T) {
 	for name, m := range messages() {
 		c := render(m, onMessage)
 		valid(t, name, c)
-		blocks, err := json.MarshalIndent(map[string]any{"text": c.text, "blocks": c.blocks, "metadata": metadata("ab12cd34-7", m)}, "", "  ")
+		blocks, err := json.MarshalIndent(
+			map[string]any{"text": c.text, "blocks": c.blocks, "metadata": metadata("ab12cd34-7", m)}, "", "  ")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,31 +106,42 @@ func valid(t testing.TB, name string, c content) {
 // Whatever names, labels, reasons and notes contain: no live mention, no broken block, nothing
 // beyond a limit.
 func FuzzUntrustedText(f *testing.F) {
-	for _, s := range []string{"", "<!channel>", "<@U0ADA>", "<#C0ROLLCALL|x>", "<https://evil.example|click>", "&lt;!here&gt;", "*bold* _it_ `code` ```", ":smile:",
-		"\x00\x01\n\r\t", "\xff\xfe", strings.Repeat("<", 5000), strings.Repeat("ä😀", 3000), "@channel @here", "a|b", "<!date^1^{date}|x>", "\u202etxet", " ", strings.Repeat("\n", 400)} {
+	for _, s := range []string{"", "<!channel>", "<@U0ADA>", "<#C0ROLLCALL|x>", "<https://evil.example|click>",
+		"&lt;!here&gt;", "*bold* _it_ `code` ```", ":smile:",
+		"\x00\x01\n\r\t", "\xff\xfe", strings.Repeat("<", 5000), strings.Repeat("ä😀", 3000), "@channel @here", "a|b",
+		"<!date^1^{date}|x>", "\u202etxet", " ", strings.Repeat("\n", 400)} {
 		f.Add(s, uint16(3))
 		f.Add(s, uint16(300))
 	}
 	f.Fuzz(func(t *testing.T, s string, many uint16) {
 		n := int(many%400) + 1
-		w := wave.Wave{Cluster: s, Key: "ab12cd34-7", Kind: wave.KindAway, Gap: &fleet.Gap{From: alerttest.T0, Until: alerttest.T0.Add(time.Hour), Missed: true, Cause: s}}
+		w := wave.Wave{Cluster: s, Key: "ab12cd34-7", Kind: wave.KindAway,
+			Gap: &fleet.Gap{From: alerttest.T0, Until: alerttest.T0.Add(time.Hour), Missed: true, Cause: s}}
 		for i := range n {
-			node := fleet.Node{Cluster: s, UID: fmt.Sprint(i), Name: fmt.Sprint(s, i), InstanceType: s, CapacityType: s, Zone: fmt.Sprint(s, i%30), Pool: s, Arch: s,
-				Labels: map[string]string{"team": s}, CreatedAt: alerttest.T0, Ready: fleet.Condition{Status: fleet.NotReady, Reason: s, Message: s}}
+			node := fleet.Node{Cluster: s, UID: fmt.Sprint(i), Name: fmt.Sprint(s, i), InstanceType: s, CapacityType: s,
+				Zone: fmt.Sprint(s, i%30), Pool: s, Arch: s,
+				Labels: map[string]string{"team": s}, CreatedAt: alerttest.T0,
+				Ready: fleet.Condition{Status: fleet.NotReady, Reason: s, Message: s}}
 			w.Members = append(w.Members, wave.Member{Node: node, RemovedAt: alerttest.T0, Steps: []fleet.Change{
-				{Kind: fleet.Joined, At: alerttest.T0, NodeName: node.Name}, {Kind: fleet.WentUnready, At: alerttest.T0, Reason: s}, {Kind: fleet.Removed, At: alerttest.T0, Reason: s}},
-				Evidence: []fleet.Event{{Reason: "DisruptionTerminating", Note: "Disrupting Node: " + s, Regarding: fleet.ObjectRef{UID: node.UID}}}})
+				{Kind: fleet.Joined, At: alerttest.T0, NodeName: node.Name}, {Kind: fleet.WentUnready, At: alerttest.T0, Reason: s},
+				{Kind: fleet.Removed, At: alerttest.T0, Reason: s}},
+				Evidence: []fleet.Event{
+					{Reason: "DisruptionTerminating", Note: "Disrupting Node: " + s, Regarding: fleet.ObjectRef{UID: node.UID}},
+				}})
 		}
 		cfg := alert.Config{Labels: []string{"team"}}.WithDefaults()
-		for _, kind := range []wave.Kind{wave.KindJoined, wave.KindNotReady, wave.KindRemoved, wave.KindAway, wave.KindBaseline, wave.KindCatchUp} {
+		for _, kind := range []wave.Kind{wave.KindJoined, wave.KindNotReady, wave.KindRemoved, wave.KindAway,
+			wave.KindBaseline, wave.KindCatchUp} {
 			w.Kind = kind
 			m := alert.Render(w, fleet.Totals{Nodes: n}, alert.Groups(w.Members, cfg.Price), cfg)
 			valid(t, string(kind), render(m, onMessage))
 			valid(t, string(kind), plainly(m))
 		}
 		for _, ended := range []time.Time{{}, alerttest.T0} {
-			m := wave.Wave{Cluster: s, Kind: wave.KindMute, ClosedAt: ended, Mute: &wave.Mute{Scope: wave.MutePool, Value: s, ByName: s, At: alerttest.T0, Until: alerttest.T0.Add(48 * time.Hour),
-				EndedAt: ended, EndedByName: s}, Muted: wave.Muted{Nodes: n, Changes: map[fleet.ChangeKind]int{fleet.Joined: n}}}
+			m := wave.Wave{Cluster: s, Kind: wave.KindMute, ClosedAt: ended,
+				Mute: &wave.Mute{Scope: wave.MutePool, Value: s, ByName: s, At: alerttest.T0,
+					Until:   alerttest.T0.Add(48 * time.Hour),
+					EndedAt: ended, EndedByName: s}, Muted: wave.Muted{Nodes: n, Changes: map[fleet.ChangeKind]int{fleet.Joined: n}}}
 			said := alert.Render(m, fleet.Totals{}, nil, cfg)
 			valid(t, "mute", render(said, onMessage))
 			valid(t, "mute", plainly(said))
@@ -154,7 +167,8 @@ func TestJudge(t *testing.T) {
 	for code, want := range map[string]deliver.Outcome{"invalid_auth": deliver.Fatal, "message_not_found": deliver.Gone,
 		"invalid_blocks": deliver.Refused, "channel_not_found": deliver.Closed, "ratelimited": deliver.Limited,
 		"internal_error": deliver.Down, "service_unavailable": deliver.Down, "of_the_future": deliver.Strange} {
-		if got := judge(fmt.Errorf("posting: %w", slack.SlackErrorResponse{Err: code}), "C1"); got.Outcome != want || got.Code != code {
+		if got := judge(fmt.Errorf("posting: %w", slack.SlackErrorResponse{Err: code}), "C1"); got.Outcome != want ||
+			got.Code != code {
 			t.Errorf("%s is %+v, want outcome %d", code, got, want)
 		}
 	}

@@ -46,12 +46,14 @@ func TestWaveButtons(t *testing.T) {
 		wave.KindCreep:    {"Nodes open:1 /nodes list --newer 2d", "Mute… mute:2 k-7"},
 		wave.KindMute:     {"Undo unmute:1 12"},
 	}
-	for _, kind := range []wave.Kind{wave.KindJoined, wave.KindReady, wave.KindNotReady, wave.KindRecovered, wave.KindRemoved, wave.KindAway, wave.KindCatchUp} {
+	for _, kind := range []wave.Kind{wave.KindJoined, wave.KindReady, wave.KindNotReady, wave.KindRecovered,
+		wave.KindRemoved, wave.KindAway, wave.KindCatchUp} {
 		want[kind] = about
 	}
 	scenes := alerttest.Scenes()
 	for kind, want := range want {
-		w := wave.Wave{Cluster: "prod", Key: "k-7", Kind: kind, About: scenes["creep"].About, Mute: scenes["mute"].Mute, Members: scenes["joined-one"].Members}
+		w := wave.Wave{Cluster: "prod", Key: "k-7", Kind: kind, About: scenes["creep"].About, Mute: scenes["mute"].Mute,
+			Members: scenes["joined-one"].Members}
 		m := alert.Render(w, fleet.Totals{Nodes: 1}, nil, alert.Config{}.WithDefaults())
 		if diff := cmp.Diff(want, pressable(t, render(m, onMessage))); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", kind, diff)
@@ -81,8 +83,11 @@ func TestWaveButtons(t *testing.T) {
 func TestButtonsFit(t *testing.T) {
 	w := wave.Wave{Cluster: strings.Repeat("c", 600), Key: "k-7", Kind: wave.KindNotReady}
 	for i := range 5 {
-		n := fleet.Node{UID: fmt.Sprint(i), Name: strings.Repeat("n", 253), InstanceType: strings.Repeat("t", 5000), Labels: map[string]string{"team": strings.Repeat("l", 5000)}}
-		w.Members = append(w.Members, wave.Member{Node: n, Steps: []fleet.Change{{Kind: fleet.WentUnready, At: alerttest.T0, Reason: strings.Repeat("r", 5000)}}})
+		n := fleet.Node{UID: fmt.Sprint(i), Name: strings.Repeat("n", 253), InstanceType: strings.Repeat("t", 5000),
+			Labels: map[string]string{"team": strings.Repeat("l", 5000)}}
+		w.Members = append(w.Members,
+			wave.Member{Node: n,
+				Steps: []fleet.Change{{Kind: fleet.WentUnready, At: alerttest.T0, Reason: strings.Repeat("r", 5000)}}})
 	}
 	m := alert.Render(w, fleet.Totals{}, nil, alert.Config{Labels: []string{"team"}}.WithDefaults())
 	c := render(m, onMessage)

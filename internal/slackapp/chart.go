@@ -18,7 +18,8 @@ const (
 )
 
 // chartSteps are the widths of a chart's points that people read easily.
-var chartSteps = []time.Duration{time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute,
+var chartSteps = []time.Duration{time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute,
+	2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute,
 	30 * time.Minute, time.Hour, 2 * time.Hour, 3 * time.Hour, 4 * time.Hour, 6 * time.Hour, 12 * time.Hour}
 
 // chart turns a chart into the block that Slack draws, or nil if there is nothing to draw. A
@@ -81,8 +82,10 @@ func chart(c message.Chart) slack.Block {
 		}
 		series = append(series, slack.NewDataVisualizationDataSeries(name, points...))
 	}
-	axis := slack.NewDataVisualizationAxisConfig(categories...).WithXLabel(clip(c.From.Format("MST"), maxChartTitle)).WithYLabel("nodes")
-	return slack.NewDataVisualizationBlock(clip("Nodes by "+c.By, maxChartTitle), slack.NewDataVisualizationAreaChart(axis, series...))
+	axis := slack.NewDataVisualizationAxisConfig(categories...).WithXLabel(
+		clip(c.From.Format("MST"), maxChartTitle)).WithYLabel("nodes")
+	return slack.NewDataVisualizationBlock(clip("Nodes by "+c.By, maxChartTitle),
+		slack.NewDataVisualizationAreaChart(axis, series...))
 }
 
 // sumOf is the layer of several together.

@@ -35,7 +35,9 @@ var (
 
 // addScope is how a scope is given.
 func addScope(scope string) string {
-	return fmt.Sprintf("add the line \"- %s\" under oauth_config, scopes, bot in the app's settings under App Manifest, and install the app again", scope)
+	return fmt.Sprintf(
+		"add the line \"- %s\" under oauth_config, scopes, bot in the app's settings under App Manifest, and install the "+
+			"app again", scope)
 }
 
 // CheckBot tries the bot token: its kind and validity, its scopes, and whether it can post to
@@ -45,7 +47,9 @@ func CheckBot(ctx context.Context, api *slack.Client, channels []string) []Findi
 	if err != nil {
 		return []Finding{{What: "Slack bot token", Detail: failure(err, "")}}
 	}
-	findings := []Finding{{What: "Slack bot token", OK: true, Detail: fmt.Sprintf("%s in workspace %s", auth.User, auth.Team)}}
+	findings := []Finding{
+		{What: "Slack bot token", OK: true, Detail: fmt.Sprintf("%s in workspace %s", auth.User, auth.Team)},
+	}
 	var scopes []string
 	for s := range strings.SplitSeq(auth.Header.Get("X-OAuth-Scopes"), ",") {
 		scopes = append(scopes, strings.TrimSpace(s))
@@ -59,7 +63,9 @@ func CheckBot(ctx context.Context, api *slack.Client, channels []string) []Findi
 	}
 	for _, o := range optionalScopes {
 		if scope, without := o[0], o[1]; !slices.Contains(scopes, scope) {
-			findings = append(findings, Finding{What: "Slack scope " + scope, OK: true, Detail: fmt.Sprintf("not given (optional): %s; to give it, %s", without, addScope(scope))})
+			findings = append(findings,
+				Finding{What: "Slack scope " + scope, OK: true,
+					Detail: fmt.Sprintf("not given (optional): %s; to give it, %s", without, addScope(scope))})
 		}
 	}
 	for _, id := range channels {
@@ -80,7 +86,9 @@ func checkChannel(ctx context.Context, api *slack.Client, id string, scopes []st
 		// channels:read is not among our scopes; reading a page of one message tells the same.
 		_, err := api.GetConversationHistoryContext(ctx, &slack.GetConversationHistoryParameters{ChannelID: id, Limit: 1})
 		if code := errorCode(err); code == "missing_scope" {
-			f.OK, f.Detail = true, "cannot be looked at without channels:read or channels:history; if alerts do not arrive, type /invite @Rollcall there"
+			f.OK, f.Detail = true,
+				"cannot be looked at without channels:read or channels:history; if alerts do not arrive, type /invite @Rollcall "+
+					"there"
 			return f
 		}
 		if err != nil {
@@ -114,13 +122,15 @@ func CheckSocket(ctx context.Context, api *slack.Client) Finding {
 		if e.Type != "slash_commands" {
 			return nil
 		}
-		return map[string]any{"response_type": "ephemeral", "text": "A check of Rollcall's connection was running just then. Please type the command again."}
+		return map[string]any{"response_type": "ephemeral",
+			"text": "A check of Rollcall's connection was running just then. Please type the command again."}
 	}
 	s := NewSession(api, busy, slog.New(slog.DiscardHandler))
 	c, err := s.connect(ctx)
 	switch code := errorCode(err); {
 	case code == "missing_scope":
-		f.Detail = code + "; make another app-level token with the scope connections:write under Basic Information > App-Level Tokens"
+		f.Detail = code + "; make another app-level token with the scope connections:write under Basic Information > " +
+			"App-Level Tokens"
 		return f
 	case code != "" && Hint(code, "") == "":
 		// Slack documents no code for this; it takes the token, but gives no connection.

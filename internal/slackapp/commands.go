@@ -97,7 +97,8 @@ func (c *Commands) slash(ctx context.Context, e Envelope) any {
 		c.log.Warn("Slack sent a slash command that cannot be read", "err", err)
 		return nil
 	}
-	who := asker{App: cmd.APIAppID, Team: cmd.TeamID, Enterprise: cmd.EnterpriseID, User: cmd.UserID, Channel: cmd.ChannelID}
+	who := asker{App: cmd.APIAppID, Team: cmd.TeamID, Enterprise: cmd.EnterpriseID, User: cmd.UserID,
+		Channel: cmd.ChannelID}
 	if why := c.mayNot(ctx, who, e.App, cmd.Command); why != "" {
 		return ephemeral(refusal(cmd.Command, why))
 	}
@@ -126,7 +127,8 @@ func (c *Commands) mayNot(ctx context.Context, who asker, app, what string) stri
 	defer cancel()
 	why := c.access.refuse(ctx, who, app)
 	if why != "" {
-		c.log.Warn("somebody was refused", "what", what, "user", who.User, "team", who.Team, "channel", who.Channel, "why", why)
+		c.log.Warn("somebody was refused", "what", what, "user", who.User, "team", who.Team, "channel", who.Channel, "why",
+			why)
 	}
 	return why
 }

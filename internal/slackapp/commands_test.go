@@ -102,7 +102,8 @@ func newDesk(t *testing.T, cfg slackemu.Config, change func(*deskConfig)) *desk 
 // record writes observations of nodes into the ledger.
 func (d *desk) record(t *testing.T, os ...fleet.Observation) {
 	t.Helper()
-	if err := d.ledger.RecordNodes(t.Context(), fleet.Batch{Cluster: "prod", Observations: os, At: time.Now(), ResourceVersion: "1"}); err != nil {
+	if err := d.ledger.RecordNodes(t.Context(),
+		fleet.Batch{Cluster: "prod", Observations: os, At: time.Now(), ResourceVersion: "1"}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -124,7 +125,8 @@ func (d *desk) say(t *testing.T, user, channel, command string) slackemu.Message
 	if links := slackemu.LiveLinks(m); len(links) > 0 {
 		t.Errorf("%s: the answer has links: %+v", command, links)
 	}
-	if st := d.slack.SocketStats(); st.OversizedAcks+st.InvalidPayloads+st.FragmentedMessages+st.UnexpectedPayloads+st.LateAcks+st.Timeouts > 0 {
+	if st := d.slack.SocketStats(); st.OversizedAcks+st.InvalidPayloads+st.FragmentedMessages+st.UnexpectedPayloads+
+		st.LateAcks+st.Timeouts > 0 {
 		t.Errorf("%s: Slack did not take every answer: %+v", command, st)
 	}
 	return m
@@ -142,13 +144,15 @@ func contains(t *testing.T, m slackemu.Message, texts ...string) {
 }
 
 func aNode(n int, instanceType, capacity string) fleet.Node {
-	return fleet.Node{Cluster: "prod", UID: fmt.Sprintf("uid-%d", n), Name: fmt.Sprintf("ip-10-0-%d-%d", n/250, n%250), InstanceType: instanceType, CapacityType: capacity,
+	return fleet.Node{Cluster: "prod", UID: fmt.Sprintf("uid-%d", n), Name: fmt.Sprintf("ip-10-0-%d-%d", n/250, n%250),
+		InstanceType: instanceType, CapacityType: capacity,
 		CreatedAt: time.Now(), Ready: fleet.Condition{Status: fleet.Ready, Since: time.Now()}}
 }
 
 func TestNodesCommand(t *testing.T) {
 	d := newDesk(t, slackemu.Config{}, nil)
-	contains(t, d.say(t, slackemu.UserAda, slackemu.ChannelOps, "/nodes"), "prod: 0 nodes", "Last 24 hours: 0 joined, 0 left, 0 went not ready.", "Live.")
+	contains(t, d.say(t, slackemu.UserAda, slackemu.ChannelOps, "/nodes"), "prod: 0 nodes",
+		"Last 24 hours: 0 joined, 0 left, 0 went not ready.", "Live.")
 
 	var os []fleet.Observation
 	for n := range 7 {
@@ -168,7 +172,8 @@ func TestNodesCommand(t *testing.T) {
 		d.record(t, o)
 	}
 	m := d.say(t, slackemu.UserAda, slackemu.ChannelOps, "/nodes")
-	contains(t, m, "prod: 9 nodes, 5 ready", "Last 24 hours: 10 joined, 1 left, 1 went not ready.", "Live.", "Type", "Capacity", "m5.large", "spot", "unknown")
+	contains(t, m, "prod: 9 nodes, 5 ready", "Last 24 hours: 10 joined, 1 left, 1 went not ready.", "Live.", "Type",
+		"Capacity", "m5.large", "spot", "unknown")
 	if !strings.Contains(m.Text, "prod: 9 nodes, 5 ready") {
 		t.Errorf("a phone shows %q", m.Text)
 	}
@@ -179,16 +184,22 @@ func TestEventsCommand(t *testing.T) {
 	contains(t, d.say(t, slackemu.UserAda, slackemu.ChannelOps, "/events"), "prod: events: none", "Live.")
 	now := time.Now()
 	events := []fleet.Event{
-		{Cluster: "prod", UID: "old", Regarding: fleet.ObjectRef{Kind: "Node", Name: "n0"}, Reason: "NodeReady", Type: "Normal", Note: "long ago", Count: 1, First: now.Add(-2 * time.Hour), Last: now.Add(-2 * time.Hour)},
-		{Cluster: "prod", UID: "noise", Regarding: fleet.ObjectRef{Kind: "Job", Namespace: "x", Name: "y"}, Reason: "Completed", Type: "Normal", Note: "done", Count: 1, First: now, Last: now},
-		{Cluster: "prod", UID: "warning", Regarding: fleet.ObjectRef{Kind: "Pod", Namespace: "shop", Name: "web-1"}, Reason: "FailedScheduling", Type: "Warning", Note: "0/3 nodes are available", Count: 4, First: now.Add(-time.Minute), Last: now},
-		{Cluster: "prod", UID: "normal", Regarding: fleet.ObjectRef{Kind: "Node", Name: "n1"}, Reason: "NodeReady", Type: "Normal", Note: "Node n1 status is now: NodeReady", Count: 1, First: now, Last: now.Add(-time.Second)},
+		{Cluster: "prod", UID: "old", Regarding: fleet.ObjectRef{Kind: "Node", Name: "n0"}, Reason: "NodeReady",
+			Type: "Normal", Note: "long ago", Count: 1, First: now.Add(-2 * time.Hour), Last: now.Add(-2 * time.Hour)},
+		{Cluster: "prod", UID: "noise", Regarding: fleet.ObjectRef{Kind: "Job", Namespace: "x", Name: "y"},
+			Reason: "Completed", Type: "Normal", Note: "done", Count: 1, First: now, Last: now},
+		{Cluster: "prod", UID: "warning", Regarding: fleet.ObjectRef{Kind: "Pod", Namespace: "shop", Name: "web-1"},
+			Reason: "FailedScheduling", Type: "Warning", Note: "0/3 nodes are available", Count: 4, First: now.Add(-time.Minute),
+			Last: now},
+		{Cluster: "prod", UID: "normal", Regarding: fleet.ObjectRef{Kind: "Node", Name: "n1"}, Reason: "NodeReady",
+			Type: "Normal", Note: "Node n1 status is now: NodeReady", Count: 1, First: now, Last: now.Add(-time.Second)},
 	}
 	if err := d.ledger.RecordEvents(t.Context(), "prod", events, "1"); err != nil {
 		t.Fatal(err)
 	}
 	m := d.say(t, slackemu.UserAda, slackemu.ChannelOps, "/events")
-	contains(t, m, "prod: events, 4 shown, 1 of them warnings", "pod shop/web-1", "⚠️ Warning: FailedScheduling ×4", "0/3 nodes are available", "node n1")
+	contains(t, m, "prod: events, 4 shown, 1 of them warnings", "pod shop/web-1", "⚠️ Warning: FailedScheduling ×4",
+		"0/3 nodes are available", "node n1")
 	if plain := slackemu.PlainText(m); strings.Index(plain, "FailedScheduling") > strings.Index(plain, "NodeReady") {
 		t.Errorf("not the latest first:\n%s", plain)
 	}
@@ -201,7 +212,8 @@ func TestAnswersSayHowFreshTheyAre(t *testing.T) {
 	d.watch = "list nodes: connection refused"
 	d.mu.Unlock()
 	for _, command := range []string{"/nodes", "/events"} {
-		contains(t, d.say(t, slackemu.UserAda, slackemu.ChannelOps, command), "Nothing was seen yet: list nodes: connection refused")
+		contains(t, d.say(t, slackemu.UserAda, slackemu.ChannelOps, command),
+			"Nothing was seen yet: list nodes: connection refused")
 	}
 	if err := d.ledger.Watched(t.Context(), "prod", time.Now().Add(-time.Hour), "1"); err != nil {
 		t.Fatal(err)
@@ -225,12 +237,16 @@ func TestRefusals(t *testing.T) {
 		why           string // "": allowed
 	}{
 		{name: "anyone of the workspace", user: slackemu.UserAda, channel: slackemu.ChannelOps},
-		{name: "a user on the list", user: slackemu.UserAda, channel: slackemu.ChannelOps, change: func(c *deskConfig) { c.AllowedUsers = []string{slackemu.UserAda} }},
-		{name: "a user not on the list", user: slackemu.UserGrace, channel: slackemu.ChannelOps, change: func(c *deskConfig) { c.AllowedUsers = []string{slackemu.UserAda} },
-			why: "You are not among the people that SLACK_ALLOWED_USERS names."},
-		{name: "a channel on the list", user: slackemu.UserGrace, channel: slackemu.ChannelOps, change: func(c *deskConfig) { c.AllowedChannels = []string{slackemu.ChannelOps} }},
-		{name: "a channel not on the list", user: slackemu.UserAda, channel: slackemu.ChannelPrivate, change: func(c *deskConfig) { c.AllowedChannels = []string{slackemu.ChannelOps} },
-			why: "This channel is not among those that SLACK_ALLOWED_CHANNELS names."},
+		{name: "a user on the list", user: slackemu.UserAda, channel: slackemu.ChannelOps,
+			change: func(c *deskConfig) { c.AllowedUsers = []string{slackemu.UserAda} }},
+		{name: "a user not on the list", user: slackemu.UserGrace, channel: slackemu.ChannelOps,
+			change: func(c *deskConfig) { c.AllowedUsers = []string{slackemu.UserAda} },
+			why:    "You are not among the people that SLACK_ALLOWED_USERS names."},
+		{name: "a channel on the list", user: slackemu.UserGrace, channel: slackemu.ChannelOps,
+			change: func(c *deskConfig) { c.AllowedChannels = []string{slackemu.ChannelOps} }},
+		{name: "a channel not on the list", user: slackemu.UserAda, channel: slackemu.ChannelPrivate,
+			change: func(c *deskConfig) { c.AllowedChannels = []string{slackemu.ChannelOps} },
+			why:    "This channel is not among those that SLACK_ALLOWED_CHANNELS names."},
 		{name: "the right user in the wrong channel", user: slackemu.UserAda, channel: slackemu.ChannelOps,
 			change: func(c *deskConfig) {
 				c.AllowedUsers, c.AllowedChannels = []string{slackemu.UserAda}, []string{slackemu.ChannelPrivate}
@@ -251,7 +267,8 @@ func TestRefusals(t *testing.T) {
 				if strings.Contains(slackemu.PlainText(m)+m.Text, "prod") {
 					t.Errorf("it tells of the cluster:\n%s", slackemu.PlainText(m))
 				}
-				if log := d.log.String(); !strings.Contains(log, "somebody was refused") || !strings.Contains(log, "what="+command+" user="+test.user) || !strings.Contains(log, "channel="+test.channel) {
+				if log := d.log.String(); !strings.Contains(log, "somebody was refused") ||
+					!strings.Contains(log, "what="+command+" user="+test.user) || !strings.Contains(log, "channel="+test.channel) {
 					t.Errorf("the log does not say so:\n%s", log)
 				}
 			}
@@ -274,11 +291,16 @@ func TestForeignTeams(t *testing.T) {
 		{name: "foreign", team: slackemu.ForeignTeamID},
 		{name: "foreign, on the list", team: slackemu.ForeignTeamID, alsoOnTheAllowLists: true},
 		{name: "none"},
-		{name: "own, in an organisation", us: slackemu.Config{EnterpriseID: "E0ACME"}, team: slackemu.DefaultTeamID, enterprise: "E0ACME", allowed: true},
-		{name: "another of the organisation", us: slackemu.Config{EnterpriseID: "E0ACME"}, team: "T0SISTER", enterprise: "E0ACME"},
-		{name: "app of the whole organisation", us: slackemu.Config{TeamID: "E0ACME", EnterpriseID: "E0ACME"}, team: "T0SISTER", enterprise: "E0ACME", allowed: true},
-		{name: "another organisation", us: slackemu.Config{TeamID: "E0ACME", EnterpriseID: "E0ACME"}, team: slackemu.ForeignTeamID, enterprise: "E0OTHER"},
-		{name: "no organisation", us: slackemu.Config{TeamID: "E0ACME", EnterpriseID: "E0ACME"}, team: slackemu.ForeignTeamID},
+		{name: "own, in an organisation", us: slackemu.Config{EnterpriseID: "E0ACME"}, team: slackemu.DefaultTeamID,
+			enterprise: "E0ACME", allowed: true},
+		{name: "another of the organisation", us: slackemu.Config{EnterpriseID: "E0ACME"}, team: "T0SISTER",
+			enterprise: "E0ACME"},
+		{name: "app of the whole organisation", us: slackemu.Config{TeamID: "E0ACME", EnterpriseID: "E0ACME"},
+			team: "T0SISTER", enterprise: "E0ACME", allowed: true},
+		{name: "another organisation", us: slackemu.Config{TeamID: "E0ACME", EnterpriseID: "E0ACME"},
+			team: slackemu.ForeignTeamID, enterprise: "E0OTHER"},
+		{name: "no organisation", us: slackemu.Config{TeamID: "E0ACME", EnterpriseID: "E0ACME"},
+			team: slackemu.ForeignTeamID},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := slackemu.Start(t, test.us)
@@ -292,18 +314,24 @@ func TestForeignTeams(t *testing.T) {
 			if test.alsoOnTheAllowLists {
 				c.AllowedUsers, c.AllowedChannels = []string{slackemu.UserEve}, []string{slackemu.ChannelOps}
 			}
-			payload, err := json.Marshal(map[string]string{"command": "/nodes", "api_app_id": slackemu.DefaultAppID, "team_id": test.team, "enterprise_id": test.enterprise, "user_id": slackemu.UserEve, "channel_id": slackemu.ChannelOps})
+			payload, err := json.Marshal(map[string]string{"command": "/nodes", "api_app_id": slackemu.DefaultAppID,
+				"team_id": test.team, "enterprise_id": test.enterprise, "user_id": slackemu.UserEve,
+				"channel_id": slackemu.ChannelOps})
 			if err != nil {
 				t.Fatal(err)
 			}
-			answer, err := json.Marshal(c.commands().Handle(t.Context(), slackapp.Envelope{Type: "slash_commands", Payload: payload, App: slackemu.DefaultAppID}))
+			answer, err := json.Marshal(
+				c.commands().Handle(t.Context(),
+					slackapp.Envelope{Type: "slash_commands", Payload: payload, App: slackemu.DefaultAppID}))
 			if err != nil {
 				t.Fatal(err)
 			}
 			if told := strings.Contains(string(answer), "prod"); told != test.allowed {
 				t.Errorf("told of the cluster %v, want %v: %s", told, test.allowed, answer)
 			}
-			if !test.allowed && (!strings.Contains(string(answer), "Only people of the workspace") || !strings.Contains(log.String(), "somebody was refused")) {
+			if !test.allowed &&
+				(!strings.Contains(string(answer), "Only people of the workspace") ||
+					!strings.Contains(log.String(), "somebody was refused")) {
 				t.Errorf("%s\n%s", answer, log)
 			}
 		})
@@ -313,12 +341,14 @@ func TestForeignTeams(t *testing.T) {
 // While Slack does not say which workspace is the app's own, nobody is let in; also a Slack that
 // hangs leaves time to say so.
 func TestRefusesWhileItCannotCheck(t *testing.T) {
-	for name, fault := range map[string]slackemu.Fault{"error": slackemu.ServerError(), "refused": slackemu.Refuse("internal_error"), "cut": slackemu.CutConnection(), "hangs": slackemu.HangUp()} {
+	for name, fault := range map[string]slackemu.Fault{"error": slackemu.ServerError(),
+		"refused": slackemu.Refuse("internal_error"), "cut": slackemu.CutConnection(), "hangs": slackemu.HangUp()} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := newDesk(t, slackemu.Config{}, nil)
 			d.slack.Fail("auth.test", 0, fault)
-			contains(t, d.say(t, slackemu.UserAda, slackemu.ChannelOps, "/nodes"), "You may not use /nodes here", "Rollcall could not check who you are. Please try again.")
+			contains(t, d.say(t, slackemu.UserAda, slackemu.ChannelOps, "/nodes"), "You may not use /nodes here",
+				"Rollcall could not check who you are. Please try again.")
 			d.slack.ClearFaults()
 			contains(t, d.say(t, slackemu.UserAda, slackemu.ChannelOps, "/nodes"), "prod: 0 nodes")
 			asked := len(d.slack.CallsOf("auth.test"))
@@ -332,9 +362,12 @@ func TestRefusesWhileItCannotCheck(t *testing.T) {
 
 // hostile texts are what a cluster's names, labels and notes may hold.
 var hostile = []string{
-	"<!channel>", "<!here|x>", "<@U0ADA>", "<#C0ROLLCALL>", "@channel @everyone", "<https://evil.example|click>", "https://evil.example/", "*bold* _it_ ~no~ `code` ```block```",
-	"&lt;!channel&gt;", "\"},{\"type\":\"section\"", "\x00\x07\x1b[31m", "\xff\xfe", "\u202egnp.exe", "👩‍👩‍👧‍👦", "\r\n\r\n", "", strings.Repeat("<", 300), strings.Repeat("&<>", 400),
-	strings.Repeat("漢", 1000), strings.Repeat("👾", 700), strings.Repeat("\u2028", 500), strings.Repeat("\"\\", 500), strings.Repeat("<!channel> ", 100),
+	"<!channel>", "<!here|x>", "<@U0ADA>", "<#C0ROLLCALL>", "@channel @everyone", "<https://evil.example|click>",
+	"https://evil.example/", "*bold* _it_ ~no~ `code` ```block```",
+	"&lt;!channel&gt;", "\"},{\"type\":\"section\"", "\x00\x07\x1b[31m", "\xff\xfe", "\u202egnp.exe", "👩‍👩‍👧‍👦",
+	"\r\n\r\n", "", strings.Repeat("<", 300), strings.Repeat("&<>", 400),
+	strings.Repeat("漢", 1000), strings.Repeat("👾", 700), strings.Repeat("\u2028", 500), strings.Repeat("\"\\", 500),
+	strings.Repeat("<!channel> ", 100),
 }
 
 // 20,000 nodes of many types with names from hell fit into one answer that Slack takes.
@@ -361,9 +394,12 @@ func TestAnswersFit(t *testing.T) {
 	for i := range 40 {
 		h := hostile[i%len(hostile)]
 		now := time.Now().Add(-time.Duration(i) * time.Second)
-		err := d.ledger.RecordEvents(t.Context(), "prod", []fleet.Event{{Cluster: "prod", UID: fmt.Sprint("e", i), Regarding: fleet.ObjectRef{Kind: "Node" + h, Namespace: h, Name: h},
-			Reason: "ScaleDown", Type: "Warning", Note: h, Count: 3, First: now, Last: now}, {Cluster: "prod", UID: fmt.Sprint("f", i), Regarding: fleet.ObjectRef{Kind: "Node", Namespace: h, Name: h},
-			Reason: "NodeReady", Type: h, Note: h + h, Count: 1 << 40, First: now, Last: now}}, "1")
+		err := d.ledger.RecordEvents(t.Context(), "prod",
+			[]fleet.Event{{Cluster: "prod", UID: fmt.Sprint("e", i),
+				Regarding: fleet.ObjectRef{Kind: "Node" + h, Namespace: h, Name: h},
+				Reason:    "ScaleDown", Type: "Warning", Note: h, Count: 3, First: now, Last: now},
+				{Cluster: "prod", UID: fmt.Sprint("f", i), Regarding: fleet.ObjectRef{Kind: "Node", Namespace: h, Name: h},
+					Reason: "NodeReady", Type: h, Note: h + h, Count: 1 << 40, First: now, Last: now}}, "1")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -377,8 +413,10 @@ func TestAnswersFit(t *testing.T) {
 			var events []fleet.Event
 			var os []fleet.Observation
 			for n := range 20 {
-				events = append(events, fleet.Event{Cluster: "prod", UID: fmt.Sprint(n), Regarding: fleet.ObjectRef{Kind: "Node", Namespace: h, Name: h}, Reason: "NodeReady", Type: "Warning",
-					Note: h, Count: 2, First: time.Now(), Last: time.Now()})
+				events = append(events,
+					fleet.Event{Cluster: "prod", UID: fmt.Sprint(n), Regarding: fleet.ObjectRef{Kind: "Node", Namespace: h, Name: h},
+						Reason: "NodeReady", Type: "Warning",
+						Note: h, Count: 2, First: time.Now(), Last: time.Now()})
 				node := aNode(n, h+fmt.Sprint(n), h)
 				os = append(os, fleet.First(node, time.Now()))
 			}
@@ -395,7 +433,8 @@ func TestAnswersFit(t *testing.T) {
 // raceDetector reports whether the tests were built with -race.
 func raceDetector() bool {
 	info, ok := debug.ReadBuildInfo()
-	return ok && slices.ContainsFunc(info.Settings, func(s debug.BuildSetting) bool { return s.Key == "-race" && s.Value == "true" })
+	return ok && slices.ContainsFunc(info.Settings,
+		func(s debug.BuildSetting) bool { return s.Key == "-race" && s.Value == "true" })
 }
 
 // A ledger that is written to as fast as it goes answers in time.
@@ -415,7 +454,8 @@ func TestAnswersWhileBusy(t *testing.T) {
 					os = append(os, fleet.First(node, time.Now()))
 				}
 				written.Add(1)
-				if err := d.ledger.RecordNodes(ctx, fleet.Batch{Cluster: "prod", Observations: os, At: time.Now()}); err != nil && ctx.Err() == nil {
+				if err := d.ledger.RecordNodes(ctx, fleet.Batch{Cluster: "prod", Observations: os, At: time.Now()}); err != nil &&
+					ctx.Err() == nil {
 					t.Error(err)
 				}
 			}
@@ -448,11 +488,13 @@ func TestAnswersWithoutLedger(t *testing.T) {
 func TestOtherEnvelopes(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	c := slackapp.NewCommands(slackapp.CommandsConfig{Log: log, Answers: answer.New(answer.Config{Log: log})})
-	for _, e := range []slackapp.Envelope{{Type: "interactive", Payload: json.RawMessage(`{}`)}, {Type: "events_api"}, {Type: "slash_commands", Payload: json.RawMessage(`[`)}, {}} {
+	for _, e := range []slackapp.Envelope{{Type: "interactive", Payload: json.RawMessage(`{}`)}, {Type: "events_api"},
+		{Type: "slash_commands", Payload: json.RawMessage(`[`)}, {}} {
 		if got := c.Handle(t.Context(), e); got != nil {
 			t.Errorf("%+v is answered with %v", e, got)
 		}
 	}
 	d := newDesk(t, slackemu.Config{Commands: []string{"/nodes", "/events", "/later"}}, nil)
-	contains(t, d.say(t, slackemu.UserAda, slackemu.ChannelOps, "/later"), "Rollcall knows the commands /nodes and /events")
+	contains(t, d.say(t, slackemu.UserAda, slackemu.ChannelOps, "/later"),
+		"Rollcall knows the commands /nodes and /events")
 }

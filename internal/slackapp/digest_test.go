@@ -34,7 +34,8 @@ func storyDay(t *testing.T) digest.Facts {
 	}
 	from := time.Date(2026, 11, 23, 9, 0, 0, 0, zone)
 	at := func(hours float64) time.Time { return from.Add(time.Duration(hours * float64(time.Hour))) }
-	f := digest.Facts{Cluster: "prod", Span: digest.Span{From: from, Until: at(24)}, KnownFrom: from.AddDate(0, 0, -30), WatchedUntil: at(24), Price: storyPrice}
+	f := digest.Facts{Cluster: "prod", Span: digest.Span{From: from, Until: at(24)}, KnownFrom: from.AddDate(0, 0, -30),
+		WatchedUntil: at(24), Price: storyPrice}
 	for i := range 7 {
 		f.Before = append(f.Before, digest.Span{From: from.AddDate(0, 0, -i-1), Until: from.AddDate(0, 0, -i)})
 	}
@@ -44,7 +45,8 @@ func storyDay(t *testing.T) digest.Facts {
 	var lives []fleet.Life
 	add := func(n int, name string, m fleet.Machine, joined, step, lived float64) {
 		for i := range n {
-			l := fleet.Life{UID: fmt.Sprint(name, i), Name: fmt.Sprintf("%s-%d", name, i), Pool: "general", Machine: m, Joined: at(joined + step*float64(i)).Truncate(time.Second)}
+			l := fleet.Life{UID: fmt.Sprint(name, i), Name: fmt.Sprintf("%s-%d", name, i), Pool: "general", Machine: m,
+				Joined: at(joined + step*float64(i)).Truncate(time.Second)}
 			if joined >= 0 {
 				l.Ready = l.Joined.Add(time.Duration(38+i%9) * time.Second)
 			}
@@ -61,7 +63,8 @@ func storyDay(t *testing.T) digest.Facts {
 	add(5, "loop", machine("m5.large", "spot"), 12, 0.7, 0.72)
 	add(3, "short", machine("c6i.2xlarge", "on-demand"), 20, 0.002, 0.4)
 	lives[len(lives)-1].Ready = time.Time{}
-	lost := fleet.Life{UID: "lost", Name: "lost", Machine: machine("m5.large", "on-demand"), Joined: at(-50), Removed: at(15), RemovedAfter: at(14)}
+	lost := fleet.Life{UID: "lost", Name: "lost", Machine: machine("m5.large", "on-demand"), Joined: at(-50),
+		Removed: at(15), RemovedAfter: at(14)}
 	f.Lives = scan(append(lives, lost)...)
 	f.Incidents = []fleet.Incident{
 		{NodeUID: "base0", NodeName: "base-0", Reason: "NodeStatusUnknown", From: at(5), Until: at(5.2)},
@@ -69,11 +72,14 @@ func storyDay(t *testing.T) digest.Facts {
 		{NodeUID: "base1", NodeName: "base-1", Reason: "NodeStatusUnknown", From: at(23)},
 	}
 	event := func(kind, name, note string, count int, hour float64) fleet.Event {
-		return fleet.Event{Regarding: fleet.ObjectRef{Kind: kind, Namespace: "shop", Name: name}, Note: note, Count: count, First: at(hour), Last: at(hour)}
+		return fleet.Event{Regarding: fleet.ObjectRef{Kind: kind, Namespace: "shop", Name: name}, Note: note, Count: count,
+			First: at(hour), Last: at(hour)}
 	}
 	f.Rescales = scan(
-		event("HorizontalPodAutoscaler", "web", "New size: 12; reason: cpu resource utilization (percentage of request) above target", 1, 3),
-		event("HorizontalPodAutoscaler", "web", "New size: 60; reason: cpu resource utilization (percentage of request) above target", 1, 3.1),
+		event("HorizontalPodAutoscaler", "web",
+			"New size: 12; reason: cpu resource utilization (percentage of request) above target", 1, 3),
+		event("HorizontalPodAutoscaler", "web",
+			"New size: 60; reason: cpu resource utilization (percentage of request) above target", 1, 3.1),
 		event("HorizontalPodAutoscaler", "web", "New size: 8; reason: All metrics below target", 1, 11),
 		event("Deployment", "web", "Scaled up replica set web-7c9f6d from 4 to 12", 1, 3),
 		event("Deployment", "web", "Scaled up replica set web-7c9f6d from 12 to 60", 1, 3.1),
@@ -88,7 +94,10 @@ func TestDigestViews(t *testing.T) {
 	mutes := []wave.Mute{{ID: 1, Cluster: "prod", Scope: wave.MutePool, Value: "batch", ByName: "ada"}}
 	day := storyDay(t)
 	quiet := storyDay(t)
-	quiet.Lives, quiet.Incidents, quiet.Gaps, quiet.Muted = scan(fleet.Life{UID: "a", Name: "a", Machine: fleet.Machine{InstanceType: "m5.large", CapacityType: "on-demand"}, Joined: day.From.AddDate(0, 0, -20)}), nil, nil, nil
+	quiet.Lives, quiet.Incidents, quiet.Gaps,
+		quiet.Muted = scan(
+		fleet.Life{UID: "a", Name: "a", Machine: fleet.Machine{InstanceType: "m5.large", CapacityType: "on-demand"},
+			Joined: day.From.AddDate(0, 0, -20)}), nil, nil, nil
 	empty := quiet
 	empty.Lives = scan[fleet.Life]()
 	begun := storyDay(t)
@@ -99,8 +108,10 @@ func TestDigestViews(t *testing.T) {
 	unpriced.Price = func(fleet.Machine) fleet.Price { return fleet.Price{} }
 	monday := storyDay(t)
 	monday.From = monday.From.AddDate(0, 0, -2)
-	monday.Before = []digest.Span{{From: monday.From.AddDate(0, 0, -1), Until: monday.From}, {From: monday.From.AddDate(0, 0, -2), Until: monday.From.AddDate(0, 0, -1)}}
-	for name, f := range map[string]digest.Facts{"day": day, "quiet": quiet, "empty": empty, "begun": begun, "down": down, "unpriced": unpriced, "monday": monday} {
+	monday.Before = []digest.Span{{From: monday.From.AddDate(0, 0, -1), Until: monday.From},
+		{From: monday.From.AddDate(0, 0, -2), Until: monday.From.AddDate(0, 0, -1)}}
+	for name, f := range map[string]digest.Facts{"day": day, "quiet": quiet, "empty": empty, "begun": begun, "down": down,
+		"unpriced": unpriced, "monday": monday} {
 		s, err := digest.Summarize(f)
 		if err != nil {
 			t.Fatal(err)
@@ -110,7 +121,9 @@ func TestDigestViews(t *testing.T) {
 		validDigest(t, name, v)
 		if name == "day" {
 			c := charted(v)
-			blocks, err := json.MarshalIndent(map[string]any{"text": c.text, "blocks": c.blocks, "metadata": metadata("ab12cd34-digest-prod-1795507200", v)}, "", "  ")
+			blocks, err := json.MarshalIndent(
+				map[string]any{"text": c.text, "blocks": c.blocks, "metadata": metadata("ab12cd34-digest-prod-1795507200", v)}, "",
+				"  ")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -129,11 +142,13 @@ func validDigest(t *testing.T, name string, v message.Message) {
 
 // Whatever the cluster calls its things and however long a period is, Slack takes the digest.
 func TestDigestsFit(t *testing.T) {
-	names := []string{"", "<!channel>", strings.Repeat("ж", 300), "a\x00b\nc", "m5.large", "\xff\xfe", "*b* `c` & <@U0ADA>", strings.Repeat("😀", 200)}
+	names := []string{"", "<!channel>", strings.Repeat("ж", 300), "a\x00b\nc", "m5.large", "\xff\xfe",
+		"*b* `c` & <@U0ADA>", strings.Repeat("😀", 200)}
 	for seed := range uint64(150) {
 		r := rand.New(rand.NewPCG(seed, 3))
 		pick := func() string { return names[r.IntN(len(names))] + fmt.Sprint(r.IntN(9)) }
-		length := []time.Duration{time.Second, time.Minute, 61 * time.Minute, 24 * time.Hour, 25 * time.Hour, 72 * time.Hour, 7 * 24 * time.Hour, 90 * 24 * time.Hour}[r.IntN(8)]
+		length := []time.Duration{time.Second, time.Minute, 61 * time.Minute, 24 * time.Hour, 25 * time.Hour, 72 * time.Hour,
+			7 * 24 * time.Hour, 90 * 24 * time.Hour}[r.IntN(8)]
 		zone := []string{"UTC", "Europe/Berlin", "Asia/Kathmandu", "America/Santiago"}[r.IntN(4)]
 		z, err := time.LoadLocation(zone)
 		if err != nil {
@@ -142,13 +157,17 @@ func TestDigestsFit(t *testing.T) {
 		from := time.Date(2026, time.Month(1+r.IntN(12)), 1+r.IntN(28), r.IntN(24), 0, 0, 0, z)
 		span := digest.Span{From: from, Until: from.Add(length)}
 		within := func() time.Time { return from.Add(time.Duration(r.Float64() * float64(length))) }
-		f := digest.Facts{Cluster: pick(), Span: span, KnownFrom: from.AddDate(-1, 0, 0), WatchedUntil: span.Until, Before: []digest.Span{{From: from.Add(-length), Until: from}},
+		f := digest.Facts{Cluster: pick(), Span: span, KnownFrom: from.AddDate(-1, 0, 0), WatchedUntil: span.Until,
+			Before: []digest.Span{{From: from.Add(-length), Until: from}},
 			Price: func(m fleet.Machine) fleet.Price {
-				return fleet.Price{USD: r.Float64() * 1e4, Known: r.IntN(3) > 0, AtMost: r.IntN(2) > 0, Source: names[r.IntN(len(names))]}
+				return fleet.Price{USD: r.Float64() * 1e4, Known: r.IntN(3) > 0, AtMost: r.IntN(2) > 0,
+					Source: names[r.IntN(len(names))]}
 			}}
 		var lives []fleet.Life
 		for i := range r.IntN(400) {
-			l := fleet.Life{UID: fmt.Sprint(i), Name: pick(), Pool: pick(), Machine: fleet.Machine{InstanceType: pick(), CapacityType: pick()}, Joined: within().Add(-time.Duration(r.IntN(2)) * length)}
+			l := fleet.Life{UID: fmt.Sprint(i), Name: pick(), Pool: pick(),
+				Machine: fleet.Machine{InstanceType: pick(), CapacityType: pick()},
+				Joined:  within().Add(-time.Duration(r.IntN(2)) * length)}
 			if r.IntN(2) > 0 {
 				l.Removed = l.Joined.Add(time.Duration(r.Float64() * float64(length)))
 			}
@@ -157,11 +176,15 @@ func TestDigestsFit(t *testing.T) {
 		f.Lives = scan(lives...)
 		var events []fleet.Event
 		for range r.IntN(50) {
-			events = append(events, fleet.Event{Regarding: fleet.ObjectRef{Kind: []string{"Deployment", "HorizontalPodAutoscaler"}[r.IntN(2)], Namespace: pick(), Name: pick()}, Note: "New size: 999999; reason: x", Count: r.IntN(1e6), First: within(), Last: within()})
+			events = append(events,
+				fleet.Event{Regarding: fleet.ObjectRef{Kind: []string{"Deployment", "HorizontalPodAutoscaler"}[r.IntN(2)],
+					Namespace: pick(), Name: pick()}, Note: "New size: 999999; reason: x", Count: r.IntN(1e6), First: within(),
+					Last: within()})
 		}
 		f.Rescales = scan(events...)
 		for i := range r.IntN(30) {
-			f.Incidents = append(f.Incidents, fleet.Incident{NodeUID: fmt.Sprint(i), NodeName: pick(), Reason: pick(), From: within()})
+			f.Incidents = append(f.Incidents,
+				fleet.Incident{NodeUID: fmt.Sprint(i), NodeName: pick(), Reason: pick(), From: within()})
 			f.Gaps = append(f.Gaps, fleet.Gap{From: within(), Until: within(), Missed: true})
 			f.Muted = append(f.Muted, wave.MutedCount{Mute: int64(i), Changes: 5})
 		}

@@ -47,7 +47,8 @@ func table(t *message.Table, take func(string, int) string) slack.Block {
 	row := func(cells []string, style *slack.RichTextSectionTextStyle) {
 		var out []slack.TableCell
 		for _, cell := range cells {
-			out = append(out, slack.NewTableRichTextCell(section(slack.NewRichTextSectionTextElement(take(cell, maxCell), style))))
+			out = append(out, slack.NewTableRichTextCell(
+				section(slack.NewRichTextSectionTextElement(take(cell, maxCell), style))))
 		}
 		b.AddRow(out...)
 	}

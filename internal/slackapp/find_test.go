@@ -14,11 +14,13 @@ import (
 // plays no part.
 func TestFind(t *testing.T) {
 	s := slackemu.Start(t, slackemu.Config{NoRateLimits: true})
-	f := finder{api: NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, s.APIURL(), nil), log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	f := finder{api: NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, s.APIURL(), nil),
+		log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	ts := map[string]string{"": "", "c": ""}
 	for _, key := range []string{"a", "b"} {
 		meta := slack.SlackMetadata{EventType: MetadataWave, EventPayload: map[string]any{"key": key}}
-		_, at, err := f.api.PostMessageContext(t.Context(), slackemu.ChannelOps, slack.MsgOptionText(key, false), slack.MsgOptionMetadata(meta))
+		_, at, err := f.api.PostMessageContext(t.Context(), slackemu.ChannelOps, slack.MsgOptionText(key, false),
+			slack.MsgOptionMetadata(meta))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -29,7 +31,8 @@ func TestFind(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, test := range []struct{ key, after, want string }{{"b", "a", "b"}, {"b", "", "b"}, {"a", "", "a"}, {"a", "b", ""}, {"c", "a", ""}, {"c", "", ""}} {
+	for _, test := range []struct{ key, after, want string }{{"b", "a", "b"}, {"b", "", "b"}, {"a", "", "a"},
+		{"a", "b", ""}, {"c", "a", ""}, {"c", "", ""}} {
 		got, err := f.find(t.Context(), slackemu.ChannelOps, "", test.key, ts[test.after])
 		if err != nil || got != ts[test.want] {
 			t.Errorf("looking for %q after %q: %q, %v; want %q", test.key, test.after, got, err, ts[test.want])

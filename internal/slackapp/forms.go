@@ -124,11 +124,14 @@ func (c *Commands) openFilter(ctx context.Context, s scene, line string, now tim
 	if help.Command == "/events" {
 		title = "Filter events"
 	}
-	m := slack.ModalViewRequest{Type: slack.VTModal, CallbackID: callbackFilter, Title: plainText(title), Submit: plainText("Show"), Close: plainText("Cancel"),
+	m := slack.ModalViewRequest{Type: slack.VTModal, CallbackID: callbackFilter, Title: plainText(title),
+		Submit: plainText("Show"), Close: plainText("Cancel"),
 		PrivateMetadata: c.forms.put(x)}
 	var toggles []command.Flag
 	if e, ok := req.(*command.Events); ok {
-		m.Blocks.BlockSet = append(m.Blocks.BlockSet, field(textField, "words of the event", "all must stand in its note, reason or object", "Insufficient cpu", strings.Join(e.Text, " ")))
+		m.Blocks.BlockSet = append(m.Blocks.BlockSet,
+			field(textField, "words of the event", "all must stand in its note, reason or object", "Insufficient cpu",
+				strings.Join(e.Text, " ")))
 	}
 	for _, f := range help.Flags {
 		switch {
@@ -138,7 +141,8 @@ func (c *Commands) openFilter(ctx context.Context, s scene, line string, now tim
 		case len(f.Choices) > 0 && f.Name != "by":
 			m.Blocks.BlockSet = append(m.Blocks.BlockSet, menu(f, req.Value(f.Name)))
 		default:
-			m.Blocks.BlockSet = append(m.Blocks.BlockSet, field(f.Name, f.Meaning, strings.TrimSpace(f.Form()+" "+f.Value), f.Example, req.Value(f.Name)))
+			m.Blocks.BlockSet = append(m.Blocks.BlockSet,
+				field(f.Name, f.Meaning, strings.TrimSpace(f.Form()+" "+f.Value), f.Example, req.Value(f.Name)))
 		}
 	}
 	if len(toggles) > 0 {
@@ -229,7 +233,8 @@ func (c *Commands) submitted(ctx context.Context, app string, who asker, in slac
 		return instead("🚫 "+why, "")
 	}
 	if !ok {
-		return instead("⚠️ This form is too old, or Rollcall was restarted meanwhile. Please type the command again, or press the button once more.", "")
+		return instead("⚠️ This form is too old, or Rollcall was restarted meanwhile. Please type the command again, or "+
+			"press the button once more.", "")
 	}
 	switch in.View.CallbackID {
 	case callbackFilter:
@@ -242,7 +247,8 @@ func (c *Commands) submitted(ctx context.Context, app string, who asker, in slac
 
 // instead answers a submission with a modal that says something.
 func instead(text, metadata string) any {
-	return slack.NewUpdateViewSubmissionResponse(&slack.ModalViewRequest{Type: slack.VTModal, Title: plainText("Rollcall"), Close: plainText("Close"), PrivateMetadata: metadata,
+	return slack.NewUpdateViewSubmissionResponse(&slack.ModalViewRequest{Type: slack.VTModal, Title: plainText("Rollcall"),
+		Close: plainText("Close"), PrivateMetadata: metadata,
 		Blocks: slack.Blocks{BlockSet: []slack.Block{slack.NewSectionBlock(plainText(text), nil, nil)}}})
 }
 
@@ -277,7 +283,8 @@ func (c *Commands) filtered(ctx context.Context, x form, in slack.InteractionCal
 				continue
 			}
 			value := ""
-			if slices.ContainsFunc(state[fieldChecks].SelectedOptions, func(o slack.OptionBlockObject) bool { return o.Value == f.Name }) {
+			if slices.ContainsFunc(state[fieldChecks].SelectedOptions,
+				func(o slack.OptionBlockObject) bool { return o.Value == f.Name }) {
 				value = "true"
 			}
 			if err := req.Set(f.Name, value, now); err != nil {
@@ -371,16 +378,22 @@ func (c *Commands) openMute(ctx context.Context, s scene, value string, now time
 	for _, m := range muteFor {
 		spans = append(spans, slack.NewOptionBlockObject(m.value, plainText(m.label), nil))
 	}
-	spans = append(spans, slack.NewOptionBlockObject(untilMorning, plainText(clip(fmt.Sprintf("until tomorrow %d:00 (%s)", morningHour, zone), maxButton)), nil))
+	spans = append(spans,
+		slack.NewOptionBlockObject(untilMorning,
+			plainText(clip(fmt.Sprintf("until tomorrow %d:00 (%s)", morningHour, zone), maxButton)), nil))
 	until := slack.NewRadioButtonsBlockElement(fieldValue, spans...)
 	until.InitialOption = spans[0]
 	x := form{user: s.who.User, channel: s.who.Channel, to: s.to, over: s.on == onModal, muting: value}
-	c.openForm(ctx, s, slack.ModalViewRequest{Type: slack.VTModal, CallbackID: callbackMute, Title: plainText("Mute alerts"), Submit: plainText("Mute"), Close: plainText("Cancel"),
-		PrivateMetadata: c.forms.put(x), Blocks: slack.Blocks{BlockSet: []slack.Block{
-			slack.NewInputBlock(fieldScope, plainText("Which alerts"), nil, scope),
-			slack.NewInputBlock(fieldUntil, plainText("For how long"), nil, until),
-			slack.NewContextBlock("", plainText("Everything is still recorded: /nodes and /events show it, and the channel is told who muted what, and when it ends. Anybody can undo it.")),
-		}}})
+	c.openForm(ctx, s,
+		slack.ModalViewRequest{Type: slack.VTModal, CallbackID: callbackMute, Title: plainText("Mute alerts"),
+			Submit: plainText("Mute"), Close: plainText("Cancel"),
+			PrivateMetadata: c.forms.put(x), Blocks: slack.Blocks{BlockSet: []slack.Block{
+				slack.NewInputBlock(fieldScope, plainText("Which alerts"), nil, scope),
+				slack.NewInputBlock(fieldUntil, plainText("For how long"), nil, until),
+				slack.NewContextBlock("",
+					plainText("Everything is still recorded: /nodes and /events show it, and the channel is told who muted what, "+
+						"and when it ends. Anybody can undo it.")),
+			}}})
 }
 
 // muted records a mute. The channel is told by the teller, like everything else; the person is
@@ -402,14 +415,16 @@ func (c *Commands) muted(ctx context.Context, x form, in slack.InteractionCallba
 		}
 		until = now.Add(muteFor[i].span)
 	}
-	if !ok || !slices.Contains([]wave.MuteScope{wave.MuteCluster, wave.MutePool, wave.MuteType}, wave.MuteScope(scope)) || (value == "") != (scope == string(wave.MuteCluster)) {
+	if !ok || !slices.Contains([]wave.MuteScope{wave.MuteCluster, wave.MutePool, wave.MuteType}, wave.MuteScope(scope)) ||
+		(value == "") != (scope == string(wave.MuteCluster)) {
 		return slack.NewErrorsViewSubmissionResponse(map[string]string{fieldScope: "Choose one of these."})
 	}
 	err := c.answers.Mute(ctx, wave.Mute{Request: in.View.ID, Scope: wave.MuteScope(scope), Value: value,
 		By: x.user, ByName: cmp.Or(in.User.Name, x.user), Channel: x.channel, At: now, Until: until})
 	if err != nil {
 		c.log.Error("recording a mute failed", "err", err)
-		return slack.NewErrorsViewSubmissionResponse(map[string]string{fieldScope: "The ledger did not take it. Please try again."})
+		return slack.NewErrorsViewSubmissionResponse(
+			map[string]string{fieldScope: "The ledger did not take it. Please try again."})
 	}
 	c.home.poke()
 	return slack.NewClearViewSubmissionResponse()

@@ -191,7 +191,9 @@ func (c *Commands) publish(ctx context.Context, who asker, now time.Time) {
 }
 
 func (c *Commands) publishContent(ctx context.Context, who asker, what content) bool {
-	_, err := c.api.PublishViewContext(ctx, slack.PublishViewContextRequest{UserID: who.User, View: slack.HomeTabViewRequest{Type: slack.VTHomeTab, Blocks: slack.Blocks{BlockSet: what.blocks}}})
+	_, err := c.api.PublishViewContext(ctx,
+		slack.PublishViewContextRequest{UserID: who.User,
+			View: slack.HomeTabViewRequest{Type: slack.VTHomeTab, Blocks: slack.Blocks{BlockSet: what.blocks}}})
 	if err != nil && ctx.Err() == nil {
 		c.log.Warn("the Home tab could not be published", "user", who.User, "err", err)
 	}
@@ -233,7 +235,8 @@ func (z *zones) of(ctx context.Context, user string) *time.Location {
 	defer z.mu.Unlock()
 	if code := errorCode(err); code == "missing_scope" {
 		z.off = true
-		z.log.Info("people's time zones are not known without the scope users:read; using the digest's", "zone", z.unknown.String())
+		z.log.Info("people's time zones are not known without the scope users:read; using the digest's", "zone",
+			z.unknown.String())
 	}
 	if err != nil {
 		return z.unknown

@@ -23,7 +23,8 @@ func (c *Commands) interact(ctx context.Context, e Envelope) any {
 	}
 	// Of a form, the channel is the one in which it was opened: that was checked then, and what
 	// the form's metadata says is not believed.
-	who := asker{App: in.APIAppID, Team: in.User.TeamID, Enterprise: in.Enterprise.ID, User: in.User.ID, Channel: cmp.Or(in.Channel.ID, in.Container.ChannelID)}
+	who := asker{App: in.APIAppID, Team: in.User.TeamID, Enterprise: in.Enterprise.ID, User: in.User.ID,
+		Channel: cmp.Or(in.Channel.ID, in.Container.ChannelID)}
 	switch in.Type {
 	case slack.InteractionTypeBlockActions:
 		for _, a := range in.ActionCallback.BlockActions {
@@ -51,9 +52,11 @@ type scene struct {
 
 // pressed does what a button or a menu says. The acknowledgement goes out at once; the rest
 // follows.
-func (c *Commands) pressed(ctx context.Context, app string, who asker, in slack.InteractionCallback, verb message.Verb, value string) {
+func (c *Commands) pressed(ctx context.Context, app string, who asker, in slack.InteractionCallback, verb message.Verb,
+	value string) {
 	s := scene{who: who, name: cmp.Or(in.User.Name, in.User.ID), trigger: in.TriggerID, quiet: in.Container.IsEphemeral,
-		to: delivery{responseURL: in.ResponseURL, channel: who.Channel, user: who.User, replace: in.Container.IsEphemeral && verb == message.Show}}
+		to: delivery{responseURL: in.ResponseURL, channel: who.Channel, user: who.User, replace: in.Container.IsEphemeral &&
+			verb == message.Show}}
 	if in.Container.Type == "view" {
 		s.on, s.view, s.hash = onModal, in.View.ID, in.View.Hash
 		if in.View.Type == slack.VTHomeTab {
@@ -122,7 +125,8 @@ func (c *Commands) show(ctx context.Context, s scene, what content) {
 
 // modal is an answer as a modal.
 func (c *Commands) modal(s scene, what content) slack.ModalViewRequest {
-	return slack.ModalViewRequest{Type: slack.VTModal, Title: plainText("Rollcall"), Close: plainText("Close"), Blocks: slack.Blocks{BlockSet: what.blocks},
+	return slack.ModalViewRequest{Type: slack.VTModal, Title: plainText("Rollcall"), Close: plainText("Close"),
+		Blocks:          slack.Blocks{BlockSet: what.blocks},
 		PrivateMetadata: c.forms.put(form{user: s.who.User, channel: s.who.Channel})}
 }
 

@@ -99,7 +99,8 @@ func (d *desk) press(t *testing.T, m slackemu.Message, action, value string) sla
 	if err := i.Wait(t.Context()); err != nil {
 		t.Fatalf("pressing %s (%s): %v", action, value, err)
 	}
-	d.until(t, fmt.Sprintf("the answer to %s %s", action, value), func() bool { return len(d.see(t, m).Versions) > before })
+	d.until(t, fmt.Sprintf("the answer to %s %s", action, value),
+		func() bool { return len(d.see(t, m).Versions) > before })
 	return d.see(t, m)
 }
 
@@ -123,7 +124,10 @@ func (d *desk) fill(t *testing.T, n int) {
 	var events []fleet.Event
 	for i := range n {
 		at := time.Now().Add(-time.Duration(i) * time.Minute)
-		events = append(events, fleet.Event{Cluster: "prod", UID: fmt.Sprint(i), Regarding: fleet.ObjectRef{Kind: "Node", Name: os[i].Node.Name, UID: os[i].Node.UID}, Reason: "NodeReady", Type: []string{"Normal", "Warning"}[i%2], Note: fmt.Sprintf("event number %d.", i), Count: 1, First: at, Last: at})
+		events = append(events,
+			fleet.Event{Cluster: "prod", UID: fmt.Sprint(i),
+				Regarding: fleet.ObjectRef{Kind: "Node", Name: os[i].Node.Name, UID: os[i].Node.UID}, Reason: "NodeReady",
+				Type: []string{"Normal", "Warning"}[i%2], Note: fmt.Sprintf("event number %d.", i), Count: 1, First: at, Last: at})
 	}
 	if err := d.ledger.RecordEvents(t.Context(), "prod", events, "1"); err != nil {
 		t.Fatal(err)
@@ -242,7 +246,8 @@ func TestFilterForm(t *testing.T) {
 	d.fill(t, 23)
 	m := d.types(t, slackemu.UserAda, slackemu.ChannelOps, "/nodes", "list --page 2 --zone us-*")
 	c := find(t, m.Blocks, "Filter…")
-	if err := d.slack.BlockAction(m.To, m.Channel, m.TS, slackemu.Action{ActionID: c.action, Value: c.value}).Wait(t.Context()); err != nil {
+	if err := d.slack.BlockAction(m.To, m.Channel, m.TS, slackemu.Action{ActionID: c.action, Value: c.value}).Wait(
+		t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	d.until(t, "the form", func() bool { return len(d.slack.Modals(slackemu.UserAda)) == 1 })
@@ -252,7 +257,8 @@ func TestFilterForm(t *testing.T) {
 	}
 	enter := func(block, action string, values ...string) {
 		t.Helper()
-		if err := d.slack.Enter(slackemu.UserAda, form.ID, slackemu.Action{ActionID: action, BlockID: block, Values: append([]string{}, values...)}); err != nil {
+		if err := d.slack.Enter(slackemu.UserAda, form.ID,
+			slackemu.Action{ActionID: action, BlockID: block, Values: append([]string{}, values...)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -300,7 +306,8 @@ func TestShare(t *testing.T) {
 	d.fill(t, 3)
 	m := d.types(t, slackemu.UserGrace, slackemu.ChannelOther, "/nodes", "list --spot") // Rollcall is no member there
 	c := find(t, m.Blocks, "Share")
-	if err := d.slack.BlockAction(m.To, m.Channel, m.TS, slackemu.Action{ActionID: c.action, Value: c.value}).Wait(t.Context()); err != nil {
+	if err := d.slack.BlockAction(m.To, m.Channel, m.TS, slackemu.Action{ActionID: c.action, Value: c.value}).Wait(
+		t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	d.until(t, "the shared answer", func() bool { return len(d.slack.Messages(slackemu.ChannelOther)) == 1 })
@@ -313,7 +320,8 @@ func TestShare(t *testing.T) {
 	if len(all) != 1 || all[0].label != "Open for me" {
 		t.Fatalf("the shared answer has the buttons %+v", all)
 	}
-	answer, err := d.slack.BlockAction(slackemu.UserAda, slackemu.ChannelOther, shared.TS, slackemu.Action{ActionID: all[0].action}).Answer(t.Context())
+	answer, err := d.slack.BlockAction(slackemu.UserAda, slackemu.ChannelOther, shared.TS,
+		slackemu.Action{ActionID: all[0].action}).Answer(t.Context())
 	if err != nil || !answer.Ephemeral || answer.To != slackemu.UserAda {
 		t.Fatalf("%+v, %v", answer, err)
 	}
@@ -345,9 +353,11 @@ func TestLateAnswers(t *testing.T) {
 				t.Fatal(err)
 			}
 			d.until(t, "the list", func() bool {
-				return slices.ContainsFunc(d.slack.Ephemerals(slackemu.ChannelOps, slackemu.UserAda), func(m slackemu.Message) bool {
-					return strings.Contains(slackemu.PlainText(m), "Open a node") || strings.Contains(slackemu.PlainText(m), "m5.large · spot")
-				})
+				return slices.ContainsFunc(d.slack.Ephemerals(slackemu.ChannelOps, slackemu.UserAda),
+					func(m slackemu.Message) bool {
+						return strings.Contains(slackemu.PlainText(m), "Open a node") ||
+							strings.Contains(slackemu.PlainText(m), "m5.large · spot")
+					})
 			})
 			if strings.Contains(d.log.String(), "/commands/") {
 				t.Errorf("the log holds a response_url:\n%s", d.log)
@@ -377,25 +387,29 @@ func TestHome(t *testing.T) {
 		}
 	}
 	c := find(t, home().Blocks, "List")
-	if err := d.slack.ViewAction(slackemu.UserAda, home().ID, slackemu.Action{ActionID: c.action, Value: c.value}).Wait(t.Context()); err != nil {
+	if err := d.slack.ViewAction(slackemu.UserAda, home().ID, slackemu.Action{ActionID: c.action, Value: c.value}).Wait(
+		t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	d.until(t, "the list in a modal", func() bool { return len(d.slack.Modals(slackemu.UserAda)) == 1 })
 	modal := d.slack.Modals(slackemu.UserAda)[0]
 	c = find(t, modal.Blocks, "Summary")
-	if err := d.slack.ViewAction(slackemu.UserAda, modal.ID, slackemu.Action{ActionID: c.action, Value: c.value}).Wait(t.Context()); err != nil {
+	if err := d.slack.ViewAction(slackemu.UserAda, modal.ID, slackemu.Action{ActionID: c.action, Value: c.value}).Wait(
+		t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	d.until(t, "the summary in the modal", func() bool { v, _ := d.slack.View(modal.ID); return v.Versions > 1 })
 	// A form lies over the modal, and its answer takes its place.
 	modal, _ = d.slack.View(modal.ID)
 	c = find(t, modal.Blocks, "Filter…")
-	if err := d.slack.ViewAction(slackemu.UserAda, modal.ID, slackemu.Action{ActionID: c.action, Value: c.value}).Wait(t.Context()); err != nil {
+	if err := d.slack.ViewAction(slackemu.UserAda, modal.ID, slackemu.Action{ActionID: c.action, Value: c.value}).Wait(
+		t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	d.until(t, "the form", func() bool { return len(d.slack.Modals(slackemu.UserAda)) == 2 })
 	form := d.slack.Modals(slackemu.UserAda)[1]
-	if err := d.slack.Enter(slackemu.UserAda, form.ID, slackemu.Action{ActionID: "value", BlockID: "type", Value: "c6i.*"}); err != nil {
+	if err := d.slack.Enter(slackemu.UserAda, form.ID,
+		slackemu.Action{ActionID: "value", BlockID: "type", Value: "c6i.*"}); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.slack.SubmitView(slackemu.UserAda, form.ID, nil).Wait(t.Context()); err != nil {
@@ -409,15 +423,18 @@ func TestHome(t *testing.T) {
 // TestEverythingIsChecked holds that the allow-lists hold for buttons, forms and the Home tab
 // just as for commands, and that people of other organisations are refused.
 func TestEverythingIsChecked(t *testing.T) {
-	d := newDesk(t, slackemu.Config{NoRateLimits: true}, func(c *deskConfig) { c.AllowedUsers = []string{slackemu.UserAda} })
+	d := newDesk(t, slackemu.Config{NoRateLimits: true},
+		func(c *deskConfig) { c.AllowedUsers = []string{slackemu.UserAda} })
 	d.fill(t, 3)
 	m := d.types(t, slackemu.UserAda, slackemu.ChannelOps, "/nodes", "list")
 	c := find(t, m.Blocks, "Share")
 	d.slack.BlockAction(m.To, m.Channel, m.TS, slackemu.Action{ActionID: c.action, Value: c.value})
 	d.until(t, "the shared answer", func() bool { return len(d.slack.Messages(slackemu.ChannelOps)) == 1 })
 	shared := d.slack.Messages(slackemu.ChannelOps)[0]
-	for user, why := range map[string]string{slackemu.UserGrace: "SLACK_ALLOWED_USERS", slackemu.UserEve: "Only people of the workspace"} {
-		answer, err := d.slack.BlockAction(user, slackemu.ChannelOps, shared.TS, slackemu.Action{ActionID: controls(t, shared.Blocks)[0].action}).Answer(t.Context())
+	for user, why := range map[string]string{slackemu.UserGrace: "SLACK_ALLOWED_USERS",
+		slackemu.UserEve: "Only people of the workspace"} {
+		answer, err := d.slack.BlockAction(user, slackemu.ChannelOps, shared.TS,
+			slackemu.Action{ActionID: controls(t, shared.Blocks)[0].action}).Answer(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -444,7 +461,8 @@ func TestEverythingIsChecked(t *testing.T) {
 // TestHomeNeedsNoChannel holds that where only some channels are allowed, the Home tab, which is
 // in none, is for people who are named.
 func TestHomeNeedsNoChannel(t *testing.T) {
-	d := newDesk(t, slackemu.Config{NoRateLimits: true}, func(c *deskConfig) { c.AllowedChannels = []string{slackemu.ChannelOps} })
+	d := newDesk(t, slackemu.Config{NoRateLimits: true},
+		func(c *deskConfig) { c.AllowedChannels = []string{slackemu.ChannelOps} })
 	d.fill(t, 3)
 	d.slack.OpenHome(slackemu.UserAda)
 	d.until(t, "the refusal", func() bool {
@@ -467,18 +485,21 @@ func TestMuteForm(t *testing.T) {
 	}
 	d.until(t, "the Home tab", func() bool { return strings.Contains(string(home().Blocks), "Mute…") })
 	c := find(t, home().Blocks, "Mute…")
-	if err := d.slack.ViewAction(slackemu.UserGrace, home().ID, slackemu.Action{ActionID: c.action}).Wait(t.Context()); err != nil {
+	if err := d.slack.ViewAction(slackemu.UserGrace, home().ID, slackemu.Action{ActionID: c.action}).Wait(
+		t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	d.until(t, "the form", func() bool { return len(d.slack.Modals(slackemu.UserGrace)) == 1 })
 	form := d.slack.Modals(slackemu.UserGrace)[0]
-	for _, want := range []string{"Everything in prod", "Pool general", "Instance type m5.large", "until tomorrow 9:00 (America/New_York)"} {
+	for _, want := range []string{"Everything in prod", "Pool general", "Instance type m5.large",
+		"until tomorrow 9:00 (America/New_York)"} {
 		if !strings.Contains(string(form.Blocks), want) {
 			t.Errorf("the form does not offer %q", want)
 		}
 	}
 	for block, value := range map[string]string{"scope": "pool:general", "until": "morning"} {
-		if err := d.slack.Enter(slackemu.UserGrace, form.ID, slackemu.Action{ActionID: "value", BlockID: block, Value: value}); err != nil {
+		if err := d.slack.Enter(slackemu.UserGrace, form.ID,
+			slackemu.Action{ActionID: "value", BlockID: block, Value: value}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -490,13 +511,17 @@ func TestMuteForm(t *testing.T) {
 		t.Fatalf("%+v, %v", mutes, err)
 	}
 	newYork, _ := time.LoadLocation("America/New_York")
-	if m := mutes[0]; m.Scope != wave.MutePool || m.Value != "general" || m.By != slackemu.UserGrace || m.ByName != "grace" || m.Until.In(newYork).Hour() != 9 || !m.Until.After(time.Now()) || m.Until.After(time.Now().Add(34*time.Hour)) {
+	if m := mutes[0]; m.Scope != wave.MutePool || m.Value != "general" || m.By != slackemu.UserGrace ||
+		m.ByName != "grace" || m.Until.In(newYork).Hour() != 9 || !m.Until.After(time.Now()) ||
+		m.Until.After(time.Now().Add(34*time.Hour)) {
 		t.Errorf("%+v", m)
 	}
 	contains(t, d.types(t, slackemu.UserAda, slackemu.ChannelOps, "/nodes", ""), "🔕 pool general, until ", "by grace")
-	d.until(t, "the mute in the Home tab", func() bool { return strings.Contains(string(home().Blocks), "Unmute pool general") })
+	d.until(t, "the mute in the Home tab",
+		func() bool { return strings.Contains(string(home().Blocks), "Unmute pool general") })
 	c = find(t, home().Blocks, "Unmute pool general")
-	if err := d.slack.ViewAction(slackemu.UserGrace, home().ID, slackemu.Action{ActionID: c.action}).Wait(t.Context()); err != nil {
+	if err := d.slack.ViewAction(slackemu.UserGrace, home().ID, slackemu.Action{ActionID: c.action}).Wait(
+		t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	d.until(t, "the end of the mute", func() bool {
@@ -536,11 +561,13 @@ func TestAnotherApp(t *testing.T) {
 	d := newDesk(t, slackemu.Config{NoRateLimits: true}, nil)
 	c := deskOn(d.ledger, d.slack, slog.New(slog.DiscardHandler)).commands()
 	for app, allowed := range map[string]bool{slackemu.DefaultAppID: true, "A0OTHER": false, "": false} {
-		payload, err := json.Marshal(map[string]string{"command": "/nodes", "api_app_id": app, "team_id": slackemu.DefaultTeamID, "user_id": slackemu.UserAda, "channel_id": slackemu.ChannelOps})
+		payload, err := json.Marshal(map[string]string{"command": "/nodes", "api_app_id": app,
+			"team_id": slackemu.DefaultTeamID, "user_id": slackemu.UserAda, "channel_id": slackemu.ChannelOps})
 		if err != nil {
 			t.Fatal(err)
 		}
-		answer, err := json.Marshal(c.Handle(t.Context(), slackapp.Envelope{Type: "slash_commands", Payload: payload, App: slackemu.DefaultAppID}))
+		answer, err := json.Marshal(
+			c.Handle(t.Context(), slackapp.Envelope{Type: "slash_commands", Payload: payload, App: slackemu.DefaultAppID}))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -38,7 +38,8 @@ func (c *Commands) respond(ctx context.Context, to delivery, what content) error
 			}
 			pause *= 3
 		}
-		msg := &slack.WebhookMessage{Text: what.text, Blocks: &slack.Blocks{BlockSet: what.blocks}, ReplaceOriginal: to.replace, ResponseType: slack.ResponseTypeEphemeral}
+		msg := &slack.WebhookMessage{Text: what.text, Blocks: &slack.Blocks{BlockSet: what.blocks},
+			ReplaceOriginal: to.replace, ResponseType: slack.ResponseTypeEphemeral}
 		if to.toAll {
 			msg.ResponseType = slack.ResponseTypeInChannel
 		}
@@ -68,9 +69,11 @@ func (c *Commands) respond(ctx context.Context, to delivery, what content) error
 	if what.plain != nil {
 		what = *what.plain
 	}
-	opts := []slack.MsgOption{slack.MsgOptionText(what.text, false), slack.MsgOptionBlocks(what.blocks...), slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl()}
+	opts := []slack.MsgOption{slack.MsgOptionText(what.text, false), slack.MsgOptionBlocks(what.blocks...),
+		slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl()}
 	if _, fallback := c.api.PostEphemeralContext(ctx, to.channel, to.user, opts...); fallback != nil {
-		return errors.Join(fmt.Errorf("answering through the response_url: %w", err), fmt.Errorf("answering with a new message: %w", fallback))
+		return errors.Join(fmt.Errorf("answering through the response_url: %w", err),
+			fmt.Errorf("answering with a new message: %w", fallback))
 	}
 	return nil
 }

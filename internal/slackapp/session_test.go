@@ -19,7 +19,8 @@ import (
 // connect runs a session against an emulator until the test ends.
 func connect(t *testing.T, s *slackemu.Server, handle slackapp.Handler) (*slackapp.Session, func() error) {
 	t.Helper()
-	session := slackapp.NewSession(slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, s.APIURL(), nil), handle, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	session := slackapp.NewSession(slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, s.APIURL(), nil),
+		handle, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	ctx, cancel := context.WithCancel(t.Context())
 	var err error
 	done := make(chan struct{})
@@ -61,7 +62,8 @@ func TestSessionAnswers(t *testing.T) {
 	if err != nil || m.Text != "hello" {
 		t.Errorf("answer %q, %v", m.Text, err)
 	}
-	if st := s.SocketStats(); st.AcksOnOtherConnection+st.FragmentedMessages+st.UnexpectedPayloads+st.InvalidPayloads+st.Timeouts > 0 {
+	if st := s.SocketStats(); st.AcksOnOtherConnection+st.FragmentedMessages+st.UnexpectedPayloads+st.InvalidPayloads+
+		st.Timeouts > 0 {
 		t.Errorf("stats %+v", st)
 	}
 }
@@ -99,10 +101,12 @@ func TestRefreshLosesNothing(t *testing.T) {
 			if reason == slackemu.ReasonRefresh {
 				// The connections are as many seconds apart as it takes to open one: at most one
 				// a second is opened.
-				waitFor(t, s, 5*time.Second, "the next connection", func() bool { return s.SocketStats().Opened > before && s.Connected() >= 2 })
+				waitFor(t, s, 5*time.Second, "the next connection",
+					func() bool { return s.SocketStats().Opened > before && s.Connected() >= 2 })
 			}
 		}
-		waitFor(t, s, 15*time.Second, "connected again", func() bool { return s.SocketStats().Opened >= opened+2 && s.Connected() >= 2 })
+		waitFor(t, s, 15*time.Second, "connected again",
+			func() bool { return s.SocketStats().Opened >= opened+2 && s.Connected() >= 2 })
 		if !session.Ready() {
 			t.Error("not ready after a refresh")
 		}
@@ -169,8 +173,10 @@ func TestSessionEnds(t *testing.T) {
 		want string
 	}{
 		"Socket Mode switched off": {func(s *slackemu.Server) { s.Disconnect(slackemu.ReasonDisabled) }, "link_disabled"},
-		"token revoked":            {func(s *slackemu.Server) { s.RevokeToken(slackemu.DefaultAppToken); s.DropSockets() }, "token_revoked"},
-		"scope taken away":         {func(s *slackemu.Server) { s.SetScopes(slackemu.DefaultAppToken); s.DropSockets() }, "missing_scope"},
+		"token revoked": {func(s *slackemu.Server) { s.RevokeToken(slackemu.DefaultAppToken); s.DropSockets() },
+			"token_revoked"},
+		"scope taken away": {func(s *slackemu.Server) { s.SetScopes(slackemu.DefaultAppToken); s.DropSockets() },
+			"missing_scope"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -190,7 +196,8 @@ func TestSessionEnds(t *testing.T) {
 }
 
 func TestEventsAreHandledOnce(t *testing.T) {
-	s := slackemu.Start(t, slackemu.Config{RetryDelays: []time.Duration{0, 10 * time.Millisecond, 20 * time.Millisecond}, AckTimeout: 100 * time.Millisecond})
+	s := slackemu.Start(t, slackemu.Config{RetryDelays: []time.Duration{0, 10 * time.Millisecond, 20 * time.Millisecond},
+		AckTimeout: 100 * time.Millisecond})
 	var handled atomic.Int32
 	session, _ := connect(t, s, func(ctx context.Context, e slackapp.Envelope) any {
 		if handled.Add(1) == 1 {
@@ -226,7 +233,8 @@ func TestHandlerThatPanicsOrTalksTooMuch(t *testing.T) {
 			t.Errorf("%s: acknowledged with %q, %v", text, c.AckPayload(), err)
 		}
 	}
-	if m, err := s.SlashCommand(slackemu.UserAda, slackemu.ChannelOps, "/nodes", "").Answer(t.Context()); err != nil || m.Text != "fine" {
+	if m, err := s.SlashCommand(slackemu.UserAda, slackemu.ChannelOps, "/nodes", "").Answer(t.Context()); err != nil ||
+		m.Text != "fine" {
 		t.Errorf("afterwards: %q, %v", m.Text, err)
 	}
 	if st := s.SocketStats(); st.OversizedAcks > 0 || st.Timeouts > 0 {

@@ -73,7 +73,8 @@ func formed(m message.Message, form deliver.Form) (content, error) {
 }
 
 // Post implements deliver.Sink.
-func (s *Sink) Post(ctx context.Context, to deliver.Place, key string, m message.Message, form deliver.Form) (string, error) {
+func (s *Sink) Post(ctx context.Context, to deliver.Place, key string, m message.Message, form deliver.Form) (string,
+	error) {
 	c, err := formed(m, form)
 	if err != nil {
 		return "", err
@@ -191,7 +192,8 @@ const farBack = 25
 // one's ts, "" if none is known. It is Slack's, because our own clock may have been set since.
 func (f *finder) find(ctx context.Context, channel, thread, key, after string) (ts string, err error) {
 	err = f.look(ctx, channel, thread, after, func(m slack.Message) bool {
-		found := (m.Metadata.EventType == MetadataWave || m.Metadata.EventType == MetadataDigest) && m.Metadata.EventPayload["key"] == key
+		found := (m.Metadata.EventType == MetadataWave || m.Metadata.EventType == MetadataDigest) &&
+			m.Metadata.EventPayload["key"] == key
 		if found {
 			ts = m.Timestamp
 		}
@@ -238,7 +240,8 @@ func (f *finder) look(ctx context.Context, channel, thread, after string, match 
 		}
 		if code := errorCode(err); code == "missing_scope" || code == "not_in_channel" || code == "no_permission" {
 			f.blind.Store(true)
-			f.log.Warn("cannot look for my own messages after a lost answer: a message may be posted twice; add the scope channels:history (groups:history for a private channel) and invite the app", "channel", channel, "code", code)
+			f.log.Warn("cannot look for my own messages after a lost answer: a message may be posted twice; add the scope "+
+				"channels:history (groups:history for a private channel) and invite the app", "channel", channel, "code", code)
 			return nil
 		} else if code == "thread_not_found" {
 			return nil

@@ -36,11 +36,13 @@ func deskAt(t testing.TB) *answer.Answerer {
 	t.Cleanup(func() { l.Close() })
 	record := func(at time.Time, os ...fleet.Observation) {
 		t.Helper()
-		if err := l.RecordNodes(t.Context(), fleet.Batch{Cluster: "prod", Observations: os, At: at, ResourceVersion: "1"}); err != nil {
+		batch := fleet.Batch{Cluster: "prod", Observations: os, At: at, ResourceVersion: "1"}
+		if err := l.RecordNodes(t.Context(), batch); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := l.FinishBaseline(t.Context(), fleet.Batch{Cluster: "prod", At: noon.AddDate(0, 0, -3), ResourceVersion: "1"}, func(string) bool { return true }); err != nil {
+	if err := l.FinishBaseline(t.Context(), fleet.Batch{Cluster: "prod", At: noon.AddDate(0, 0, -3), ResourceVersion: "1"},
+		func(string) bool { return true }); err != nil {
 		t.Fatal(err)
 	}
 	for n := range 12 {
@@ -50,7 +52,8 @@ func deskAt(t testing.TB) *answer.Answerer {
 		switch n {
 		case 9: // fails
 			down := o.Node
-			down.Ready = fleet.Condition{Status: fleet.ReadyUnknown, Reason: "NodeStatusUnknown", Message: "Kubelet stopped posting node status.", Since: noon.Add(-10 * time.Minute)}
+			down.Ready = fleet.Condition{Status: fleet.ReadyUnknown, Reason: "NodeStatusUnknown",
+				Message: "Kubelet stopped posting node status.", Since: noon.Add(-10 * time.Minute)}
 			if o, ok := fleet.Diff(o.Known, down, noon.Add(-10*time.Minute)); ok {
 				record(noon, o)
 			}
@@ -65,10 +68,17 @@ func deskAt(t testing.TB) *answer.Answerer {
 		}
 	}
 	events := []fleet.Event{
-		{UID: "e1", Regarding: fleet.ObjectRef{Kind: "HorizontalPodAutoscaler", Namespace: "shop", Name: "web"}, Reason: "SuccessfulRescale", Type: "Normal", Note: "New size: 60; reason: cpu resource utilization (percentage of request) above target", Controller: "horizontal-pod-autoscaler"},
-		{UID: "e2", Regarding: fleet.ObjectRef{Kind: "Pod", Namespace: "shop", Name: "web-7c9f6d-abcde"}, Reason: "FailedScheduling", Type: "Warning", Note: "0/12 nodes are available: 12 Insufficient cpu.", Controller: "default-scheduler", Count: 131},
-		{UID: "e3", Regarding: fleet.ObjectRef{Kind: "Node", Name: storyNode(9).Name, UID: "uid-09"}, Reason: "NodeNotReady", Type: "Normal", Note: "Node " + storyNode(9).Name + " status is now: NodeNotReady", Controller: "node-controller"},
-		{UID: "e4", Regarding: fleet.ObjectRef{Kind: "Job", Namespace: "etl", Name: "nightly"}, Reason: "Completed", Type: "Normal", Note: "Job completed", Controller: "job-controller"},
+		{UID: "e1", Regarding: fleet.ObjectRef{Kind: "HorizontalPodAutoscaler", Namespace: "shop", Name: "web"},
+			Reason: "SuccessfulRescale", Type: "Normal",
+			Note:       "New size: 60; reason: cpu resource utilization (percentage of request) above target",
+			Controller: "horizontal-pod-autoscaler"},
+		{UID: "e2", Regarding: fleet.ObjectRef{Kind: "Pod", Namespace: "shop", Name: "web-7c9f6d-abcde"},
+			Reason: "FailedScheduling", Type: "Warning", Note: "0/12 nodes are available: 12 Insufficient cpu.",
+			Controller: "default-scheduler", Count: 131},
+		{UID: "e3", Regarding: fleet.ObjectRef{Kind: "Node", Name: storyNode(9).Name, UID: "uid-09"}, Reason: "NodeNotReady",
+			Type: "Normal", Note: "Node " + storyNode(9).Name + " status is now: NodeNotReady", Controller: "node-controller"},
+		{UID: "e4", Regarding: fleet.ObjectRef{Kind: "Job", Namespace: "etl", Name: "nightly"}, Reason: "Completed",
+			Type: "Normal", Note: "Job completed", Controller: "job-controller"},
 	}
 	for i := range events {
 		e := &events[i]
@@ -79,13 +89,15 @@ func deskAt(t testing.TB) *answer.Answerer {
 	if err := l.RecordEvents(t.Context(), "prod", events, "1"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.AddMute(t.Context(), wave.Mute{Request: "r1", Cluster: "prod", Scope: wave.MutePool, Value: "batch", By: "U0ADA", ByName: "ada", At: noon.Add(-time.Minute), Until: noon.Add(time.Hour)}); err != nil {
+	if _, err := l.AddMute(t.Context(), wave.Mute{Request: "r1", Cluster: "prod", Scope: wave.MutePool, Value: "batch",
+		By: "U0ADA", ByName: "ada", At: noon.Add(-time.Minute), Until: noon.Add(time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
 	return answer.New(answer.Config{Cluster: "prod", Store: l, Log: slog.New(slog.DiscardHandler),
 		Watch: func(string) string { return "" },
 		Health: func(context.Context) []answer.Health {
-			return []answer.Health{{Part: "ledger"}, {Part: "nodes"}, {Part: "slack", Problem: "Slack has not greeted a Socket Mode connection"}}
+			return []answer.Health{{Part: "ledger"}, {Part: "nodes"},
+				{Part: "slack", Problem: "Slack has not greeted a Socket Mode connection"}}
 		},
 		NextDigest: func(now time.Time) time.Time { return now.Add(21 * time.Hour) },
 		Summaries:  answer.Summaries{Store: l, Price: storyPrice}})
@@ -93,7 +105,8 @@ func deskAt(t testing.TB) *answer.Answerer {
 
 // storyPrice prices the machines of the golden views' cluster, but for one type.
 func storyPrice(m fleet.Machine) fleet.Price {
-	p := fleet.Price{USD: map[string]float64{"m5.large": 0.096, "c6i.2xlarge": 0.34}[m.InstanceType], Source: "AWS list price of 2026-07-20"}
+	p := fleet.Price{USD: map[string]float64{"m5.large": 0.096, "c6i.2xlarge": 0.34}[m.InstanceType],
+		Source: "AWS list price of 2026-07-20"}
 	if p.Known = p.USD > 0; !p.Known {
 		return fleet.Price{}
 	}
@@ -105,13 +118,17 @@ func storyPrice(m fleet.Machine) fleet.Price {
 func storyNode(n int) fleet.Node {
 	types, pools := []string{"m5.large", "c6i.2xlarge", "m7g.xlarge"}, []string{"general", "batch"}
 	born := noon.Add(-time.Duration(n+1) * time.Hour)
-	node := fleet.Node{Cluster: "prod", UID: fmt.Sprintf("uid-%02d", n), Name: fmt.Sprintf("ip-10-0-%d-%d.ec2.internal", n, 10*n+7), CreatedAt: born,
+	node := fleet.Node{Cluster: "prod", UID: fmt.Sprintf("uid-%02d", n),
+		Name: fmt.Sprintf("ip-10-0-%d-%d.ec2.internal", n, 10*n+7), CreatedAt: born,
 		Detail: fleet.Detail{
 			ProviderID: fmt.Sprintf("aws:///us-east-1a/i-%017d", n), KubeletVersion: "v1.36.3-eks",
-			Capacity: fleet.Resources{MilliCPU: 8000, Memory: 16 << 30, Pods: 58}, Allocatable: fleet.Resources{MilliCPU: 7910, Memory: 15 << 30, Pods: 58},
+			Capacity:    fleet.Resources{MilliCPU: 8000, Memory: 16 << 30, Pods: 58},
+			Allocatable: fleet.Resources{MilliCPU: 7910, Memory: 15 << 30, Pods: 58},
 		},
 		Ready: fleet.Condition{Status: fleet.Ready, Reason: "KubeletReady", Since: born.Add(41 * time.Second)},
-		Labels: map[string]string{"node.kubernetes.io/instance-type": types[n%3], "karpenter.sh/capacity-type": []string{"spot", "on-demand"}[n%2], "topology.kubernetes.io/zone": "us-east-1" + string(rune('a'+n%3)),
+		Labels: map[string]string{"node.kubernetes.io/instance-type": types[n%3],
+			"karpenter.sh/capacity-type": []string{"spot", "on-demand"}[n%2], "topology.kubernetes.io/zone": "us-east-1" +
+				string(rune('a'+n%3)),
 			"karpenter.sh/nodepool": pools[n%2], "kubernetes.io/arch": "amd64", "kubernetes.io/os": "linux", "team": "shop"}}
 	if n == 9 {
 		node.Taints = []fleet.Taint{{Key: "dedicated", Value: "shop", Effect: "NoSchedule"}}
@@ -181,7 +198,8 @@ func TestViews(t *testing.T) {
 	golden(t, "home", v.String())
 }
 
-var surfaces = map[surface]slackemu.Surface{onMessage: slackemu.SurfaceMessage, onModal: slackemu.SurfaceModal, onHome: slackemu.SurfaceHome}
+var surfaces = map[surface]slackemu.Surface{onMessage: slackemu.SurfaceMessage, onModal: slackemu.SurfaceModal,
+	onHome: slackemu.SurfaceHome}
 
 // golden compares a view with its file.
 func golden(t *testing.T, name, got string) {
@@ -263,7 +281,8 @@ func TestButtonsLeadSomewhere(t *testing.T) {
 }
 
 // nasty are texts that a cluster's names, labels and notes may hold.
-var nasty = []string{"<!channel>", "<@U0ADA>", "&<>\"'`*_~", "a\nb\tc\x00", "\xff\xfe", "漢字", "👾👾", "", "x", "--flag", "‹›«»“”", " ", "a b", "'", "\\", strings.Repeat("w", 253), strings.Repeat("長", 253), "https://evil.example/"}
+var nasty = []string{"<!channel>", "<@U0ADA>", "&<>\"'`*_~", "a\nb\tc\x00", "\xff\xfe", "漢字", "👾👾", "", "x", "--flag",
+	"‹›«»“”", " ", "a b", "'", "\\", strings.Repeat("w", 253), strings.Repeat("長", 253), "https://evil.example/"}
 
 // TestAnyLedgerRenders holds that whatever a ledger holds, every view of it is one that Slack
 // takes, on every surface, and that nothing of it rings or links.
@@ -277,8 +296,12 @@ func TestAnyLedgerRenders(t *testing.T) {
 		}
 		var os []fleet.Observation
 		for n := range r.IntN(40) {
-			node := fleet.Node{Cluster: "prod", UID: fmt.Sprintf("%d-%s", n, pick()), Name: pick(), InstanceType: pick(), CapacityType: pick(), Zone: pick(), Pool: pick(), Arch: pick(), Detail: fleet.Detail{ProviderID: pick(), KubeletVersion: pick()},
-				CreatedAt: noon.Add(-time.Duration(r.IntN(1e6)) * time.Second), Labels: map[string]string{}, Ready: fleet.Condition{Status: []fleet.ReadyStatus{fleet.Ready, fleet.NotReady, fleet.ReadyUnknown}[r.IntN(3)], Reason: pick(), Message: pick(), Since: noon}}
+			node := fleet.Node{Cluster: "prod", UID: fmt.Sprintf("%d-%s", n, pick()), Name: pick(), InstanceType: pick(),
+				CapacityType: pick(), Zone: pick(), Pool: pick(), Arch: pick(),
+				Detail:    fleet.Detail{ProviderID: pick(), KubeletVersion: pick()},
+				CreatedAt: noon.Add(-time.Duration(r.IntN(1e6)) * time.Second), Labels: map[string]string{},
+				Ready: fleet.Condition{Status: []fleet.ReadyStatus{fleet.Ready, fleet.NotReady, fleet.ReadyUnknown}[r.IntN(3)],
+					Reason: pick(), Message: pick(), Since: noon}}
 			for k := range r.IntN(45) {
 				node.Labels[fmt.Sprintf("%s/%d", pick(), k)] = pick()
 			}
@@ -291,24 +314,33 @@ func TestAnyLedgerRenders(t *testing.T) {
 				os = append(os, fleet.Gone(node, o.Known, noon.Add(-time.Duration(r.IntN(1e5))*time.Second)))
 			}
 		}
-		if err := l.RecordNodes(t.Context(), fleet.Batch{Cluster: "prod", Observations: os, At: noon, ResourceVersion: "1"}); err != nil {
+		batch := fleet.Batch{Cluster: "prod", Observations: os, At: noon, ResourceVersion: "1"}
+		if err := l.RecordNodes(t.Context(), batch); err != nil {
 			t.Fatal(err)
 		}
 		var events []fleet.Event
 		for n := range r.IntN(60) {
-			events = append(events, fleet.Event{Cluster: "prod", UID: fmt.Sprint(n), Regarding: fleet.ObjectRef{Kind: pick(), Namespace: pick(), Name: pick(), UID: pick()}, Reason: pick(), Type: []string{"Normal", "Warning", pick()}[r.IntN(3)],
-				Note: strings.Repeat(pick(), r.IntN(30)), Controller: pick(), Count: 1 + r.IntN(1e6), First: noon.Add(-time.Hour), Last: noon.Add(-time.Duration(r.IntN(3600)) * time.Second)})
+			events = append(events,
+				fleet.Event{Cluster: "prod", UID: fmt.Sprint(n),
+					Regarding: fleet.ObjectRef{Kind: pick(), Namespace: pick(), Name: pick(), UID: pick()}, Reason: pick(),
+					Type: []string{"Normal", "Warning", pick()}[r.IntN(3)],
+					Note: strings.Repeat(pick(), r.IntN(30)), Controller: pick(), Count: 1 + r.IntN(1e6), First: noon.Add(-time.Hour),
+					Last: noon.Add(-time.Duration(r.IntN(3600)) * time.Second)})
 		}
 		if err := l.RecordEvents(t.Context(), "prod", events, "1"); err != nil {
 			t.Fatal(err)
 		}
 		for range 3 {
-			if _, err := l.AddMute(t.Context(), wave.Mute{Request: pick() + fmt.Sprint(r.Uint64()), Cluster: "prod", Scope: wave.MutePool, Value: pick(), By: pick(), ByName: pick(), At: noon.Add(-time.Hour), Until: noon.Add(time.Hour)}); err != nil {
+			if _, err := l.AddMute(t.Context(),
+				wave.Mute{Request: pick() + fmt.Sprint(r.Uint64()), Cluster: "prod", Scope: wave.MutePool, Value: pick(),
+					By: pick(), ByName: pick(), At: noon.Add(-time.Hour), Until: noon.Add(time.Hour)}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		c := answer.New(answer.Config{Cluster: "prod", Store: l, Log: slog.New(slog.DiscardHandler), Summaries: answer.Summaries{Store: l},
-			Watch: func(string) string { return pick() }, Health: func(context.Context) []answer.Health { return []answer.Health{{Part: "x", Problem: pick()}} }})
+		c := answer.New(answer.Config{Cluster: "prod", Store: l, Log: slog.New(slog.DiscardHandler),
+			Summaries: answer.Summaries{Store: l},
+			Watch:     func(string) string { return pick() },
+			Health:    func(context.Context) []answer.Health { return []answer.Health{{Part: "x", Problem: pick()}} }})
 		lines := []string{"/nodes", "/nodes list", "/nodes list --removed", "/events", "/events --exact", "/nodes --by pool"}
 		for _, o := range os {
 			lines = append(lines, "/nodes "+o.Node.UID, "/nodes "+o.Node.Name)

@@ -35,8 +35,9 @@ func init() {
 	with := func(more ...string) []string { return append(slices.Clone(selectFields), more...) }
 	anywhere := inSection | inActions | inInput
 	elementChecks = map[string]elementCheck{
-		"image":  {inSection | inContext, []string{"image_url", "alt_text", "slack_file"}, checkImage},
-		"button": {inSection | inActions, []string{"text", "url", "value", "style", "confirm", "accessibility_label"}, checkButton},
+		"image": {inSection | inContext, []string{"image_url", "alt_text", "slack_file"}, checkImage},
+		"button": {inSection | inActions, []string{"text", "url", "value", "style", "confirm", "accessibility_label"},
+			checkButton},
 		"overflow": {inSection | inActions, []string{"options", "confirm"}, func(o object) {
 			o.options("options", true, 1, MaxOverflowOptions, plainText, true)
 			o.confirm()
@@ -58,40 +59,48 @@ func init() {
 			o.initialOption("initial_option", opts)
 			o.selectCommon()
 		}},
-		"multi_static_select": {anywhere &^ inActions, with("options", "option_groups", "initial_options", "max_selected_items"), func(o object) {
-			opts := o.optionsOrGroups()
-			o.initialOptions("initial_options", opts)
-			o.integer("max_selected_items", false, 1, MaxSelectOptions)
-			o.selectCommon()
-		}},
+		"multi_static_select": {anywhere &^ inActions,
+			with("options", "option_groups", "initial_options", "max_selected_items"), func(o object) {
+				opts := o.optionsOrGroups()
+				o.initialOptions("initial_options", opts)
+				o.integer("max_selected_items", false, 1, MaxSelectOptions)
+				o.selectCommon()
+			}},
 		"external_select": {anywhere, with("initial_option", "min_query_length"), func(o object) {
 			o.initialOption("initial_option", nil)
 			o.integer("min_query_length", false, 0, 1000)
 			o.selectCommon()
 		}},
-		"multi_external_select": {anywhere &^ inActions, with("initial_options", "min_query_length", "max_selected_items"), func(o object) {
-			o.initialOptions("initial_options", nil)
-			o.integer("min_query_length", false, 0, 1000)
-			o.integer("max_selected_items", false, 1, MaxSelectOptions)
-			o.selectCommon()
-		}},
-		"users_select":       {anywhere, with("initial_user"), idSelect("initial_user", false)},
-		"multi_users_select": {anywhere &^ inActions, with("initial_users", "max_selected_items"), idSelect("initial_users", true)},
-		"channels_select":    {anywhere, with("initial_channel", "response_url_enabled"), idSelect("initial_channel", false)},
+		"multi_external_select": {anywhere &^ inActions, with("initial_options", "min_query_length", "max_selected_items"),
+			func(o object) {
+				o.initialOptions("initial_options", nil)
+				o.integer("min_query_length", false, 0, 1000)
+				o.integer("max_selected_items", false, 1, MaxSelectOptions)
+				o.selectCommon()
+			}},
+		"users_select": {anywhere, with("initial_user"), idSelect("initial_user", false)},
+		"multi_users_select": {anywhere &^ inActions, with("initial_users", "max_selected_items"),
+			idSelect("initial_users", true)},
+		"channels_select": {anywhere, with("initial_channel", "response_url_enabled"), idSelect("initial_channel", false)},
 		"multi_channels_select": {anywhere &^ inActions, with("initial_channels", "max_selected_items"),
 			idSelect("initial_channels", true)},
-		"conversations_select": {anywhere, with("initial_conversation", "default_to_current_conversation", "response_url_enabled", "filter"),
+		"conversations_select": {anywhere,
+			with("initial_conversation", "default_to_current_conversation", "response_url_enabled", "filter"),
 			idSelect("initial_conversation", false)},
-		"multi_conversations_select": {anywhere &^ inActions, with("initial_conversations", "default_to_current_conversation", "filter", "max_selected_items"),
+		"multi_conversations_select": {anywhere &^ inActions,
+			with("initial_conversations", "default_to_current_conversation", "filter", "max_selected_items"),
 			idSelect("initial_conversations", true)},
-		"datepicker": {anywhere, with("initial_date"), func(o object) { o.formed("initial_date", dateForm, "YYYY-MM-DD"); o.selectCommon() }},
+		"datepicker": {anywhere, with("initial_date"),
+			func(o object) { o.formed("initial_date", dateForm, "YYYY-MM-DD"); o.selectCommon() }},
 		"timepicker": {anywhere, with("initial_time", "timezone"), func(o object) {
 			o.formed("initial_time", timeForm, "HH:mm")
 			o.str("timezone", false, 1, MaxID)
 			o.selectCommon()
 		}},
-		"datetimepicker": {inActions | inInput, []string{"initial_date_time", "confirm", "focus_on_load"}, checkDateTimePicker},
-		"plain_text_input": {inInput, []string{"placeholder", "initial_value", "multiline", "min_length", "max_length", "dispatch_action_config", "focus_on_load"}, func(o object) {
+		"datetimepicker": {inActions | inInput, []string{"initial_date_time", "confirm", "focus_on_load"},
+			checkDateTimePicker},
+		"plain_text_input": {inInput, []string{"placeholder", "initial_value", "multiline", "min_length", "max_length",
+			"dispatch_action_config", "focus_on_load"}, func(o object) {
 			o.boolean("multiline", false)
 			lo, hasLo := o.integer("min_length", false, 0, 3000)
 			hi, hasHi := o.integer("max_length", false, 1, 3000)
@@ -100,15 +109,19 @@ func init() {
 			}
 			o.inputCommon()
 		}},
-		"email_text_input": {inInput, []string{"placeholder", "initial_value", "dispatch_action_config", "focus_on_load"}, object.inputCommon},
-		"url_text_input":   {inInput, []string{"placeholder", "initial_value", "dispatch_action_config", "focus_on_load"}, object.inputCommon},
-		"number_input": {inInput, []string{"is_decimal_allowed", "placeholder", "initial_value", "min_value", "max_value", "dispatch_action_config", "focus_on_load"}, func(o object) {
+		"email_text_input": {inInput, []string{"placeholder", "initial_value", "dispatch_action_config", "focus_on_load"},
+			object.inputCommon},
+		"url_text_input": {inInput, []string{"placeholder", "initial_value", "dispatch_action_config", "focus_on_load"},
+			object.inputCommon},
+		"number_input": {inInput, []string{"is_decimal_allowed", "placeholder", "initial_value", "min_value", "max_value",
+			"dispatch_action_config", "focus_on_load"}, func(o object) {
 			o.boolean("is_decimal_allowed", true)
 			o.str("min_value", false, 1, MaxID)
 			o.str("max_value", false, 1, MaxID)
 			o.inputCommon()
 		}},
-		"rich_text_input": {inInput, []string{"placeholder", "initial_value", "dispatch_action_config", "focus_on_load", "min_lines", "max_lines"}, func(o object) {
+		"rich_text_input": {inInput, []string{"placeholder", "initial_value", "dispatch_action_config", "focus_on_load",
+			"min_lines", "max_lines"}, func(o object) {
 			if init, ok := o.m["initial_value"]; ok {
 				ptr := at(o.ptr, "initial_value")
 				if rt, ok := o.v.object(init, ptr); ok {
@@ -236,7 +249,8 @@ func (o object) dispatchConfig() {
 	c.only("trigger_actions_on")
 	for i, s := range c.strings("trigger_actions_on", false, 1, 2) {
 		if s != "on_enter_pressed" && s != "on_character_entered" {
-			o.v.fail(at(at(c.ptr, "trigger_actions_on"), i), "must be a valid enum value: on_enter_pressed, on_character_entered")
+			o.v.fail(at(at(c.ptr, "trigger_actions_on"), i),
+				"must be a valid enum value: on_enter_pressed, on_character_entered")
 		}
 	}
 }

@@ -130,7 +130,8 @@ func (o object) inline(kind string) {
 	}
 }
 
-// checkTable follows docs.slack.dev/reference/block-kit/blocks/table-block. Three things are stricter than written there:
+// checkTable follows docs.slack.dev/reference/block-kit/blocks/table-block. Three things are stricter than written
+// there:
 // raw_number cells are refused (reported), and so are rows of different lengths and cells of white space only, of which
 // it is not known what Slack does.
 func checkTable(o object) {

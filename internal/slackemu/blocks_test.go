@@ -52,10 +52,12 @@ func TestBlockRules(t *testing.T) {
 		return chart(`{"type":"line","axis_config":{"categories":` + categories + `},"series":` + series + `}`)
 	}
 	series := func(name string, labels ...string) string {
-		return fmt.Sprintf(`{"name":%q,"data":%s}`, name, list(len(labels), func(i int) string { return fmt.Sprintf(`{"label":%q,"value":-1.5}`, labels[i]) }))
+		return fmt.Sprintf(`{"name":%q,"data":%s}`, name,
+			list(len(labels), func(i int) string { return fmt.Sprintf(`{"label":%q,"value":-1.5}`, labels[i]) }))
 	}
 	confirm := func(title, text, ok string) string {
-		return accessory(`{"type":"button","text":` + plain("b") + `,"confirm":{"title":` + plain(title) + `,"text":` + plain(text) + `,"confirm":` + plain(ok) + `,"deny":` + plain("no") + `}}`)
+		return accessory(`{"type":"button","text":` + plain("b") + `,"confirm":{"title":` + plain(title) + `,"text":` +
+			plain(text) + `,"confirm":` + plain(ok) + `,"deny":` + plain("no") + `}}`)
 	}
 	sel := func(rest string) string { return accessory(`{"type":"static_select",` + rest + `}`) }
 
@@ -63,125 +65,284 @@ func TestBlockRules(t *testing.T) {
 		rule, valid, invalid, want string
 		surface                    Surface // default message
 	}{
-		{rule: "known types", valid: `[{"type":"divider"}]`, invalid: `[{"type":"dividr"}]`, want: "unsupported type: dividr [json-pointer:/blocks/0/type]"},
-		{rule: "a type", valid: `[{"type":"divider"}]`, invalid: `[{}]`, want: "missing required field: type [json-pointer:/blocks/0]"},
+		{rule: "known types", valid: `[{"type":"divider"}]`, invalid: `[{"type":"dividr"}]`,
+			want: "unsupported type: dividr [json-pointer:/blocks/0/type]"},
+		{rule: "a type", valid: `[{"type":"divider"}]`, invalid: `[{}]`,
+			want: "missing required field: type [json-pointer:/blocks/0]"},
 		{rule: "objects", valid: `[]`, invalid: `["divider"]`, want: "must provide an object [json-pointer:/blocks/0]"},
-		{rule: "known fields", valid: `[{"type":"divider","block_id":"b"}]`, invalid: `[{"type":"divider","colour":"red"}]`, want: "invalid additional property: colour [json-pointer:/blocks/0]"},
-		{rule: "50 blocks", valid: list(50, same(`{"type":"divider"}`)), invalid: list(51, same(`{"type":"divider"}`)), want: "no more than 50 items allowed [json-pointer:/blocks]"},
-		{rule: "100 blocks in views", surface: SurfaceHome, valid: list(100, same(`{"type":"divider"}`)), invalid: list(101, same(`{"type":"divider"}`)), want: "no more than 100 items allowed"},
-		{rule: "block_id length", valid: `[{"type":"divider","block_id":"` + rep(255) + `"}]`, invalid: `[{"type":"divider","block_id":"` + rep(256) + `"}]`, want: "must be less than 256 characters [json-pointer:/blocks/0/block_id]"},
-		{rule: "block_id unique", valid: `[{"type":"divider","block_id":"a"},{"type":"divider","block_id":"b"}]`, invalid: `[{"type":"divider","block_id":"a"},{"type":"divider","block_id":"a"}]`, want: "`block_id` a already exists [json-pointer:/blocks/1/block_id]"},
-		{rule: "block_id a string", valid: `[{"type":"divider","block_id":"1"}]`, invalid: `[{"type":"divider","block_id":1}]`, want: "must provide a string"},
+		{rule: "known fields", valid: `[{"type":"divider","block_id":"b"}]`, invalid: `[{"type":"divider","colour":"red"}]`,
+			want: "invalid additional property: colour [json-pointer:/blocks/0]"},
+		{rule: "50 blocks", valid: list(50, same(`{"type":"divider"}`)), invalid: list(51, same(`{"type":"divider"}`)),
+			want: "no more than 50 items allowed [json-pointer:/blocks]"},
+		{rule: "100 blocks in views", surface: SurfaceHome, valid: list(100, same(`{"type":"divider"}`)),
+			invalid: list(101, same(`{"type":"divider"}`)), want: "no more than 100 items allowed"},
+		{rule: "block_id length", valid: `[{"type":"divider","block_id":"` + rep(255) + `"}]`,
+			invalid: `[{"type":"divider","block_id":"` + rep(256) + `"}]`,
+			want:    "must be less than 256 characters [json-pointer:/blocks/0/block_id]"},
+		{rule: "block_id unique", valid: `[{"type":"divider","block_id":"a"},{"type":"divider","block_id":"b"}]`,
+			invalid: `[{"type":"divider","block_id":"a"},{"type":"divider","block_id":"a"}]`,
+			want:    "`block_id` a already exists [json-pointer:/blocks/1/block_id]"},
+		{rule: "block_id a string", valid: `[{"type":"divider","block_id":"1"}]`,
+			invalid: `[{"type":"divider","block_id":1}]`, want: "must provide a string"},
 
-		{rule: "section text length", valid: section(`"text":` + mark(rep(3000))), invalid: section(`"text":` + mark(rep(3001))), want: "must be less than 3001 characters [json-pointer:/blocks/0/text/text]"},
-		{rule: "UTF-16 counts", valid: section(`"text":` + mark(strings.Repeat("😀", 1500))), invalid: section(`"text":` + mark(strings.Repeat("😀", 1501))), want: "must be less than 3001 characters"},
-		{rule: "section text not empty", valid: section(`"text":` + mark("x")), invalid: section(`"text":` + mark("")), want: "must be more than 0 characters [json-pointer:/blocks/0/text/text]"},
-		{rule: "section text or fields", valid: section(`"fields":[` + mark("x") + `]`), invalid: `[{"type":"section"}]`, want: "must define either `text` or `fields`"},
-		{rule: "10 fields", valid: section(`"fields":` + list(10, same(mark("x")))), invalid: section(`"fields":` + list(11, same(mark("x")))), want: "no more than 10 items allowed [json-pointer:/blocks/0/fields]"},
-		{rule: "field length", valid: section(`"fields":[` + plain(rep(2000)) + `]`), invalid: section(`"fields":[` + plain(rep(2001)) + `]`), want: "must be less than 2001 characters [json-pointer:/blocks/0/fields/0/text]"},
-		{rule: "text type", valid: section(`"text":` + plain("x")), invalid: section(`"text":{"type":"markdown","text":"x"}`), want: "unsupported type: markdown [json-pointer:/blocks/0/text/type]"},
-		{rule: "text object", valid: section(`"text":` + plain("x")), invalid: section(`"text":"x"`), want: "must provide an object"},
-		{rule: "text has a type", valid: section(`"text":` + plain("x")), invalid: section(`"text":{"text":"x"}`), want: "missing required field: type"},
-		{rule: "emoji only in plain_text", valid: section(`"text":{"type":"plain_text","text":"x","emoji":true}`), invalid: section(`"text":{"type":"mrkdwn","text":"x","emoji":true}`), want: "invalid additional property: emoji"},
-		{rule: "verbatim only in mrkdwn", valid: section(`"text":{"type":"mrkdwn","text":"x","verbatim":true}`), invalid: section(`"text":{"type":"plain_text","text":"x","verbatim":true}`), want: "invalid additional property: verbatim"},
-		{rule: "expand is a boolean", valid: section(`"text":` + plain("x") + `,"expand":true`), invalid: section(`"text":` + plain("x") + `,"expand":1`), want: "must provide a boolean"},
-		{rule: "accessory type", valid: accessory(button(1)), invalid: accessory(`{"type":"plain_text_input"}`), want: "unsupported type: plain_text_input [json-pointer:/blocks/0/accessory/type]"},
+		{rule: "section text length", valid: section(`"text":` + mark(rep(3000))),
+			invalid: section(`"text":` + mark(rep(3001))),
+			want:    "must be less than 3001 characters [json-pointer:/blocks/0/text/text]"},
+		{rule: "UTF-16 counts", valid: section(`"text":` + mark(strings.Repeat("😀", 1500))),
+			invalid: section(`"text":` + mark(strings.Repeat("😀", 1501))), want: "must be less than 3001 characters"},
+		{rule: "section text not empty", valid: section(`"text":` + mark("x")), invalid: section(`"text":` + mark("")),
+			want: "must be more than 0 characters [json-pointer:/blocks/0/text/text]"},
+		{rule: "section text or fields", valid: section(`"fields":[` + mark("x") + `]`), invalid: `[{"type":"section"}]`,
+			want: "must define either `text` or `fields`"},
+		{rule: "10 fields", valid: section(`"fields":` + list(10, same(mark("x")))),
+			invalid: section(`"fields":` + list(11, same(mark("x")))),
+			want:    "no more than 10 items allowed [json-pointer:/blocks/0/fields]"},
+		{rule: "field length", valid: section(`"fields":[` + plain(rep(2000)) + `]`),
+			invalid: section(`"fields":[` + plain(rep(2001)) + `]`),
+			want:    "must be less than 2001 characters [json-pointer:/blocks/0/fields/0/text]"},
+		{rule: "text type", valid: section(`"text":` + plain("x")), invalid: section(`"text":{"type":"markdown","text":"x"}`),
+			want: "unsupported type: markdown [json-pointer:/blocks/0/text/type]"},
+		{rule: "text object", valid: section(`"text":` + plain("x")), invalid: section(`"text":"x"`),
+			want: "must provide an object"},
+		{rule: "text has a type", valid: section(`"text":` + plain("x")), invalid: section(`"text":{"text":"x"}`),
+			want: "missing required field: type"},
+		{rule: "emoji only in plain_text", valid: section(`"text":{"type":"plain_text","text":"x","emoji":true}`),
+			invalid: section(`"text":{"type":"mrkdwn","text":"x","emoji":true}`), want: "invalid additional property: emoji"},
+		{rule: "verbatim only in mrkdwn", valid: section(`"text":{"type":"mrkdwn","text":"x","verbatim":true}`),
+			invalid: section(`"text":{"type":"plain_text","text":"x","verbatim":true}`),
+			want:    "invalid additional property: verbatim"},
+		{rule: "expand is a boolean", valid: section(`"text":` + plain("x") + `,"expand":true`),
+			invalid: section(`"text":` + plain("x") + `,"expand":1`), want: "must provide a boolean"},
+		{rule: "accessory type", valid: accessory(button(1)), invalid: accessory(`{"type":"plain_text_input"}`),
+			want: "unsupported type: plain_text_input [json-pointer:/blocks/0/accessory/type]"},
 
-		{rule: "header length", valid: `[{"type":"header","text":` + plain(rep(150)) + `}]`, invalid: `[{"type":"header","text":` + plain(rep(151)) + `}]`, want: "must be less than 151 characters [json-pointer:/blocks/0/text/text]"},
-		{rule: "header plain_text", valid: `[{"type":"header","text":` + plain("x") + `,"level":2}]`, invalid: `[{"type":"header","text":` + mark("x") + `}]`, want: "unsupported type: mrkdwn"},
-		{rule: "header has a text", valid: `[{"type":"header","text":` + plain("x") + `}]`, invalid: `[{"type":"header"}]`, want: "missing required field: text [json-pointer:/blocks/0]"},
-		{rule: "header level", valid: `[{"type":"header","text":` + plain("x") + `,"level":4}]`, invalid: `[{"type":"header","text":` + plain("x") + `,"level":5}]`, want: "must be between 1 and 4"},
+		{rule: "header length", valid: `[{"type":"header","text":` + plain(rep(150)) + `}]`,
+			invalid: `[{"type":"header","text":` + plain(rep(151)) + `}]`,
+			want:    "must be less than 151 characters [json-pointer:/blocks/0/text/text]"},
+		{rule: "header plain_text", valid: `[{"type":"header","text":` + plain("x") + `,"level":2}]`,
+			invalid: `[{"type":"header","text":` + mark("x") + `}]`, want: "unsupported type: mrkdwn"},
+		{rule: "header has a text", valid: `[{"type":"header","text":` + plain("x") + `}]`, invalid: `[{"type":"header"}]`,
+			want: "missing required field: text [json-pointer:/blocks/0]"},
+		{rule: "header level", valid: `[{"type":"header","text":` + plain("x") + `,"level":4}]`,
+			invalid: `[{"type":"header","text":` + plain("x") + `,"level":5}]`, want: "must be between 1 and 4"},
 
-		{rule: "10 context elements", valid: `[{"type":"context","elements":` + list(10, same(mark("x"))) + `}]`, invalid: `[{"type":"context","elements":` + list(11, same(mark("x"))) + `}]`, want: "no more than 10 items allowed [json-pointer:/blocks/0/elements]"},
-		{rule: "context not empty", valid: `[{"type":"context","elements":[` + plain("x") + `]}]`, invalid: `[{"type":"context","elements":[]}]`, want: "no fewer than 1 items allowed"},
-		{rule: "no button in context", valid: `[{"type":"context","elements":[{"type":"image","image_url":"https://example.com/a.png","alt_text":"a"}]}]`, invalid: `[{"type":"context","elements":[` + button(1) + `]}]`, want: "unsupported type: button [json-pointer:/blocks/0/elements/0/type]"},
+		{rule: "10 context elements", valid: `[{"type":"context","elements":` + list(10, same(mark("x"))) + `}]`,
+			invalid: `[{"type":"context","elements":` + list(11, same(mark("x"))) + `}]`,
+			want:    "no more than 10 items allowed [json-pointer:/blocks/0/elements]"},
+		{rule: "context not empty", valid: `[{"type":"context","elements":[` + plain("x") + `]}]`,
+			invalid: `[{"type":"context","elements":[]}]`, want: "no fewer than 1 items allowed"},
+		{rule: "no button in context",
+			valid:   `[{"type":"context","elements":[{"type":"image","image_url":"https://example.com/a.png","alt_text":"a"}]}]`,
+			invalid: `[{"type":"context","elements":[` + button(1) + `]}]`,
+			want:    "unsupported type: button [json-pointer:/blocks/0/elements/0/type]"},
 
-		{rule: "25 actions", valid: `[{"type":"actions","elements":` + list(25, button) + `}]`, invalid: `[{"type":"actions","elements":` + list(26, button) + `}]`, want: "no more than 25 items allowed"},
-		{rule: "action_id unique in its block", valid: `[{"type":"actions","elements":[` + button(1) + `]},{"type":"actions","elements":[` + button(1) + `]}]`, invalid: actions(button(1) + "," + button(1)), want: "`action_id` a1 already exists [json-pointer:/blocks/0/elements/1/action_id]"},
-		{rule: "action_id length", valid: actions(`{"type":"button","text":` + plain("x") + `,"action_id":"` + rep(255) + `"}`), invalid: actions(`{"type":"button","text":` + plain("x") + `,"action_id":"` + rep(256) + `"}`), want: "must be less than 256 characters"},
-		{rule: "no text in actions", valid: actions(button(1)), invalid: actions(mark("x")), want: "unsupported type: mrkdwn"},
-		{rule: "button text length", valid: actions(`{"type":"button","text":` + plain(rep(75)) + `}`), invalid: actions(`{"type":"button","text":` + plain(rep(76)) + `}`), want: "must be less than 76 characters"},
-		{rule: "button text plain", valid: actions(`{"type":"button","text":` + plain("x") + `}`), invalid: actions(`{"type":"button","text":` + mark("x") + `}`), want: "unsupported type: mrkdwn"},
-		{rule: "button value length", valid: actions(`{"type":"button","text":` + plain("x") + `,"value":"` + rep(2000) + `"}`), invalid: actions(`{"type":"button","text":` + plain("x") + `,"value":"` + rep(2001) + `"}`), want: "must be less than 2001 characters"},
-		{rule: "button value not empty", valid: actions(`{"type":"button","text":` + plain("x") + `,"value":"v"}`), invalid: actions(`{"type":"button","text":` + plain("x") + `,"value":""}`), want: "must be more than 0 characters"},
-		{rule: "button style", valid: actions(`{"type":"button","text":` + plain("x") + `,"style":"danger"}`), invalid: actions(`{"type":"button","text":` + plain("x") + `,"style":"default"}`), want: "must be a valid enum value: primary, danger"},
-		{rule: "button url", valid: actions(`{"type":"button","text":` + plain("x") + `,"url":"https://example.com"}`), invalid: actions(`{"type":"button","text":` + plain("x") + `,"url":"javascript:alert(1)"}`), want: "must be a valid URL"},
-		{rule: "confirm title", valid: confirm(rep(100), "x", "ok"), invalid: confirm(rep(101), "x", "ok"), want: "must be less than 101 characters [json-pointer:/blocks/0/accessory/confirm/title/text]"},
-		{rule: "confirm text", valid: confirm("t", rep(300), "ok"), invalid: confirm("t", rep(301), "ok"), want: "must be less than 301 characters"},
-		{rule: "confirm button", valid: confirm("t", "x", rep(30)), invalid: confirm("t", "x", rep(31)), want: "must be less than 31 characters"},
+		{rule: "25 actions", valid: `[{"type":"actions","elements":` + list(25, button) + `}]`,
+			invalid: `[{"type":"actions","elements":` + list(26, button) + `}]`, want: "no more than 25 items allowed"},
+		{rule: "action_id unique in its block", valid: `[{"type":"actions","elements":[` + button(1) +
+			`]},{"type":"actions","elements":[` + button(1) + `]}]`, invalid: actions(button(1) + "," + button(1)),
+			want: "`action_id` a1 already exists [json-pointer:/blocks/0/elements/1/action_id]"},
+		{rule: "action_id length",
+			valid:   actions(`{"type":"button","text":` + plain("x") + `,"action_id":"` + rep(255) + `"}`),
+			invalid: actions(`{"type":"button","text":` + plain("x") + `,"action_id":"` + rep(256) + `"}`),
+			want:    "must be less than 256 characters"},
+		{rule: "no text in actions", valid: actions(button(1)), invalid: actions(mark("x")),
+			want: "unsupported type: mrkdwn"},
+		{rule: "button text length", valid: actions(`{"type":"button","text":` + plain(rep(75)) + `}`),
+			invalid: actions(`{"type":"button","text":` + plain(rep(76)) + `}`), want: "must be less than 76 characters"},
+		{rule: "button text plain", valid: actions(`{"type":"button","text":` + plain("x") + `}`),
+			invalid: actions(`{"type":"button","text":` + mark("x") + `}`), want: "unsupported type: mrkdwn"},
+		{rule: "button value length",
+			valid:   actions(`{"type":"button","text":` + plain("x") + `,"value":"` + rep(2000) + `"}`),
+			invalid: actions(`{"type":"button","text":` + plain("x") + `,"value":"` + rep(2001) + `"}`),
+			want:    "must be less than 2001 characters"},
+		{rule: "button value not empty", valid: actions(`{"type":"button","text":` + plain("x") + `,"value":"v"}`),
+			invalid: actions(`{"type":"button","text":` + plain("x") + `,"value":""}`), want: "must be more than 0 characters"},
+		{rule: "button style", valid: actions(`{"type":"button","text":` + plain("x") + `,"style":"danger"}`),
+			invalid: actions(`{"type":"button","text":` + plain("x") + `,"style":"default"}`),
+			want:    "must be a valid enum value: primary, danger"},
+		{rule: "button url", valid: actions(`{"type":"button","text":` + plain("x") + `,"url":"https://example.com"}`),
+			invalid: actions(`{"type":"button","text":` + plain("x") + `,"url":"javascript:alert(1)"}`),
+			want:    "must be a valid URL"},
+		{rule: "confirm title", valid: confirm(rep(100), "x", "ok"), invalid: confirm(rep(101), "x", "ok"),
+			want: "must be less than 101 characters [json-pointer:/blocks/0/accessory/confirm/title/text]"},
+		{rule: "confirm text", valid: confirm("t", rep(300), "ok"), invalid: confirm("t", rep(301), "ok"),
+			want: "must be less than 301 characters"},
+		{rule: "confirm button", valid: confirm("t", "x", rep(30)), invalid: confirm("t", "x", rep(31)),
+			want: "must be less than 31 characters"},
 
-		{rule: "5 overflow options", valid: accessory(`{"type":"overflow","options":` + list(5, option) + `}`), invalid: accessory(`{"type":"overflow","options":` + list(6, option) + `}`), want: "no more than 5 items allowed"},
-		{rule: "url only in overflow options", valid: accessory(`{"type":"overflow","options":[{"text":` + plain("o") + `,"value":"v","url":"https://example.com"}]}`), invalid: sel(`"options":[{"text":` + plain("o") + `,"value":"v","url":""}]`), want: "invalid additional property: url"},
-		{rule: "100 select options", valid: sel(`"options":` + list(100, option)), invalid: sel(`"options":` + list(101, option)), want: "no more than 100 items allowed"},
-		{rule: "option text", valid: sel(`"options":[{"text":` + plain(rep(75)) + `,"value":"v"}]`), invalid: sel(`"options":[{"text":` + plain(rep(76)) + `,"value":"v"}]`), want: "must be less than 76 characters"},
-		{rule: "option value", valid: sel(`"options":[{"text":` + plain("o") + `,"value":"` + rep(150) + `"}]`), invalid: sel(`"options":[{"text":` + plain("o") + `,"value":"` + rep(151) + `"}]`), want: "must be less than 151 characters"},
-		{rule: "option values unique", valid: sel(`"options":[` + option(1) + `,` + option(2) + `]`), invalid: sel(`"options":[` + option(1) + `,` + option(1) + `]`), want: "option values must be unique: v1"},
-		{rule: "options or groups", valid: sel(`"option_groups":[{"label":` + plain("g") + `,"options":[` + option(1) + `]}]`), invalid: sel(`"placeholder":` + plain("p")), want: "must define either `options` or `option_groups`"},
-		{rule: "initial option", valid: sel(`"options":[` + option(1) + `],"initial_option":` + option(1)), invalid: sel(`"options":[` + option(1) + `],"initial_option":` + option(2)), want: "must exactly match one of the provided options"},
-		{rule: "placeholder", valid: sel(`"options":[` + option(1) + `],"placeholder":` + plain(rep(150))), invalid: sel(`"options":[` + option(1) + `],"placeholder":` + plain(rep(151))), want: "must be less than 151 characters"},
-		{rule: "multi selects not in actions", valid: accessory(`{"type":"multi_static_select","options":[` + option(1) + `]}`), invalid: actions(`{"type":"multi_static_select","options":[` + option(1) + `]}`), want: "unsupported type: multi_static_select"},
-		{rule: "10 checkboxes, mrkdwn allowed", valid: accessory(`{"type":"checkboxes","options":[{"text":` + mark("*x*") + `,"value":"v"}]}`), invalid: accessory(`{"type":"checkboxes","options":` + list(11, option) + `}`), want: "no more than 10 items allowed"},
-		{rule: "radio initial option", valid: accessory(`{"type":"radio_buttons","options":[` + option(1) + `],"initial_option":` + option(1) + `}`), invalid: accessory(`{"type":"radio_buttons"}`), want: "missing required field: options"},
-		{rule: "datepicker", valid: accessory(`{"type":"datepicker","initial_date":"2026-11-22"}`), invalid: accessory(`{"type":"datepicker","initial_date":"22.11.2026"}`), want: "must be of the form YYYY-MM-DD"},
-		{rule: "timepicker", valid: accessory(`{"type":"timepicker","initial_time":"09:30"}`), invalid: accessory(`{"type":"timepicker","initial_time":"9:30"}`), want: "must be of the form HH:mm"},
-		{rule: "datetimepicker", valid: actions(`{"type":"datetimepicker","initial_date_time":1700000000}`), invalid: actions(`{"type":"datetimepicker","initial_date_time":1700}`), want: "UNIX timestamp"},
-		{rule: "users select", valid: accessory(`{"type":"users_select","initial_user":"U1"}`), invalid: accessory(`{"type":"users_select","initial_user":7}`), want: "must provide a string"},
-		{rule: "conversations filter", valid: accessory(`{"type":"conversations_select","filter":{"include":["public"]}}`), invalid: accessory(`{"type":"conversations_select","filter":{"include":["all"]}}`), want: "must be a valid enum value: im"},
+		{rule: "5 overflow options", valid: accessory(`{"type":"overflow","options":` + list(5, option) + `}`),
+			invalid: accessory(`{"type":"overflow","options":` + list(6, option) + `}`), want: "no more than 5 items allowed"},
+		{rule: "url only in overflow options",
+			valid: accessory(`{"type":"overflow","options":[{"text":` + plain("o") +
+				`,"value":"v","url":"https://example.com"}]}`),
+			invalid: sel(`"options":[{"text":` + plain("o") + `,"value":"v","url":""}]`),
+			want:    "invalid additional property: url"},
+		{rule: "100 select options", valid: sel(`"options":` + list(100, option)),
+			invalid: sel(`"options":` + list(101, option)), want: "no more than 100 items allowed"},
+		{rule: "option text", valid: sel(`"options":[{"text":` + plain(rep(75)) + `,"value":"v"}]`),
+			invalid: sel(`"options":[{"text":` + plain(rep(76)) + `,"value":"v"}]`), want: "must be less than 76 characters"},
+		{rule: "option value", valid: sel(`"options":[{"text":` + plain("o") + `,"value":"` + rep(150) + `"}]`),
+			invalid: sel(`"options":[{"text":` + plain("o") + `,"value":"` + rep(151) + `"}]`),
+			want:    "must be less than 151 characters"},
+		{rule: "option values unique", valid: sel(`"options":[` + option(1) + `,` + option(2) + `]`),
+			invalid: sel(`"options":[` + option(1) + `,` + option(1) + `]`), want: "option values must be unique: v1"},
+		{rule: "options or groups",
+			valid:   sel(`"option_groups":[{"label":` + plain("g") + `,"options":[` + option(1) + `]}]`),
+			invalid: sel(`"placeholder":` + plain("p")), want: "must define either `options` or `option_groups`"},
+		{rule: "initial option", valid: sel(`"options":[` + option(1) + `],"initial_option":` + option(1)),
+			invalid: sel(`"options":[` + option(1) + `],"initial_option":` + option(2)),
+			want:    "must exactly match one of the provided options"},
+		{rule: "placeholder", valid: sel(`"options":[` + option(1) + `],"placeholder":` + plain(rep(150))),
+			invalid: sel(`"options":[` + option(1) + `],"placeholder":` + plain(rep(151))),
+			want:    "must be less than 151 characters"},
+		{rule: "multi selects not in actions",
+			valid:   accessory(`{"type":"multi_static_select","options":[` + option(1) + `]}`),
+			invalid: actions(`{"type":"multi_static_select","options":[` + option(1) + `]}`),
+			want:    "unsupported type: multi_static_select"},
+		{rule: "10 checkboxes, mrkdwn allowed",
+			valid:   accessory(`{"type":"checkboxes","options":[{"text":` + mark("*x*") + `,"value":"v"}]}`),
+			invalid: accessory(`{"type":"checkboxes","options":` + list(11, option) + `}`),
+			want:    "no more than 10 items allowed"},
+		{rule: "radio initial option",
+			valid:   accessory(`{"type":"radio_buttons","options":[` + option(1) + `],"initial_option":` + option(1) + `}`),
+			invalid: accessory(`{"type":"radio_buttons"}`), want: "missing required field: options"},
+		{rule: "datepicker", valid: accessory(`{"type":"datepicker","initial_date":"2026-11-22"}`),
+			invalid: accessory(`{"type":"datepicker","initial_date":"22.11.2026"}`), want: "must be of the form YYYY-MM-DD"},
+		{rule: "timepicker", valid: accessory(`{"type":"timepicker","initial_time":"09:30"}`),
+			invalid: accessory(`{"type":"timepicker","initial_time":"9:30"}`), want: "must be of the form HH:mm"},
+		{rule: "datetimepicker", valid: actions(`{"type":"datetimepicker","initial_date_time":1700000000}`),
+			invalid: actions(`{"type":"datetimepicker","initial_date_time":1700}`), want: "UNIX timestamp"},
+		{rule: "users select", valid: accessory(`{"type":"users_select","initial_user":"U1"}`),
+			invalid: accessory(`{"type":"users_select","initial_user":7}`), want: "must provide a string"},
+		{rule: "conversations filter", valid: accessory(`{"type":"conversations_select","filter":{"include":["public"]}}`),
+			invalid: accessory(`{"type":"conversations_select","filter":{"include":["all"]}}`),
+			want:    "must be a valid enum value: im"},
 
-		{rule: "image", valid: `[{"type":"image","image_url":"https://example.com/a.png","alt_text":"` + rep(2000) + `","title":` + plain("t") + `}]`, invalid: `[{"type":"image","image_url":"https://example.com/a.png","alt_text":"` + rep(2001) + `"}]`, want: "must be less than 2001 characters [json-pointer:/blocks/0/alt_text]"},
-		{rule: "image alt_text", valid: `[{"type":"image","slack_file":{"id":"F1"},"alt_text":"x"}]`, invalid: `[{"type":"image","image_url":"https://example.com/a.png"}]`, want: "missing required field: alt_text"},
-		{rule: "image source", valid: `[{"type":"image","slack_file":{"url":"https://example.com/a"},"alt_text":"x"}]`, invalid: `[{"type":"image","alt_text":"x"}]`, want: "must define either `image_url` or `slack_file`"},
+		{rule: "image", valid: `[{"type":"image","image_url":"https://example.com/a.png","alt_text":"` + rep(2000) +
+			`","title":` + plain("t") + `}]`, invalid: `[{"type":"image","image_url":"https://example.com/a.png","alt_text":"` +
+			rep(2001) + `"}]`, want: "must be less than 2001 characters [json-pointer:/blocks/0/alt_text]"},
+		{rule: "image alt_text", valid: `[{"type":"image","slack_file":{"id":"F1"},"alt_text":"x"}]`,
+			invalid: `[{"type":"image","image_url":"https://example.com/a.png"}]`, want: "missing required field: alt_text"},
+		{rule: "image source", valid: `[{"type":"image","slack_file":{"url":"https://example.com/a"},"alt_text":"x"}]`,
+			invalid: `[{"type":"image","alt_text":"x"}]`, want: "must define either `image_url` or `slack_file`"},
 
-		{rule: "input label", valid: input(`{"type":"plain_text_input"}`), invalid: `[{"type":"input","element":{"type":"plain_text_input"}}]`, want: "missing required field: label"},
-		{rule: "input element", valid: input(`{"type":"number_input","is_decimal_allowed":false}`), invalid: input(button(1)), want: "unsupported type: button [json-pointer:/blocks/0/element/type]"},
-		{rule: "number_input", valid: input(`{"type":"number_input","is_decimal_allowed":true}`), invalid: input(`{"type":"number_input"}`), want: "missing required field: is_decimal_allowed"},
-		{rule: "plain_text_input lengths", valid: input(`{"type":"plain_text_input","min_length":1,"max_length":3000}`), invalid: input(`{"type":"plain_text_input","max_length":3001}`), want: "must be between 1 and 3000"},
-		{rule: "dispatch config", valid: input(`{"type":"plain_text_input","dispatch_action_config":{"trigger_actions_on":["on_enter_pressed"]}}`), invalid: input(`{"type":"plain_text_input","dispatch_action_config":{"trigger_actions_on":["always"]}}`), want: "must be a valid enum value: on_enter_pressed"},
-		{rule: "file_input in modals only", surface: SurfaceModal, valid: input(`{"type":"file_input","max_files":1}`), invalid: input(`{"type":"file_input","max_files":11}`), want: "must be between 1 and 10"},
-		{rule: "one focus", surface: SurfaceModal, valid: input(`{"type":"plain_text_input","focus_on_load":true}`), invalid: `[{"type":"input","label":` + plain("l") + `,"element":{"type":"plain_text_input","focus_on_load":true}},{"type":"input","label":` + plain("l") + `,"element":{"type":"plain_text_input","focus_on_load":true}}]`, want: "only one element can be focused"},
+		{rule: "input label", valid: input(`{"type":"plain_text_input"}`),
+			invalid: `[{"type":"input","element":{"type":"plain_text_input"}}]`, want: "missing required field: label"},
+		{rule: "input element", valid: input(`{"type":"number_input","is_decimal_allowed":false}`), invalid: input(button(1)),
+			want: "unsupported type: button [json-pointer:/blocks/0/element/type]"},
+		{rule: "number_input", valid: input(`{"type":"number_input","is_decimal_allowed":true}`),
+			invalid: input(`{"type":"number_input"}`), want: "missing required field: is_decimal_allowed"},
+		{rule: "plain_text_input lengths", valid: input(`{"type":"plain_text_input","min_length":1,"max_length":3000}`),
+			invalid: input(`{"type":"plain_text_input","max_length":3001}`), want: "must be between 1 and 3000"},
+		{rule: "dispatch config",
+			valid:   input(`{"type":"plain_text_input","dispatch_action_config":{"trigger_actions_on":["on_enter_pressed"]}}`),
+			invalid: input(`{"type":"plain_text_input","dispatch_action_config":{"trigger_actions_on":["always"]}}`),
+			want:    "must be a valid enum value: on_enter_pressed"},
+		{rule: "file_input in modals only", surface: SurfaceModal, valid: input(`{"type":"file_input","max_files":1}`),
+			invalid: input(`{"type":"file_input","max_files":11}`), want: "must be between 1 and 10"},
+		{rule: "one focus", surface: SurfaceModal, valid: input(`{"type":"plain_text_input","focus_on_load":true}`),
+			invalid: `[{"type":"input","label":` + plain("l") +
+				`,"element":{"type":"plain_text_input","focus_on_load":true}},{"type":"input","label":` + plain("l") +
+				`,"element":{"type":"plain_text_input","focus_on_load":true}}]`, want: "only one element can be focused"},
 
-		{rule: "rich text inlines", valid: inline(`{"type":"text","text":"x","style":{"bold":true}},{"type":"link","url":"https://example.com"},{"type":"user","user_id":"U1"},{"type":"usergroup","usergroup_id":"S1"},{"type":"channel","channel_id":"C1"},{"type":"team","team_id":"T1"},{"type":"emoji","name":"wave"},{"type":"date","timestamp":1700000000,"format":"{date}"},{"type":"broadcast","range":"here"},{"type":"color","value":"#fff"}`), invalid: inline(`{"type":"mrkdwn","text":"x"}`), want: "unsupported type: mrkdwn [json-pointer:/blocks/0/elements/0/elements/0/type]"},
-		{rule: "rich text not empty", valid: inline(`{"type":"text","text":"x"}`), invalid: inline(`{"type":"text","text":""}`), want: "must be more than 0 characters"},
-		{rule: "rich text style", valid: inline(`{"type":"text","text":"x","style":{"code":true}}`), invalid: inline(`{"type":"text","text":"x","style":{"blink":true}}`), want: "invalid additional property: blink"},
-		{rule: "rich text list", valid: rich(`{"type":"rich_text_list","style":"bullet","indent":0,"border":0,"offset":0,"elements":[{"type":"rich_text_section","elements":[{"type":"text","text":"x"}]}]}`), invalid: rich(`{"type":"rich_text_list","style":"stars","elements":[{"type":"rich_text_section","elements":[{"type":"text","text":"x"}]}]}`), want: "must be a valid enum value: bullet, ordered"},
-		{rule: "rich text list items", valid: rich(`{"type":"rich_text_list","style":"ordered","elements":[{"type":"rich_text_section","elements":[{"type":"text","text":"x"}]}]}`), invalid: rich(`{"type":"rich_text_list","style":"ordered","elements":[{"type":"rich_text_quote","elements":[{"type":"text","text":"x"}]}]}`), want: "must be a valid enum value: rich_text_section"},
-		{rule: "preformatted holds text", valid: rich(`{"type":"rich_text_preformatted","border":0,"elements":[{"type":"text","text":"x"}]}`), invalid: rich(`{"type":"rich_text_preformatted","elements":[{"type":"user","user_id":"U1"}]}`), want: "unsupported type: user"},
-		{rule: "quote", valid: rich(`{"type":"rich_text_quote","elements":[{"type":"text","text":"x"}]}`), invalid: rich(`{"type":"rich_text_quote"}`), want: "missing required field: elements"},
-		{rule: "broadcast range", valid: inline(`{"type":"broadcast","range":"channel"}`), invalid: inline(`{"type":"broadcast","range":"world"}`), want: "must be a valid enum value: here, channel, everyone"},
-		{rule: "sections in rich text", valid: inline(`{"type":"text","text":"x"}`), invalid: rich(`{"type":"text","text":"x"}`), want: "unsupported type: text [json-pointer:/blocks/0/elements/0/type]"},
+		{rule: "rich text inlines",
+			valid: inline(`{"type":"text","text":"x","style":{"bold":true}},{"type":"link","url":"https://example.com"},{"type":"user","user_id":"U1"},{"type":"usergroup","usergroup_id":"S1"},{"type":"channel","channel_id":"C1"},{"type":"team","team_id":"T1"},{"type":"emoji","name":"wave"},{"type":"date","timestamp":1700000000,"format":"{date}"},{"type":"broadcast","range":"here"},{"type":"color","value":"#fff"}`), invalid: inline(`{"type":"mrkdwn","text":"x"}`), want: "unsupported type: mrkdwn [json-pointer:/blocks/0/elements/0/elements/0/type]"},
+		{rule: "rich text not empty", valid: inline(`{"type":"text","text":"x"}`),
+			invalid: inline(`{"type":"text","text":""}`), want: "must be more than 0 characters"},
+		{rule: "rich text style", valid: inline(`{"type":"text","text":"x","style":{"code":true}}`),
+			invalid: inline(`{"type":"text","text":"x","style":{"blink":true}}`), want: "invalid additional property: blink"},
+		{rule: "rich text list",
+			valid: rich(`{"type":"rich_text_list","style":"bullet","indent":0,"border":0,"offset":0,"elements":[{"type":"rich_text_section","elements":[{"type":"text","text":"x"}]}]}`), invalid: rich(`{"type":"rich_text_list","style":"stars","elements":[{"type":"rich_text_section","elements":[{"type":"text","text":"x"}]}]}`), want: "must be a valid enum value: bullet, ordered"},
+		{rule: "rich text list items",
+			valid: rich(`{"type":"rich_text_list","style":"ordered","elements":[{"type":"rich_text_section","elements":[{"type":"text","text":"x"}]}]}`), invalid: rich(`{"type":"rich_text_list","style":"ordered","elements":[{"type":"rich_text_quote","elements":[{"type":"text","text":"x"}]}]}`), want: "must be a valid enum value: rich_text_section"},
+		{rule: "preformatted holds text",
+			valid:   rich(`{"type":"rich_text_preformatted","border":0,"elements":[{"type":"text","text":"x"}]}`),
+			invalid: rich(`{"type":"rich_text_preformatted","elements":[{"type":"user","user_id":"U1"}]}`),
+			want:    "unsupported type: user"},
+		{rule: "quote", valid: rich(`{"type":"rich_text_quote","elements":[{"type":"text","text":"x"}]}`),
+			invalid: rich(`{"type":"rich_text_quote"}`), want: "missing required field: elements"},
+		{rule: "broadcast range", valid: inline(`{"type":"broadcast","range":"channel"}`),
+			invalid: inline(`{"type":"broadcast","range":"world"}`),
+			want:    "must be a valid enum value: here, channel, everyone"},
+		{rule: "sections in rich text", valid: inline(`{"type":"text","text":"x"}`),
+			invalid: rich(`{"type":"text","text":"x"}`),
+			want:    "unsupported type: text [json-pointer:/blocks/0/elements/0/type]"},
 
-		{rule: "100 rows", valid: table(list(100, same("["+cell("x")+"]"))), invalid: table(list(101, same("["+cell("x")+"]"))), want: "no more than 100 items allowed [json-pointer:/blocks/0/rows]"},
-		{rule: "20 columns", valid: table("[" + list(20, same(cell("x"))) + "]"), invalid: table("[" + list(21, same(cell("x"))) + "]"), want: "no more than 20 items allowed [json-pointer:/blocks/0/rows/0]"},
-		{rule: "one table", valid: table("[[" + cell("x") + "]]"), invalid: `[{"type":"table","rows":[[` + cell("x") + `]]},{"type":"table","rows":[[` + cell("x") + `]]}]`, want: "only_one_table_allowed"},
-		{rule: "cell text", valid: table("[[" + cell("x") + "]]"), invalid: table("[[" + cell("") + "]]"), want: "must be more than 0 characters [json-pointer:/blocks/0/rows/0/0/text]"},
-		{rule: "cell white space", valid: table("[[" + cell("–") + "]]"), invalid: table("[[" + cell(" ") + "]]"), want: "must be more than 0 characters"},
-		{rule: "no null cells", valid: table("[[" + cell("x") + "]]"), invalid: table("[[null]]"), want: "must provide an object"},
-		{rule: "cell types", valid: table(`[[{"type":"rich_text","elements":[{"type":"rich_text_section","elements":[{"type":"text","text":"x"}]}]}]]`), invalid: table(`[[{"type":"raw_number","value":1}]]`), want: "unsupported type: raw_number"},
-		{rule: "rows of one length", valid: table("[[" + cell("x") + "],[" + cell("y") + "]]"), invalid: table("[[" + cell("x") + "],[" + cell("y") + "," + cell("z") + "]]"), want: "must have as many cells as the first row: 1"},
-		{rule: "table characters", valid: table("[[" + cell(rep(10000)) + "]]"), invalid: table("[[" + cell(rep(10001)) + "]]"), want: "must be less than 10001 characters [json-pointer:/blocks/0]"},
-		{rule: "column settings", valid: `[{"type":"table","rows":[[` + cell("x") + `]],"column_settings":[null,{"align":"right","is_wrapped":true}]}]`, invalid: `[{"type":"table","rows":[[` + cell("x") + `]],"column_settings":[{"align":""}]}]`, want: "must be a valid enum value: left, center, right"},
-		{rule: "tables in messages only", valid: table("[[" + cell("x") + "]]"), invalid: `[{"type":"table"}]`, want: "missing required field: rows"},
+		{rule: "100 rows", valid: table(list(100, same("["+cell("x")+"]"))),
+			invalid: table(list(101, same("["+cell("x")+"]"))),
+			want:    "no more than 100 items allowed [json-pointer:/blocks/0/rows]"},
+		{rule: "20 columns", valid: table("[" + list(20, same(cell("x"))) + "]"),
+			invalid: table("[" + list(21, same(cell("x"))) + "]"),
+			want:    "no more than 20 items allowed [json-pointer:/blocks/0/rows/0]"},
+		{rule: "one table", valid: table("[[" + cell("x") + "]]"), invalid: `[{"type":"table","rows":[[` + cell("x") +
+			`]]},{"type":"table","rows":[[` + cell("x") + `]]}]`, want: "only_one_table_allowed"},
+		{rule: "cell text", valid: table("[[" + cell("x") + "]]"), invalid: table("[[" + cell("") + "]]"),
+			want: "must be more than 0 characters [json-pointer:/blocks/0/rows/0/0/text]"},
+		{rule: "cell white space", valid: table("[[" + cell("–") + "]]"), invalid: table("[[" + cell(" ") + "]]"),
+			want: "must be more than 0 characters"},
+		{rule: "no null cells", valid: table("[[" + cell("x") + "]]"), invalid: table("[[null]]"),
+			want: "must provide an object"},
+		{rule: "cell types",
+			valid: table(`[[{"type":"rich_text","elements":[{"type":"rich_text_section","elements":[{"type":"text","text":"x"}]}]}]]`), invalid: table(`[[{"type":"raw_number","value":1}]]`), want: "unsupported type: raw_number"},
+		{rule: "rows of one length", valid: table("[[" + cell("x") + "],[" + cell("y") + "]]"),
+			invalid: table("[[" + cell("x") + "],[" + cell("y") + "," + cell("z") + "]]"),
+			want:    "must have as many cells as the first row: 1"},
+		{rule: "table characters", valid: table("[[" + cell(rep(10000)) + "]]"),
+			invalid: table("[[" + cell(rep(10001)) + "]]"), want: "must be less than 10001 characters [json-pointer:/blocks/0]"},
+		{rule: "column settings", valid: `[{"type":"table","rows":[[` + cell("x") +
+			`]],"column_settings":[null,{"align":"right","is_wrapped":true}]}]`, invalid: `[{"type":"table","rows":[[` +
+			cell("x") + `]],"column_settings":[{"align":""}]}]`, want: "must be a valid enum value: left, center, right"},
+		{rule: "tables in messages only", valid: table("[[" + cell("x") + "]]"), invalid: `[{"type":"table"}]`,
+			want: "missing required field: rows"},
 
-		{rule: "markdown length", valid: `[{"type":"markdown","text":"` + rep(12000) + `"}]`, invalid: `[{"type":"markdown","text":"` + rep(12001) + `"}]`, want: "must be less than 12001 characters"},
-		{rule: "markdown in all", valid: `[{"type":"markdown","text":"` + rep(6000) + `"},{"type":"markdown","text":"` + rep(6000) + `"}]`, invalid: `[{"type":"markdown","text":"` + rep(6000) + `"},{"type":"markdown","text":"` + rep(6001) + `"}]`, want: "all markdown blocks together"},
-		{rule: "all text", valid: list(4, same(`{"type":"section","text":`+mark(rep(3000))+`}`)), invalid: list(5, same(`{"type":"section","text":`+mark(rep(3000))+`}`)), want: "msg_blocks_too_long"},
+		{rule: "markdown length", valid: `[{"type":"markdown","text":"` + rep(12000) + `"}]`,
+			invalid: `[{"type":"markdown","text":"` + rep(12001) + `"}]`, want: "must be less than 12001 characters"},
+		{rule: "markdown in all", valid: `[{"type":"markdown","text":"` + rep(6000) + `"},{"type":"markdown","text":"` +
+			rep(6000) + `"}]`, invalid: `[{"type":"markdown","text":"` + rep(6000) + `"},{"type":"markdown","text":"` +
+			rep(6001) + `"}]`, want: "all markdown blocks together"},
+		{rule: "all text", valid: list(4, same(`{"type":"section","text":`+mark(rep(3000))+`}`)),
+			invalid: list(5, same(`{"type":"section","text":`+mark(rep(3000))+`}`)), want: "msg_blocks_too_long"},
 
-		{rule: "chart", valid: line(`["a","b"]`, "["+series("s", "a", "b")+"]"), invalid: chart(`{"type":"scatter"}`), want: "unsupported type: scatter [json-pointer:/blocks/0/chart/type]"},
-		{rule: "chart title", valid: line(`["a"]`, "["+series("s", "a")+"]"), invalid: `[{"type":"data_visualization","title":"` + rep(51) + `","chart":{"type":"pie","segments":[{"label":"a","value":1}]}}]`, want: "must be less than 51 characters"},
-		{rule: "chart labels", valid: line(`["`+rep(20)+`"]`, "["+series("s", rep(20))+"]"), invalid: line(`["`+rep(21)+`"]`, "["+series("s", rep(21))+"]"), want: "must be less than 21 characters [json-pointer:/blocks/0/chart/axis_config/categories/0]"},
-		{rule: "chart points", valid: line(list(20, func(i int) string { return fmt.Sprintf(`"%d"`, i) }), "["+series("s", numbers(20)...)+"]"), invalid: line(list(21, func(i int) string { return fmt.Sprintf(`"%d"`, i) }), "["+series("s", numbers(21)...)+"]"), want: "no more than 20 items allowed"},
-		{rule: "chart series", valid: line(`["a"]`, list(6, func(i int) string { return series(fmt.Sprint(i), "a") })), invalid: line(`["a"]`, list(7, func(i int) string { return series(fmt.Sprint(i), "a") })), want: "no more than 6 items allowed"},
-		{rule: "chart series names", valid: line(`["a"]`, "["+series("s", "a")+"]"), invalid: line(`["a"]`, "["+series("s", "a")+","+series("s", "a")+"]"), want: "series names must be unique: s"},
-		{rule: "one point per category", valid: line(`["a","b"]`, "["+series("s", "b", "a")+"]"), invalid: line(`["a","b"]`, "["+series("s", "a")+"]"), want: "exactly one point for every category"},
-		{rule: "points match categories", valid: line(`["a"]`, "["+series("s", "a")+"]"), invalid: line(`["a"]`, "["+series("s", "b")+"]"), want: "must match one of axis_config.categories: b"},
-		{rule: "pie values", valid: chart(`{"type":"pie","segments":[{"label":"a","value":0.5}]}`), invalid: chart(`{"type":"pie","segments":[{"label":"a","value":0}]}`), want: "must be greater than 0"},
-		{rule: "2 charts", valid: list(2, same(`{"type":"data_visualization","title":"t","chart":{"type":"pie","segments":[{"label":"a","value":1}]}}`)), invalid: list(3, same(`{"type":"data_visualization","title":"t","chart":{"type":"pie","segments":[{"label":"a","value":1}]}}`)), want: "no more than 2 data_visualization blocks"},
+		{rule: "chart", valid: line(`["a","b"]`, "["+series("s", "a", "b")+"]"), invalid: chart(`{"type":"scatter"}`),
+			want: "unsupported type: scatter [json-pointer:/blocks/0/chart/type]"},
+		{rule: "chart title", valid: line(`["a"]`, "["+series("s", "a")+"]"),
+			invalid: `[{"type":"data_visualization","title":"` + rep(51) +
+				`","chart":{"type":"pie","segments":[{"label":"a","value":1}]}}]`, want: "must be less than 51 characters"},
+		{rule: "chart labels", valid: line(`["`+rep(20)+`"]`, "["+series("s", rep(20))+"]"),
+			invalid: line(`["`+rep(21)+`"]`, "["+series("s", rep(21))+"]"),
+			want:    "must be less than 21 characters [json-pointer:/blocks/0/chart/axis_config/categories/0]"},
+		{rule: "chart points",
+			valid:   line(list(20, func(i int) string { return fmt.Sprintf(`"%d"`, i) }), "["+series("s", numbers(20)...)+"]"),
+			invalid: line(list(21, func(i int) string { return fmt.Sprintf(`"%d"`, i) }), "["+series("s", numbers(21)...)+"]"),
+			want:    "no more than 20 items allowed"},
+		{rule: "chart series", valid: line(`["a"]`, list(6, func(i int) string { return series(fmt.Sprint(i), "a") })),
+			invalid: line(`["a"]`, list(7, func(i int) string { return series(fmt.Sprint(i), "a") })),
+			want:    "no more than 6 items allowed"},
+		{rule: "chart series names", valid: line(`["a"]`, "["+series("s", "a")+"]"),
+			invalid: line(`["a"]`, "["+series("s", "a")+","+series("s", "a")+"]"), want: "series names must be unique: s"},
+		{rule: "one point per category", valid: line(`["a","b"]`, "["+series("s", "b", "a")+"]"),
+			invalid: line(`["a","b"]`, "["+series("s", "a")+"]"), want: "exactly one point for every category"},
+		{rule: "points match categories", valid: line(`["a"]`, "["+series("s", "a")+"]"),
+			invalid: line(`["a"]`, "["+series("s", "b")+"]"), want: "must match one of axis_config.categories: b"},
+		{rule: "pie values", valid: chart(`{"type":"pie","segments":[{"label":"a","value":0.5}]}`),
+			invalid: chart(`{"type":"pie","segments":[{"label":"a","value":0}]}`), want: "must be greater than 0"},
+		{rule: "2 charts",
+			valid: list(2, same(
+				`{"type":"data_visualization","title":"t","chart":{"type":"pie","segments":[{"label":"a","value":1}]}}`)),
+			invalid: list(3, same(
+				`{"type":"data_visualization","title":"t","chart":{"type":"pie","segments":[{"label":"a","value":1}]}}`)),
+			want: "no more than 2 data_visualization blocks"},
 
 		{rule: "video", valid: `[{"type":"video","video_url":"https://example.com/v","thumbnail_url":"https://example.com/t","alt_text":"a","title":` + plain("t") + `}]`, invalid: `[{"type":"video","video_url":"http://example.com/v","thumbnail_url":"https://example.com/t","alt_text":"a","title":` + plain("t") + `}]`, want: "must be a valid URL [json-pointer:/blocks/0/video_url]"},
-		{rule: "file", valid: `[]`, invalid: `[{"type":"file","external_id":"x","source":"remote"}]`, want: "file not found: x"},
-		{rule: "alert in modals", surface: SurfaceModal, valid: `[{"type":"alert","text":` + plain("x") + `,"level":"warning"}]`, invalid: `[{"type":"alert","text":` + plain("x") + `,"level":"panic"}]`, want: "must be a valid enum value: default"},
-		{rule: "no alert in messages", valid: `[]`, invalid: `[{"type":"alert","text":` + plain("x") + `}]`, want: "unsupported type: alert"},
-		{rule: "no table at home", surface: SurfaceHome, valid: `[]`, invalid: table("[[" + cell("x") + "]]"), want: "unsupported type: table"},
+		{rule: "file", valid: `[]`, invalid: `[{"type":"file","external_id":"x","source":"remote"}]`,
+			want: "file not found: x"},
+		{rule: "alert in modals", surface: SurfaceModal, valid: `[{"type":"alert","text":` + plain("x") +
+			`,"level":"warning"}]`, invalid: `[{"type":"alert","text":` + plain("x") + `,"level":"panic"}]`,
+			want: "must be a valid enum value: default"},
+		{rule: "no alert in messages", valid: `[]`, invalid: `[{"type":"alert","text":` + plain("x") + `}]`,
+			want: "unsupported type: alert"},
+		{rule: "no table at home", surface: SurfaceHome, valid: `[]`, invalid: table("[[" + cell("x") + "]]"),
+			want: "unsupported type: table"},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
 			surface := c.surface
@@ -198,7 +359,8 @@ func TestBlockRules(t *testing.T) {
 			if !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v\nwant %s", err, c.want)
 			}
-			if inv, ok := errors.AsType[*InvalidError](err); !ok || len(inv.Messages) > 2 || len(inv.Messages) == 0 && inv.Code != "msg_blocks_too_long" {
+			if inv, ok := errors.AsType[*InvalidError](err); !ok || len(inv.Messages) > 2 || len(inv.Messages) == 0 &&
+				inv.Code != "msg_blocks_too_long" {
 				t.Errorf("want a message for the rule and no others, got %v", err)
 			}
 		})
@@ -217,13 +379,15 @@ func numbers(n int) []string {
 func TestInvalidBlocksAnswer(t *testing.T) {
 	s := Start(t, Config{NotRolledOut: []string{"data_visualization"}})
 	api := client(s)
-	_, _, err := api.PostMessage(ChannelOps, slack.MsgOptionBlocks(slack.NewHeaderBlock(slack.NewTextBlockObject("plain_text", rep(151), false, false))))
+	_, _, err := api.PostMessage(ChannelOps,
+		slack.MsgOptionBlocks(slack.NewHeaderBlock(slack.NewTextBlockObject("plain_text", rep(151), false, false))))
 	e, ok := errors.AsType[slack.SlackErrorResponse](err)
 	if !ok || e.Err != "invalid_blocks" || len(e.ResponseMetadata.Messages) != 1 ||
 		e.ResponseMetadata.Messages[0] != "[ERROR] must be less than 151 characters [json-pointer:/blocks/0/text/text]" {
 		t.Errorf("got %#v", err)
 	}
-	chart := slack.NewDataVisualizationBlock("Nodes", slack.NewDataVisualizationPieChart(slack.NewDataVisualizationSegment("spot", 3)))
+	chart := slack.NewDataVisualizationBlock("Nodes",
+		slack.NewDataVisualizationPieChart(slack.NewDataVisualizationSegment("spot", 3)))
 	if _, _, err := api.PostMessage(ChannelOps, slack.MsgOptionBlocks(chart)); code(err) != "invalid_blocks" {
 		t.Errorf("a chart that is not rolled out: %v", err)
 	}
@@ -242,19 +406,23 @@ func TestSlackGoBlocks(t *testing.T) {
 	btn := slack.NewButtonBlockElement("go", "v", text)
 	btn.Confirm = slack.NewConfirmationBlockObject(text, md, text, text)
 	opt := slack.NewOptionBlockObject("v1", text, nil)
-	section := slack.NewRichTextSection(slack.NewRichTextSectionTextElement("x", &slack.RichTextSectionTextStyle{Bold: true}))
+	section := slack.NewRichTextSection(
+		slack.NewRichTextSectionTextElement("x", &slack.RichTextSectionTextStyle{Bold: true}))
 	blocks := []slack.Block{
 		slack.NewHeaderBlock(text), slack.NewDividerBlock(),
-		slack.NewSectionBlock(md, []*slack.TextBlockObject{md}, slack.NewAccessory(slack.NewOverflowBlockElement("more", opt))),
+		slack.NewSectionBlock(md, []*slack.TextBlockObject{md},
+			slack.NewAccessory(slack.NewOverflowBlockElement("more", opt))),
 		slack.NewContextBlock("", md, slack.NewImageBlockElement("https://example.com/a.png", "a")),
 		slack.NewActionBlock("acts", btn, slack.NewOptionsSelectBlockElement("static_select", text, "sel", opt)),
 		slack.NewRichTextBlock("", section, slack.NewRichTextList(slack.RTEListBullet, 0, section)),
 		slack.NewTableBlock("tab").AddRow(slack.NewTableRawTextCell("a"), slack.NewTableRichTextCell(section)).
-			WithColumnSettings(slack.ColumnSetting{Align: slack.ColumnAlignmentRight}, slack.ColumnSetting{Align: slack.ColumnAlignmentLeft}),
+			WithColumnSettings(slack.ColumnSetting{Align: slack.ColumnAlignmentRight},
+				slack.ColumnSetting{Align: slack.ColumnAlignmentLeft}),
 		slack.NewMarkdownBlock("", "**x**"),
 		slack.NewImageBlock("https://example.com/a.png", "a", "", text),
-		slack.NewDataVisualizationBlock("Nodes", slack.NewDataVisualizationLineChart(slack.NewDataVisualizationAxisConfig("a").WithXLabel("day"),
-			slack.NewDataVisualizationDataSeries("s", slack.NewDataVisualizationDataPoint("a", 1)))),
+		slack.NewDataVisualizationBlock("Nodes",
+			slack.NewDataVisualizationLineChart(slack.NewDataVisualizationAxisConfig("a").WithXLabel("day"),
+				slack.NewDataVisualizationDataSeries("s", slack.NewDataVisualizationDataPoint("a", 1)))),
 	}
 	for i, b := range blocks {
 		if _, _, err := api.PostMessage(ChannelOps, slack.MsgOptionText("x", false), slack.MsgOptionBlocks(b)); err != nil {
@@ -263,7 +431,9 @@ func TestSlackGoBlocks(t *testing.T) {
 		}
 	}
 	_, ts, err := api.PostMessage(ChannelOps, slack.MsgOptionText("x", false), slack.MsgOptionBlocks(blocks...),
-		slack.MsgOptionAttachments(slack.Attachment{Color: "#2eb886", Blocks: slack.Blocks{BlockSet: []slack.Block{slack.NewSectionBlock(md, nil, nil)}}},
+		slack.MsgOptionAttachments(
+			slack.Attachment{Color: "#2eb886",
+				Blocks: slack.Blocks{BlockSet: []slack.Block{slack.NewSectionBlock(md, nil, nil)}}},
 			slack.Attachment{Text: "plain old", Color: "warning", Fallback: "old"}))
 	must(t, err)
 	// What is read back decodes into slack-go's types again.
@@ -275,7 +445,8 @@ func TestSlackGoBlocks(t *testing.T) {
 	}
 	// One table in blocks and one in an attachment are two.
 	tab := slack.NewTableBlock("").AddRow(slack.NewTableRawTextCell("a"))
-	_, _, err = api.PostMessage(ChannelOps, slack.MsgOptionBlocks(tab), slack.MsgOptionAttachments(slack.Attachment{Blocks: slack.Blocks{BlockSet: []slack.Block{tab}}}))
+	_, _, err = api.PostMessage(ChannelOps, slack.MsgOptionBlocks(tab),
+		slack.MsgOptionAttachments(slack.Attachment{Blocks: slack.Blocks{BlockSet: []slack.Block{tab}}}))
 	if code(err) != "only_one_table_allowed" {
 		t.Errorf("two tables: %v", err)
 	}
@@ -291,17 +462,31 @@ func TestCheckView(t *testing.T) {
 		valid, invalid json.RawMessage
 		want           string
 	}{
-		{"type", modal(""), json.RawMessage(`{"type":"page"}`), "must be a valid enum value: modal [json-pointer:/view/type]"},
-		{"title", modal(""), json.RawMessage(`{"type":"modal","blocks":[]}`), "missing required field: title [json-pointer:/view]"},
-		{"title length", json.RawMessage(`{"type":"modal","title":` + plain(rep(24)) + `,"blocks":[]}`), json.RawMessage(`{"type":"modal","title":` + plain(rep(25)) + `,"blocks":[]}`), "must be less than 25 characters [json-pointer:/view/title/text]"},
+		{"type", modal(""), json.RawMessage(`{"type":"page"}`),
+			"must be a valid enum value: modal [json-pointer:/view/type]"},
+		{"title", modal(""), json.RawMessage(`{"type":"modal","blocks":[]}`),
+			"missing required field: title [json-pointer:/view]"},
+		{"title length", json.RawMessage(`{"type":"modal","title":` + plain(rep(24)) + `,"blocks":[]}`),
+			json.RawMessage(`{"type":"modal","title":` + plain(rep(25)) + `,"blocks":[]}`),
+			"must be less than 25 characters [json-pointer:/view/title/text]"},
 		{"submit length", modal(`,"submit":` + plain(rep(24))), modal(`,"submit":` + plain(rep(25))), "/view/submit/text"},
 		{"close length", modal(`,"close":` + plain(rep(24))), modal(`,"close":` + plain(rep(25))), "/view/close/text"},
-		{"private_metadata", modal(`,"private_metadata":"` + rep(3000) + `"`), modal(`,"private_metadata":"` + rep(3001) + `"`), "must be less than 3001 characters [json-pointer:/view/private_metadata]"},
-		{"callback_id", modal(`,"callback_id":"` + rep(255) + `"`), modal(`,"callback_id":"` + rep(256) + `"`), "/view/callback_id"},
-		{"submit with inputs", json.RawMessage(`{"type":"modal","title":` + plain("t") + `,"submit":` + plain("s") + `,"blocks":[` + in + `]}`), json.RawMessage(`{"type":"modal","title":` + plain("t") + `,"blocks":[` + in + `]}`), "missing required field: submit"},
-		{"home has no title", json.RawMessage(`{"type":"home","blocks":[]}`), json.RawMessage(`{"type":"home","blocks":[],"title":` + plain("t") + `}`), "invalid additional property: title"},
-		{"blocks", json.RawMessage(`{"type":"home","blocks":[]}`), json.RawMessage(`{"type":"home"}`), "missing required field: blocks"},
-		{"pointers", json.RawMessage(`{"type":"home","blocks":[{"type":"divider"}]}`), json.RawMessage(`{"type":"home","blocks":[{"type":"x"}]}`), "invalid_arguments: [ERROR] unsupported type: x [json-pointer:/view/blocks/0/type]"},
+		{"private_metadata", modal(`,"private_metadata":"` + rep(3000) + `"`),
+			modal(`,"private_metadata":"` + rep(3001) + `"`),
+			"must be less than 3001 characters [json-pointer:/view/private_metadata]"},
+		{"callback_id", modal(`,"callback_id":"` + rep(255) + `"`), modal(`,"callback_id":"` + rep(256) + `"`),
+			"/view/callback_id"},
+		{"submit with inputs",
+			json.RawMessage(`{"type":"modal","title":` + plain("t") + `,"submit":` + plain("s") + `,"blocks":[` + in + `]}`),
+			json.RawMessage(`{"type":"modal","title":` + plain("t") + `,"blocks":[` + in + `]}`),
+			"missing required field: submit"},
+		{"home has no title", json.RawMessage(`{"type":"home","blocks":[]}`),
+			json.RawMessage(`{"type":"home","blocks":[],"title":` + plain("t") + `}`), "invalid additional property: title"},
+		{"blocks", json.RawMessage(`{"type":"home","blocks":[]}`), json.RawMessage(`{"type":"home"}`),
+			"missing required field: blocks"},
+		{"pointers", json.RawMessage(`{"type":"home","blocks":[{"type":"divider"}]}`),
+			json.RawMessage(`{"type":"home","blocks":[{"type":"x"}]}`),
+			"invalid_arguments: [ERROR] unsupported type: x [json-pointer:/view/blocks/0/type]"},
 		{"size", modal(""), json.RawMessage(`{"type":"home","blocks":[],"x":"` + rep(MaxViewBytes) + `"}`), "view_too_large"},
 	} {
 		if err := CheckView(c.valid); err != nil {
@@ -316,7 +501,8 @@ func TestCheckView(t *testing.T) {
 // FuzzBlocks looks for JSON that makes the validator, or what walks accepted blocks, panic.
 func FuzzBlocks(f *testing.F) {
 	for _, seed := range []string{
-		`[{"type":"section","text":` + mark("<!here>") + `,"accessory":{"type":"static_select","options":[` + option(1) + `],"initial_option":` + option(1) + `}}]`,
+		`[{"type":"section","text":` + mark("<!here>") + `,"accessory":{"type":"static_select","options":[` + option(1) +
+			`],"initial_option":` + option(1) + `}}]`,
 		`[{"type":"rich_text","elements":[{"type":"rich_text_list","style":"bullet","elements":[{"type":"rich_text_section","elements":[{"type":"date","timestamp":1,"format":"{date}"}]}]}]}]`,
 		`[{"type":"table","rows":[[{"type":"raw_text","text":"x"}]],"column_settings":[null]}]`,
 		`[{"type":"data_visualization","title":"t","chart":{"type":"bar","series":[{"name":"s","data":[{"label":"a","value":1}]}],"axis_config":{"categories":["a"]}}}]`,

@@ -132,7 +132,8 @@ type User struct {
 
 // DefaultScopes are the scopes of the default bot token.
 func DefaultScopes() []string {
-	return []string{"commands", "chat:write", "files:write", "channels:history", "groups:history", "channels:read", "groups:read", "users:read"}
+	return []string{"commands", "chat:write", "files:write", "channels:history", "groups:history", "channels:read",
+		"groups:read", "users:read"}
 }
 
 func (c Config) withDefaults() Config {

@@ -39,7 +39,8 @@ var eventTypeForm = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,255}$`)
 // validator for this workspace. scopes may be nil. Callers hold mu.
 func (s *Server) validator(surface Surface, scopes func(string) bool) *validator {
 	return &validator{
-		surface: surface, refused: s.cfg.NotRolledOut, remoteFiles: s.cfg.RemoteFiles, scopes: scopes, fileUsable: s.fileUsable,
+		surface: surface, refused: s.cfg.NotRolledOut, remoteFiles: s.cfg.RemoteFiles, scopes: scopes,
+		fileUsable: s.fileUsable,
 	}
 }
 
@@ -231,7 +232,8 @@ func elementsOf(block map[string]any) []map[string]any {
 // apply puts the content into a message.
 func (c content) apply(m *Message) {
 	m.Text, m.Blocks, m.Attachments, m.Metadata = c.text, c.blocks, c.attachments, c.metadata
-	m.UnfurlLinks, m.UnfurlMedia, m.ParseFull, m.LinkNames, m.Truncated = c.unfurlLinks, c.unfurlMedia, c.parseFull, c.linkNames, c.truncated
+	m.UnfurlLinks, m.UnfurlMedia, m.ParseFull, m.LinkNames, m.Truncated = c.unfurlLinks, c.unfurlMedia, c.parseFull,
+		c.linkNames, c.truncated
 }
 
 // merge is apply for an edit: what was not sent stays, except a text that is replaced by blocks.

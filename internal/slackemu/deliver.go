@@ -130,7 +130,8 @@ func (s *Server) start(d *Delivery, accepts bool, retries []time.Duration, onAck
 	})
 }
 
-func (s *Server) attempts(d *Delivery, accepts bool, retries []time.Duration) (outcome string, payload json.RawMessage) {
+func (s *Server) attempts(d *Delivery, accepts bool, retries []time.Duration) (outcome string,
+	payload json.RawMessage) {
 	reason := ""
 	for i := 0; ; i++ {
 		a := Attempt{SentAt: time.Now()}
@@ -190,9 +191,11 @@ func (s *Server) Deliver(event json.RawMessage) *Delivery {
 	d := &Delivery{Type: "events_api", EventID: s.id("Ev")}
 	d.Payload = mustJSON(map[string]any{
 		"token": verificationToken, "team_id": s.cfg.TeamID, "context_team_id": s.cfg.TeamID, "context_enterprise_id": nil,
-		"api_app_id": s.cfg.AppID, "event": event, "type": "event_callback", "event_id": d.EventID, "event_time": time.Now().Unix(),
+		"api_app_id": s.cfg.AppID, "event": event, "type": "event_callback", "event_id": d.EventID,
+		"event_time": time.Now().Unix(),
 		"authorizations": []any{map[string]any{
-			"enterprise_id": nil, "team_id": s.cfg.TeamID, "user_id": s.cfg.BotUserID, "is_bot": true, "is_enterprise_install": false,
+			"enterprise_id": nil, "team_id": s.cfg.TeamID, "user_id": s.cfg.BotUserID, "is_bot": true,
+			"is_enterprise_install": false,
 		}},
 		"is_ext_shared_channel": false, "event_context": "4-" + s.secret(),
 	})

@@ -13,7 +13,8 @@
 //     single frames, redelivery of events, pings, all disconnect reasons.
 //   - Interactivity: slash commands, block actions, modals, home tabs, suggestions, trigger_ids that live 3 s and work
 //     once, response_urls that live 30 min and work five times.
-//   - Which mentions and links of a message are live, and whom it rings: LiveMentions, LiveLinks, Message.Notifications.
+//
+// - Which mentions and links of a message are live, and whom it rings: LiveMentions, LiveLinks, Message.Notifications.
 //
 // Faults can be injected into every call and every socket; see Server.Inject, Server.SetOutage and the methods of
 // Socket. The state is read through methods that return copies; Subscribe and WaitFor tell of changes, so that tests
@@ -24,17 +25,20 @@
 //   - It knows the methods that Methods returns, and no others. There is no OAuth, no RTM, no scheduled messages, no
 //     reactions, pins, canvases, direct messages, user groups, workflows or assistants. Posting to a user id or a
 //     channel name, which Slack partly allows, is channel_not_found.
-//   - Blocks of other kinds (context_actions, data_table, card, carousel, container, layout, plan, task_card, call …) and
-//     the elements workflow_button, feedback_buttons and icon_button are refused as unsupported. Legacy attachments
+//   - Blocks of other kinds (context_actions, data_table, card, carousel, container, layout, plan, task_card, call …)
+//     and the elements workflow_button, feedback_buttons and icon_button are refused as unsupported. Legacy attachments
 //     with actions are refused.
 //   - Only app_home_opened and what a test hands to Deliver arrive as events: messages and joins send none.
 //   - It does not fetch pictures, unfurl links, render anything or translate markdown blocks; texts are kept as sent.
 //   - Emoji names, time zones, user and channel ids within texts are not looked up. Membership of user groups and
 //     presence are unknown: <!here> counts as ringing all members.
-//   - How long bursts Slack tolerates, the size limit of metadata, the order of pages of history with oldest only, what files do while they are processed, the error
-//     for a switched-off Socket Mode and the answers to wrong response_urls are not documented; the emulator's are
-//     guesses on the strict side, named where they are made.
-//   - When rate limits are on, they are token buckets per method (per channel for chat.postMessage), not per workspace,
-//     token and sliding window.
-//   - It is not a secure server: secrets are pseudo-random, and there is no TLS of its own.
+//   - How long bursts Slack tolerates, the size limit of metadata, the order of pages of history with oldest only, what
+//
+// files do while they are processed, the error
+//
+//	  for a switched-off Socket Mode and the answers to wrong response_urls are not documented; the emulator's are
+//	  guesses on the strict side, named where they are made.
+//	- When rate limits are on, they are token buckets per method (per channel for chat.postMessage), not per workspace,
+//	  token and sliding window.
+//	- It is not a secure server: secrets are pseudo-random, and there is no TLS of its own.
 package slackemu

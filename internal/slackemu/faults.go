@@ -45,7 +45,8 @@ func (f Fault) Delayed(d time.Duration) Fault {
 }
 
 func plainFault(status int, body string) Fault {
-	return Fault{Name: strconv.Itoa(status), Status: status, Header: http.Header{"Content-Type": {"text/html; charset=utf-8"}}, Body: body}
+	return Fault{Name: strconv.Itoa(status), Status: status,
+		Header: http.Header{"Content-Type": {"text/html; charset=utf-8"}}, Body: body}
 }
 
 // ServerError is HTTP 500 with a short body.
@@ -53,7 +54,8 @@ func ServerError() Fault { return plainFault(http.StatusInternalServerError, "Se
 
 // BadGateway is HTTP 502 with an HTML page, as a proxy in front of Slack gives it.
 func BadGateway() Fault {
-	return plainFault(http.StatusBadGateway, "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>")
+	return plainFault(http.StatusBadGateway,
+		"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>")
 }
 
 // Unavailable is HTTP 503.
@@ -66,7 +68,8 @@ func Unavailable() Fault {
 func RateLimited(retryAfterSeconds int) Fault {
 	return Fault{
 		Name: "429", Status: http.StatusTooManyRequests, Body: `{"ok":false,"error":"ratelimited"}`,
-		Header: http.Header{"Content-Type": {"application/json; charset=utf-8"}, "Retry-After": {strconv.Itoa(retryAfterSeconds)}},
+		Header: http.Header{"Content-Type": {"application/json; charset=utf-8"},
+			"Retry-After": {strconv.Itoa(retryAfterSeconds)}},
 	}
 }
 

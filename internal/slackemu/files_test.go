@@ -16,11 +16,13 @@ func TestUpload(t *testing.T) {
 	api := client(s)
 	png := append([]byte("\x89PNG\r\n\x1a\n"), bytes.Repeat([]byte{7}, 100)...)
 	sum, err := api.UploadFile(slack.UploadFileParameters{
-		Filename: "digest.png", Title: "Digest", AltTxt: "a chart", FileSize: len(png), Reader: bytes.NewReader(png), Channel: ChannelOps, InitialComment: "yesterday",
+		Filename: "digest.png", Title: "Digest", AltTxt: "a chart", FileSize: len(png), Reader: bytes.NewReader(png),
+		Channel: ChannelOps, InitialComment: "yesterday",
 	})
 	must(t, err)
 	f, ok := s.File(sum.ID)
-	if !ok || !bytes.Equal(f.Content, png) || f.Title != "Digest" || f.AltText != "a chart" || f.Mimetype != "image/png" || f.CompletedAt.IsZero() {
+	if !ok || !bytes.Equal(f.Content, png) || f.Title != "Digest" || f.AltText != "a chart" || f.Mimetype != "image/png" ||
+		f.CompletedAt.IsZero() {
 		t.Errorf("file %+v", f)
 	}
 	list := s.Messages(ChannelOps)
@@ -33,7 +35,8 @@ func TestUpload(t *testing.T) {
 	}
 	// The bytes need files:read.
 	get := func() int {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, strings.TrimSuffix(s.APIURL(), "/api/")+"/files-pri/"+f.ID+"/digest.png", nil)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, strings.TrimSuffix(s.APIURL(), "/api/")+
+			"/files-pri/"+f.ID+"/digest.png", nil)
 		must(t, err)
 		req.Header.Set("Authorization", "Bearer "+DefaultBotToken)
 		resp, err := http.DefaultClient.Do(req)
@@ -59,7 +62,9 @@ func TestSlackFileOnceProcessed(t *testing.T) {
 	if _, _, err := api.PostMessage(ChannelOps, slack.MsgOptionBlocks(img)); err != nil {
 		t.Errorf("a processed picture: %v", err)
 	}
-	if _, _, err := api.PostMessage(ChannelOps, slack.MsgOptionBlocks(slack.NewImageBlockSlackFile(&slack.SlackFileObject{ID: "F0"}, "x", "", nil))); code(err) != "invalid_blocks" {
+	if _, _, err := api.PostMessage(ChannelOps,
+		slack.MsgOptionBlocks(slack.NewImageBlockSlackFile(&slack.SlackFileObject{ID: "F0"}, "x", "", nil))); code(
+		err) != "invalid_blocks" {
 		t.Errorf("no such picture: %v", err)
 	}
 }
@@ -67,7 +72,8 @@ func TestSlackFileOnceProcessed(t *testing.T) {
 func TestUploadMistakes(t *testing.T) {
 	s := Start(t, Config{})
 	api := client(s)
-	up, err := api.GetUploadURLExternalContext(t.Context(), slack.GetUploadURLExternalParameters{FileName: "a.txt", FileSize: 5})
+	up, err := api.GetUploadURLExternalContext(t.Context(),
+		slack.GetUploadURLExternalParameters{FileName: "a.txt", FileSize: 5})
 	must(t, err)
 	put := func(content string) int {
 		resp, err := http.Post(up.UploadURL, "application/octet-stream", strings.NewReader(content))
@@ -79,7 +85,8 @@ func TestUploadMistakes(t *testing.T) {
 		t.Errorf("wrong length: HTTP %d", got)
 	}
 	complete := func(channel string) error {
-		_, err := api.CompleteUploadExternalContext(t.Context(), slack.CompleteUploadExternalParameters{Files: []slack.FileSummary{{ID: up.FileID}}, Channel: channel})
+		_, err := api.CompleteUploadExternalContext(t.Context(),
+			slack.CompleteUploadExternalParameters{Files: []slack.FileSummary{{ID: up.FileID}}, Channel: channel})
 		return err
 	}
 	if err := complete(ChannelOps); code(err) != "file_not_found" {
@@ -99,11 +106,13 @@ func TestUploadMistakes(t *testing.T) {
 		t.Errorf("completed twice: %v", err)
 	}
 	s.RemoveScope(DefaultBotToken, "files:write")
-	_, err = api.GetUploadURLExternalContext(t.Context(), slack.GetUploadURLExternalParameters{FileName: "a.txt", FileSize: 5})
+	_, err = api.GetUploadURLExternalContext(t.Context(),
+		slack.GetUploadURLExternalParameters{FileName: "a.txt", FileSize: 5})
 	if e, ok := errors.AsType[slack.SlackErrorResponse](err); !ok || e.Needed != "files:write" {
 		t.Errorf("without files:write: %v", err)
 	}
-	_, err = api.GetUploadURLExternalContext(t.Context(), slack.GetUploadURLExternalParameters{FileName: "a.txt", FileSize: 5, AltTxt: rep(1001)})
+	_, err = api.GetUploadURLExternalContext(t.Context(),
+		slack.GetUploadURLExternalParameters{FileName: "a.txt", FileSize: 5, AltTxt: rep(1001)})
 	if code(err) != "missing_scope" {
 		t.Errorf("got %v", err)
 	}

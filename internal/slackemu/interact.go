@@ -104,8 +104,9 @@ func (s *Server) SlashCommand(user, channel, command, text string) *Command {
 	i := &Interaction{url: &responseURL{user: user, channel: channel}}
 	i.ResponseURL, i.TriggerID = s.newResponseURL(i.url), s.newTrigger(user, "")
 	payload := map[string]any{
-		"token": verificationToken, "team_id": s.cfg.TeamID, "team_domain": s.cfg.TeamDomain, "channel_id": c.ID, "channel_name": c.Name,
-		"user_id": u.ID, "user_name": u.Name, "command": command, "text": text, "api_app_id": s.cfg.AppID,
+		"token": verificationToken, "team_id": s.cfg.TeamID, "team_domain": s.cfg.TeamDomain, "channel_id": c.ID,
+		"channel_name": c.Name,
+		"user_id":      u.ID, "user_name": u.Name, "command": command, "text": text, "api_app_id": s.cfg.AppID,
 		"is_enterprise_install": false, "response_url": i.ResponseURL, "trigger_id": i.TriggerID,
 	}
 	if c.IsPrivate {
@@ -254,7 +255,8 @@ func (s *Server) ViewAction(user, viewID string, a Action) *Interaction {
 	return i
 }
 
-// Enter makes a person choose or enter something in an open view of hers without telling the app yet, as what stands in an
+// Enter makes a person choose or enter something in an open view of hers without telling the app yet, as what stands in
+// an
 // input until it is submitted.
 func (s *Server) Enter(user, viewID string, a Action) error {
 	s.mu.Lock()
@@ -404,7 +406,8 @@ func (s *Server) BlockSuggestion(user, channel, ts, actionID, value string) *Int
 			if m, err = c.visible(user, ts); err == nil {
 				blocks = m.blockList()
 				payload = s.interaction("block_suggestion", u)
-				payload["container"] = map[string]any{"type": "message", "message_ts": m.TS, "channel_id": c.ID, "is_ephemeral": m.Ephemeral}
+				payload["container"] = map[string]any{"type": "message", "message_ts": m.TS, "channel_id": c.ID,
+					"is_ephemeral": m.Ephemeral}
 				payload["channel"] = map[string]any{"id": c.ID, "name": c.Name}
 				if !m.Ephemeral {
 					payload["message"] = m.object(true)
@@ -471,7 +474,8 @@ func (s *Server) OpenHome(user string) *Delivery {
 	}
 	ts, _ := s.nextTS()
 	event := map[string]any{
-		"type": "app_home_opened", "user": u.ID, "channel": "D" + strings.TrimPrefix(u.ID, "U"), "tab": "home", "event_ts": ts,
+		"type": "app_home_opened", "user": u.ID, "channel": "D" + strings.TrimPrefix(u.ID, "U"), "tab": "home",
+		"event_ts": ts,
 	}
 	if v := s.views[s.homes[user]]; v != nil {
 		event["view"] = v.object(s)
@@ -629,8 +633,9 @@ func choose(out, element map[string]any, kind string, values []string) error {
 		return values[0], nil
 	}
 	single := map[string]string{
-		"users_select": "selected_user", "channels_select": "selected_channel", "conversations_select": "selected_conversation",
-		"datepicker": "selected_date", "timepicker": "selected_time",
+		"users_select": "selected_user", "channels_select": "selected_channel",
+		"conversations_select": "selected_conversation",
+		"datepicker":           "selected_date", "timepicker": "selected_time",
 	}
 	if key, ok := emptyKeys[kind]; ok && values != nil && len(values) == 0 {
 		out[key] = nil
@@ -760,20 +765,24 @@ var initialKeys = map[string]string{
 	"initial_option": "selected_option", "initial_options": "selected_options", "initial_user": "selected_user",
 	"initial_users": "selected_users", "initial_channel": "selected_channel", "initial_channels": "selected_channels",
 	"initial_conversation": "selected_conversation", "initial_conversations": "selected_conversations",
-	"initial_date": "selected_date", "initial_time": "selected_time", "initial_date_time": "selected_date_time", "initial_value": "value",
+	"initial_date": "selected_date", "initial_time": "selected_time", "initial_date_time": "selected_date_time",
+	"initial_value": "value",
 }
 
 var emptyKeys = map[string]string{
 	"static_select": "selected_option", "external_select": "selected_option", "radio_buttons": "selected_option",
-	"users_select": "selected_user", "channels_select": "selected_channel", "conversations_select": "selected_conversation",
-	"datepicker": "selected_date", "timepicker": "selected_time", "datetimepicker": "selected_date_time",
+	"users_select": "selected_user", "channels_select": "selected_channel",
+	"conversations_select": "selected_conversation",
+	"datepicker":           "selected_date", "timepicker": "selected_time", "datetimepicker": "selected_date_time",
 	"plain_text_input": "value", "email_text_input": "value", "url_text_input": "value", "number_input": "value",
 	"rich_text_input": "rich_text_value",
 }
 
 var emptyLists = map[string]string{
-	"checkboxes": "selected_options", "multi_static_select": "selected_options", "multi_external_select": "selected_options",
-	"multi_users_select": "selected_users", "multi_channels_select": "selected_channels", "multi_conversations_select": "selected_conversations",
+	"checkboxes": "selected_options", "multi_static_select": "selected_options",
+	"multi_external_select": "selected_options",
+	"multi_users_select":    "selected_users", "multi_channels_select": "selected_channels",
+	"multi_conversations_select": "selected_conversations",
 }
 
 // stateValues is state.values: what was entered, else the initial value, else null.

@@ -36,7 +36,8 @@ func TestSlashCommand(t *testing.T) {
 	}
 	p := env["payload"].(map[string]any)
 	for key, want := range map[string]any{
-		"team_id": DefaultTeamID, "team_domain": DefaultTeamDomain, "channel_id": ChannelOps, "channel_name": "ops-nodes", "user_id": UserEve,
+		"team_id": DefaultTeamID, "team_domain": DefaultTeamDomain, "channel_id": ChannelOps, "channel_name": "ops-nodes",
+		"user_id":   UserEve,
 		"user_name": "eve", "command": "/events", "text": `--for node/a &lt;b&gt; &amp; "c"`, "api_app_id": DefaultAppID,
 		"is_enterprise_install": false, "response_url": cmd.ResponseURL, "trigger_id": cmd.TriggerID,
 	} {
@@ -66,7 +67,8 @@ func TestSlashCommand(t *testing.T) {
 
 	// Bad acknowledgement payloads show nothing.
 	for payload, want := range map[string]string{
-		`{"blocks":[{"type":"nope"}]}`: "invalid_blocks", `{"blocks":[]}`: "no_text", `[1]`: "invalid_payload", `{"text":"x","response_type":"loud"}`: "invalid_response_type",
+		`{"blocks":[{"type":"nope"}]}`: "invalid_blocks", `{"blocks":[]}`: "no_text", `[1]`: "invalid_payload",
+		`{"text":"x","response_type":"loud"}`: "invalid_response_type",
 	} {
 		cmd = s.SlashCommand(UserAda, ChannelOps, "/nodes", "")
 		w.ack(w.next()["envelope_id"], payload)
@@ -84,7 +86,8 @@ func TestSlashCommand(t *testing.T) {
 		}
 	}
 	for _, c := range []*Command{
-		s.SlashCommand("U0NOBODY", ChannelOps, "/nodes", ""), s.SlashCommand(UserAda, "C0", "/nodes", ""), s.SlashCommand(UserEve, ChannelOther, "/nodes", ""),
+		s.SlashCommand("U0NOBODY", ChannelOps, "/nodes", ""), s.SlashCommand(UserAda, "C0", "/nodes", ""),
+		s.SlashCommand(UserEve, ChannelOther, "/nodes", ""),
 		s.SlashCommand(UserAda, ChannelOps, "/shout", ""), s.SlashCommand(UserAda, ChannelArchived, "/nodes", ""),
 	} {
 		if err := c.Wait(t.Context()); err == nil || c.Err() == nil {
@@ -103,10 +106,12 @@ func TestResponseURL(t *testing.T) {
 	w.ack(w.next()["envelope_id"], "")
 	must(t, cmd.Wait(t.Context()))
 	api := client(s)
-	_, _, err := api.PostMessage("", slack.MsgOptionResponseURL(cmd.ResponseURL, slack.ResponseTypeEphemeral), slack.MsgOptionText("one", false))
+	_, _, err := api.PostMessage("", slack.MsgOptionResponseURL(cmd.ResponseURL, slack.ResponseTypeEphemeral),
+		slack.MsgOptionText("one", false))
 	must(t, err)
 	must(t, slack.PostWebhook(cmd.ResponseURL, &slack.WebhookMessage{Text: "two", ResponseType: "in_channel"}))
-	if status, code := reply(t, cmd.ResponseURL, `{"blocks":[{"type":"x"}]}`); status != http.StatusBadRequest || code != "invalid_blocks" {
+	if status, code := reply(t, cmd.ResponseURL, `{"blocks":[{"type":"x"}]}`); status != http.StatusBadRequest ||
+		code != "invalid_blocks" {
 		t.Errorf("HTTP %d %s", status, code)
 	}
 	if status, code := reply(t, cmd.ResponseURL, `{}`); status != http.StatusBadRequest || code != "no_text" {
@@ -150,7 +155,8 @@ func TestBlockActions(t *testing.T) {
 	api := client(s)
 	text := slack.NewTextBlockObject("plain_text", "x", false, false)
 	share := slack.NewButtonBlockElement("share", "wave-1", text)
-	menu := slack.NewOptionsSelectBlockElement("static_select", nil, "by", slack.NewOptionBlockObject("zone", text, nil), slack.NewOptionBlockObject("type", text, nil))
+	menu := slack.NewOptionsSelectBlockElement("static_select", nil, "by", slack.NewOptionBlockObject("zone", text, nil),
+		slack.NewOptionBlockObject("type", text, nil))
 	over := slack.NewOverflowBlockElement("more", slack.NewOptionBlockObject("mute", text, nil))
 	blocks := slack.MsgOptionBlocks(slack.NewActionBlock("acts", share, menu, over))
 	_, ts, err := api.PostMessage(ChannelOps, slack.MsgOptionText("wave", false), blocks)
@@ -170,8 +176,10 @@ func TestBlockActions(t *testing.T) {
 	i := s.ClickButton(UserGrace, ChannelOps, ts, "share")
 	cb := got(i)
 	a := cb.ActionCallback.BlockActions[0]
-	if cb.Type != "block_actions" || cb.User.ID != UserGrace || cb.User.TeamID != DefaultTeamID || cb.Team.ID != DefaultTeamID || cb.APIAppID != DefaultAppID ||
-		cb.Channel.ID != ChannelOps || cb.Message.Timestamp != ts || cb.Container.MessageTs != ts || cb.TriggerID != i.TriggerID || cb.ResponseURL != i.ResponseURL ||
+	if cb.Type != "block_actions" || cb.User.ID != UserGrace || cb.User.TeamID != DefaultTeamID ||
+		cb.Team.ID != DefaultTeamID || cb.APIAppID != DefaultAppID ||
+		cb.Channel.ID != ChannelOps || cb.Message.Timestamp != ts || cb.Container.MessageTs != ts ||
+		cb.TriggerID != i.TriggerID || cb.ResponseURL != i.ResponseURL ||
 		a.ActionID != "share" || a.BlockID != "acts" || a.Value != "wave-1" || a.Type != "button" || a.ActionTs == "" {
 		t.Errorf("payload %s", i.Payload)
 	}
@@ -179,7 +187,8 @@ func TestBlockActions(t *testing.T) {
 		t.Errorf("Eve's team is %s", cb.User.TeamID)
 	}
 	cb = got(s.SelectOption(UserAda, ChannelOps, ts, "by", "type"))
-	if a := cb.ActionCallback.BlockActions[0]; a.SelectedOption.Value != "type" || cb.BlockActionState.Values["acts"]["by"].SelectedOption.Value != "type" {
+	if a := cb.ActionCallback.BlockActions[0]; a.SelectedOption.Value != "type" ||
+		cb.BlockActionState.Values["acts"]["by"].SelectedOption.Value != "type" {
 		t.Errorf("select %+v", a)
 	}
 	if a := got(s.SelectOption(UserAda, ChannelOps, ts, "more", "mute")).ActionCallback.BlockActions[0]; a.SelectedOption.Value != "mute" {
@@ -214,12 +223,14 @@ func TestBlockActions(t *testing.T) {
 	if eph := s.Ephemerals(ChannelOps, UserAda); len(eph) != 1 || eph[0].Text != "page 2" || len(eph[0].Versions) != 2 {
 		t.Errorf("after paging: %+v", eph)
 	}
-	if status, _ := reply(t, i.ResponseURL, `{"delete_original":true}`); status != http.StatusOK || len(s.Ephemerals(ChannelOps, UserAda)) != 0 {
+	if status, _ := reply(t, i.ResponseURL, `{"delete_original":true}`); status != http.StatusOK ||
+		len(s.Ephemerals(ChannelOps, UserAda)) != 0 {
 		t.Errorf("HTTP %d", status)
 	}
 
 	for _, i := range []*Interaction{
-		s.ClickButton(UserGrace, ChannelOps, eph.TS, "share"), s.ClickButton(UserAda, ChannelOps, ts, "share"), s.ClickButton(UserEve, ChannelOther, ts, "share"),
+		s.ClickButton(UserGrace, ChannelOps, eph.TS, "share"), s.ClickButton(UserAda, ChannelOps, ts, "share"),
+		s.ClickButton(UserEve, ChannelOther, ts, "share"),
 	} {
 		if i.Err() == nil {
 			t.Error("an impossible click was sent")
@@ -235,8 +246,11 @@ func TestModals(t *testing.T) {
 	input := func(id string) slack.Block {
 		return slack.NewInputBlock(id, text, nil, slack.NewPlainTextInputBlockElement(nil, id+"-a"))
 	}
-	modal := slack.ModalViewRequest{Type: slack.VTModal, Title: text, Submit: text, CallbackID: "mute", PrivateMetadata: "m", NotifyOnClose: true,
-		Blocks: slack.Blocks{BlockSet: []slack.Block{input("why"), slack.NewActionBlock("acts", slack.NewButtonBlockElement("push", "", text))}}}
+	modal := slack.ModalViewRequest{Type: slack.VTModal, Title: text, Submit: text, CallbackID: "mute",
+		PrivateMetadata: "m", NotifyOnClose: true,
+		Blocks: slack.Blocks{
+			BlockSet: []slack.Block{input("why"), slack.NewActionBlock("acts", slack.NewButtonBlockElement("push", "", text))},
+		}}
 	modal.Blocks.BlockSet[1].(*slack.ActionBlock).Elements.ElementSet[0].(*slack.ButtonBlockElement).Value = ""
 	trigger := func() string {
 		t.Helper()
@@ -248,7 +262,8 @@ func TestModals(t *testing.T) {
 	id := trigger()
 	opened, err := api.OpenView(id, modal)
 	must(t, err)
-	if opened.ID == "" || opened.Hash == "" || opened.CallbackID != "mute" || opened.RootViewID != opened.ID || len(s.Modals(UserAda)) != 1 {
+	if opened.ID == "" || opened.Hash == "" || opened.CallbackID != "mute" || opened.RootViewID != opened.ID ||
+		len(s.Modals(UserAda)) != 1 {
 		t.Errorf("opened %+v", opened.View)
 	}
 	if _, err := api.OpenView(id, modal); code(err) != "exchanged_trigger_id" {
@@ -257,7 +272,8 @@ func TestModals(t *testing.T) {
 	bad := modal
 	bad.Title = slack.NewTextBlockObject("plain_text", rep(25), false, false)
 	_, err = api.OpenView(trigger(), bad)
-	if e, ok := errors.AsType[slack.SlackErrorResponse](err); !ok || e.Err != "invalid_arguments" || !strings.Contains(fmt.Sprint(e.ResponseMetadata.Messages), "/view/title/text") {
+	if e, ok := errors.AsType[slack.SlackErrorResponse](err); !ok || e.Err != "invalid_arguments" ||
+		!strings.Contains(fmt.Sprint(e.ResponseMetadata.Messages), "/view/title/text") {
 		t.Errorf("a long title: %v", err)
 	}
 
@@ -315,21 +331,27 @@ func TestModals(t *testing.T) {
 	i = submit(`{"response_action":"errors","errors":{"why":"say more"}}`)
 	var cb slack.InteractionCallback
 	must(t, json.Unmarshal(i.Payload, &cb))
-	if cb.View.State.Values["why"]["why-a"].Value != "maintenance" || cb.View.PrivateMetadata != "m" || cb.View.CallbackID != "mute" {
+	if cb.View.State.Values["why"]["why-a"].Value != "maintenance" || cb.View.PrivateMetadata != "m" ||
+		cb.View.CallbackID != "mute" {
 		t.Errorf("submission %s", i.Payload)
 	}
 	if v, _ := s.View(view); v.Errors["why"] != "say more" || !v.Open {
 		t.Errorf("after errors: %+v", v)
 	}
 	for ack, want := range map[string]string{
-		`{"response_action":"errors","errors":{"nope":"x"}}`: "invalid_errors", `{"response_action":"errors"}`: "invalid_errors", `{"response_action":"dance"}`: "invalid_response_action",
-		`{"response_action":"update","view":{"type":"home","blocks":[]}}`: "invalid_arguments", `{"response_action":"push","view":{"type":"modal","title":` + plain("t") + `,"blocks":[]}}`: "push_limit_reached",
+		`{"response_action":"errors","errors":{"nope":"x"}}`:                                        "invalid_errors",
+		`{"response_action":"errors"}`:                                                              "invalid_errors",
+		`{"response_action":"dance"}`:                                                               "invalid_response_action",
+		`{"response_action":"update","view":{"type":"home","blocks":[]}}`:                           "invalid_arguments",
+		`{"response_action":"push","view":{"type":"modal","title":` + plain("t") + `,"blocks":[]}}`: "push_limit_reached",
 	} {
 		if i := submit(ack); i.Outcome() != want {
 			t.Errorf("%s: got %s, want %s", ack, i.Outcome(), want)
 		}
 	}
-	must(t, submit(`{"response_action":"update","view":{"type":"modal","title":`+plain("new")+`,"submit":`+plain("s")+`,"blocks":[{"type":"input","block_id":"why","label":`+plain("l")+`,"element":{"type":"plain_text_input","action_id":"why-a"}}]}}`).Wait(t.Context()))
+	must(t, submit(`{"response_action":"update","view":{"type":"modal","title":`+plain("new")+`,"submit":`+plain("s")+
+		`,"blocks":[{"type":"input","block_id":"why","label":`+plain("l")+
+		`,"element":{"type":"plain_text_input","action_id":"why-a"}}]}}`).Wait(t.Context()))
 	if v, _ := s.View(view); v.Title != "new" {
 		t.Errorf("after update: %+v", v)
 	}
@@ -372,10 +394,12 @@ func TestHome(t *testing.T) {
 	env := w.next()
 	w.ack(env["envelope_id"], "")
 	must(t, d.Wait(t.Context()))
-	home := slack.PublishViewContextRequest{UserID: UserAda, View: slack.HomeTabViewRequest{Type: slack.VTHomeTab, Blocks: slack.Blocks{BlockSet: []slack.Block{
-		slack.NewSectionBlock(slack.NewTextBlockObject("mrkdwn", "42 nodes", false, false), nil, nil),
-		slack.NewActionBlock("acts", slack.NewButtonBlockElement("refresh", "v", slack.NewTextBlockObject("plain_text", "Refresh", false, false))),
-	}}}}
+	home := slack.PublishViewContextRequest{UserID: UserAda,
+		View: slack.HomeTabViewRequest{Type: slack.VTHomeTab, Blocks: slack.Blocks{BlockSet: []slack.Block{
+			slack.NewSectionBlock(slack.NewTextBlockObject("mrkdwn", "42 nodes", false, false), nil, nil),
+			slack.NewActionBlock("acts",
+				slack.NewButtonBlockElement("refresh", "v", slack.NewTextBlockObject("plain_text", "Refresh", false, false))),
+		}}}}
 	first, err := api.PublishViewContext(t.Context(), home)
 	must(t, err)
 	home.Hash = &first.Hash
@@ -405,11 +429,13 @@ func TestBlockSuggestion(t *testing.T) {
 	s := Start(t, Config{})
 	w := dial(t, s)
 	_, ts, err := client(s).PostMessage(ChannelOps, slack.MsgOptionText("x", false),
-		slack.MsgOptionBlocks(slack.NewActionBlock("acts", slack.NewOptionsSelectBlockElement("external_select", nil, "node"))))
+		slack.MsgOptionBlocks(
+			slack.NewActionBlock("acts", slack.NewOptionsSelectBlockElement("external_select", nil, "node"))))
 	must(t, err)
 	i := s.BlockSuggestion(UserAda, ChannelOps, ts, "node", "ip-10")
 	env := w.next()
-	if p := env["payload"].(map[string]any); p["type"] != "block_suggestion" || p["value"] != "ip-10" || p["action_id"] != "node" || p["block_id"] != "acts" {
+	if p := env["payload"].(map[string]any); p["type"] != "block_suggestion" || p["value"] != "ip-10" ||
+		p["action_id"] != "node" || p["block_id"] != "acts" {
 		t.Errorf("payload %v", p)
 	}
 	w.ack(env["envelope_id"], `{"options":[`+option(1)+`]}`)
@@ -433,12 +459,18 @@ func TestInputs(t *testing.T) {
 	must(t, cmd.Wait(t.Context()))
 	opts := `"options":[` + option(1) + `,` + option(2) + `]`
 	elements := []string{
-		`{"type":"plain_text_input","action_id":"text","max_length":5}`, `{"type":"email_text_input","action_id":"mail"}`, `{"type":"url_text_input","action_id":"url"}`,
-		`{"type":"number_input","action_id":"num","is_decimal_allowed":false}`, `{"type":"static_select","action_id":"sel",` + opts + `}`,
-		`{"type":"radio_buttons","action_id":"radio",` + opts + `,"initial_option":` + option(2) + `}`, `{"type":"checkboxes","action_id":"boxes",` + opts + `}`,
-		`{"type":"multi_static_select","action_id":"multi","option_groups":[{"label":` + plain("g") + `,` + opts + `}]}`, `{"type":"users_select","action_id":"user"}`,
-		`{"type":"multi_users_select","action_id":"users"}`, `{"type":"channels_select","action_id":"chan"}`, `{"type":"conversations_select","action_id":"conv"}`,
-		`{"type":"datepicker","action_id":"date","initial_date":"2026-11-22"}`, `{"type":"timepicker","action_id":"time"}`, `{"type":"datetimepicker","action_id":"when"}`,
+		`{"type":"plain_text_input","action_id":"text","max_length":5}`, `{"type":"email_text_input","action_id":"mail"}`,
+		`{"type":"url_text_input","action_id":"url"}`,
+		`{"type":"number_input","action_id":"num","is_decimal_allowed":false}`, `{"type":"static_select","action_id":"sel",` +
+			opts + `}`,
+		`{"type":"radio_buttons","action_id":"radio",` + opts + `,"initial_option":` + option(2) + `}`,
+		`{"type":"checkboxes","action_id":"boxes",` + opts + `}`,
+		`{"type":"multi_static_select","action_id":"multi","option_groups":[{"label":` + plain("g") + `,` + opts + `}]}`,
+		`{"type":"users_select","action_id":"user"}`,
+		`{"type":"multi_users_select","action_id":"users"}`, `{"type":"channels_select","action_id":"chan"}`,
+		`{"type":"conversations_select","action_id":"conv"}`,
+		`{"type":"datepicker","action_id":"date","initial_date":"2026-11-22"}`, `{"type":"timepicker","action_id":"time"}`,
+		`{"type":"datetimepicker","action_id":"when"}`,
 		`{"type":"external_select","action_id":"ext"}`, `{"type":"multi_external_select","action_id":"exts"}`,
 	}
 	blocks := list(len(elements), func(i int) string {
@@ -454,10 +486,13 @@ func TestInputs(t *testing.T) {
 	}
 	id := s.Modals(UserAda)[0].ID
 	values := map[string]string{
-		"text": "why", "mail": "a@example.com", "url": "https://example.com", "num": "7", "sel": "v1", "boxes": "v2", "multi": "v1", "user": UserGrace,
-		"users": UserEve, "chan": ChannelOps, "conv": ChannelOps, "time": "09:30", "when": "1700000000", "ext": "node-1", "exts": "node-2",
+		"text": "why", "mail": "a@example.com", "url": "https://example.com", "num": "7", "sel": "v1", "boxes": "v2",
+		"multi": "v1", "user": UserGrace,
+		"users": UserEve, "chan": ChannelOps, "conv": ChannelOps, "time": "09:30", "when": "1700000000", "ext": "node-1",
+		"exts": "node-2",
 	}
-	for action, bad := range map[string]string{"text": "too long", "sel": "v9", "boxes": "v9", "when": "soon", "nope": "x"} {
+	for action, bad := range map[string]string{"text": "too long", "sel": "v9", "boxes": "v9", "when": "soon",
+		"nope": "x"} {
 		if i := s.SubmitView(UserAda, id, map[string]string{action: bad}); i.Err() == nil {
 			t.Errorf("%s took %q", action, bad)
 		}
@@ -483,11 +518,16 @@ func TestInputs(t *testing.T) {
 		maps.Copy(state, block)
 	}
 	for action, ok := range map[string]bool{
-		"text": state["text"].Value == "why", "mail": state["mail"].Value == "a@example.com", "url": state["url"].Value == "https://example.com", "num": state["num"].Value == "7",
-		"sel": state["sel"].SelectedOption.Value == "v1", "radio": state["radio"].SelectedOption.Value == "v2", "boxes": state["boxes"].SelectedOptions[0].Value == "v2",
-		"multi": state["multi"].SelectedOptions[0].Value == "v1", "user": state["user"].SelectedUser == UserGrace, "users": len(state["users"].SelectedUsers) == 2,
-		"chan": state["chan"].SelectedChannel == ChannelOps, "conv": state["conv"].SelectedConversation == ChannelOps, "date": state["date"].SelectedDate == "2026-11-22",
-		"time": state["time"].SelectedTime == "09:30", "when": state["when"].SelectedDateTime == 1700000000, "ext": state["ext"].SelectedOption.Value == "node-1",
+		"text": state["text"].Value == "why", "mail": state["mail"].Value == "a@example.com",
+		"url": state["url"].Value == "https://example.com", "num": state["num"].Value == "7",
+		"sel": state["sel"].SelectedOption.Value == "v1", "radio": state["radio"].SelectedOption.Value == "v2",
+		"boxes": state["boxes"].SelectedOptions[0].Value == "v2",
+		"multi": state["multi"].SelectedOptions[0].Value == "v1", "user": state["user"].SelectedUser == UserGrace,
+		"users": len(state["users"].SelectedUsers) == 2,
+		"chan":  state["chan"].SelectedChannel == ChannelOps, "conv": state["conv"].SelectedConversation == ChannelOps,
+		"date": state["date"].SelectedDate == "2026-11-22",
+		"time": state["time"].SelectedTime == "09:30", "when": state["when"].SelectedDateTime == 1700000000,
+		"ext":  state["ext"].SelectedOption.Value == "node-1",
 		"exts": state["exts"].SelectedOptions[0].Value == "node-2",
 	} {
 		if !ok {
@@ -509,7 +549,8 @@ func TestEnter(t *testing.T) {
 	got, _ := form(t, s, "views.open", DefaultBotToken, "trigger_id", cmd.TriggerID, "view",
 		`{"type":"modal","title":`+plain("t")+`,"submit":`+plain("s")+`,"blocks":[`+
 			block("b1", `{"type":"plain_text_input","action_id":"x"}`, `,"dispatch_action":true`)+`,`+
-			block("b2", `{"type":"static_select","action_id":"x","options":[`+option(1)+`],"initial_option":`+option(1)+`}`, `,"optional":true`)+`,`+
+			block("b2", `{"type":"static_select","action_id":"x","options":[`+option(1)+`],"initial_option":`+option(1)+`}`,
+				`,"optional":true`)+`,`+
 			block("b3", `{"type":"rich_text_input","action_id":"y"}`, "")+`]}`)
 	if got["ok"] != true {
 		t.Fatal(got)
@@ -518,7 +559,8 @@ func TestEnter(t *testing.T) {
 	sent := s.SocketStats().Sent
 	must(t, s.Enter(UserAda, id, Action{ActionID: "x", BlockID: "b1", Values: []string{"why"}}))
 	must(t, s.Enter(UserAda, id, Action{ActionID: "x", BlockID: "b2", Values: []string{}}))
-	if s.Enter(UserAda, id, Action{ActionID: "x", Value: "1"}) == nil || s.Enter(UserGrace, id, Action{ActionID: "y", Value: "1"}) == nil {
+	if s.Enter(UserAda, id, Action{ActionID: "x", Value: "1"}) == nil ||
+		s.Enter(UserGrace, id, Action{ActionID: "y", Value: "1"}) == nil {
 		t.Error("an ambiguous input, or another person's, was taken")
 	}
 	if i := s.SubmitView(UserAda, id, nil); i.Err() == nil {
@@ -555,18 +597,21 @@ func TestCloseUnheard(t *testing.T) {
 	cmd := s.SlashCommand(UserAda, ChannelOps, "/nodes", "")
 	w.ack(w.next()["envelope_id"], "")
 	must(t, cmd.Wait(t.Context()))
-	form(t, s, "views.open", DefaultBotToken, "trigger_id", cmd.TriggerID, "view", `{"type":"modal","external_id":"e","title":`+plain("t")+`,"blocks":[{"type":"divider"}]}`)
+	form(t, s, "views.open", DefaultBotToken, "trigger_id", cmd.TriggerID, "view",
+		`{"type":"modal","external_id":"e","title":`+plain("t")+`,"blocks":[{"type":"divider"}]}`)
 	open := s.Modals(UserAda)
 	if len(open) != 1 || open[0].ExternalID != "e" {
 		t.Fatalf("open: %+v", open)
 	}
 	cmd = s.SlashCommand(UserGrace, ChannelOps, "/nodes", "")
 	w.ack(w.next()["envelope_id"], "")
-	got, _ := form(t, s, "views.open", DefaultBotToken, "trigger_id", cmd.TriggerID, "view", `{"type":"modal","external_id":"e","title":`+plain("t")+`,"blocks":[{"type":"divider"}]}`)
+	got, _ := form(t, s, "views.open", DefaultBotToken, "trigger_id", cmd.TriggerID, "view",
+		`{"type":"modal","external_id":"e","title":`+plain("t")+`,"blocks":[{"type":"divider"}]}`)
 	if got["error"] != "duplicate_external_id" {
 		t.Errorf("got %v", got)
 	}
-	if got, _ := form(t, s, "views.update", DefaultBotToken, "external_id", "e", "view", `{"type":"modal","external_id":"e","title":`+plain("u")+`,"blocks":[{"type":"divider"}]}`); got["ok"] != true {
+	if got, _ := form(t, s, "views.update", DefaultBotToken, "external_id", "e", "view",
+		`{"type":"modal","external_id":"e","title":`+plain("u")+`,"blocks":[{"type":"divider"}]}`); got["ok"] != true {
 		t.Errorf("update by external id: %v", got)
 	}
 	if i := s.CloseView(UserAda, open[0].ID); i.Wait(t.Context()) != nil || i.Outcome() != OutcomeNotSent {

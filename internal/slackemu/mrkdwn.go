@@ -216,7 +216,9 @@ func PlainText(m Message) string {
 }
 
 // readable are the keys whose strings people see, in the order in which they stand.
-var readable = []string{"title", "pretext", "label", "text", "fields", "alt_text", "name", "value", "elements", "accessory", "element", "options", "rows", "chart", "segments", "axis_config", "x_label", "y_label", "categories", "series", "blocks", "footer"}
+var readable = []string{"title", "pretext", "label", "text", "fields", "alt_text", "name", "value", "elements",
+	"accessory", "element", "options", "rows", "chart", "segments", "axis_config", "x_label", "y_label", "categories",
+	"series", "blocks", "footer"}
 
 func collectText(val any, lines *[]string) {
 	switch val := val.(type) {
@@ -245,7 +247,8 @@ func collectText(val any, lines *[]string) {
 	}
 }
 
-var inlineTypes = []string{"text", "link", "user", "usergroup", "channel", "team", "emoji", "date", "broadcast", "color"}
+var inlineTypes = []string{"text", "link", "user", "usergroup", "channel", "team", "emoji", "date", "broadcast",
+	"color"}
 
 func isInline(val any) bool {
 	m, _ := val.(map[string]any)
@@ -255,7 +258,8 @@ func isInline(val any) bool {
 
 func inlineText(val any) string {
 	m, _ := val.(map[string]any)
-	for _, key := range []string{"text", "fallback", "url", "user_id", "usergroup_id", "channel_id", "team_id", "name", "range", "value", "timestamp"} {
+	for _, key := range []string{"text", "fallback", "url", "user_id", "usergroup_id", "channel_id", "team_id", "name",
+		"range", "value", "timestamp"} {
 		switch s := m[key].(type) {
 		case nil:
 		case string:

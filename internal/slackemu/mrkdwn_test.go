@@ -16,27 +16,47 @@ func TestLiveMentions(t *testing.T) {
 		m    Message
 		want []Mention
 	}{
-		{"top-level text", Message{Text: "<!channel> <!here|here> <!everyone> <@U0ADA|ada> <#C1> <!subteam^S1|@ops>"}, []Mention{
-			{MentionChannel, "", "/text"}, {MentionHere, "", "/text"}, {MentionEveryone, "", "/text"}, {MentionUser, "U0ADA", "/text"},
-			{MentionLink, "C1", "/text"}, {MentionUserGroup, "S1", "/text"},
-		}},
+		{"top-level text", Message{Text: "<!channel> <!here|here> <!everyone> <@U0ADA|ada> <#C1> <!subteam^S1|@ops>"},
+			[]Mention{
+				{MentionChannel, "", "/text"}, {MentionHere, "", "/text"}, {MentionEveryone, "", "/text"},
+				{MentionUser, "U0ADA", "/text"},
+				{MentionLink, "C1", "/text"}, {MentionUserGroup, "S1", "/text"},
+			}},
 		{"escaped text", Message{Text: Escape("<!channel> & <@U0ADA>")}, nil},
 		{"dates and links", Message{Text: "<!date^1700000000^{date}|then> <https://example.com|x>"}, nil},
 		{"bare @channel", Message{Text: "@channel @here"}, nil},
-		{"bare @channel with parse=full", Message{Text: "@channel, me@here", ParseFull: true}, []Mention{{MentionChannel, "", "/text"}}},
-		{"mrkdwn section", Message{Blocks: json.RawMessage(`[{"type":"section","text":{"type":"mrkdwn","text":"<!here>"},"fields":[{"type":"mrkdwn","text":"<@U1>"}]}]`)}, []Mention{
-			{MentionUser, "U1", "/blocks/0/fields/0/text"}, {MentionHere, "", "/blocks/0/text/text"},
+		{"bare @channel with parse=full", Message{Text: "@channel, me@here", ParseFull: true},
+			[]Mention{{MentionChannel, "", "/text"}}},
+		{"mrkdwn section",
+			Message{Blocks: json.RawMessage(
+				`[{"type":"section","text":{"type":"mrkdwn","text":"<!here>"},"fields":[{"type":"mrkdwn","text":"<@U1>"}]}]`)},
+			[]Mention{
+				{MentionUser, "U1", "/blocks/0/fields/0/text"}, {MentionHere, "", "/blocks/0/text/text"},
+			}},
+		{"plain_text", Message{
+			Blocks: json.RawMessage(`[{"type":"header","text":` + inert + `},{"type":"section","text":` + inert + `}]`),
+		}, nil},
+		{"rich text", Message{
+			Blocks: json.RawMessage(
+				`[{"type":"rich_text","elements":[{"type":"rich_text_section","elements":[{"type":"text","text":"<!channel>"},{"type":"broadcast","range":"channel"},{"type":"user","user_id":"U2"},{"type":"usergroup","usergroup_id":"S2"}]}]}]`),
+		}, []Mention{
+			{MentionChannel, "", "/blocks/0/elements/0/elements/1"}, {MentionUser, "U2", "/blocks/0/elements/0/elements/2"},
+			{MentionUserGroup, "S2", "/blocks/0/elements/0/elements/3"},
 		}},
-		{"plain_text", Message{Blocks: json.RawMessage(`[{"type":"header","text":` + inert + `},{"type":"section","text":` + inert + `}]`)}, nil},
-		{"rich text", Message{Blocks: json.RawMessage(`[{"type":"rich_text","elements":[{"type":"rich_text_section","elements":[{"type":"text","text":"<!channel>"},{"type":"broadcast","range":"channel"},{"type":"user","user_id":"U2"},{"type":"usergroup","usergroup_id":"S2"}]}]}]`)}, []Mention{
-			{MentionChannel, "", "/blocks/0/elements/0/elements/1"}, {MentionUser, "U2", "/blocks/0/elements/0/elements/2"}, {MentionUserGroup, "S2", "/blocks/0/elements/0/elements/3"},
-		}},
-		{"table", Message{Blocks: json.RawMessage(`[{"type":"table","rows":[[{"type":"raw_text","text":"<!channel>"},{"type":"rich_text","elements":[{"type":"rich_text_section","elements":[{"type":"broadcast","range":"here"}]}]}]]}]`)}, []Mention{
+		{"table", Message{
+			Blocks: json.RawMessage(
+				`[{"type":"table","rows":[[{"type":"raw_text","text":"<!channel>"},{"type":"rich_text","elements":[{"type":"rich_text_section","elements":[{"type":"broadcast","range":"here"}]}]}]]}]`),
+		}, []Mention{
 			{MentionHere, "", "/blocks/0/rows/0/1/elements/0/elements/0"},
 		}},
-		{"markdown", Message{Blocks: json.RawMessage(`[{"type":"markdown","text":"<!channel>"}]`)}, []Mention{{MentionChannel, "", "/blocks/0/text"}}},
-		{"attachments", Message{Attachments: json.RawMessage(`[{"text":"<!channel>","fallback":"<!here>","fields":[{"title":"t","value":"<@U3>"}],"blocks":[{"type":"context","elements":[{"type":"mrkdwn","text":"<@U4>"}]}]}]`)}, []Mention{
-			{MentionChannel, "", "/attachments/0/text"}, {MentionUser, "U3", "/attachments/0/fields/0/value"}, {MentionUser, "U4", "/attachments/0/blocks/0/elements/0/text"},
+		{"markdown", Message{Blocks: json.RawMessage(`[{"type":"markdown","text":"<!channel>"}]`)},
+			[]Mention{{MentionChannel, "", "/blocks/0/text"}}},
+		{"attachments", Message{
+			Attachments: json.RawMessage(
+				`[{"text":"<!channel>","fallback":"<!here>","fields":[{"title":"t","value":"<@U3>"}],"blocks":[{"type":"context","elements":[{"type":"mrkdwn","text":"<@U4>"}]}]}]`),
+		}, []Mention{
+			{MentionChannel, "", "/attachments/0/text"}, {MentionUser, "U3", "/attachments/0/fields/0/value"},
+			{MentionUser, "U4", "/attachments/0/blocks/0/elements/0/text"},
 		}},
 	} {
 		if diff := cmp.Diff(c.want, LiveMentions(c.m)); diff != "" {
@@ -51,14 +71,16 @@ func TestLiveMentions(t *testing.T) {
 func TestLiveLinks(t *testing.T) {
 	m := Message{
 		Text: "<https://a.example|A> https://b.example/x?y=1 &lt;https://c.example&gt; <mailto:x@example.com>",
-		Blocks: json.RawMessage(`[{"type":"section","text":{"type":"mrkdwn","text":"https://d.example","verbatim":true},"accessory":{"type":"button","text":{"type":"plain_text","text":"https://e.example"},"url":"https://f.example"}},
+		Blocks: json.RawMessage(
+			`[{"type":"section","text":{"type":"mrkdwn","text":"https://d.example","verbatim":true},"accessory":{"type":"button","text":{"type":"plain_text","text":"https://e.example"},"url":"https://f.example"}},
 			{"type":"rich_text","elements":[{"type":"rich_text_section","elements":[{"type":"link","url":"https://g.example","text":"G"}]}]}]`),
 	}
 	var got []string
 	for _, l := range LiveLinks(m) {
 		got = append(got, strings.TrimSuffix(l.URL, "&gt;"))
 	}
-	want := []string{"https://a.example", "mailto:x@example.com", "https://b.example/x?y=1", "https://c.example", "https://f.example", "https://g.example"}
+	want := []string{"https://a.example", "mailto:x@example.com", "https://b.example/x?y=1", "https://c.example",
+		"https://f.example", "https://g.example"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

@@ -30,7 +30,8 @@ func TestPostMessageLimit(t *testing.T) {
 		t.Errorf("another channel: %v", err)
 	}
 	got, resp := form(t, s, "chat.postMessage", DefaultBotToken, "channel", ChannelOps, "text", "x")
-	if resp.StatusCode != http.StatusTooManyRequests || resp.Header.Get("Retry-After") != "1" || got["error"] != "ratelimited" || got["ok"] != false {
+	if resp.StatusCode != http.StatusTooManyRequests || resp.Header.Get("Retry-After") != "1" ||
+		got["error"] != "ratelimited" || got["ok"] != false {
 		t.Errorf("HTTP %d, Retry-After %q, %v", resp.StatusCode, resp.Header.Get("Retry-After"), got)
 	}
 	if n := s.Counts()["chat.postMessage"]; n.RateLimited != 2 || n.OK != 4 || n.Statuses[429] != 2 {
@@ -48,7 +49,8 @@ func TestPostMessageLimit(t *testing.T) {
 
 // TestTiers checks that every method is limited, by the burst of its tier.
 func TestTiers(t *testing.T) {
-	for method, burst := range map[string]int{"conversations.list": 5, "conversations.history": 10, "chat.update": 10, "views.publish": 20, "apps.connections.open": 20} {
+	for method, burst := range map[string]int{"conversations.list": 5, "conversations.history": 10, "chat.update": 10,
+		"views.publish": 20, "apps.connections.open": 20} {
 		s := Start(t, Config{})
 		token := DefaultBotToken
 		call := func() *http.Response {
@@ -113,12 +115,14 @@ func TestFaults(t *testing.T) {
 			e, ok := errors.AsType[*slack.RateLimitedError](err)
 			return ok && e.RetryAfter == 7*time.Second
 		}, 0},
-		{RateLimited(7).AfterEffect(), func(err error) bool { _, ok := errors.AsType[*slack.RateLimitedError](err); return ok }, 1},
+		{RateLimited(7).AfterEffect(),
+			func(err error) bool { _, ok := errors.AsType[*slack.RateLimitedError](err); return ok }, 1},
 		{RateLimitedNoHeader(), status(429), 0},
 		{HangUp(), func(err error) bool { return errors.Is(err, context.DeadlineExceeded) }, 0},
 		{HangUp().AfterEffect(), func(err error) bool { return errors.Is(err, context.DeadlineExceeded) }, 1},
 		{CutConnection(), func(err error) bool { return err != nil && !errors.Is(err, context.DeadlineExceeded) }, 0},
-		{CutConnection().AfterEffect(), func(err error) bool { return err != nil && !errors.Is(err, context.DeadlineExceeded) }, 1},
+		{CutConnection().AfterEffect(),
+			func(err error) bool { return err != nil && !errors.Is(err, context.DeadlineExceeded) }, 1},
 		{Refuse("internal_error"), func(err error) bool { return code(err) == "internal_error" }, 0},
 		{Refuse("fatal_error").AfterEffect(), func(err error) bool { return code(err) == "fatal_error" }, 1},
 		{Slow(20 * time.Millisecond), func(err error) bool { return err == nil }, 1},
@@ -198,7 +202,8 @@ func TestFaultsElsewhere(t *testing.T) {
 	w.ack(w.next()["envelope_id"], "")
 	must(t, cmd.Wait(t.Context()))
 	s.Fail(MethodResponseURL, 1, ServerError().AfterEffect().Delayed(time.Millisecond))
-	if status, _ := reply(t, cmd.ResponseURL, `{"text":"x"}`); status != http.StatusInternalServerError || len(cmd.Messages()) != 1 {
+	if status, _ := reply(t, cmd.ResponseURL, `{"text":"x"}`); status != http.StatusInternalServerError ||
+		len(cmd.Messages()) != 1 {
 		t.Errorf("response_url: HTTP %d, %d messages", status, len(cmd.Messages()))
 	}
 	s.Fail(MethodUpload, 1, Unavailable())
@@ -208,7 +213,8 @@ func TestFaultsElsewhere(t *testing.T) {
 	}
 	s.Fail(MethodSocket, 1, BadGateway())
 	_, link := open(t, s)
-	if _, resp, err := websocket.DefaultDialer.DialContext(t.Context(), link, nil); err == nil || resp == nil || resp.StatusCode != http.StatusBadGateway {
+	if _, resp, err := websocket.DefaultDialer.DialContext(t.Context(), link, nil); err == nil || resp == nil ||
+		resp.StatusCode != http.StatusBadGateway {
 		t.Errorf("socket: %v", err)
 	}
 	// The ticket was not used up by the fault.

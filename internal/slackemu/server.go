@@ -68,7 +68,8 @@ func New(cfg Config) *Server {
 		base:     strings.TrimRight(cfg.BaseURL, "/"),
 		rand:     rand.New(rand.NewPCG(cfg.Seed, cfg.Seed)),
 		channels: map[string]*channelState{}, users: map[string]*User{}, files: map[string]*File{}, views: map[string]*View{},
-		modals: map[string][]string{}, homes: map[string]string{}, triggers: map[string]*trigger{}, urls: map[string]*responseURL{},
+		modals: map[string][]string{}, homes: map[string]string{}, triggers: map[string]*trigger{},
+		urls:   map[string]*responseURL{},
 		counts: map[string]*Count{}, limits: map[string]*bucket{}, limited: !cfg.NoRateLimits,
 		tickets: map[string]bool{}, envelopes: map[string]*envelope{}, subs: map[*Subscription]bool{},
 	}

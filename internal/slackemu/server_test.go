@@ -57,7 +57,8 @@ func TestConcurrentUse(t *testing.T) {
 			if w.ReadJSON(&f) != nil {
 				return
 			}
-			if id, ok := f["envelope_id"].(string); ok && w.WriteJSON(map[string]any{"envelope_id": id, "payload": map[string]any{"text": "ok"}}) != nil {
+			if id, ok := f["envelope_id"].(string); ok &&
+				w.WriteJSON(map[string]any{"envelope_id": id, "payload": map[string]any{"text": "ok"}}) != nil {
 				return
 			}
 		}
@@ -141,7 +142,8 @@ func TestOwnWorkspace(t *testing.T) {
 	s := Start(t, Config{
 		TeamID: "T1", EnterpriseID: "E1", EnterpriseName: "Ent", Commands: []string{"/roll"}, RawCommandText: true,
 		Tokens: []Token{
-			{Value: DefaultBotToken, Scopes: DefaultScopes()}, {Value: "xoxb-second", Scopes: []string{"chat:write"}, UserID: "U0SECOND", BotID: "B0SECOND"},
+			{Value: DefaultBotToken, Scopes: DefaultScopes()},
+			{Value: "xoxb-second", Scopes: []string{"chat:write"}, UserID: "U0SECOND", BotID: "B0SECOND"},
 			{Value: DefaultAppToken, Scopes: []string{"connections:write"}},
 		},
 		Channels: []Channel{{ID: "C1", Name: "one", Members: []string{DefaultBotUserID, "U0SECOND", UserAda}}},
@@ -163,7 +165,8 @@ func TestOwnWorkspace(t *testing.T) {
 	if got, _ := form(t, s, "chat.postMessage", "xoxb-second", "channel", "C1", "text", "second"); got["ok"] != true {
 		t.Errorf("the second bot: %v", got)
 	}
-	if cfg := s.Config(); cfg.AppID != DefaultAppID || cfg.AckTimeout != 3*time.Second || len(s.Channels()) != 1 || len(s.Users()) != 4 {
+	if cfg := s.Config(); cfg.AppID != DefaultAppID || cfg.AckTimeout != 3*time.Second || len(s.Channels()) != 1 ||
+		len(s.Users()) != 4 {
 		t.Errorf("config %+v", cfg)
 	}
 }

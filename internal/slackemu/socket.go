@@ -109,7 +109,8 @@ func (s *Server) RefuseSockets(on bool) {
 	s.refuseConns = on
 }
 
-// SetSocketMode switches Socket Mode on or off for the app. Off sends link_disabled to all connections, closes them, and
+// SetSocketMode switches Socket Mode on or off for the app. Off sends link_disabled to all connections, closes them,
+// and
 // makes apps.connections.open fail.
 func (s *Server) SetSocketMode(on bool) {
 	s.mu.Lock()
@@ -349,7 +350,8 @@ func (c *Socket) shut() {
 
 // bye closes the connection with a close frame.
 func (c *Socket) bye() {
-	_ = c.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Now().Add(writeWait))
+	_ = c.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""),
+		time.Now().Add(writeWait))
 	c.shut()
 }
 
@@ -403,10 +405,12 @@ func (c *Socket) Disconnect(reason string) {
 }
 
 func disconnectFrame(reason string) map[string]any {
-	return map[string]any{"type": "disconnect", "reason": reason, "debug_info": map[string]any{"host": "applink-emulator-1"}}
+	return map[string]any{"type": "disconnect", "reason": reason,
+		"debug_info": map[string]any{"host": "applink-emulator-1"}}
 }
 
-// envelope is one frame that waits for its acknowledgement. Its fields are set before it is published; the rest is mu's.
+// envelope is one frame that waits for its acknowledgement. Its fields are set before it is published; the rest is
+// mu's.
 type envelope struct {
 	id       string
 	accepts  bool
@@ -467,7 +471,8 @@ func (s *Server) received(c *Socket, kind int, data []byte, fragmented bool) {
 }
 
 // sendEnvelope gives an envelope to one connection; nil if there is none.
-func (s *Server) sendEnvelope(kind string, accepts bool, payload json.RawMessage, attempt int, reason string) *envelope {
+func (s *Server) sendEnvelope(kind string, accepts bool, payload json.RawMessage, attempt int,
+	reason string) *envelope {
 	s.mu.Lock()
 	var ready []*Socket
 	for _, c := range s.conns {

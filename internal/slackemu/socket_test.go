@@ -84,7 +84,8 @@ const event = `{"type":"app_home_opened","user":"U0ADA"}`
 func TestHello(t *testing.T) {
 	s := Start(t, Config{})
 	out, link := open(t, s)
-	if out["ok"] != true || !strings.Contains(link, "/link/?") || !strings.Contains(link, "app_id="+DefaultAppID) || !strings.HasPrefix(link, "ws://") {
+	if out["ok"] != true || !strings.Contains(link, "/link/?") || !strings.Contains(link, "app_id="+DefaultAppID) ||
+		!strings.HasPrefix(link, "ws://") {
 		t.Fatalf("apps.connections.open: %v", out)
 	}
 	conn, _, err := websocket.DefaultDialer.DialContext(t.Context(), link, nil)
@@ -92,10 +93,12 @@ func TestHello(t *testing.T) {
 	defer conn.Close()
 	var hello socketmode.Request
 	must(t, conn.ReadJSON(&hello))
-	if hello.Type != "hello" || hello.NumConnections != 1 || hello.ConnectionInfo.AppID != DefaultAppID || hello.DebugInfo.Host == "" || hello.DebugInfo.ApproximateConnectionTime == 0 {
+	if hello.Type != "hello" || hello.NumConnections != 1 || hello.ConnectionInfo.AppID != DefaultAppID ||
+		hello.DebugInfo.Host == "" || hello.DebugInfo.ApproximateConnectionTime == 0 {
 		t.Errorf("hello %+v", hello)
 	}
-	if _, resp, err := websocket.DefaultDialer.DialContext(t.Context(), link, nil); err == nil || resp.StatusCode != http.StatusUnauthorized {
+	if _, resp, err := websocket.DefaultDialer.DialContext(t.Context(), link, nil); err == nil ||
+		resp.StatusCode != http.StatusUnauthorized {
 		t.Errorf("a ticket worked twice: %v", err)
 	}
 	s.RefuseSockets(true)
@@ -119,7 +122,8 @@ func TestAcks(t *testing.T) {
 		t.Errorf("envelope %v", env)
 	}
 	payload := env["payload"].(map[string]any)
-	for _, key := range []string{"token", "team_id", "api_app_id", "event", "type", "event_id", "event_time", "authorizations"} {
+	for _, key := range []string{"token", "team_id", "api_app_id", "event", "type", "event_id", "event_time",
+		"authorizations"} {
 		if payload[key] == nil {
 			t.Errorf("the payload lacks %s", key)
 		}
@@ -154,7 +158,8 @@ func TestAcks(t *testing.T) {
 	w.ack(env["envelope_id"], "")
 	must(t, d.Wait(t.Context()))
 
-	want := SocketStats{Opened: 1, Sent: 4, Acks: 2, LateAcks: 1, DuplicateAcks: 1, UnknownAcks: 1, OversizedAcks: 1, FragmentedMessages: 1, BadMessages: 2, UnexpectedPayloads: 1, Timeouts: 2, ClientPings: 1}
+	want := SocketStats{Opened: 1, Sent: 4, Acks: 2, LateAcks: 1, DuplicateAcks: 1, UnknownAcks: 1, OversizedAcks: 1,
+		FragmentedMessages: 1, BadMessages: 2, UnexpectedPayloads: 1, Timeouts: 2, ClientPings: 1}
 	if got := s.SocketStats(); got != want {
 		t.Errorf("stats\n got %+v\nwant %+v", got, want)
 	}
@@ -175,7 +180,8 @@ func writeFragments(t *testing.T, c *websocket.Conn, first, second string) {
 }
 
 func TestRedelivery(t *testing.T) {
-	s := Start(t, Config{AckTimeout: 150 * time.Millisecond, RetryDelays: []time.Duration{0, time.Millisecond, time.Millisecond}})
+	s := Start(t, Config{AckTimeout: 150 * time.Millisecond,
+		RetryDelays: []time.Duration{0, time.Millisecond, time.Millisecond}})
 	w := dial(t, s)
 	d := s.Deliver(json.RawMessage(event))
 	ids := map[any]bool{}
@@ -351,7 +357,8 @@ func TestDisconnects(t *testing.T) {
 func ignore(error) error { return nil }
 
 func TestHalfOpen(t *testing.T) {
-	s := Start(t, Config{PingInterval: 10 * time.Millisecond, AckTimeout: 20 * time.Millisecond, RetryDelays: []time.Duration{}})
+	s := Start(t, Config{PingInterval: 10 * time.Millisecond, AckTimeout: 20 * time.Millisecond,
+		RetryDelays: []time.Duration{}})
 	w := dial(t, s)
 	s.HalfOpenSockets()
 	d := s.Deliver(json.RawMessage(event))
@@ -408,7 +415,9 @@ func TestSocketModeClient(t *testing.T) {
 
 	cmd := s.SlashCommand(UserAda, ChannelOps, "/nodes", "list")
 	e = next(socketmode.EventTypeSlashCommand)
-	if got := e.Data.(slack.SlashCommand); got.Command != "/nodes" || got.UserID != UserAda || got.ChannelName != "ops-nodes" || got.TriggerID == "" || got.APIAppID != DefaultAppID || got.TeamDomain != DefaultTeamDomain {
+	if got := e.Data.(slack.SlashCommand); got.Command != "/nodes" || got.UserID != UserAda ||
+		got.ChannelName != "ops-nodes" || got.TriggerID == "" || got.APIAppID != DefaultAppID ||
+		got.TeamDomain != DefaultTeamDomain {
 		t.Errorf("command %+v", got)
 	}
 	must(t, sm.AckCtx(t.Context(), e.Request.EnvelopeID, map[string]any{"text": "42 nodes"}))

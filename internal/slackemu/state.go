@@ -429,7 +429,8 @@ func (s *Server) remove(c *channelState, m *Message) {
 	}
 	c.gone = append(c.gone, &gone)
 	if m.ReplyCount > 0 {
-		m.Subtype, m.Text, m.Blocks, m.Attachments, m.Metadata, m.Files = "tombstone", "This message was deleted.", nil, nil, nil, nil
+		m.Subtype, m.Text, m.Blocks, m.Attachments, m.Metadata, m.Files = "tombstone", "This message was deleted.", nil, nil,
+			nil, nil
 	} else {
 		c.messages = slices.DeleteFunc(c.messages, func(x *Message) bool { return x == m })
 		if m.ThreadTS != "" && m.ThreadTS != m.TS {
@@ -531,7 +532,8 @@ func (s *Server) Subscribe() *Subscription {
 	return sub
 }
 
-// Next waits for changes and returns all that have come since the last call. It fails when ctx ends or the server is closed.
+// Next waits for changes and returns all that have come since the last call. It fails when ctx ends or the server is
+// closed.
 func (sub *Subscription) Next(ctx context.Context) ([]Change, error) {
 	for {
 		sub.s.mu.Lock()

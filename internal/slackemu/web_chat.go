@@ -39,7 +39,8 @@ func (req *request) writable() (*channelState, *apiError) {
 
 // botMessage is a message of the token's bot without content. Callers hold mu.
 func (req *request) botMessage() *Message {
-	return &Message{User: req.token.UserID, BotID: req.token.BotID, AppID: req.s.cfg.AppID, Team: req.s.cfg.TeamID, Via: req.call.Method}
+	return &Message{User: req.token.UserID, BotID: req.token.BotID, AppID: req.s.cfg.AppID, Team: req.s.cfg.TeamID,
+		Via: req.call.Method}
 }
 
 // thread checks thread_ts of a new message: "" for none, and for a parent that was deleted without a trace, where
@@ -80,7 +81,8 @@ func postMessage(req *request) (answer, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	if wait, ok := s.limit("chat.postMessage", "chat.postMessage/"+c.ID, Limit{postMessageRate, s.cfg.PostMessageBurst}); !ok {
+	if wait, ok := s.limit("chat.postMessage", "chat.postMessage/"+c.ID,
+		Limit{postMessageRate, s.cfg.PostMessageBurst}); !ok {
 		return nil, &apiError{code: "ratelimited", retryAfter: wait}
 	}
 	if c, err = req.writable(); err != nil {
@@ -120,7 +122,8 @@ func (s *Server) withProfile(m *Message) map[string]any {
 	o := m.object(true)
 	if m.BotID != "" {
 		o["bot_profile"] = map[string]any{
-			"id": m.BotID, "app_id": m.AppID, "name": s.cfg.BotName, "team_id": s.cfg.TeamID, "deleted": false, "updated": 1_700_000_000,
+			"id": m.BotID, "app_id": m.AppID, "name": s.cfg.BotName, "team_id": s.cfg.TeamID, "deleted": false,
+			"updated": 1_700_000_000,
 		}
 	}
 	return o
@@ -238,7 +241,8 @@ func getPermalink(req *request) (answer, *apiError) {
 
 // permalink of a message. Callers hold mu.
 func (s *Server) permalink(m *Message) string {
-	link := fmt.Sprintf("https://%s.slack.com/archives/%s/p%s", s.cfg.TeamDomain, m.Channel, strings.Replace(m.TS, ".", "", 1))
+	link := fmt.Sprintf("https://%s.slack.com/archives/%s/p%s", s.cfg.TeamDomain, m.Channel,
+		strings.Replace(m.TS, ".", "", 1))
 	if m.ThreadTS != "" && m.ThreadTS != m.TS {
 		link += fmt.Sprintf("?thread_ts=%s&cid=%s", m.ThreadTS, m.Channel)
 	}

@@ -10,7 +10,8 @@ import (
 // object is the channel as the Web API shows it to a member or guest of it. Callers hold mu.
 func (c *channelState) object(s *Server, user string) map[string]any {
 	return map[string]any{
-		"id": c.ID, "name": c.Name, "name_normalized": c.Name, "is_channel": !c.IsPrivate, "is_group": c.IsPrivate, "is_im": false,
+		"id": c.ID, "name": c.Name, "name_normalized": c.Name, "is_channel": !c.IsPrivate, "is_group": c.IsPrivate,
+		"is_im":   false,
 		"is_mpim": false, "is_private": c.IsPrivate, "is_archived": c.Archived, "is_general": false, "is_shared": c.IsShared,
 		"is_ext_shared": c.IsShared, "is_org_shared": false, "is_pending_ext_shared": false, "is_member": c.member(user),
 		"created": c.Created.Unix(), "creator": UserAda, "context_team_id": s.cfg.TeamID, "updated": c.Created.UnixMilli(),
@@ -170,7 +171,8 @@ type span struct {
 }
 
 func (req *request) span(byDefault int) (span, *apiError) {
-	sp := span{oldest: req.arg("oldest"), latest: req.arg("latest"), inclusive: req.flag("inclusive", false), metadata: req.flag("include_all_metadata", false)}
+	sp := span{oldest: req.arg("oldest"), latest: req.arg("latest"), inclusive: req.flag("inclusive", false),
+		metadata: req.flag("include_all_metadata", false)}
 	check := func(ts *string, code string) *apiError {
 		if *ts == "" || *ts == "0" || *ts == "now" {
 			*ts = ""

@@ -50,7 +50,8 @@ func getUploadURL(req *request) (answer, *apiError) {
 	case length(req.arg("alt_txt")) > MaxFileAltText:
 		return nil, badArgument("must be less than %d characters [json-pointer:/alt_txt]", MaxFileAltText+1)
 	}
-	f := &File{ID: s.id("F"), Name: path.Base(req.arg("filename")), AltText: req.arg("alt_txt"), User: req.token.UserID, length: n}
+	f := &File{ID: s.id("F"), Name: path.Base(req.arg("filename")), AltText: req.arg("alt_txt"), User: req.token.UserID,
+		length: n}
 	f.Title = f.Name
 	s.files[f.ID] = f
 	host := scheme(req.http, "http") + "://" + req.http.Host // clients insist on the host of the API
@@ -194,8 +195,10 @@ func completeUpload(req *request) (answer, *apiError) {
 
 func (s *Server) fileObject(f *File) map[string]any {
 	return map[string]any{
-		"id": f.ID, "name": f.Name, "title": f.Title, "mimetype": f.Mimetype, "filetype": strings.TrimPrefix(path.Ext(f.Name), "."),
-		"size": f.Size, "user": f.User, "alt_txt": f.AltText, "created": f.CompletedAt.Unix(), "timestamp": f.CompletedAt.Unix(),
+		"id": f.ID, "name": f.Name, "title": f.Title, "mimetype": f.Mimetype,
+		"filetype": strings.TrimPrefix(path.Ext(f.Name), "."),
+		"size":     f.Size, "user": f.User, "alt_txt": f.AltText, "created": f.CompletedAt.Unix(),
+		"timestamp":   f.CompletedAt.Unix(),
 		"url_private": s.fileURL(f), "mode": "hosted", "is_external": false, "channels": append([]string{}, f.Channels...),
 	}
 }

@@ -74,13 +74,15 @@ func TestPostUpdateDelete(t *testing.T) {
 	api := client(s)
 	channel, ts, msg, err := api.PostMessageWithResponse(ChannelOps,
 		slack.MsgOptionText("3 nodes joined", false),
-		slack.MsgOptionBlocks(slack.NewSectionBlock(slack.NewTextBlockObject("mrkdwn", "*3 nodes* joined", false, false), nil, nil)),
+		slack.MsgOptionBlocks(slack.NewSectionBlock(slack.NewTextBlockObject("mrkdwn", "*3 nodes* joined", false, false), nil,
+			nil)),
 		slack.MsgOptionMetadata(slack.SlackMetadata{EventType: "rollcall_wave", EventPayload: map[string]any{"key": "k1"}}))
 	must(t, err)
 	if channel != ChannelOps || !tsForm.MatchString(ts) {
 		t.Errorf("posted to %s at %s", channel, ts)
 	}
-	if msg.User != DefaultBotUserID || msg.BotID != DefaultBotID || msg.Team != DefaultTeamID || msg.Metadata.EventPayload["key"] != "k1" {
+	if msg.User != DefaultBotUserID || msg.BotID != DefaultBotID || msg.Team != DefaultTeamID ||
+		msg.Metadata.EventPayload["key"] != "k1" {
 		t.Errorf("answer has %+v", msg)
 	}
 	if msg.Blocks.BlockSet[0].ID() == "" {
@@ -106,7 +108,8 @@ func TestPostUpdateDelete(t *testing.T) {
 	if len(s.Messages(ChannelOps)) != 0 || len(s.Deleted(ChannelOps)) != 1 {
 		t.Error("the message was not deleted")
 	}
-	if _, _, _, err := api.UpdateMessage(ChannelOps, ts, slack.MsgOptionText("x", false)); code(err) != "message_not_found" {
+	if _, _, _, err := api.UpdateMessage(ChannelOps, ts, slack.MsgOptionText("x", false)); code(
+		err) != "message_not_found" {
 		t.Errorf("update after delete: %v", err)
 	}
 	n := s.Counts()["chat.update"]
@@ -127,7 +130,8 @@ func TestThreads(t *testing.T) {
 	must(t, err)
 	_, reply, err := api.PostMessage(ChannelOps, slack.MsgOptionText("detail", false), slack.MsgOptionTS(parent))
 	must(t, err)
-	_, _, err = api.PostMessage(ChannelOps, slack.MsgOptionText("closed", false), slack.MsgOptionTS(parent), slack.MsgOptionBroadcast())
+	_, _, err = api.PostMessage(ChannelOps, slack.MsgOptionText("closed", false), slack.MsgOptionTS(parent),
+		slack.MsgOptionBroadcast())
 	must(t, err)
 
 	m, _ := s.Message(ChannelOps, parent)
@@ -140,7 +144,8 @@ func TestThreads(t *testing.T) {
 	if n := len(s.Thread(ChannelOps, parent)); n != 2 {
 		t.Errorf("the thread has %d replies", n)
 	}
-	got, _, _, err := api.GetConversationReplies(&slack.GetConversationRepliesParameters{ChannelID: ChannelOps, Timestamp: parent})
+	got, _, _, err := api.GetConversationReplies(&slack.GetConversationRepliesParameters{ChannelID: ChannelOps,
+		Timestamp: parent})
 	must(t, err)
 	var texts []string
 	for _, m := range got {
@@ -150,10 +155,12 @@ func TestThreads(t *testing.T) {
 		t.Error(diff)
 	}
 
-	if _, _, err := api.PostMessage(ChannelOps, slack.MsgOptionText("x", false), slack.MsgOptionTS(reply)); code(err) != "cannot_reply_to_message" {
+	if _, _, err := api.PostMessage(ChannelOps, slack.MsgOptionText("x", false), slack.MsgOptionTS(reply)); code(
+		err) != "cannot_reply_to_message" {
 		t.Errorf("reply to a reply: %v", err)
 	}
-	if _, _, err := api.PostMessage(ChannelOps, slack.MsgOptionText("x", false), slack.MsgOptionTS("1600000000.000001")); code(err) != "thread_not_found" {
+	if _, _, err := api.PostMessage(ChannelOps, slack.MsgOptionText("x", false),
+		slack.MsgOptionTS("1600000000.000001")); code(err) != "thread_not_found" {
 		t.Errorf("reply to nothing: %v", err)
 	}
 	// A parent with replies leaves a tombstone.
@@ -215,7 +222,8 @@ func TestHistory(t *testing.T) {
 		{"latest", slack.GetConversationHistoryParameters{Latest: all[3]}, "210"},
 		{"latest inclusive", slack.GetConversationHistoryParameters{Latest: all[3], Inclusive: true}, "3210"},
 		{"oldest", slack.GetConversationHistoryParameters{Oldest: all[3]}, "654"},
-		{"oldest inclusive in pages", slack.GetConversationHistoryParameters{Oldest: all[2], Inclusive: true, Limit: 2}, "32|54|6"},
+		{"oldest inclusive in pages", slack.GetConversationHistoryParameters{Oldest: all[2], Inclusive: true, Limit: 2},
+			"32|54|6"},
 		{"both", slack.GetConversationHistoryParameters{Oldest: all[1], Latest: all[5], Inclusive: true}, "54321"},
 	} {
 		if got := read(c.p); got != c.want {
@@ -227,7 +235,8 @@ func TestHistory(t *testing.T) {
 	if page.Messages[0].Metadata.EventType != "" {
 		t.Error("metadata came without include_all_metadata")
 	}
-	page, err = api.GetConversationHistory(&slack.GetConversationHistoryParameters{ChannelID: ChannelOps, Limit: 1, IncludeAllMetadata: true})
+	page, err = api.GetConversationHistory(&slack.GetConversationHistoryParameters{ChannelID: ChannelOps, Limit: 1,
+		IncludeAllMetadata: true})
 	must(t, err)
 	if page.Messages[0].Metadata.EventPayload["i"] != float64(6) {
 		t.Error("metadata is missing")
@@ -328,13 +337,21 @@ func TestRefusals(t *testing.T) {
 		{"invalid_blocks_format", "chat.postMessage", bot, []string{"channel", ChannelOps, "blocks", "{}"}},
 		{"invalid_blocks_format", "chat.postMessage", bot, []string{"channel", ChannelOps, "blocks", "[{]"}},
 		{"invalid_attachments", "chat.postMessage", bot, []string{"channel", ChannelOps, "attachments", "{}"}},
-		{"invalid_attachments", "chat.postMessage", bot, []string{"channel", ChannelOps, "attachments", `[{"color":"#ff0000"}]`}},
-		{"invalid_attachments", "chat.postMessage", bot, []string{"channel", ChannelOps, "attachments", `[{"blocks":[{"type":"nope"}]}]`}},
-		{"invalid_attachments", "chat.postMessage", bot, []string{"channel", ChannelOps, "attachments", `[{"blocks":[{"type":"divider"}],"footer":"f"}]`}},
-		{"too_many_attachments", "chat.postMessage", bot, []string{"channel", ChannelOps, "attachments", "[" + strings.Repeat(`{"text":"x"},`, MaxAttachments) + `{"text":"x"}]`}},
-		{"invalid_metadata_format", "chat.postMessage", bot, []string{"channel", ChannelOps, "text", "x", "metadata", `{"event_type":"e"}`}},
+		{"invalid_attachments", "chat.postMessage", bot,
+			[]string{"channel", ChannelOps, "attachments", `[{"color":"#ff0000"}]`}},
+		{"invalid_attachments", "chat.postMessage", bot,
+			[]string{"channel", ChannelOps, "attachments", `[{"blocks":[{"type":"nope"}]}]`}},
+		{"invalid_attachments", "chat.postMessage", bot,
+			[]string{"channel", ChannelOps, "attachments", `[{"blocks":[{"type":"divider"}],"footer":"f"}]`}},
+		{"too_many_attachments", "chat.postMessage", bot,
+			[]string{"channel", ChannelOps, "attachments", "[" + strings.Repeat(`{"text":"x"},`, MaxAttachments) +
+				`{"text":"x"}]`}},
+		{"invalid_metadata_format", "chat.postMessage", bot,
+			[]string{"channel", ChannelOps, "text", "x", "metadata", `{"event_type":"e"}`}},
 		{"invalid_metadata_format", "chat.postMessage", bot, []string{"channel", ChannelOps, "text", "x", "metadata", `[]`}},
-		{"metadata_too_large", "chat.postMessage", bot, []string{"channel", ChannelOps, "text", "x", "metadata", `{"event_type":"e","event_payload":{"k":"` + strings.Repeat("x", MaxMetadata) + `"}}`}},
+		{"metadata_too_large", "chat.postMessage", bot,
+			[]string{"channel", ChannelOps, "text", "x", "metadata", `{"event_type":"e","event_payload":{"k":"` +
+				strings.Repeat("x", MaxMetadata) + `"}}`}},
 		{"message_not_found", "chat.update", bot, []string{"channel", ChannelOps, "ts", "1600000000.000001", "text", "x"}},
 		{"cant_update_message", "chat.update", bot, []string{"channel", ChannelOps, "ts", human, "text", "x"}},
 		{"msg_too_long", "chat.update", bot, []string{"channel", ChannelOps, "ts", own, "text", long}},
@@ -382,7 +399,8 @@ func TestTokens(t *testing.T) {
 		t.Errorf("got %#v", err)
 	}
 	// The private channel needs the other scope, which is still there.
-	if _, err := api.GetConversationHistory(&slack.GetConversationHistoryParameters{ChannelID: ChannelPrivate}); err != nil {
+	private := &slack.GetConversationHistoryParameters{ChannelID: ChannelPrivate}
+	if _, err := api.GetConversationHistory(private); err != nil {
 		t.Errorf("groups:history: %v", err)
 	}
 	s.SetScopes(DefaultBotToken, append(DefaultScopes(), "chat:write.public")...)
@@ -404,7 +422,8 @@ func TestArgumentForms(t *testing.T) {
 	s := Start(t, Config{NoRateLimits: true})
 	post := func(contentType, body string, header bool) map[string]any {
 		t.Helper()
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.APIURL()+"chat.postMessage", strings.NewReader(body))
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.APIURL()+"chat.postMessage",
+			strings.NewReader(body))
 		must(t, err)
 		req.Header.Set("Content-Type", contentType)
 		if header {
@@ -459,20 +478,23 @@ func TestEditWindow(t *testing.T) {
 	api := client(s)
 	_, ts, err := api.PostMessage(ChannelOps, slack.MsgOptionText("x", false))
 	must(t, err)
-	if _, _, _, err := api.UpdateMessage(ChannelOps, ts, slack.MsgOptionText("y", false)); code(err) != "edit_window_closed" {
+	if _, _, _, err := api.UpdateMessage(ChannelOps, ts, slack.MsgOptionText("y", false)); code(
+		err) != "edit_window_closed" {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestCopies(t *testing.T) {
 	s := Start(t, Config{})
-	_, ts, err := client(s).PostMessage(ChannelOps, slack.MsgOptionText("x", false), slack.MsgOptionBlocks(slack.NewDividerBlock()))
+	_, ts, err := client(s).PostMessage(ChannelOps, slack.MsgOptionText("x", false),
+		slack.MsgOptionBlocks(slack.NewDividerBlock()))
 	must(t, err)
 	m, _ := s.Message(ChannelOps, ts)
 	m.Blocks[0] = '!'
 	m.Versions[0].Blocks[0] = '!'
 	m.Versions[0].Text = "changed"
-	if again, _ := s.Message(ChannelOps, ts); again.Blocks[0] == '!' || again.Versions[0].Blocks[0] == '!' || again.Versions[0].Text != "x" {
+	if again, _ := s.Message(ChannelOps, ts); again.Blocks[0] == '!' || again.Versions[0].Blocks[0] == '!' ||
+		again.Versions[0].Text != "x" {
 		t.Error("a copy shares memory with the state")
 	}
 	if _, err := s.Messages(ChannelOps)[0].Slack(); err != nil {

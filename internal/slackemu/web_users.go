@@ -24,7 +24,8 @@ func (s *Server) userObject(u *User) map[string]any {
 		label, offset = time.Now().In(loc).Zone()
 	}
 	return map[string]any{
-		"id": u.ID, "team_id": u.TeamID, "name": u.Name, "real_name": u.RealName, "deleted": u.Deleted, "tz": u.TZ, "tz_label": label,
+		"id": u.ID, "team_id": u.TeamID, "name": u.Name, "real_name": u.RealName, "deleted": u.Deleted, "tz": u.TZ,
+		"tz_label":  label,
 		"tz_offset": offset, "is_bot": u.IsBot, "is_admin": u.IsAdmin, "is_owner": false, "is_primary_owner": false,
 		"is_restricted": false, "is_ultra_restricted": false, "is_stranger": u.TeamID != s.cfg.TeamID, "is_app_user": false,
 		"updated": 1_700_000_000, "color": "9f69e7",
@@ -43,7 +44,8 @@ func botsInfo(req *request) (answer, *apiError) {
 	for _, t := range s.cfg.Tokens {
 		if t.BotID == id && id != "" {
 			return answer{"bot": map[string]any{
-				"id": id, "app_id": s.cfg.AppID, "user_id": t.UserID, "name": s.cfg.BotName, "deleted": false, "updated": 1_700_000_000, "icons": map[string]any{},
+				"id": id, "app_id": s.cfg.AppID, "user_id": t.UserID, "name": s.cfg.BotName, "deleted": false,
+				"updated": 1_700_000_000, "icons": map[string]any{},
 			}}, nil
 		}
 	}

@@ -61,7 +61,8 @@ func (s *Server) checkView(raw, kind string) (map[string]any, *apiError) {
 		return nil, badArgument("must be a JSON object [json-pointer:/view]")
 	}
 	surface := SurfaceModal
-	fields := []string{"type", "blocks", "private_metadata", "callback_id", "external_id", "title", "submit", "close", "clear_on_close", "notify_on_close", "submit_disabled"}
+	fields := []string{"type", "blocks", "private_metadata", "callback_id", "external_id", "title", "submit", "close",
+		"clear_on_close", "notify_on_close", "submit_disabled"}
 	if kind == "home" {
 		surface, fields = SurfaceHome, fields[:5]
 	}

@@ -38,7 +38,8 @@ func bare(ctx context.Context, mode string) error {
 	if err != nil {
 		return err
 	}
-	w, err := client.CoreV1().Nodes().Watch(ctx, metav1.ListOptions{ResourceVersion: list.ResourceVersion, AllowWatchBookmarks: true})
+	w, err := client.CoreV1().Nodes().Watch(ctx,
+		metav1.ListOptions{ResourceVersion: list.ResourceVersion, AllowWatchBookmarks: true})
 	if err != nil {
 		return err
 	}

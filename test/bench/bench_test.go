@@ -59,7 +59,8 @@ func measure(m *testing.M) int {
 	}
 	defer os.RemoveAll(work)
 	bot = filepath.Join(work, "rollcall")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", bot, "rollcall/cmd/bot") // as make build does
+	// as make build does
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", bot, "rollcall/cmd/bot")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building cmd/bot: %v\n%s", err, out)
@@ -101,8 +102,10 @@ func newSite(b *testing.B, kubeconfig string, cfg slackemu.Config, env ...string
 	}
 	s.http = listener.Addr().String()
 	listener.Close()
-	s.env = append([]string{"SLACK_BOT_TOKEN=" + slackemu.DefaultBotToken, "SLACK_APP_TOKEN=" + slackemu.DefaultAppToken, "SLACK_CHANNEL=" + slackemu.ChannelOps,
-		"SLACK_API_URL=" + s.slack.APIURL(), "KUBECONFIG=" + kubeconfig, "CLUSTER_NAME=prod", "DATABASE_URL=sqlite:" + s.db, "HTTP_ADDR=" + s.http, limits}, env...)
+	s.env = append([]string{"SLACK_BOT_TOKEN=" + slackemu.DefaultBotToken, "SLACK_APP_TOKEN=" + slackemu.DefaultAppToken,
+		"SLACK_CHANNEL=" + slackemu.ChannelOps,
+		"SLACK_API_URL=" + s.slack.APIURL(), "KUBECONFIG=" + kubeconfig, "CLUSTER_NAME=prod", "DATABASE_URL=sqlite:" + s.db,
+		"HTTP_ADDR=" + s.http, limits}, env...)
 	return s
 }
 

@@ -64,7 +64,8 @@ func measureDigest(b *testing.B, path string) {
 	if sum.Joined < 60_000 || sum.HPAs.Times+sum.Deployments.Times == 0 {
 		b.Fatalf("the digest is not of what was filled in: %d joined, %+v", sum.Joined, sum.HPAs)
 	}
-	report(b, ms(summing)/float64(n), "ms-summary", ms(drawing)/float64(n), "ms-picture", <-peak-before, "MiB-more", sum.Nodes, "lives")
+	report(b, ms(summing)/float64(n), "ms-summary", ms(drawing)/float64(n), "ms-picture", <-peak-before, "MiB-more",
+		sum.Nodes, "lives")
 	b.Logf("%d lives, %d rescales of HPAs, %d of Deployments", sum.Nodes, sum.HPAs.Times, sum.Deployments.Times)
 }
 

@@ -86,7 +86,8 @@ func (s *site) measureEvents(pace int, emit func(ctx context.Context) int) {
 		case r = <-done:
 		case <-time.After(100 * time.Millisecond):
 			var newest int64
-			if err := db.QueryRow("SELECT last_at FROM events WHERE id = (SELECT max(id) FROM events)").Scan(&newest); err == nil && time.Since(began) > time.Second {
+			if err := db.QueryRow("SELECT last_at FROM events WHERE id = (SELECT max(id) FROM events)").Scan(
+				&newest); err == nil && time.Since(began) > time.Second {
 				lags = append(lags, time.Since(time.UnixMilli(newest)))
 			}
 		}
@@ -106,7 +107,9 @@ func (s *site) measureEvents(pace int, emit func(ctx context.Context) int) {
 		b.Fatal(err)
 	}
 	report(b, pace, "wanted/s", float64(r.sent)/r.at.Sub(began).Seconds(), "sent/s",
-		float64(r.sent)/end.Sub(began).Seconds(), "recorded/s", r.sent, "events", max(0, r.sent-(recorded-before)), "events-lost", // more than sent: calls that were cut off and arrived
+		// more than sent: calls that were cut off and arrived
+		float64(r.sent)/end.Sub(began).Seconds(), "recorded/s", r.sent, "events", max(0, r.sent-(recorded-before)),
+		"events-lost",
 		ms(quantile(lags, 0.5)), "ms-lag-p50", ms(quantile(lags, 1)), "ms-lag-max", end.Sub(r.at).Seconds(), "s-drained",
 		float64(cpu.Microseconds())/float64(r.sent), "µs/event", now, "MiB", peak, "MiB-peak",
 		float64(info.Size())/float64(recorded), "bytes/event")

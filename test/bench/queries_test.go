@@ -27,15 +27,20 @@ func BenchmarkQueries(b *testing.B) {
 	defer l.Close()
 	s := slackemu.Start(b, slackemu.Config{})
 	log := slog.New(slog.DiscardHandler)
-	answers := answer.New(answer.Config{Cluster: "prod", Store: l, Log: log, Summaries: answer.Summaries{Store: l}, Watch: func(string) string { return "" }})
-	c := slackapp.NewCommands(slackapp.CommandsConfig{Answers: answers, Log: log, API: slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, s.APIURL(), nil)})
+	answers := answer.New(answer.Config{Cluster: "prod", Store: l, Log: log, Summaries: answer.Summaries{Store: l},
+		Watch: func(string) string { return "" }})
+	c := slackapp.NewCommands(
+		slackapp.CommandsConfig{Answers: answers, Log: log,
+			API: slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, s.APIURL(), nil)})
 	ask := func(command, text string) time.Duration {
-		payload, err := json.Marshal(map[string]string{"command": command, "text": text, "api_app_id": slackemu.DefaultAppID, "team_id": slackemu.DefaultTeamID, "user_id": slackemu.UserAda, "channel_id": slackemu.ChannelOps})
+		payload, err := json.Marshal(map[string]string{"command": command, "text": text, "api_app_id": slackemu.DefaultAppID,
+			"team_id": slackemu.DefaultTeamID, "user_id": slackemu.UserAda, "channel_id": slackemu.ChannelOps})
 		if err != nil {
 			b.Fatal(err)
 		}
 		began := time.Now()
-		answered := c.Handle(b.Context(), slackapp.Envelope{Type: "slash_commands", Payload: payload, App: slackemu.DefaultAppID})
+		answered := c.Handle(b.Context(),
+			slackapp.Envelope{Type: "slash_commands", Payload: payload, App: slackemu.DefaultAppID})
 		took := time.Since(began)
 		if answered == nil {
 			b.Logf("%s %s did not come with the acknowledgement", command, text)

@@ -86,7 +86,8 @@ func scale(b *testing.B, nodes int, kubeconfig string, beat func(ctx context.Con
 		100 * cpu.Seconds() / beatTime.Seconds(), "%cpu", 100 * bareCPU.Seconds() / beatTime.Seconds(), "%cpu-bare"}
 	if sent > 0 {
 		metrics = append(metrics, sent, "heartbeats",
-			float64(cpu.Microseconds())/float64(sent), "µs/heartbeat", float64(bareCPU.Microseconds())/float64(sent), "µs/heartbeat-bare")
+			float64(cpu.Microseconds())/float64(sent), "µs/heartbeat", float64(bareCPU.Microseconds())/float64(sent),
+			"µs/heartbeat-bare")
 	}
 	report(b, metrics...)
 }

@@ -21,7 +21,8 @@ import (
 
 // large is the ledger that Queries, Start and Digest share: five days of a cluster of 5,000 nodes
 // that live for 78 minutes each, a million changes, and a million events.
-var large = ledgertest.Size{Nodes: 330_000, Live: 5000, Events: 1_000_000, End: time.Now().Truncate(time.Hour), Span: 5 * 24 * time.Hour}
+var large = ledgertest.Size{Nodes: 330_000, Live: 5000, Events: 1_000_000, End: time.Now().Truncate(time.Hour),
+	Span: 5 * 24 * time.Hour}
 
 var fillLarge = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(work, "large.db")
@@ -71,7 +72,8 @@ func BenchmarkStart(b *testing.B) {
 		took := q.ready(s.http, 5*time.Minute)
 		_, peak := q.memory()
 		program, image := sizes(b)
-		report(b, took.Seconds(), "s-ready", q.cpu().Seconds(), "cpu-s", peak, "MiB-peak", program/1e6, "MB-program", image/1e6, "MB-image")
+		report(b, took.Seconds(), "s-ready", q.cpu().Seconds(), "cpu-s", peak, "MiB-peak", program/1e6, "MB-program",
+			image/1e6, "MB-image")
 	})
 	var filled string
 	b.Run("large-ledger", func(b *testing.B) {
@@ -98,7 +100,8 @@ func BenchmarkStart(b *testing.B) {
 func sizes(b *testing.B) (program, image float64) {
 	b.Helper()
 	beside := b.TempDir()
-	if out, err := exec.Command("go", "-C", "../../tools", "run", "./release", "-binary", bot, "-out", beside).CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "-C", "../../tools", "run", "./release", "-binary", bot, "-out",
+		beside).CombinedOutput(); err != nil {
 		b.Fatalf("collecting licences: %v\n%s", err, out)
 	}
 	add := func(path string, d fs.DirEntry, err error) error {
@@ -137,7 +140,8 @@ func introduce(b *testing.B, s *site) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for _, stmt := range []string{"UPDATE nodes SET removed_at = 1 + created_at WHERE removed_at IS NULL", "DELETE FROM clusters"} {
+	for _, stmt := range []string{"UPDATE nodes SET removed_at = 1 + created_at WHERE removed_at IS NULL",
+		"DELETE FROM clusters"} {
 		if _, err := db.Exec(stmt); err != nil {
 			b.Fatal(err)
 		}

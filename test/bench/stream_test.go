@@ -86,7 +86,8 @@ func record(b *testing.B, nodes int) *recorded {
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	b.Cleanup(func() { server.CloseClientConnections(); server.Close() })
-	authority := base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+	authority := base64.StdEncoding.EncodeToString(
+		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
 	r.kubeconfig = filepath.Join(b.TempDir(), "kubeconfig")
 	text := fmt.Sprintf(`{apiVersion: v1, kind: Config, current-context: recorded,
 clusters: [{name: recorded, cluster: {server: %q, certificate-authority-data: %s}}],
@@ -131,7 +132,8 @@ func (r *recorded) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 			r.watch(w, q, func(f *frames) error { return r.events(q.Context(), f) })
 			return
 		}
-		r.send(w, eventsv1.SchemeGroupVersion, &eventsv1.EventList{ListMeta: metav1.ListMeta{ResourceVersion: fmt.Sprint(r.version.Load())}})
+		r.send(w, eventsv1.SchemeGroupVersion,
+			&eventsv1.EventList{ListMeta: metav1.ListMeta{ResourceVersion: fmt.Sprint(r.version.Load())}})
 	default:
 		http.NotFound(w, q)
 	}
@@ -310,7 +312,8 @@ func realEvent(i int, now time.Time) *eventsv1.Event {
 	size := busy
 	size.End = now
 	var f fleet.Event = ledgertest.Event(i, now, size)
-	regarding := corev1.ObjectReference{Kind: f.Regarding.Kind, Name: f.Regarding.Name, UID: types.UID(f.Regarding.UID), APIVersion: "v1"}
+	regarding := corev1.ObjectReference{Kind: f.Regarding.Kind, Name: f.Regarding.Name, UID: types.UID(f.Regarding.UID),
+		APIVersion: "v1"}
 	if f.Regarding.Namespace != "" {
 		regarding.Namespace = metav1.NamespaceDefault
 	}

@@ -1,5 +1,6 @@
 // Package browser runs a real Chromium for tests: headless, with a fresh profile, watched. It fails a test whose page
-// writes errors to the console or asks anything of another machine. Tests say what they want to see and wait for it; there
+// writes errors to the console or asks anything of another machine. Tests say what they want to see and wait for it;
+// there
 // is no sleeping.
 package browser
 
@@ -53,7 +54,8 @@ type Tab struct {
 }
 
 // Start starts a browser, which ends with the test. Where there is none the test is skipped, unless the environment
-// variable CI is set: there it fails. At the end the test fails if a page has written an error to the console, thrown an
+// variable CI is set: there it fails. At the end the test fails if a page has written an error to the console, thrown
+// an
 // exception, or asked for anything that is not on this machine.
 func Start(tb testing.TB) *Tab {
 	tb.Helper()
@@ -68,14 +70,19 @@ func Start(tb testing.TB) *Tab {
 	options := []chromedp.ExecAllocatorOption{
 		chromedp.ExecPath(program), chromedp.UserDataDir(tb.TempDir()), chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
 		chromedp.WindowSize(1440, 900),
-		chromedp.Flag("headless", "new"), chromedp.Flag("disable-gpu", true), chromedp.Flag("mute-audio", true), chromedp.Flag("disable-quic", true),
-		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
-		chromedp.Flag("disable-extensions", true), chromedp.Flag("disable-default-apps", true), chromedp.Flag("disable-dev-shm-usage", true),
+		chromedp.Flag("headless", "new"), chromedp.Flag("disable-gpu", true), chromedp.Flag("mute-audio", true),
+		chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("disable-sync", true),
+		chromedp.Flag("disable-extensions", true), chromedp.Flag("disable-default-apps", true),
+		chromedp.Flag("disable-dev-shm-usage", true),
 		chromedp.Flag("disable-backgrounding-occluded-windows", true), chromedp.Flag("disable-renderer-backgrounding", true),
-		chromedp.Flag("disable-background-timer-throttling", true), chromedp.Flag("hide-scrollbars", false), chromedp.Flag("lang", "en-US"),
+		chromedp.Flag("disable-background-timer-throttling", true), chromedp.Flag("hide-scrollbars", false),
+		chromedp.Flag("lang", "en-US"),
 		// Whatever a page asks for, no name but this machine's is even looked up.
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"),
-		chromedp.Flag("metrics-recording-only", true), chromedp.Flag("password-store", "basic"), chromedp.Flag("use-mock-keychain", true),
+		chromedp.Flag("metrics-recording-only", true), chromedp.Flag("password-store", "basic"),
+		chromedp.Flag("use-mock-keychain", true),
 	}
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox)
@@ -83,7 +90,8 @@ func Start(tb testing.TB) *Tab {
 	alloc, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	t := &Tab{tb: tb}
 	// What chromedp itself finds odd (events newer than it knows) is no matter of the test's.
-	ctx, closeTab := chromedp.NewContext(alloc, chromedp.WithListener(t.listen), chromedp.WithErrorf(func(string, ...any) {}), chromedp.WithLogf(func(string, ...any) {}))
+	ctx, closeTab := chromedp.NewContext(alloc, chromedp.WithListener(t.listen),
+		chromedp.WithErrorf(func(string, ...any) {}), chromedp.WithLogf(func(string, ...any) {}))
 	t.Context = ctx
 	tb.Cleanup(func() {
 		closing, cancel := context.WithTimeout(ctx, Timeout)
@@ -93,7 +101,8 @@ func Start(tb testing.TB) *Tab {
 		stop()
 		t.verdict()
 	})
-	// The first call starts the browser, which lives as long as that call's context: it must not have a deadline of its own.
+	// The first call starts the browser, which lives as long as that call's context: it must not have a deadline of its
+	// own.
 	started := make(chan error, 1)
 	go func() { started <- chromedp.Do(ctx) }()
 	select {
@@ -289,7 +298,8 @@ func (t *Tab) Wait(what, expression string) {
 	if err != nil {
 		var text string
 		_ = t.eval(`document.body.innerText`, &text)
-		t.tb.Fatalf("waiting for %s (%s): %v\nproblems: %q\nthe page reads:\n%s", what, expression, err, t.Problems(), clip(text))
+		t.tb.Fatalf("waiting for %s (%s): %v\nproblems: %q\nthe page reads:\n%s", what, expression, err, t.Problems(),
+			clip(text))
 	}
 }
 
@@ -303,13 +313,17 @@ func clip(s string) string {
 // See waits until the element that a selector finds shows a text; an empty text waits for the element alone.
 func (t *Tab) See(selector, text string) {
 	t.tb.Helper()
-	t.Wait(fmt.Sprintf("%q in %s", text, selector), fmt.Sprintf(`[...document.querySelectorAll(%s)].some((e) => e.checkVisibility() && e.innerText.includes(%s))`, quote(selector), quote(text)))
+	t.Wait(fmt.Sprintf("%q in %s", text, selector),
+		fmt.Sprintf(`[...document.querySelectorAll(%s)].some((e) => e.checkVisibility() && e.innerText.includes(%s))`,
+			quote(selector), quote(text)))
 }
 
 // Gone waits until no element that a selector finds shows a text.
 func (t *Tab) Gone(selector, text string) {
 	t.tb.Helper()
-	t.Wait(fmt.Sprintf("no %q in %s", text, selector), fmt.Sprintf(`![...document.querySelectorAll(%s)].some((e) => e.checkVisibility() && e.innerText.includes(%s))`, quote(selector), quote(text)))
+	t.Wait(fmt.Sprintf("no %q in %s", text, selector),
+		fmt.Sprintf(`![...document.querySelectorAll(%s)].some((e) => e.checkVisibility() && e.innerText.includes(%s))`,
+			quote(selector), quote(text)))
 }
 
 // Text is what the first element that a selector finds shows.
@@ -320,7 +334,8 @@ func (t *Tab) Text(selector string) string {
 	return text
 }
 
-// Click waits for the first visible element that a selector finds, scrolls to it and clicks its middle with the mouse, once
+// Click waits for the first visible element that a selector finds, scrolls to it and clicks its middle with the mouse,
+// once
 // it stands still and nothing covers it.
 func (t *Tab) Click(selector string) {
 	t.tb.Helper()
@@ -384,7 +399,8 @@ const (
 func (t *Tab) Fill(selector, text string) {
 	t.tb.Helper()
 	t.See(selector, "")
-	t.Eval(fmt.Sprintf(`(() => { const e = document.querySelector(%s); e.focus(); e.select?.(); })()`, quote(selector)), nil)
+	t.Eval(fmt.Sprintf(`(() => { const e = document.querySelector(%s); e.focus(); e.select?.(); })()`, quote(selector)),
+		nil)
 	t.Type(text)
 }
 
@@ -392,21 +408,25 @@ func (t *Tab) Fill(selector, text string) {
 func (t *Tab) Choose(selector, value string) {
 	t.tb.Helper()
 	t.See(selector, "")
-	t.Eval(fmt.Sprintf(`(() => { const e = document.querySelector(%s); e.value = %s; e.dispatchEvent(new Event("input", {bubbles: true})); e.dispatchEvent(new Event("change", {bubbles: true})); })()`, quote(selector), quote(value)), nil)
+	t.Eval(fmt.Sprintf(
+		`(() => { const e = document.querySelector(%s); e.value = %s; e.dispatchEvent(new Event("input", {bubbles: `+
+			`true})); e.dispatchEvent(new Event("change", {bubbles: true})); })()`, quote(selector), quote(value)), nil)
 }
 
 // Viewport sets the size of the window's inside in CSS pixels. Below 600 pixels it is a phone's: with touch.
 func (t *Tab) Viewport(width, height int64) {
 	t.tb.Helper()
 	phone := width < 600
-	command(t, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: height, DeviceScaleFactor: 1, Mobile: phone})
+	command(t, emulation.SetDeviceMetricsOverride,
+		emulation.SetDeviceMetricsOverrideParams{Width: width, Height: height, DeviceScaleFactor: 1, Mobile: phone})
 	command(t, emulation.SetTouchEmulationEnabled, emulation.SetTouchEmulationEnabledParams{Enabled: phone})
 }
 
 // ColorScheme makes the page think that the person prefers "light" or "dark".
 func (t *Tab) ColorScheme(scheme string) {
 	t.tb.Helper()
-	command(t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+	command(t, emulation.SetEmulatedMedia,
+		emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
 }
 
 // Screenshot writes what the window shows as a PNG file, and its folder if need be.

@@ -58,7 +58,8 @@ func TestTab(t *testing.T) {
 		f()
 	}
 	all := strings.Join(w.errors, "\n")
-	for _, want := range []string{"console: said 7", "thrown", "404", "http://elsewhere.invalid/x.png, which is not on this machine"} {
+	for _, want := range []string{"console: said 7", "thrown", "404",
+		"http://elsewhere.invalid/x.png, which is not on this machine"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("nothing was said of %q:\n%s", want, all)
 		}
@@ -70,8 +71,10 @@ func TestTab(t *testing.T) {
 
 func TestAway(t *testing.T) {
 	for url, want := range map[string]bool{
-		"http://127.0.0.1:80/": false, "http://localhost/x": false, "http://[::1]:9/": false, "data:image/png;base64,": false, "about:blank": false, "blob:http://127.0.0.1/x": false,
-		"https://example.com/": true, "ws://192.0.2.1/": true, "ftp://127.0.0.1/": true, "http://localhost.example.com/": true, "%": true,
+		"http://127.0.0.1:80/": false, "http://localhost/x": false, "http://[::1]:9/": false, "data:image/png;base64,": false,
+		"about:blank": false, "blob:http://127.0.0.1/x": false,
+		"https://example.com/": true, "ws://192.0.2.1/": true, "ftp://127.0.0.1/": true,
+		"http://localhost.example.com/": true, "%": true,
 	} {
 		if away(url) != want {
 			t.Errorf("%s: away is %t", url, !want)

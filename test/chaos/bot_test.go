@@ -32,7 +32,8 @@ func build(tb testing.TB) string {
 		if err != nil {
 			tb.Fatal(err)
 		}
-		for from, to := range map[string]string{"clock.go": "chaos_clock.go", "clock_" + runtime.GOARCH + ".s": "chaos_clock_" + runtime.GOARCH + ".s"} {
+		for from, to := range map[string]string{"clock.go": "chaos_clock.go",
+			"clock_" + runtime.GOARCH + ".s": "chaos_clock_" + runtime.GOARCH + ".s"} {
 			replace[filepath.Join(main, to)] = filepath.Join(here, from)
 		}
 	}
@@ -137,7 +138,8 @@ func (k *keeper) run() error {
 		cmd.Wait()
 
 		k.mu.Lock()
-		e := ending{began: k.began, at: time.Now(), why: k.why, state: cmd.ProcessState.String(), code: cmd.ProcessState.ExitCode()}
+		e := ending{began: k.began, at: time.Now(), why: k.why, state: cmd.ProcessState.String(),
+			code: cmd.ProcessState.ExitCode()}
 		if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 			e.signal = status.Signal()
 		}
@@ -286,7 +288,8 @@ func TestClockCanBeSet(t *testing.T) {
 		}
 		// A log line with the time is the quickest way to see its clock.
 		cmd := exec.CommandContext(t.Context(), bot)
-		cmd.Env = []string{"CHAOS_CLOCK=" + c.path, "SLACK_BOT_TOKEN=xoxb-a", "SLACK_APP_TOKEN=xapp-a", "SLACK_CHANNEL=C0AAAAAAA", "KUBECONFIG=testdata/kubeconfig", "LOG_FORMAT=json",
+		cmd.Env = []string{"CHAOS_CLOCK=" + c.path, "SLACK_BOT_TOKEN=xoxb-a", "SLACK_APP_TOKEN=xapp-a",
+			"SLACK_CHANNEL=C0AAAAAAA", "KUBECONFIG=testdata/kubeconfig", "LOG_FORMAT=json",
 			"DATABASE_URL=sqlite:" + filepath.Join(t.TempDir(), "missing", "rollcall.db"), "HTTP_ADDR=127.0.0.1:0"}
 		out, _ := cmd.CombinedOutput()
 		var line struct{ Time time.Time }

@@ -53,9 +53,10 @@ import (
 )
 
 var (
-	seedFlag   = flag.Uint64("chaos.seed", 0, "the run's seed; 0 is a fresh one")
-	forFlag    = flag.Duration("chaos.for", 2*time.Minute, "how long to go on, about; two episodes are played at least")
-	killsFlag  = flag.Int("chaos.kills", 0, "go on until there were so many kills and as many other faults, instead of -chaos.for")
+	seedFlag  = flag.Uint64("chaos.seed", 0, "the run's seed; 0 is a fresh one")
+	forFlag   = flag.Duration("chaos.for", 2*time.Minute, "how long to go on, about; two episodes are played at least")
+	killsFlag = flag.Int("chaos.kills", 0,
+		"go on until there were so many kills and as many other faults, instead of -chaos.for")
 	stepsFlag  = flag.String("chaos.steps", "", "play these steps, as a failed run prints them, instead of plans")
 	shrinkFlag = flag.Duration("chaos.shrink", 6*time.Minute, "look so long for fewer steps that fail as well")
 )
@@ -94,7 +95,8 @@ func TestChaos(t *testing.T) {
 		}
 		add(totals, out.counts)
 		settled = append(settled, out.settled)
-		t.Logf("%s: %v, %d kills, %d other faults, settled after %v", name, time.Since(start).Round(time.Second), out.counts["kills"], out.counts["faults"], out.settled.Round(100*time.Millisecond))
+		t.Logf("%s: %v, %d kills, %d other faults, settled after %v", name, time.Since(start).Round(time.Second),
+			out.counts["kills"], out.counts["faults"], out.settled.Round(100*time.Millisecond))
 		if len(out.violations) == 0 {
 			if *stepsFlag != "" {
 				t.Logf("all is told. The channel:\n%s\nthe end of the program's log:\n%s", out.shown, out.log)
@@ -104,7 +106,8 @@ func TestChaos(t *testing.T) {
 		for _, v := range out.violations {
 			totals["violations "+v.kind]++
 		}
-		t.Errorf("seed %d, %s:\n%s\n\nthe channel:\n%s\nthe end of the program's log:\n%s\nall steps:\n%s", seed, name, list(out.violations), out.shown, out.log, Text(steps))
+		t.Errorf("seed %d, %s:\n%s\n\nthe channel:\n%s\nthe end of the program's log:\n%s\nall steps:\n%s", seed, name,
+			list(out.violations), out.shown, out.log, Text(steps))
 		a.shrink(t, steps)
 		return false
 	}
@@ -162,14 +165,16 @@ func (a *arena) shrink(t *testing.T, steps []Step) {
 		return failed
 	}, func() bool { return ctx.Err() == nil })
 	if last == nil {
-		t.Logf("no shorter list of steps failed in the time that there was; it may need luck. Again:\ngo test ./test/chaos -run TestChaos -count=1 -v -chaos.steps '%s'", Text(steps))
+		t.Logf("no shorter list of steps failed in the time that there was; it may need luck. Again:\ngo test ./test/chaos "+
+			"-run TestChaos -count=1 -v -chaos.steps '%s'", Text(steps))
 		return
 	}
 	var lines strings.Builder
 	for _, s := range few {
 		fmt.Fprintf(&lines, "  %-9s %s\n", lanes[s.Kind], s)
 	}
-	t.Errorf("%d of %d steps fail as well:\n%sthey give\n%splay them with\ngo test ./test/chaos -run TestChaos -count=1 -v -chaos.steps '%s'", len(few), len(steps), &lines, list(last), Text(few))
+	t.Errorf("%d of %d steps fail as well:\n%sthey give\n%splay them with\ngo test ./test/chaos -run TestChaos -count=1 "+
+		"-v -chaos.steps '%s'", len(few), len(steps), &lines, list(last), Text(few))
 }
 
 // report prints what the run was and what it found.
@@ -196,22 +201,26 @@ func report(t *testing.T, seed uint64, took time.Duration, totals map[string]int
 		}
 	}
 	row("other faults", "%d (%s)", totals["faults"], strings.Join(faults, ", "))
-	row("nodes", "%d joined, %d became ready, %d went not ready, %d recovered, %d left", totals[joined], totals[ready], totals[notReady], totals[recovered], totals[removed])
+	row("nodes", "%d joined, %d became ready, %d went not ready, %d recovered, %d left", totals[joined], totals[ready],
+		totals[notReady], totals[recovered], totals[removed])
 	row("steps", "%d must be told, %d may be", totals["steps that must be told"], totals["steps that may be told"])
 	row("messages", "%d", totals["messages"])
 	row("calls of Slack", "%d (%s)", totals["calls"], group("calls "))
 	row("exits for a full disk", "%d", totals["exits for a full disk"])
-	row("questions", "%d, answered %d, not answered in trouble %d", totals["asked"], totals["answered"], totals["asked in trouble and not answered"])
+	row("questions", "%d, answered %d, not answered in trouble %d", totals["asked"], totals["answered"],
+		totals["asked in trouble and not answered"])
 	if n := totals["times the machine stood still"]; n > 0 {
 		row("the machine stood still", "%d times", n)
 	}
 	for _, kind := range []string{lost, doubled, wrongCount, wrongOrder, unanswered, crashed, other} {
 		row(kind, "%d", totals["violations "+kind])
 	}
-	row("copies where blind", "%d, each after an answer that was lost (%d were) or a kill before it was noted", totals["copies"], totals["answers lost where blind"])
+	row("copies where blind", "%d, each after an answer that was lost (%d were) or a kill before it was noted",
+		totals["copies"], totals["answers lost where blind"])
 	if len(settled) > 0 {
 		slices.Sort(settled)
-		row("settled after", "%v (median), %v (longest)", settled[len(settled)/2].Round(100*time.Millisecond), settled[len(settled)-1].Round(100*time.Millisecond))
+		row("settled after", "%v (median), %v (longest)", settled[len(settled)/2].Round(100*time.Millisecond),
+			settled[len(settled)-1].Round(100*time.Millisecond))
 	}
 	t.Logf("\n%s", &b)
 }

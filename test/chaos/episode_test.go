@@ -148,7 +148,8 @@ func (a *arena) play(ctx context.Context, steps []Step, patience time.Duration) 
 	a.episodes++
 	e := &episode{
 		arena: a, steps: steps, channel: slackemu.ChannelOps, blind: strings.Contains(steps[0].What, "blind"),
-		clock: clock{path: filepath.Join(a.dir, "clock")}, born: make(chan struct{}, 1), struck: make(chan struct{}, 1), spans: map[string][]span{}, counts: map[string]int{"episodes": 1},
+		clock: clock{path: filepath.Join(a.dir, "clock")}, born: make(chan struct{}, 1), struck: make(chan struct{}, 1),
+		spans: map[string][]span{}, counts: map[string]int{"episodes": 1},
 		clockMoves: slices.ContainsFunc(steps, func(s Step) bool { return s.Kind == Clock }),
 	}
 	e.ctx, e.end = context.WithCancel(ctx)
@@ -178,9 +179,11 @@ func (a *arena) play(ctx context.Context, steps []Step, patience time.Duration) 
 	}
 	defer os.RemoveAll(ledger)
 	e.bot = newKeeper(a.bot, []string{
-		"PATH=" + os.Getenv("PATH"), "SLACK_BOT_TOKEN=" + slackemu.DefaultBotToken, "SLACK_APP_TOKEN=" + slackemu.DefaultAppToken,
+		"PATH=" + os.Getenv("PATH"), "SLACK_BOT_TOKEN=" + slackemu.DefaultBotToken,
+		"SLACK_APP_TOKEN=" + slackemu.DefaultAppToken,
 		"SLACK_CHANNEL=" + e.channel, "SLACK_API_URL=" + address + "/api/", "KUBECONFIG=" + a.kubeconfig, "CLUSTER_NAME=prod",
-		"DATABASE_URL=sqlite:" + filepath.Join(ledger, "rollcall.db"), "HTTP_ADDR=127.0.0.1:0", "ALERT_WAVE_GAP=3s", "LOG_LEVEL=debug", "CHAOS_CLOCK=" + e.clock.path,
+		"DATABASE_URL=sqlite:" + filepath.Join(ledger, "rollcall.db"), "HTTP_ADDR=127.0.0.1:0", "ALERT_WAVE_GAP=3s",
+		"LOG_LEVEL=debug", "CHAOS_CLOCK=" + e.clock.path,
 	})
 	for i := range steps[0].N {
 		l, err := e.create("", i%2 == 0)
@@ -331,7 +334,9 @@ func (e *episode) settle(patience time.Duration) time.Duration {
 	e.until(patience, func() bool {
 		vs := e.judge()
 		// What is told twice stays so; what is lost may be on its way.
-		return len(vs) == 0 || slices.ContainsFunc(vs, func(v violation) bool { return v.kind == doubled || v.kind == wrongOrder || v.kind == other })
+		return len(vs) == 0 ||
+			slices.ContainsFunc(vs,
+				func(v violation) bool { return v.kind == doubled || v.kind == wrongOrder || v.kind == other })
 	})
 	took := time.Since(began)
 	e.finally()
@@ -352,7 +357,8 @@ func (e *episode) judge() []violation {
 	case !e.blind && copies > 0:
 		out = append(out, violations(doubled, "%d messages are copies of others", copies)...)
 	case copies > forgiven:
-		out = append(out, violations(doubled, "%d messages are copies of others, of which only %d followed a lost answer", copies, forgiven)...)
+		out = append(out, violations(doubled, "%d messages are copies of others, of which only %d followed a lost answer",
+			copies, forgiven)...)
 	}
 	out = append(out, e.truth.judge(s)...)
 	nodes, ready := e.truth.totals()
@@ -472,7 +478,8 @@ func (e *episode) shown() string {
 	var b strings.Builder
 	for _, p := range look(e.slack, e.channel).posts {
 		m, _ := e.slack.Message(e.channel, p.ts)
-		fmt.Fprintf(&b, "%s %s %s: %d nodes, %d versions, %d replies, says %v\n%s\n", p.ts, p.kind, p.key, p.nodes, len(m.Versions), p.replies, p.said, slackemu.PlainText(m))
+		fmt.Fprintf(&b, "%s %s %s: %d nodes, %d versions, %d replies, says %v\n%s\n", p.ts, p.kind, p.key, p.nodes,
+			len(m.Versions), p.replies, p.said, slackemu.PlainText(m))
 	}
 	return b.String()
 }

@@ -77,7 +77,8 @@ func TestJudge(t *testing.T) {
 		},
 		"may be told, and is twice": {
 			lived("a ?joined ?removed"),
-			[]post{said("1", "away", "prod: while I was away: +1 −1", 1, "a joined, a removed"), said("2", removed, "prod: a left", 1, "a removed")},
+			[]post{said("1", "away", "prod: while I was away: +1 −1", 1, "a joined, a removed"),
+				said("2", removed, "prod: a left", 1, "a removed")},
 			[]string{doubled},
 		},
 		"half of what may be told": {
@@ -85,19 +86,23 @@ func TestJudge(t *testing.T) {
 		},
 		"a name that came back": {
 			lived("a joined removed", "a joined"),
-			[]post{said("1", joined, "prod: 2 nodes joined", 2, "a joined, a joined"), said("2", removed, "prod: a left", 1, "a removed")}, nil,
+			[]post{said("1", joined, "prod: 2 nodes joined", 2, "a joined, a joined"),
+				said("2", removed, "prod: a left", 1, "a removed")}, nil,
 		},
 		"a name that came back is lost": {
 			lived("a joined removed", "a joined"),
 			[]post{said("1", joined, "prod: a joined", 1, "a joined"), said("2", removed, "prod: a left", 1, "a removed")},
 			[]string{lost},
 		},
-		"made up": {lived("a joined"), []post{said("1", joined, "prod: 2 nodes joined", 2, "a joined, x joined")}, []string{other}},
+		"made up": {lived("a joined"), []post{said("1", joined, "prod: 2 nodes joined", 2, "a joined, x joined")},
+			[]string{other}},
 		"wrong count": {
-			lived("a joined", "b joined"), []post{said("1", joined, "prod: 3 nodes joined", 3, "a joined, b joined")}, []string{wrongCount},
+			lived("a joined", "b joined"), []post{said("1", joined, "prod: 3 nodes joined", 3, "a joined, b joined")},
+			[]string{wrongCount},
 		},
 		"wrong count in the text": {
-			lived("a joined", "b joined"), []post{said("1", joined, "prod: 3 nodes joined", 2, "a joined, b joined")}, []string{wrongCount},
+			lived("a joined", "b joined"), []post{said("1", joined, "prod: 3 nodes joined", 2, "a joined, b joined")},
+			[]string{wrongCount},
 		},
 		"wrong count of a gap": {
 			lived("a joined", "b joined"),
@@ -107,23 +112,29 @@ func TestJudge(t *testing.T) {
 			lived(sixLives...), []post{table(said("1", joined, "prod: 6 nodes joined, 2 ready (6× m)", 6, six))}, nil,
 		},
 		"a table counts too few": {
-			lived(sixLives...), []post{table(said("1", joined, "prod: 6 nodes joined, 1 ready (6× m)", 6, six))}, []string{wrongCount},
+			lived(sixLives...), []post{table(said("1", joined, "prod: 6 nodes joined, 1 ready (6× m)", 6, six))},
+			[]string{wrongCount},
 		},
 		"a table counts too many": {
-			lived(sixLives...), []post{table(said("1", joined, "prod: 6 nodes joined, all ready (6× m)", 6, six))}, []string{wrongCount},
+			lived(sixLives...), []post{table(said("1", joined, "prod: 6 nodes joined, all ready (6× m)", 6, six))},
+			[]string{wrongCount},
 		},
 		"a table's ready node is told elsewhere": {
 			lived(sixLives...),
-			[]post{table(said("1", joined, "prod: 6 nodes joined, 1 ready (6× m)", 6, six)), said("2", ready, "prod: a became ready", 1, "a ready")}, nil,
+			[]post{table(said("1", joined, "prod: 6 nodes joined, 1 ready (6× m)", 6, six)),
+				said("2", ready, "prod: a became ready", 1, "a ready")}, nil,
 		},
 		"a gap's table counts": {
-			lived(sixLives...), []post{table(said("1", "away", "prod: while I was away: +6 (2 ready)", 6, six+", a ready"))}, nil,
+			lived(sixLives...), []post{table(said("1", "away", "prod: while I was away: +6 (2 ready)", 6, six+", a ready"))},
+			nil,
 		},
 		"a gap's table counts too few": {
 			lived(sixLives...), []post{table(said("1", "away", "prod: while I was away: +6", 6, six))}, []string{wrongCount},
 		},
 		"a gap's table counts too many": {
-			lived(sixLives...), []post{table(said("1", "catch_up", "prod: while Slack could not be reached: +6 (all ready)", 6, six))}, []string{wrongCount},
+			lived(sixLives...),
+			[]post{table(said("1", "catch_up", "prod: while Slack could not be reached: +6 (all ready)", 6, six))},
+			[]string{wrongCount},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

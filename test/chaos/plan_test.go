@@ -155,8 +155,10 @@ var lanes = map[Kind]string{
 	Join:  nodeLane, Ready: nodeLane, NotReady: nodeLane, Recover: nodeLane, Remove: nodeLane, Return: nodeLane,
 	Visit: nodeLane, Heartbeat: nodeLane, Cordon: nodeLane,
 	Ask:  askLane,
-	Kill: troubleLane, Stop: troubleLane, Term: troubleLane, APIKill: troubleLane, Forget: troubleLane, Compact: troubleLane,
-	Cut: troubleLane, Stall: troubleLane, Slow: troubleLane, Refuse: troubleLane, Slack: troubleLane, Outage: troubleLane,
+	Kill: troubleLane, Stop: troubleLane, Term: troubleLane, APIKill: troubleLane, Forget: troubleLane,
+	Compact: troubleLane,
+	Cut:     troubleLane, Stall: troubleLane, Slow: troubleLane, Refuse: troubleLane, Slack: troubleLane,
+	Outage:  troubleLane,
 	Sockets: troubleLane, DiskFull: troubleLane, Clock: troubleLane,
 }
 
@@ -225,7 +227,8 @@ type choice[T any] struct {
 }
 
 func planNodes(r *rand.Rand) (steps []Step) {
-	kinds := []choice[Kind]{{30, Join}, {22, Ready}, {13, NotReady}, {12, Recover}, {18, Remove}, {5, Return}, {3, Visit}, {2, Heartbeat}, {2, Cordon}}
+	kinds := []choice[Kind]{{30, Join}, {22, Ready}, {13, NotReady}, {12, Recover}, {18, Remove}, {5, Return}, {3, Visit},
+		{2, Heartbeat}, {2, Cordon}}
 	for at := time.Duration(0); at < length; {
 		s := Step{Kind: weighted(r, kinds), Wait: pause(r, 500*time.Millisecond), N: 1 + r.IntN(6), Hasty: r.IntN(7) == 0}
 		switch s.Kind {
@@ -258,18 +261,21 @@ func planQuestions(r *rand.Rand) (steps []Step) {
 }
 
 // questions are commands, with + for a space.
-var questions = []string{"/nodes", "/nodes+list", "/nodes+--not-ready", "/events", "/events+--scaling", "/nodes+digest", "/nodes+help"}
+var questions = []string{"/nodes", "/nodes+list", "/nodes+--not-ready", "/events", "/events+--scaling", "/nodes+digest",
+	"/nodes+help"}
 
 func planTrouble(r *rand.Rand) []Step {
 	var steps []Step
 	for range 18 + r.IntN(5) {
-		s := Step{Kind: Kill, What: weighted(r, []choice[string]{{8, anyMoment}, {3, beforePost}, {4, afterPost}, {2, atEdit}, {3, atNode}})}
+		s := Step{Kind: Kill,
+			What: weighted(r, []choice[string]{{8, anyMoment}, {3, beforePost}, {4, afterPost}, {2, atEdit}, {3, atNode}})}
 		if r.IntN(4) == 0 {
 			s.For = ms(r, 500, 4000)
 		}
 		steps = append(steps, s)
 	}
-	kinds := []choice[Kind]{{4, Stop}, {1, Term}, {1, Compact}, {3, Cut}, {2, Stall}, {1, Slow}, {2, Refuse}, {9, Slack}, {2, Outage}, {4, Sockets}, {1, DiskFull}, {2, Clock}}
+	kinds := []choice[Kind]{{4, Stop}, {1, Term}, {1, Compact}, {3, Cut}, {2, Stall}, {1, Slow}, {2, Refuse}, {9, Slack},
+		{2, Outage}, {4, Sockets}, {1, DiskFull}, {2, Clock}}
 	others := 19 + r.IntN(5)
 	if r.IntN(5) < 3 { // dear on a small machine
 		others--
@@ -298,8 +304,10 @@ func planFault(r *rand.Rand, kind Kind) Step {
 	case Slow:
 		s.For, s.N = ms(r, 1000, 5000), 20_000+r.IntN(200_000)
 	case Slack:
-		methods := []choice[string]{{6, "chat.postMessage"}, {3, "chat.update"}, {1, "conversations.history"}, {1, "conversations.replies"}, {1, "apps.connections.open"}, {1, "response_url"}}
-		faults := []choice[string]{{2, "429"}, {1, "429-bare"}, {2, "500"}, {1, "502"}, {1, "503"}, {1, "hang"}, {2, "cut"}, {1, "slow"}, {1, "internal_error"}}
+		methods := []choice[string]{{6, "chat.postMessage"}, {3, "chat.update"}, {1, "conversations.history"},
+			{1, "conversations.replies"}, {1, "apps.connections.open"}, {1, "response_url"}}
+		faults := []choice[string]{{2, "429"}, {1, "429-bare"}, {2, "500"}, {1, "502"}, {1, "503"}, {1, "hang"}, {2, "cut"},
+			{1, "slow"}, {1, "internal_error"}}
 		s.What = weighted(r, methods) + "/" + weighted(r, faults)
 		if r.IntN(5) < 3 && !strings.HasSuffix(s.What, "/slow") {
 			s.What += "+after"
@@ -316,7 +324,8 @@ func planFault(r *rand.Rand, kind Kind) Step {
 	case DiskFull:
 		s.For = ms(r, 500, 4000)
 	case Clock:
-		size := weighted(r, []choice[time.Duration]{{3, time.Minute}, {3, time.Hour}, {2, 24 * time.Hour}, {2, 10 * 24 * time.Hour}})
+		size := weighted(r,
+			[]choice[time.Duration]{{3, time.Minute}, {3, time.Hour}, {2, 24 * time.Hour}, {2, 10 * 24 * time.Hour}})
 		s.For = (size/20 + time.Duration(r.Int64N(int64(size)))).Round(time.Second)
 		if r.IntN(2) == 0 {
 			s.For = -s.For
@@ -353,7 +362,8 @@ func TestPlanFollowsFromItsSeed(t *testing.T) {
 }
 
 func TestParseRefusesWhatItDoesNotKnow(t *testing.T) {
-	for _, text := range []string{"", "kill", "setup; kil", "setup; kill when=now", "setup; stop for=long", "setup; join n=x"} {
+	for _, text := range []string{"", "kill", "setup; kil", "setup; kill when=now", "setup; stop for=long",
+		"setup; join n=x"} {
 		if _, err := Parse(text); err == nil {
 			t.Errorf("%q is taken", text)
 		}

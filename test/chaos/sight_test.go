@@ -37,7 +37,8 @@ func look(s *slackemu.Server, id string) (out sight) {
 				newest, out.footer = at, f[1]+" nodes, "+f[2]+" ready"
 			}
 		}
-		p := post{ts: w.TS, key: w.Key, kind: w.Kind, text: w.Text, nodes: w.Nodes, replies: len(w.Replies), first: map[claim]time.Time{}}
+		p := post{ts: w.TS, key: w.Key, kind: w.Kind, text: w.Text, nodes: w.Nodes, replies: len(w.Replies),
+			first: map[claim]time.Time{}}
 		for _, told := range channel.Of(m, nil) {
 			p.said = append(p.said, claim{told.Node, told.Step})
 		}

@@ -197,7 +197,8 @@ func (e *episode) spoil(s Step) error {
 	what, after := strings.CutSuffix(what, "+after")
 	faults := map[string]slackemu.Fault{
 		"429": slackemu.RateLimited(1), "429-bare": slackemu.RateLimitedNoHeader(), "500": slackemu.ServerError(),
-		"502": slackemu.BadGateway(), "503": slackemu.Unavailable(), "hang": slackemu.HangUp(), "cut": slackemu.CutConnection(),
+		"502": slackemu.BadGateway(), "503": slackemu.Unavailable(), "hang": slackemu.HangUp(),
+		"cut":  slackemu.CutConnection(),
 		"slow": slackemu.Slow(2 * time.Second), "internal_error": slackemu.Refuse("internal_error"),
 	}
 	fault, ok := faults[what]

@@ -239,7 +239,8 @@ var follows = map[string]string{joined: ready, notReady: recovered}
 var tables = map[string]struct {
 	step string
 	form *regexp.Regexp
-}{joined: {joined, joinedForm}, notReady: {notReady, notReadyForm}, "away": {joined, awayForm}, "catch_up": {joined, awayForm}}
+}{joined: {joined, joinedForm}, notReady: {notReady, notReadyForm}, "away": {joined, awayForm},
+	"catch_up": {joined, awayForm}}
 
 // tabled returns the nodes whose second steps a message counts.
 func (p post) tabled() (names []string, second string, form *regexp.Regexp) {
@@ -354,7 +355,8 @@ func (p post) counts(want map[string]map[string]wants, told map[claim]int, singl
 		ambiguous = ambiguous || single[c.node] == nil
 	}
 	wrong := func(form string, args ...any) {
-		out = append(out, violations(wrongCount, "message %s (%s) %q: %s", p.ts, p.kind, p.text, fmt.Sprintf(form, args...))...)
+		out = append(out, violations(wrongCount, "message %s (%s) %q: %s", p.ts, p.kind, p.text,
+			fmt.Sprintf(form, args...))...)
 	}
 	switch p.kind {
 	case joined, ready, notReady, recovered, removed:

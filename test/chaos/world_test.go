@@ -333,7 +333,8 @@ func (e *episode) forgiveVisits() {
 	defer e.truth.mu.Unlock()
 	for _, l := range e.truth.lives {
 		for _, s := range spans {
-			if !l.visitEnd.IsZero() && s.from.Before(l.visitEnd.Add(20*time.Second)) && (s.until.IsZero() || s.until.After(l.visitEnd)) {
+			if !l.visitEnd.IsZero() && s.from.Before(l.visitEnd.Add(20*time.Second)) &&
+				(s.until.IsZero() || s.until.After(l.visitEnd)) {
 				for _, a := range l.acts {
 					a.must = false
 				}

@@ -364,7 +364,8 @@ func (c *Cluster) Compact(ctx context.Context) (revision int64, err error) {
 	}
 	// Compacting at a revision keeps that revision. So one is written that no object has: then every version older
 	// than the newest object's is gone, also the one just before it.
-	put := map[string][]byte{"key": []byte("compacted"), "value": []byte("here")} // JSON makes base64 of them, as etcd wants
+	// JSON makes base64 of them, as etcd wants
+	put := map[string][]byte{"key": []byte("compacted"), "value": []byte("here")}
 	if err := c.etcdCall(ctx, "/v3/kv/put", put, &struct{}{}); err != nil {
 		return 0, fmt.Errorf("writing a revision to etcd: %w", err)
 	}

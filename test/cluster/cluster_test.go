@@ -71,7 +71,8 @@ func TestNodeLife(t *testing.T) {
 		t.Errorf("after SetReady the node is %s", status)
 	}
 	if len(got.Status.Images) != 30 || len(got.Status.Conditions) != 4 {
-		t.Errorf("SetReady left %d images and %d conditions, want 30 and 4", len(got.Status.Images), len(got.Status.Conditions))
+		t.Errorf("SetReady left %d images and %d conditions, want 30 and 4", len(got.Status.Images),
+			len(got.Status.Conditions))
 	}
 	Eventually(t, 3*time.Second, func(ctx context.Context) error { // within the same second it changes nothing
 		if err := c.Heartbeat(ctx, node.Name); err != nil {
@@ -99,7 +100,8 @@ func TestNodeLife(t *testing.T) {
 	if got.Spec.Unschedulable {
 		t.Error("an uncordoned node is unschedulable")
 	}
-	got = step("label", c.SetLabels(ctx, node.Name, map[string]string{"team": "a", "karpenter.sh/nodepool": ""}), watch.Modified)
+	got = step("label", c.SetLabels(ctx, node.Name, map[string]string{"team": "a", "karpenter.sh/nodepool": ""}),
+		watch.Modified)
 	if got.Labels["team"] != "a" || got.Labels["karpenter.sh/nodepool"] != "" {
 		t.Errorf("SetLabels left %v", got.Labels)
 	}
@@ -117,11 +119,15 @@ func TestNewNodeIsRealistic(t *testing.T) {
 		provider, typ, zone string
 		spotKey, spotValue  string
 	}{
-		"karpenter": {EKSKarpenter, 25, "aws:///eu-central-1a/i-0", "c6i.4xlarge", "eu-central-1a", "karpenter.sh/capacity-type", "spot"},
-		"group":     {EKSManagedGroup, 20, "aws:///eu-central-1b/i-0", "m6i.2xlarge", "eu-central-1b", "eks.amazonaws.com/capacityType", "SPOT"},
-		"gke":       {GKE, 20, "gce://example-project/europe-west3-a/", "n2-standard-8", "europe-west3-a", "cloud.google.com/gke-spot", "true"},
-		"aks":       {AKS, 20, "azure:///subscriptions/", "Standard_D8s_v5", "germanywestcentral-1", "kubernetes.azure.com/scalesetpriority", "spot"},
-		"plain":     {Plain, 5, "", "", "", "", ""},
+		"karpenter": {EKSKarpenter, 25, "aws:///eu-central-1a/i-0", "c6i.4xlarge", "eu-central-1a",
+			"karpenter.sh/capacity-type", "spot"},
+		"group": {EKSManagedGroup, 20, "aws:///eu-central-1b/i-0", "m6i.2xlarge", "eu-central-1b",
+			"eks.amazonaws.com/capacityType", "SPOT"},
+		"gke": {GKE, 20, "gce://example-project/europe-west3-a/", "n2-standard-8", "europe-west3-a",
+			"cloud.google.com/gke-spot", "true"},
+		"aks": {AKS, 20, "azure:///subscriptions/", "Standard_D8s_v5", "germanywestcentral-1",
+			"kubernetes.azure.com/scalesetpriority", "spot"},
+		"plain": {Plain, 5, "", "", "", "", ""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -135,7 +141,8 @@ func TestNewNodeIsRealistic(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Logf("%s: %d bytes, %d of them managed fields, %d labels", node.Name, len(data), managedFieldsSize(node), len(node.Labels))
+			t.Logf("%s: %d bytes, %d of them managed fields, %d labels", node.Name, len(data), managedFieldsSize(node),
+				len(node.Labels))
 			if test.flavour == EKSKarpenter && (len(data) < 13_000 || len(data) > 14_200) {
 				t.Errorf("the node has %d bytes, want about 13,600", len(data))
 			}
@@ -204,7 +211,8 @@ func TestEventForms(t *testing.T) {
 	}
 	defer c.DeleteNode(ctx, node.Name)
 	for _, e := range []*eventsv1.Event{
-		NodeReadyEvent(node), KubeletNotReadyEvent(node), NodeNotReadyEvent(node), RegisteredNodeEvent(node), RemovingNodeEvent(node),
+		NodeReadyEvent(node), KubeletNotReadyEvent(node), NodeNotReadyEvent(node), RegisteredNodeEvent(node),
+		RemovingNodeEvent(node),
 	} {
 		old, err := c.EmitEvent(ctx, e)
 		if err != nil {
@@ -384,7 +392,8 @@ func TestAPIServerRestartKeepsEverything(t *testing.T) {
 			t.Fatalf("after %s and start: %v", name, err)
 		}
 		if got.UID != node.UID || got.ResourceVersion != node.ResourceVersion {
-			t.Errorf("after %s the node is another one: %s at %s, was %s at %s", name, got.UID, got.ResourceVersion, node.UID, node.ResourceVersion)
+			t.Errorf("after %s the node is another one: %s at %s, was %s at %s", name, got.UID, got.ResourceVersion, node.UID,
+				node.ResourceVersion)
 		}
 	}
 	if err := c.StartAPIServer(ctx); err == nil {
@@ -517,11 +526,14 @@ func TestKWOKMakesNodesReady(t *testing.T) {
 		if node == slow && (took < 2*time.Second || took > 6*time.Second) || node == fast && took > 2*time.Second {
 			t.Errorf("node %s became ready after %s", node.Name, took)
 		}
-		if len(got.Status.Images) != 30 || got.Status.Capacity.Cpu().Value() != 16 || got.Status.NodeInfo != node.Status.NodeInfo {
-			t.Errorf("KWOK changed what the node is: %d images, %s CPUs, %+v", len(got.Status.Images), got.Status.Capacity.Cpu(), got.Status.NodeInfo)
+		if len(got.Status.Images) != 30 || got.Status.Capacity.Cpu().Value() != 16 ||
+			got.Status.NodeInfo != node.Status.NodeInfo {
+			t.Errorf("KWOK changed what the node is: %d images, %s CPUs, %+v", len(got.Status.Images), got.Status.Capacity.Cpu(),
+				got.Status.NodeInfo)
 		}
 		Eventually(t, 5*time.Second, func(ctx context.Context) error {
-			events, err := c.Admin().EventsV1().Events("default").List(ctx, metav1.ListOptions{FieldSelector: "reason=NodeReady"})
+			events, err := c.Admin().EventsV1().Events("default").List(ctx,
+				metav1.ListOptions{FieldSelector: "reason=NodeReady"})
 			if err != nil {
 				return err
 			}
@@ -530,7 +542,8 @@ func TestKWOKMakesNodesReady(t *testing.T) {
 					if want := "Node " + node.Name + " status is now: NodeReady"; e.Note != want {
 						t.Errorf("the event says %q, want %q", e.Note, want)
 					}
-					if e.DeprecatedSource.Component != "kubelet" || e.DeprecatedCount != 1 || !e.EventTime.IsZero() || e.DeprecatedLastTimestamp.IsZero() {
+					if e.DeprecatedSource.Component != "kubelet" || e.DeprecatedCount != 1 || !e.EventTime.IsZero() ||
+						e.DeprecatedLastTimestamp.IsZero() {
 						t.Errorf("the event is not a kubelet's: %+v", e)
 					}
 					return nil
@@ -556,7 +569,8 @@ func TestKWOKMakesNodesReady(t *testing.T) {
 // heartbeats stop and come back.
 func TestSilentNodesBecomeUnknown(t *testing.T) {
 	start := time.Now()
-	c := Start(t, Options{ControllerManager: &ControllerManager{}, Scheduler: true, KWOK: &KWOK{LeaseDuration: 2 * time.Second, HeartbeatEvery: time.Second}})
+	c := Start(t, Options{ControllerManager: &ControllerManager{}, Scheduler: true,
+		KWOK: &KWOK{LeaseDuration: 2 * time.Second, HeartbeatEvery: time.Second}})
 	t.Logf("all five ready in %s", time.Since(start).Round(time.Millisecond))
 	ctx := t.Context()
 	node, err := c.CreateNode(ctx, NewNode("", OnKWOK()))
@@ -587,16 +601,19 @@ func TestSilentNodesBecomeUnknown(t *testing.T) {
 	})
 	waitEvent(t, c, "ScalingReplicaSet", "web")
 	waitEvent(t, c, "Started", "web-")
-	scaler := &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: metav1.ObjectMeta{Name: "web"}, Spec: autoscalingv2.HorizontalPodAutoscalerSpec{
-		ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "web"},
-		MinReplicas:    new(int32(5)),
-		MaxReplicas:    10,
-	}}
-	if _, err := c.Admin().AutoscalingV2().HorizontalPodAutoscalers("default").Create(ctx, scaler, metav1.CreateOptions{}); err != nil {
+	scaler := &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: metav1.ObjectMeta{Name: "web"},
+		Spec: autoscalingv2.HorizontalPodAutoscalerSpec{
+			ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "web"},
+			MinReplicas:    new(int32(5)),
+			MaxReplicas:    10,
+		}}
+	if _, err := c.Admin().AutoscalingV2().HorizontalPodAutoscalers("default").Create(ctx, scaler,
+		metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	waitEvent(t, c, "SuccessfulRescale", "web")
-	if err := c.Admin().CoreV1().Pods("default").DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{}); err != nil {
+	if err := c.Admin().CoreV1().Pods("default").DeleteCollection(ctx, metav1.DeleteOptions{},
+		metav1.ListOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	waitEvent(t, c, "Killing", "web-")
@@ -711,7 +728,8 @@ func waitEvent(t *testing.T, c *Cluster, reason, namePrefix string) {
 }
 
 // firstWatchError watches from a resource version for long enough to be told that it is too old.
-func firstWatchError(ctx context.Context, c *Cluster, open func(metav1.ListOptions) (watch.Interface, error), version string) error {
+func firstWatchError(ctx context.Context, c *Cluster, open func(metav1.ListOptions) (watch.Interface, error),
+	version string) error {
 	w, err := open(metav1.ListOptions{ResourceVersion: version})
 	if err != nil {
 		return err

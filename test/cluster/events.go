@@ -149,7 +149,8 @@ func (c *Cluster) RepeatEvent(ctx context.Context, namespace, name string) (*eve
 		if err != nil {
 			return fail(err)
 		}
-		if _, err := c.admin.CoreV1().Events(namespace).Patch(ctx, name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}); err != nil {
+		if _, err := c.admin.CoreV1().Events(namespace).Patch(ctx, name, types.StrategicMergePatchType, patch,
+			metav1.PatchOptions{}); err != nil {
 			return fail(err)
 		}
 		if e, err = c.admin.EventsV1().Events(namespace).Get(ctx, name, metav1.GetOptions{}); err != nil {
@@ -161,11 +162,13 @@ func (c *Cluster) RepeatEvent(ctx context.Context, namespace, name string) (*eve
 	if e.Series != nil {
 		count = e.Series.Count + 1
 	}
-	patch, err := json.Marshal(map[string]any{"series": eventsv1.EventSeries{Count: count, LastObservedTime: metav1.NowMicro()}})
+	patch, err := json.Marshal(
+		map[string]any{"series": eventsv1.EventSeries{Count: count, LastObservedTime: metav1.NowMicro()}})
 	if err != nil {
 		return fail(err)
 	}
-	if e, err = c.admin.EventsV1().Events(namespace).Patch(ctx, name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}); err != nil {
+	if e, err = c.admin.EventsV1().Events(namespace).Patch(ctx, name, types.StrategicMergePatchType, patch,
+		metav1.PatchOptions{}); err != nil {
 		return fail(err)
 	}
 	return e, nil
@@ -174,7 +177,8 @@ func (c *Cluster) RepeatEvent(ctx context.Context, namespace, name string) (*eve
 // EmitEvents creates total events for load, perSecond of them a second (0: as fast as the API server takes them), so
 // many at once as parallel says. event makes the i-th one; nil makes Started events of pods that do not exist. It
 // returns how many were created.
-func (c *Cluster) EmitEvents(ctx context.Context, total, perSecond, parallel int, event func(i int) *eventsv1.Event) (created int, err error) {
+func (c *Cluster) EmitEvents(ctx context.Context, total, perSecond, parallel int, event func(i int) *eventsv1.Event) (
+	created int, err error) {
 	if event == nil {
 		event = podStarted
 	}

@@ -170,7 +170,8 @@ func (c *Cluster) KubeconfigVia(tb testing.TB, user, server string) string {
 // configuration and a kubeconfig file with it.
 func (c *Cluster) ServiceAccount(tb testing.TB, namespace, name string) (config *rest.Config, path string) {
 	tb.Helper()
-	request, err := c.admin.CoreV1().ServiceAccounts(namespace).CreateToken(tb.Context(), name, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	request, err := c.admin.CoreV1().ServiceAccounts(namespace).CreateToken(tb.Context(), name,
+		&authenticationv1.TokenRequest{}, metav1.CreateOptions{})
 	if err != nil {
 		tb.Fatalf("asking for a token of ServiceAccount %s/%s: %v", namespace, name, err)
 	}

@@ -241,12 +241,13 @@ func (s *nodeShape) nodeLabels(name string) map[string]string {
 	case EKSKarpenter:
 		family, size, _ := strings.Cut(s.instanceType, ".")
 		maps.Copy(labels, map[string]string{
-			"k8s.io/cloud-provider-aws":                                  hex("cluster", 32),
-			"karpenter.k8s.aws/ec2nodeclass":                             "default",
-			"karpenter.k8s.aws/instance-capability-flex":                 "false",
-			"karpenter.k8s.aws/instance-category":                        family[:1],
-			"karpenter.k8s.aws/instance-cpu":                             strconv.Itoa(cpu),
-			"karpenter.k8s.aws/instance-cpu-manufacturer":                map[string]string{"amd64": "intel", "arm64": "aws"}[s.arch],
+			"k8s.io/cloud-provider-aws":                  hex("cluster", 32),
+			"karpenter.k8s.aws/ec2nodeclass":             "default",
+			"karpenter.k8s.aws/instance-capability-flex": "false",
+			"karpenter.k8s.aws/instance-category":        family[:1],
+			"karpenter.k8s.aws/instance-cpu":             strconv.Itoa(cpu),
+			"karpenter.k8s.aws/instance-cpu-manufacturer": map[string]string{"amd64": "intel",
+				"arm64": "aws"}[s.arch],
 			"karpenter.k8s.aws/instance-cpu-sustained-clock-speed-mhz":   "3500",
 			"karpenter.k8s.aws/instance-ebs-bandwidth":                   "10000",
 			"karpenter.k8s.aws/instance-encryption-in-transit-supported": "true",
@@ -384,7 +385,8 @@ func (s *nodeShape) systemInfo(name string) corev1.NodeSystemInfo {
 	}
 	switch s.flavour {
 	case GKE:
-		info.KernelVersion, info.KubeletVersion, info.OSImage = "6.6.105+", "v1.36.3-gke.1210000", "Container-Optimized OS from Google"
+		info.KernelVersion, info.KubeletVersion, info.OSImage = "6.6.105+", "v1.36.3-gke.1210000",
+			"Container-Optimized OS from Google"
 	case AKS:
 		info.KernelVersion, info.KubeletVersion, info.OSImage = "6.8.0-1036-azure", "v1.36.3", "Ubuntu 24.04.3 LTS"
 	case Plain:
@@ -396,11 +398,15 @@ func (s *nodeShape) systemInfo(name string) corev1.NodeSystemInfo {
 // conditions are what a kubelet reports.
 func conditions(ready bool, now metav1.Time) []corev1.NodeCondition {
 	all := []corev1.NodeCondition{
-		{Type: corev1.NodeMemoryPressure, Status: corev1.ConditionFalse, Reason: "KubeletHasSufficientMemory", Message: "kubelet has sufficient memory available"},
-		{Type: corev1.NodeDiskPressure, Status: corev1.ConditionFalse, Reason: "KubeletHasNoDiskPressure", Message: "kubelet has no disk pressure"},
-		{Type: corev1.NodePIDPressure, Status: corev1.ConditionFalse, Reason: "KubeletHasSufficientPID", Message: "kubelet has sufficient PID available"},
+		{Type: corev1.NodeMemoryPressure, Status: corev1.ConditionFalse, Reason: "KubeletHasSufficientMemory",
+			Message: "kubelet has sufficient memory available"},
+		{Type: corev1.NodeDiskPressure, Status: corev1.ConditionFalse, Reason: "KubeletHasNoDiskPressure",
+			Message: "kubelet has no disk pressure"},
+		{Type: corev1.NodePIDPressure, Status: corev1.ConditionFalse, Reason: "KubeletHasSufficientPID",
+			Message: "kubelet has sufficient PID available"},
 		{Type: corev1.NodeReady, Status: corev1.ConditionFalse, Reason: "KubeletNotReady",
-			Message: "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:Network plugin returns error: cni plugin not initialized"},
+			Message: "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:Network " +
+				"plugin returns error: cni plugin not initialized"},
 	}
 	if ready {
 		all[3].Status, all[3].Reason, all[3].Message = corev1.ConditionTrue, "KubeletReady", "kubelet is posting ready status"

@@ -40,7 +40,8 @@ func (c *Cluster) CreateNodes(ctx context.Context, n, parallel int, opts ...Node
 
 // DeleteNode deletes a node; one that is gone is no error.
 func (c *Cluster) DeleteNode(ctx context.Context, name string) error {
-	if err := c.admin.CoreV1().Nodes().Delete(ctx, name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+	if err := c.admin.CoreV1().Nodes().Delete(ctx, name, metav1.DeleteOptions{}); err != nil &&
+		!apierrors.IsNotFound(err) {
 		return fmt.Errorf("deleting node %s: %w", name, err)
 	}
 	return nil
@@ -70,8 +71,9 @@ func (c *Cluster) SetReady(ctx context.Context, name string, status corev1.Condi
 		}
 	}
 	usual := map[corev1.ConditionStatus][2]string{
-		corev1.ConditionTrue:    {"KubeletReady", "kubelet is posting ready status"},
-		corev1.ConditionFalse:   {"KubeletNotReady", "PLEG is not healthy: pleg was last seen active 3m2s ago; threshold is 3m0s"},
+		corev1.ConditionTrue: {"KubeletReady", "kubelet is posting ready status"},
+		corev1.ConditionFalse: {"KubeletNotReady",
+			"PLEG is not healthy: pleg was last seen active 3m2s ago; threshold is 3m0s"},
 		corev1.ConditionUnknown: {"NodeStatusUnknown", "Kubelet stopped posting node status."},
 	}[status]
 	if condition.Message = usual[1]; reason == "" {
@@ -146,7 +148,8 @@ func (c *Cluster) Clear(ctx context.Context) error {
 	if err := c.admin.CoreV1().Nodes().DeleteCollection(ctx, metav1.DeleteOptions{}, all); err != nil {
 		return fmt.Errorf("deleting all nodes: %w", err)
 	}
-	if err := c.admin.CoordinationV1().Leases(corev1.NamespaceNodeLease).DeleteCollection(ctx, metav1.DeleteOptions{}, all); err != nil {
+	if err := c.admin.CoordinationV1().Leases(corev1.NamespaceNodeLease).DeleteCollection(ctx, metav1.DeleteOptions{},
+		all); err != nil {
 		return fmt.Errorf("deleting all node leases: %w", err)
 	}
 	namespaces, err := c.admin.CoreV1().Namespaces().List(ctx, all)

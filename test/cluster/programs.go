@@ -100,7 +100,8 @@ func buildPrograms(tb testing.TB, names []string) (string, error) {
 	cmd.WaitDelay = 5 * time.Second
 	out, err := runOwned(cmd)
 	if err != nil {
-		return "", fmt.Errorf("building the control plane: %w\n%s", errors.Join(context.Cause(ctx), err), strings.TrimSpace(said.String()))
+		return "", fmt.Errorf("building the control plane: %w\n%s", errors.Join(context.Cause(ctx), err),
+			strings.TrimSpace(said.String()))
 	}
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	return lines[len(lines)-1], nil

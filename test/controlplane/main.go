@@ -58,7 +58,8 @@ func build(ctx context.Context, names []string) (string, error) {
 	}
 	for _, name := range names {
 		if packages[name] == "" {
-			return "", fmt.Errorf("unknown program %q: choose from %s", name, strings.Join(slices.Sorted(maps.Keys(packages)), ", "))
+			return "", fmt.Errorf("unknown program %q: choose from %s", name,
+				strings.Join(slices.Sorted(maps.Keys(packages)), ", "))
 		}
 	}
 	version, err := kubernetesVersion(ctx)
@@ -121,7 +122,8 @@ func buildFlags(version string) []string {
 	major, rest, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
 	minor, _, _ := strings.Cut(rest, ".")
 	const at = "-X k8s.io/component-base/version."
-	return []string{"-ldflags", fmt.Sprintf("-s -w %sgitVersion=%s %sgitMajor=%s %sgitMinor=%s", at, version, at, major, at, minor)}
+	return []string{"-ldflags", fmt.Sprintf("-s -w %sgitVersion=%s %sgitMajor=%s %sgitMinor=%s", at, version, at, major,
+		at, minor)}
 }
 
 // cacheFolder names the folder after everything that decides what the programs are, so that a change of any of it

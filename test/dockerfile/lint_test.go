@@ -18,7 +18,8 @@ import (
 // noRegistry knows each base image without asking anyone: all are Linux, and set nothing.
 type noRegistry struct{}
 
-func (noRegistry) ResolveImageConfig(_ context.Context, ref string, _ sourceresolver.Opt) (string, digest.Digest, []byte, error) {
+func (noRegistry) ResolveImageConfig(_ context.Context, ref string, _ sourceresolver.Opt) (string, digest.Digest,
+	[]byte, error) {
 	return ref, digest.FromString(ref), []byte(`{"architecture":"amd64","os":"linux","config":{}}`), nil
 }
 
@@ -27,7 +28,8 @@ func lint(t *testing.T, text []byte) (findings []string) {
 	t.Helper()
 	source := llb.NewSourceMap(nil, "Dockerfile", "Dockerfile", text)
 	source.Definition = &llb.Definition{} // it is asked for, and unused
-	found, err := dockerfile2llb.DockerfileLint(t.Context(), text, dockerfile2llb.ConvertOpt{MetaResolver: noRegistry{}, SourceMap: source})
+	found, err := dockerfile2llb.DockerfileLint(t.Context(), text,
+		dockerfile2llb.ConvertOpt{MetaResolver: noRegistry{}, SourceMap: source})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +55,8 @@ func TestDockerfile(t *testing.T) {
 // The linter finds what it should: a test that finds nothing in anything would be none.
 func TestLinter(t *testing.T) {
 	got := lint(t, []byte("FROM golang AS Build\nfrom scratch\nENV API_TOKEN=a\nCOPY --from=Build /x /x\nENTRYPOINT /x\n"))
-	for _, rule := range []string{"StageNameCasing", "ConsistentInstructionCasing", "SecretsUsedInArgOrEnv", "JSONArgsRecommended"} {
+	for _, rule := range []string{"StageNameCasing", "ConsistentInstructionCasing", "SecretsUsedInArgOrEnv",
+		"JSONArgsRecommended"} {
 		if !slices.ContainsFunc(got, func(f string) bool { return strings.HasPrefix(f, rule) }) {
 			t.Errorf("%s is not found: %q", rule, got)
 		}

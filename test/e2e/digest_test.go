@@ -70,8 +70,11 @@ func TestDigest(t *testing.T) {
 		s.setReady(name, corev1.ConditionTrue, "ready")
 	}
 	s.setReady(burst[0], corev1.ConditionUnknown, "not_ready")
-	hpa := cluster.NewEvent("horizontal-pod-autoscaler", corev1.ObjectReference{Kind: "HorizontalPodAutoscaler", APIVersion: "autoscaling/v2", Namespace: "default", Name: "web"},
-		corev1.EventTypeNormal, "SuccessfulRescale", "New size: 7; reason: cpu resource utilization (percentage of request) above target")
+	hpa := cluster.NewEvent("horizontal-pod-autoscaler",
+		corev1.ObjectReference{Kind: "HorizontalPodAutoscaler", APIVersion: "autoscaling/v2", Namespace: "default",
+			Name: "web"},
+		corev1.EventTypeNormal, "SuccessfulRescale",
+		"New size: 7; reason: cpu resource utilization (percentage of request) above target")
 	if _, err := s.cluster.EmitEvent(ctx, hpa); err != nil {
 		t.Fatal(err)
 	}
@@ -93,8 +96,10 @@ func TestDigest(t *testing.T) {
 		posting <- struct{}{}
 		return true
 	}
-	s.slack.Inject(slackemu.Rule{Method: "chat.postMessage", Times: 1, Where: isDigest, Fault: slackemu.CutConnection().Delayed(500 * time.Millisecond)})
-	s.slack.Inject(slackemu.Rule{Method: "chat.postMessage", Times: 1, Where: isDigest, Fault: slackemu.HangUp().AfterEffect()})
+	s.slack.Inject(slackemu.Rule{Method: "chat.postMessage", Times: 1, Where: isDigest,
+		Fault: slackemu.CutConnection().Delayed(500 * time.Millisecond)})
+	s.slack.Inject(slackemu.Rule{Method: "chat.postMessage", Times: 1, Where: isDigest,
+		Fault: slackemu.HangUp().AfterEffect()})
 	for i := range 2 {
 		select {
 		case <-posting:
@@ -126,7 +131,8 @@ func TestDigest(t *testing.T) {
 		}
 		defer l.Close()
 		var ok bool
-		if rec, ok, err = l.LastDigest(ctx, "prod"); err != nil || !ok || rec.Done.IsZero() || rec.ID == "" || rec.Picture != wave.PictureChart {
+		if rec, ok, err = l.LastDigest(ctx, "prod"); err != nil || !ok || rec.Done.IsZero() || rec.ID == "" ||
+			rec.Picture != wave.PictureChart {
 			return fmt.Errorf("the ledger says %+v, %v", rec, err)
 		}
 		return nil
@@ -142,12 +148,15 @@ func TestDigest(t *testing.T) {
 		Nodes              int
 		From, Until        int64
 	}
-	if err := json.Unmarshal(m.Metadata.EventPayload, &meta); err != nil || meta.Key != rec.Key || meta.Cluster != "prod" || meta.Kind != "digest" || meta.Nodes != 6 ||
+	if err := json.Unmarshal(m.Metadata.EventPayload, &meta); err != nil || meta.Key != rec.Key ||
+		meta.Cluster != "prod" || meta.Kind != "digest" || meta.Nodes != 6 ||
 		meta.Until%60 != 0 || meta.Until != rec.Until.Unix() || m.TS != rec.ID {
 		t.Errorf("metadata %s of %s, the ledger says %+v", m.Metadata.EventPayload, m.TS, rec)
 	}
 	text := slackemu.PlainText(m)
-	for _, want := range []string{"3 → 6 nodes", "7 nodes joined, 4 left.", "At most 10", "4 nodes lived less than an hour", "1 incident on 1 node", "HPA default/web: once, to 7", "The price of 1 node is not known", "label " + fleet.PriceLabel} {
+	for _, want := range []string{"3 → 6 nodes", "7 nodes joined, 4 left.", "At most 10",
+		"4 nodes lived less than an hour", "1 incident on 1 node", "HPA default/web: once, to 7",
+		"The price of 1 node is not known", "label " + fleet.PriceLabel} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the digest does not say %q", want)
 		}

@@ -89,9 +89,12 @@ func set(t *testing.T, c *cluster.Cluster, env ...string) *stage {
 		Limits: map[string]slackemu.Limit{"apps.connections.open": {PerMinute: 600, Burst: 600}},
 	}), truth: map[string][]string{}}
 	s.env = append([]string{
-		"PATH=" + os.Getenv("PATH"), "SLACK_BOT_TOKEN=" + slackemu.DefaultBotToken, "SLACK_APP_TOKEN=" + slackemu.DefaultAppToken,
-		"SLACK_CHANNEL=" + slackemu.ChannelOps, "SLACK_API_URL=" + s.slack.APIURL(), "KUBECONFIG=" + c.Kubeconfig(t, user), "CLUSTER_NAME=prod",
-		"DATABASE_URL=sqlite:" + filepath.Join(t.TempDir(), "rollcall.db"), "HTTP_ADDR=127.0.0.1:0", "ALERT_WAVE_GAP=3s", "LOG_LEVEL=debug",
+		"PATH=" + os.Getenv("PATH"), "SLACK_BOT_TOKEN=" + slackemu.DefaultBotToken,
+		"SLACK_APP_TOKEN=" + slackemu.DefaultAppToken,
+		"SLACK_CHANNEL=" + slackemu.ChannelOps, "SLACK_API_URL=" + s.slack.APIURL(), "KUBECONFIG=" + c.Kubeconfig(t, user),
+		"CLUSTER_NAME=prod",
+		"DATABASE_URL=sqlite:" + filepath.Join(t.TempDir(), "rollcall.db"), "HTTP_ADDR=127.0.0.1:0", "ALERT_WAVE_GAP=3s",
+		"LOG_LEVEL=debug",
 	}, env...)
 	t.Cleanup(func() {
 		s.kill()
@@ -335,7 +338,8 @@ func TestBurst(t *testing.T) {
 		}
 		return nil
 	})
-	t.Logf("300 nodes in %v; the message was right %v after the last", last.Sub(begin).Round(time.Millisecond), time.Since(last).Round(time.Millisecond))
+	t.Logf("300 nodes in %v; the message was right %v after the last", last.Sub(begin).Round(time.Millisecond),
+		time.Since(last).Round(time.Millisecond))
 	for _, name := range names {
 		s.setReady(name, corev1.ConditionTrue, "ready")
 	}
@@ -381,7 +385,8 @@ func TestChangesWhileAway(t *testing.T) {
 	s.start()
 	s.settle(30*time.Second, "joined", "removed")
 	away := s.waves("away")
-	if len(away) != 1 || !strings.Contains(away[0].Text, "while I was away") || !strings.Contains(away[0].Text, "+3 (2 ready) −2") {
+	if len(away) != 1 || !strings.Contains(away[0].Text, "while I was away") ||
+		!strings.Contains(away[0].Text, "+3 (2 ready) −2") {
 		t.Errorf("%d away messages, not what they should be", len(away))
 	}
 	s.counts(6, 2)
@@ -542,7 +547,8 @@ func TestKills(t *testing.T) {
 	wg.Wait()
 	s.settle(120*time.Second, "joined", "removed")
 	s.mu.Lock()
-	t.Logf("%d kills, %d nodes joined, %d left, %d messages", kills, len(s.truth["joined"]), len(s.truth["removed"]), len(s.slack.Messages(slackemu.ChannelOps)))
+	t.Logf("%d kills, %d nodes joined, %d left, %d messages", kills, len(s.truth["joined"]), len(s.truth["removed"]),
+		len(s.slack.Messages(slackemu.ChannelOps)))
 	left := len(s.truth["joined"]) - len(s.truth["removed"])
 	s.mu.Unlock()
 	s.counts(left, 0)

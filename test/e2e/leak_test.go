@@ -37,7 +37,8 @@ func TestNoSecretLeaks(t *testing.T) {
 	s.slack.Fail(slackemu.MethodResponseURL, 10, slackemu.ServerError())
 	s.slack.Fail("chat.postEphemeral", 3, slackemu.Refuse("not_in_channel"))
 	ask("digest --since 7d")
-	for _, f := range []slackemu.Fault{slackemu.ServerError(), slackemu.CutConnection(), slackemu.RateLimited(1), slackemu.Refuse("invalid_blocks"), slackemu.Refuse("not_in_channel")} {
+	for _, f := range []slackemu.Fault{slackemu.ServerError(), slackemu.CutConnection(), slackemu.RateLimited(1),
+		slackemu.Refuse("invalid_blocks"), slackemu.Refuse("not_in_channel")} {
 		s.slack.Fail("chat.postMessage", 1, f)
 		s.slack.Fail("apps.connections.open", 1, f)
 		s.slack.Fail("conversations.history", 1, f)
@@ -90,7 +91,8 @@ func TestNoSecretLeaks(t *testing.T) {
 			}
 		}
 	}
-	if said.Len() < 20_000 || !strings.Contains(said.String(), "rollcall_slack_calls_total") || !strings.Contains(said.String(), `"level":"DEBUG"`) {
+	if said.Len() < 20_000 || !strings.Contains(said.String(), "rollcall_slack_calls_total") ||
+		!strings.Contains(said.String(), `"level":"DEBUG"`) {
 		t.Errorf("too little was written to find anything in: %d bytes", said.Len())
 	}
 	for _, secret := range append(secrets, slackemu.DefaultBotToken, slackemu.DefaultAppToken) {

@@ -31,7 +31,8 @@ func TestSoak(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 1))
-	faults := []slackemu.Fault{slackemu.ServerError(), slackemu.CutConnection(), slackemu.RateLimited(1), slackemu.ServerError().AfterEffect(), slackemu.Slow(2 * time.Second)}
+	faults := []slackemu.Fault{slackemu.ServerError(), slackemu.CutConnection(), slackemu.RateLimited(1),
+		slackemu.ServerError().AfterEffect(), slackemu.Slow(2 * time.Second)}
 	var alive []string
 	var samples []sample
 	nextSample := time.Now()
@@ -43,9 +44,11 @@ func TestSoak(t *testing.T) {
 			s.remove(alive[:3]...)
 			alive = alive[3:]
 		case n < 90:
-			s.slack.SlashCommand(slackemu.UserAda, slackemu.ChannelOps, "/nodes", []string{"", "list", "digest", "help"}[r.IntN(4)])
+			s.slack.SlashCommand(slackemu.UserAda, slackemu.ChannelOps, "/nodes",
+				[]string{"", "list", "digest", "help"}[r.IntN(4)])
 		case n < 97:
-			s.slack.Fail([]string{"chat.postMessage", "chat.update", slackemu.MethodResponseURL}[r.IntN(3)], 1, faults[r.IntN(len(faults))])
+			s.slack.Fail([]string{"chat.postMessage", "chat.update", slackemu.MethodResponseURL}[r.IntN(3)], 1,
+				faults[r.IntN(len(faults))])
 		case n < 98:
 			s.slack.DropSockets()
 		}
@@ -62,8 +65,10 @@ func TestSoak(t *testing.T) {
 	}
 	fourth := len(samples) / 4
 	first, last := median(samples[fourth:2*fourth]), median(samples[len(samples)-fourth:])
-	t.Logf("%v, %d joined, %d left, %d messages: resident %.1f → %.1f MB, goroutines %.0f → %.0f, open files %.0f → %.0f (medians of the second and the last fourth)", length,
-		len(s.truth["joined"]), len(s.truth["removed"]), len(s.slack.Messages(slackemu.ChannelOps)), first.resident/1e6, last.resident/1e6, first.goroutines, last.goroutines, first.files, last.files)
+	t.Logf("%v, %d joined, %d left, %d messages: resident %.1f → %.1f MB, goroutines %.0f → %.0f, open files %.0f → "+
+		"%.0f (medians of the second and the last fourth)", length,
+		len(s.truth["joined"]), len(s.truth["removed"]), len(s.slack.Messages(slackemu.ChannelOps)), first.resident/1e6,
+		last.resident/1e6, first.goroutines, last.goroutines, first.files, last.files)
 	if last.goroutines > first.goroutines*1.2+5 || last.files > first.files*1.2+5 {
 		t.Error("goroutines or open files grow")
 	}
@@ -81,7 +86,8 @@ func measure(addr string) (x sample, err error) {
 	defer res.Body.Close()
 	for lines := bufio.NewScanner(res.Body); lines.Scan(); {
 		name, value, _ := strings.Cut(lines.Text(), " ")
-		to := map[string]*float64{"process_resident_memory_bytes": &x.resident, "go_goroutines": &x.goroutines, "process_open_fds": &x.files}[name]
+		to := map[string]*float64{"process_resident_memory_bytes": &x.resident, "go_goroutines": &x.goroutines,
+			"process_open_fds": &x.files}[name]
 		if to == nil {
 			continue
 		}
@@ -102,5 +108,6 @@ func median(all []sample) sample {
 		slices.Sort(vs)
 		return vs[len(vs)/2]
 	}
-	return sample{of(func(x sample) float64 { return x.resident }), of(func(x sample) float64 { return x.goroutines }), of(func(x sample) float64 { return x.files })}
+	return sample{of(func(x sample) float64 { return x.resident }), of(func(x sample) float64 { return x.goroutines }),
+		of(func(x sample) float64 { return x.files })}
 }

@@ -91,7 +91,8 @@ func run(ctx context.Context, dir string, env []string, name string, args ...str
 
 // buildah returns the arguments of a buildah command on the storage in work.
 func buildah(args ...string) []string {
-	return append([]string{"--root", filepath.Join(work, "storage"), "--runroot", filepath.Join(work, "run"), "--storage-driver", "vfs",
+	return append([]string{"--root", filepath.Join(work, "storage"), "--runroot", filepath.Join(work, "run"),
+		"--storage-driver", "vfs",
 		"--registries-conf", filepath.Join(work, "registries.conf")}, args...)
 }
 
@@ -108,8 +109,10 @@ func makeBase(ctx context.Context) error {
 	}
 	var script strings.Builder
 	script.WriteString("set -e; umask 022; mkdir -p bin tmp etc/ssl/certs usr/local; chmod 1777 tmp\n" +
-		"cp -L \"$(command -v busybox)\" bin/busybox; for name in $(bin/busybox --list); do [ \"$name\" = busybox ] || ln -s busybox bin/\"$name\"; done\n" +
-		"cp -L \"$(command -v git)\" bin/git; cp -L /etc/ssl/certs/ca-certificates.crt etc/ssl/certs/; cp -a \"$(go env GOROOT)\" usr/local/go\n")
+		"cp -L \"$(command -v busybox)\" bin/busybox; for name in $(bin/busybox --list); do [ \"$name\" = busybox ] || ln " +
+		"-s busybox bin/\"$name\"; done\n" +
+		"cp -L \"$(command -v git)\" bin/git; cp -L /etc/ssl/certs/ca-certificates.crt etc/ssl/certs/; cp -a \"$(go env " +
+		"GOROOT)\" usr/local/go\n")
 	for _, path := range regexp.MustCompile(`/\S+\.so\S*`).FindAllString(libraries, -1) {
 		fmt.Fprintf(&script, "mkdir -p .%s; cp -L %s .%s\n", filepath.Dir(path), path, path)
 	}
@@ -120,11 +123,14 @@ func makeBase(ctx context.Context) error {
 		return err
 	}
 	file := filepath.Join(work, "base.Dockerfile")
-	if err := os.WriteFile(file, []byte("FROM scratch\nCOPY . /\nENV PATH=/usr/local/go/bin:/bin HOME=/tmp GOPATH=/go GOCACHE=/cache\n"), 0o644); err != nil {
+	if err := os.WriteFile(file,
+		[]byte("FROM scratch\nCOPY . /\nENV PATH=/usr/local/go/bin:/bin HOME=/tmp GOPATH=/go GOCACHE=/cache\n"),
+		0o644); err != nil {
 		return err
 	}
 	for _, arch := range architectures {
-		if _, err = run(ctx, "", nil, "buildah", buildah("build", "--isolation", "chroot", "--platform", "linux/"+arch, "-f", file, "-t", base+arch, root)...); err != nil {
+		if _, err = run(ctx, "", nil, "buildah",
+			buildah("build", "--isolation", "chroot", "--platform", "linux/"+arch, "-f", file, "-t", base+arch, root)...); err != nil {
 			return err
 		}
 	}
@@ -134,11 +140,13 @@ func makeBase(ctx context.Context) error {
 var prepare = sync.OnceValue(func() error {
 	ctx := context.Background()
 	// Nothing may be looked for elsewhere.
-	if err := os.WriteFile(filepath.Join(work, "registries.conf"), []byte("unqualified-search-registries = []\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(work, "registries.conf"), []byte("unqualified-search-registries = []\n"),
+		0o644); err != nil {
 		return err
 	}
 	// A clone is what a build server has: the commit, and nothing that is not in it.
-	if _, err := run(ctx, source, nil, "git", "clone", "-q", "--no-hardlinks", ".", filepath.Join(work, "context")); err != nil {
+	if _, err := run(ctx, source, nil, "git", "clone", "-q", "--no-hardlinks", ".",
+		filepath.Join(work, "context")); err != nil {
 		return err
 	}
 	return makeBase(ctx)
@@ -182,9 +190,10 @@ func build(t *testing.T, arch string) *image {
 		}
 	}
 	name := "localhost/rollcall-" + arch
-	if _, err := run(t.Context(), "", nil, "buildah", buildah("build", "--isolation", "chroot", "--network", "host", "--pull-never", "--platform", "linux/"+arch,
-		"--volume", modules+":/go/pkg/mod", "--volume", cache+":/cache", "--build-arg", "BUILD_IMAGE="+base+arch,
-		"--build-arg", "VERSION=v0.0.0-test", "--build-arg", "REVISION=abc", "-t", name, filepath.Join(work, "context"))...); err != nil {
+	if _, err := run(t.Context(), "", nil, "buildah",
+		buildah("build", "--isolation", "chroot", "--network", "host", "--pull-never", "--platform", "linux/"+arch,
+			"--volume", modules+":/go/pkg/mod", "--volume", cache+":/cache", "--build-arg", "BUILD_IMAGE="+base+arch,
+			"--build-arg", "VERSION=v0.0.0-test", "--build-arg", "REVISION=abc", "-t", name, filepath.Join(work, "context"))...); err != nil {
 		t.Fatal(err)
 	}
 	container, err := run(t.Context(), "", nil, "buildah", buildah("from", "--pull-never", name)...)

@@ -51,7 +51,8 @@ func TestContents(t *testing.T) {
 				}
 				name, _ := filepath.Rel(i.root, path)
 				owner := info.Sys().(*syscall.Stat_t)
-				if own := name == "var/lib/rollcall"; own != (owner.Uid == 65532) || info.Mode().Perm()&0o022 != 0 || info.Mode()&(fs.ModeSetuid|fs.ModeSetgid|fs.ModeSymlink) != 0 {
+				if own := name == "var/lib/rollcall"; own != (owner.Uid == 65532) || info.Mode().Perm()&0o022 != 0 ||
+					info.Mode()&(fs.ModeSetuid|fs.ModeSetgid|fs.ModeSymlink) != 0 {
 					t.Errorf("%s: %v, of user %d", name, info.Mode(), owner.Uid)
 				}
 				if !d.IsDir() {
@@ -67,7 +68,8 @@ func TestContents(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff([]string{"etc", "licences", "rollcall", "sbom.cdx.json"}, slices.Sorted(maps.Keys(sizes))); diff != "" {
+			if diff := cmp.Diff([]string{"etc", "licences", "rollcall", "sbom.cdx.json"},
+				slices.Sorted(maps.Keys(sizes))); diff != "" {
 				t.Errorf("what is in the image, -want +got:\n%s", diff)
 			}
 			t.Logf("%.1f MB: %v bytes", float64(total)/1e6, sizes)
@@ -79,24 +81,28 @@ func TestContents(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer f.Close()
-			if want := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}[arch]; f.Machine != want || f.Section(".interp") != nil {
+			if want := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}[arch]; f.Machine != want ||
+				f.Section(".interp") != nil {
 				t.Errorf("the program is for %v, dynamic: %v", f.Machine, f.Section(".interp") != nil)
 			}
 			certificates, err := os.ReadFile(filepath.Join(i.root, "etc/ssl/certs/ca-certificates.crt"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if block, _ := pem.Decode(certificates); block == nil || bytes.Count(certificates, []byte("BEGIN CERTIFICATE")) < 50 {
+			if block, _ := pem.Decode(certificates); block == nil ||
+				bytes.Count(certificates, []byte("BEGIN CERTIFICATE")) < 50 {
 				t.Error("too few CA certificates")
 			}
 			c := i.description.OCIv1.Config
-			if c.User != "65532:65532" || !slices.Equal(c.Entrypoint, []string{"/rollcall"}) || c.WorkingDir != "/var/lib/rollcall" || !slices.Contains(c.Env, "TMPDIR=/var/lib/rollcall") {
+			if c.User != "65532:65532" || !slices.Equal(c.Entrypoint, []string{"/rollcall"}) ||
+				c.WorkingDir != "/var/lib/rollcall" || !slices.Contains(c.Env, "TMPDIR=/var/lib/rollcall") {
 				t.Errorf("configuration: %+v", c)
 			}
 			if got := i.description.OCIv1.Architecture; got != arch {
 				t.Errorf("the image is for %s", got)
 			}
-			for label, want := range map[string]string{"title": "Rollcall", "licenses": "Apache-2.0", "version": "v0.0.0-test", "revision": "abc"} {
+			for label, want := range map[string]string{"title": "Rollcall", "licenses": "Apache-2.0", "version": "v0.0.0-test",
+				"revision": "abc"} {
 				if got := c.Labels["org.opencontainers.image."+label]; got != want {
 					t.Errorf("label %s: %q, want %q", label, got, want)
 				}
@@ -151,8 +157,10 @@ func billed(t *testing.T, i *image) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("linked and billed, -want +got:\n%s", diff)
 	}
-	if bom.Metadata.Component.Name != "rollcall" || bom.Metadata.Component.Version != info.Main.Version || info.Main.Version == "(devel)" {
-		t.Errorf("the bill is of %s %s, the program is %s", bom.Metadata.Component.Name, bom.Metadata.Component.Version, info.Main.Version)
+	if bom.Metadata.Component.Name != "rollcall" || bom.Metadata.Component.Version != info.Main.Version ||
+		info.Main.Version == "(devel)" {
+		t.Errorf("the bill is of %s %s, the program is %s", bom.Metadata.Component.Name, bom.Metadata.Component.Version,
+			info.Main.Version)
 	}
 }
 
@@ -171,7 +179,9 @@ func same(t *testing.T, i *image, arch string) {
 	if _, err := run(t.Context(), "", nil, "git", "clone", "-q", filepath.Join(work, "context"), clone); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := run(t.Context(), clone, []string{"CGO_ENABLED=0", "GOFLAGS=", "GOTOOLCHAIN=local", "GOOS=linux", "GOARCH=" + arch}, "sh", "-c", strings.Replace(string(line), "/out/rollcall", binary, 1)); err != nil {
+	if _, err := run(t.Context(), clone,
+		[]string{"CGO_ENABLED=0", "GOFLAGS=", "GOTOOLCHAIN=local", "GOOS=linux", "GOARCH=" + arch}, "sh", "-c",
+		strings.Replace(string(line), "/out/rollcall", binary, 1)); err != nil {
 		t.Fatal(err)
 	}
 	hash := func(path string) string {
@@ -228,8 +238,10 @@ func TestRuns(t *testing.T) {
 	}
 	addr := l.Addr().String()
 	l.Close()
-	env := append(slices.Clone(i.description.OCIv1.Config.Env), "SLACK_BOT_TOKEN="+slackemu.DefaultBotToken, "SLACK_APP_TOKEN="+slackemu.DefaultAppToken, "SLACK_CHANNEL="+slackemu.ChannelOps, "SLACK_API_URL="+slack.APIURL(),
-		"KUBECONFIG=/var/lib/rollcall/kubeconfig", "CLUSTER_NAME=prod", "DATABASE_URL=sqlite:/var/lib/rollcall/rollcall.db", "DIGEST_TIMEZONE=Europe/Berlin", "HTTP_ADDR="+addr)
+	env := append(slices.Clone(i.description.OCIv1.Config.Env), "SLACK_BOT_TOKEN="+slackemu.DefaultBotToken,
+		"SLACK_APP_TOKEN="+slackemu.DefaultAppToken, "SLACK_CHANNEL="+slackemu.ChannelOps, "SLACK_API_URL="+slack.APIURL(),
+		"KUBECONFIG=/var/lib/rollcall/kubeconfig", "CLUSTER_NAME=prod", "DATABASE_URL=sqlite:/var/lib/rollcall/rollcall.db",
+		"DIGEST_TIMEZONE=Europe/Berlin", "HTTP_ADDR="+addr)
 
 	cmd, log := i.start(t, volume, env)
 	exited := make(chan error, 1)
@@ -249,7 +261,8 @@ func TestRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !regexp.MustCompile(`(?m)^Uid:\t65532\t65532\t65532\t65532$`).Match(status) || !regexp.MustCompile(`(?m)^CapEff:\t0+$`).Match(status) {
+	if !regexp.MustCompile(`(?m)^Uid:\t65532\t65532\t65532\t65532$`).Match(status) ||
+		!regexp.MustCompile(`(?m)^CapEff:\t0+$`).Match(status) {
 		t.Errorf("it does not run as the user 65532 without capabilities:\n%s", status)
 	}
 	mounts, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", cmd.Process.Pid))

@@ -37,9 +37,11 @@ func TestMain(m *testing.M) { os.Exit(cluster.Main(m)) }
 
 // resources are the kinds' names in URLs.
 var resources = map[string]string{
-	"ClusterRole": "clusterroles", "ClusterRoleBinding": "clusterrolebindings", "ConfigMap": "configmaps", "Deployment": "deployments",
-	"Namespace": "namespaces", "NetworkPolicy": "networkpolicies", "PersistentVolumeClaim": "persistentvolumeclaims", "PriorityClass": "priorityclasses",
-	"Secret": "secrets", "ServiceAccount": "serviceaccounts",
+	"ClusterRole": "clusterroles", "ClusterRoleBinding": "clusterrolebindings", "ConfigMap": "configmaps",
+	"Deployment": "deployments",
+	"Namespace":  "namespaces", "NetworkPolicy": "networkpolicies", "PersistentVolumeClaim": "persistentvolumeclaims",
+	"PriorityClass": "priorityclasses",
+	"Secret":        "secrets", "ServiceAccount": "serviceaccounts",
 }
 
 // apply is kubectl apply --server-side, strictly: a field that the API server does not know is an
@@ -56,7 +58,8 @@ func apply(t *testing.T, c *cluster.Cluster, all []*unstructured.Unstructured, d
 			t.Fatal(err)
 		}
 		kind := o.GroupVersionKind()
-		objects := client.Resource(schema.GroupVersionResource{Group: kind.Group, Version: kind.Version, Resource: resources[kind.Kind]})
+		objects := client.Resource(schema.GroupVersionResource{Group: kind.Group, Version: kind.Version,
+			Resource: resources[kind.Kind]})
 		patch := dynamic.ResourceInterface(objects)
 		if o.GetNamespace() != "" {
 			patch = objects.Namespace(o.GetNamespace())
@@ -103,7 +106,8 @@ func TestApply(t *testing.T) {
 func TestPodSecurity(t *testing.T) {
 	c := installed(t)
 	create := func(pod *corev1.Pod) error {
-		_, err := c.Admin().CoreV1().Pods(pod.Namespace).Create(t.Context(), pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict})
+		_, err := c.Admin().CoreV1().Pods(pod.Namespace).Create(t.Context(), pod,
+			metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict})
 		return err
 	}
 	for _, folder := range folders {
@@ -140,7 +144,9 @@ func TestServiceAccountMayReadNodesAndEventsAlone(t *testing.T) {
 	}
 	ctx := t.Context()
 	waitForRights(t, client)
-	review, err := client.AuthorizationV1().SelfSubjectRulesReviews().Create(ctx, &authv1.SelfSubjectRulesReview{Spec: authv1.SelfSubjectRulesReviewSpec{Namespace: d.Namespace}}, metav1.CreateOptions{})
+	review, err := client.AuthorizationV1().SelfSubjectRulesReviews().Create(ctx,
+		&authv1.SelfSubjectRulesReview{Spec: authv1.SelfSubjectRulesReviewSpec{Namespace: d.Namespace}},
+		metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +161,8 @@ func TestServiceAccountMayReadNodesAndEventsAlone(t *testing.T) {
 		}
 	}
 	slices.Sort(rights)
-	if want := []string{"get events.events.k8s.io", "get nodes", "list events.events.k8s.io", "list nodes", "watch events.events.k8s.io", "watch nodes"}; !slices.Equal(rights, want) {
+	if want := []string{"get events.events.k8s.io", "get nodes", "list events.events.k8s.io", "list nodes",
+		"watch events.events.k8s.io", "watch nodes"}; !slices.Equal(rights, want) {
 		t.Errorf("the ServiceAccount may %q, want %q", rights, want)
 	}
 
@@ -190,7 +197,8 @@ func TestServiceAccountMayReadNodesAndEventsAlone(t *testing.T) {
 		},
 		"list core events": func() error { _, err := client.CoreV1().Events("").List(ctx, metav1.ListOptions{}); return err },
 		"cordon a Node": func() error {
-			_, err := client.CoreV1().Nodes().Patch(ctx, node.Name, types.MergePatchType, []byte(`{"spec":{"unschedulable":true}}`), metav1.PatchOptions{})
+			_, err := client.CoreV1().Nodes().Patch(ctx, node.Name, types.MergePatchType,
+				[]byte(`{"spec":{"unschedulable":true}}`), metav1.PatchOptions{})
 			return err
 		},
 		"write a Node's status": func() error {
@@ -202,11 +210,13 @@ func TestServiceAccountMayReadNodesAndEventsAlone(t *testing.T) {
 		},
 		"delete a Node": func() error { return client.CoreV1().Nodes().Delete(ctx, node.Name, metav1.DeleteOptions{}) },
 		"create an Event": func() error {
-			_, err := client.EventsV1().Events(d.Namespace).Create(ctx, &eventsv1.Event{ObjectMeta: metav1.ObjectMeta{Name: "forged"}}, metav1.CreateOptions{})
+			_, err := client.EventsV1().Events(d.Namespace).Create(ctx,
+				&eventsv1.Event{ObjectMeta: metav1.ObjectMeta{Name: "forged"}}, metav1.CreateOptions{})
 			return err
 		},
 		"make a token for itself": func() error {
-			_, err := client.CoreV1().ServiceAccounts(d.Namespace).CreateToken(ctx, d.Spec.Template.Spec.ServiceAccountName, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+			_, err := client.CoreV1().ServiceAccounts(d.Namespace).CreateToken(ctx, d.Spec.Template.Spec.ServiceAccountName,
+				&authenticationv1.TokenRequest{}, metav1.CreateOptions{})
 			return err
 		},
 	} {

@@ -44,7 +44,8 @@ func render(t *testing.T, folder string) []*unstructured.Unstructured {
 	if text, ok := rendered[folder]; ok {
 		return objects(t, folder, text)
 	}
-	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), filepath.Join(root, folder))
+	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(),
+		filepath.Join(root, folder))
 	if err != nil {
 		t.Fatalf("%s: %v", folder, err)
 	}
@@ -101,7 +102,8 @@ func deployment(t *testing.T, all []*unstructured.Unstructured) (*appsv1.Deploym
 }
 
 func TestKinds(t *testing.T) {
-	base := []string{"ClusterRole", "ClusterRoleBinding", "ConfigMap", "Deployment", "Namespace", "NetworkPolicy", "PersistentVolumeClaim", "PriorityClass", "ServiceAccount"}
+	base := []string{"ClusterRole", "ClusterRoleBinding", "ConfigMap", "Deployment", "Namespace", "NetworkPolicy",
+		"PersistentVolumeClaim", "PriorityClass", "ServiceAccount"}
 	without := func(kinds ...string) []string {
 		return slices.DeleteFunc(slices.Clone(base), func(k string) bool { return slices.Contains(kinds, k) })
 	}
@@ -114,7 +116,8 @@ func TestKinds(t *testing.T) {
 		var kinds []string
 		for _, o := range render(t, folder) {
 			kinds = append(kinds, o.GetKind())
-			if o.GetLabels()["app.kubernetes.io/name"] != "rollcall" || o.GetLabels()["app.kubernetes.io/part-of"] != "rollcall" {
+			if o.GetLabels()["app.kubernetes.io/name"] != "rollcall" ||
+				o.GetLabels()["app.kubernetes.io/part-of"] != "rollcall" {
 				t.Errorf("%s: %s %s lacks the standard labels: %v", folder, o.GetKind(), o.GetName(), o.GetLabels())
 			}
 		}
@@ -154,7 +157,8 @@ func TestDeployment(t *testing.T) {
 			if got, want := variables(t, c, all)["GOMEMLIMIT"], fmt.Sprintf("%dMiB", limit*9/10>>20); got != want {
 				t.Errorf("GOMEMLIMIT is %s, want %s, nine tenths of the limit", got, want)
 			}
-			if request := c.Resources.Requests.Memory().Value(); request == 0 || request > limit || c.Resources.Requests.Cpu().IsZero() {
+			if request := c.Resources.Requests.Memory().Value(); request == 0 || request > limit ||
+				c.Resources.Requests.Cpu().IsZero() {
 				t.Error("requests are missing")
 			}
 			if _, limited := c.Resources.Limits[corev1.ResourceCPU]; limited {
@@ -191,10 +195,13 @@ func TestDeployment(t *testing.T) {
 
 			// The ledger is on the one volume that can be written.
 			mounted := slices.IndexFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == "ledger" })
-			if mount := c.VolumeMounts[mounted]; mount.MountPath != filepath.Dir(strings.TrimPrefix(variables(t, c, all)["DATABASE_URL"], "sqlite:")) || mount.MountPath != variables(t, c, all)["TMPDIR"] {
+			if mount := c.VolumeMounts[mounted]; mount.MountPath != filepath.Dir(
+				strings.TrimPrefix(variables(t, c, all)["DATABASE_URL"], "sqlite:")) ||
+				mount.MountPath != variables(t, c, all)["TMPDIR"] {
 				t.Errorf("the ledger is not at %s", mount.MountPath)
 			}
-			evictable := pod.Annotations["karpenter.sh/do-not-disrupt"] == "" && pod.Annotations["cluster-autoscaler.kubernetes.io/safe-to-evict"] == ""
+			evictable := pod.Annotations["karpenter.sh/do-not-disrupt"] == "" &&
+				pod.Annotations["cluster-autoscaler.kubernetes.io/safe-to-evict"] == ""
 			ledger := slices.IndexFunc(pod.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == "ledger" })
 			if durable := pod.Spec.Volumes[ledger].PersistentVolumeClaim != nil; durable != evictable {
 				t.Errorf("the ledger is durable: %t, and the pod may be evicted: %t", durable, evictable)
@@ -240,7 +247,8 @@ func TestVariables(t *testing.T) {
 		}
 		// What an installation has to set itself is asked for in words.
 		env["SLACK_BOT_TOKEN"], env["SLACK_APP_TOKEN"] = "xoxb-example", "xapp-example"
-		if _, err := config.Load(env); err == nil || strings.Count(err.Error(), "\n") != 1 || !strings.Contains(err.Error(), "SLACK_CHANNEL: it is missing") {
+		if _, err := config.Load(env); err == nil || strings.Count(err.Error(), "\n") != 1 ||
+			!strings.Contains(err.Error(), "SLACK_CHANNEL: it is missing") {
 			t.Errorf("%s, with nothing but the tokens: %v", folder, err)
 		}
 		env["SLACK_CHANNEL"] = "C0EXAMPLE"
@@ -265,7 +273,8 @@ func TestSecret(t *testing.T) {
 			t.Errorf("%s is taken from key %s of Secret %s", v.Name, ref.Key, ref.Name)
 		}
 	}
-	if len(keys) != 2 || len(secret.StringData) != 2 || secret.Namespace != one[corev1.Namespace](t, all, "Namespace").Name {
+	if len(keys) != 2 || len(secret.StringData) != 2 ||
+		secret.Namespace != one[corev1.Namespace](t, all, "Namespace").Name {
 		t.Errorf("the variables %v, the example's %v", keys, secret.StringData)
 	}
 }
@@ -284,7 +293,8 @@ func example(t *testing.T) []*unstructured.Unstructured {
 // The rights are also those that every other test with a cluster grants.
 func TestRights(t *testing.T) {
 	all := render(t, "base")
-	role, binding := one[rbacv1.ClusterRole](t, all, "ClusterRole"), one[rbacv1.ClusterRoleBinding](t, all, "ClusterRoleBinding")
+	role, binding := one[rbacv1.ClusterRole](t, all, "ClusterRole"),
+		one[rbacv1.ClusterRoleBinding](t, all, "ClusterRoleBinding")
 	if diff := cmp.Diff(cluster.ReadNodesAndEvents(), role.Rules); diff != "" {
 		t.Errorf("the rules differ from those that the end-to-end tests grant, -tests +manifest:\n%s", diff)
 	}
@@ -292,7 +302,9 @@ func TestRights(t *testing.T) {
 		t.Errorf("the binding refers to %v", binding.RoleRef)
 	}
 	d, _ := deployment(t, all)
-	want := []rbacv1.Subject{{Kind: "ServiceAccount", Name: d.Spec.Template.Spec.ServiceAccountName, Namespace: d.Namespace}}
+	want := []rbacv1.Subject{
+		{Kind: "ServiceAccount", Name: d.Spec.Template.Spec.ServiceAccountName, Namespace: d.Namespace},
+	}
 	if diff := cmp.Diff(want, binding.Subjects); diff != "" {
 		t.Errorf("subjects, -want +got:\n%s", diff)
 	}
@@ -337,7 +349,8 @@ func TestDocumentedOverlay(t *testing.T) {
 	all := objects(t, "the overlay of docs/install.md", out)
 	_, c := deployment(t, all)
 	env := variables(t, c, all)
-	if c.Image != "registry.example.com/rollcall:v1.0.0" || env["SLACK_CHANNEL"] != "C0EXAMPLE" || env["CLUSTER_NAME"] != "prod" || env["DIGEST_TIMEZONE"] != "Europe/Berlin" {
+	if c.Image != "registry.example.com/rollcall:v1.0.0" || env["SLACK_CHANNEL"] != "C0EXAMPLE" ||
+		env["CLUSTER_NAME"] != "prod" || env["DIGEST_TIMEZONE"] != "Europe/Berlin" {
 		t.Errorf("image %s, variables %v", c.Image, env)
 	}
 }

@@ -73,7 +73,8 @@ func strict(all map[string]*spec.Schema, s spec.Schema) *spec.Schema {
 }
 
 // groups are the packages of the API's groups in the definitions' names.
-var groups = map[string]string{"": "core", "apps": "apps", "networking.k8s.io": "networking", "rbac.authorization.k8s.io": "rbac", "scheduling.k8s.io": "scheduling"}
+var groups = map[string]string{"": "core", "apps": "apps", "networking.k8s.io": "networking",
+	"rbac.authorization.k8s.io": "rbac", "scheduling.k8s.io": "scheduling"}
 
 // invalid says what a version of Kubernetes finds wrong with an object.
 func invalid(all map[string]*spec.Schema, o *unstructured.Unstructured) error {

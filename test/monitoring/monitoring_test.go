@@ -236,7 +236,8 @@ func TestMistakesAreFound(t *testing.T) {
 	text := string(read(t, dashboardFile))
 	for _, tt := range []struct{ right, wrong, want string }{
 		{"rollcall_untold_changes{", "rollcall_untold_change{", `there is no metric "rollcall_untold_change"`},
-		{"rollcall_slack_call_seconds_bucket", "rollcall_slack_call_seconds", `there is no metric "rollcall_slack_call_seconds"`},
+		{"rollcall_slack_call_seconds_bucket", "rollcall_slack_call_seconds",
+			`there is no metric "rollcall_slack_call_seconds"`},
 		{`ready=\"false\"`, `raedy=\"false\"`, `has no label "raedy"`},
 		{`missed=\"true\"`, `missed=\"ture\"`, `never is missed="ture"`},
 		{"sum by (kind)", "sum by (sort)", `nothing in it has the label "sort"`},
@@ -276,7 +277,8 @@ func TestPanels(t *testing.T) {
 		if p.Type == "row" {
 			continue
 		}
-		if p.Title == "" || p.Description == "" || p.FieldConfig.Defaults.Unit == "" || p.Datasource.UID != "${datasource}" || len(p.Targets) == 0 {
+		if p.Title == "" || p.Description == "" || p.FieldConfig.Defaults.Unit == "" || p.Datasource.UID != "${datasource}" ||
+			len(p.Targets) == 0 {
 			t.Errorf("%q lacks a title, a description, a unit, the data source or a query", p.Title)
 		}
 		for _, q := range p.Targets {
@@ -329,7 +331,8 @@ func TestRules(t *testing.T) {
 		for _, problem := range problems {
 			t.Errorf("%s: %s", cmp.Or(r.Alert, r.Record), problem)
 		}
-		if !strings.HasPrefix(r.Alert, "Rollcall") || !slices.Contains(severities, r.Labels["severity"]) || r.Annotations["summary"] == "" || r.Annotations["description"] == "" {
+		if !strings.HasPrefix(r.Alert, "Rollcall") || !slices.Contains(severities, r.Labels["severity"]) ||
+			r.Annotations["summary"] == "" || r.Annotations["description"] == "" {
 			t.Errorf("%s is no alert of Rollcall's with a severity, a summary and a description", cmp.Or(r.Alert, r.Record))
 		}
 	}

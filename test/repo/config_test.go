@@ -42,6 +42,9 @@ func configTable(t *testing.T) string {
 		case v.Default != "":
 			def = "`" + v.Default + "`"
 		}
+		if v.Doc == "" {
+			t.Errorf("%s has no meaning", v.Name)
+		}
 		meaning := strings.ReplaceAll(v.Doc, "|", `\|`)
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", v.Name, def, meaning)
 	}

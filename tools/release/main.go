@@ -57,7 +57,8 @@ func run(binary, source, out string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(cyclonedx.NewBOMEncoder(f, cyclonedx.BOMFileFormatJSON).SetPretty(true).Encode(bill(info, all)), f.Close())
+	return errors.Join(cyclonedx.NewBOMEncoder(f, cyclonedx.BOMFileFormatJSON).SetPretty(true).Encode(bill(info, all)),
+		f.Close())
 }
 
 // licence is what a module may be used under.
@@ -77,7 +78,8 @@ const stdlib = "std"
 
 // permissive are the licences that Rollcall may be passed on under. Another one is for a person to
 // decide about.
-var permissive = []string{"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BlueOak-1.0.0", "CC0-1.0", "FTL", "ISC", "MIT", "MIT-0", "Unlicense", "blessing"}
+var permissive = []string{"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BlueOak-1.0.0", "CC0-1.0", "FTL",
+	"ISC", "MIT", "MIT-0", "Unlicense", "blessing"}
 
 // chosen names the file of the licence that is taken where a module offers several.
 var chosen = map[string]string{"github.com/golang/freetype": "licenses/ftl.txt"}
@@ -104,7 +106,8 @@ func licences(info *debug.BuildInfo, source string) ([]licence, error) {
 			l.version = m.Replace.Version
 		}
 		if len(folders[m.Path]) == 0 {
-			return nil, fmt.Errorf("%s: linked into the program, but no package of it is found in the source: they do not belong together", m.Path)
+			return nil, fmt.Errorf(
+				"%s: linked into the program, but no package of it is found in the source: they do not belong together", m.Path)
 		}
 		root := folders[m.Path][0]
 		if l.files, err = licenceFiles(root, folders[m.Path]); err != nil {
@@ -133,7 +136,8 @@ func linked(info *debug.BuildInfo, source string) (map[string][]string, error) {
 			env = append(env, s.Key+"="+s.Value)
 		}
 	}
-	packages, err := goTool(source, env, "list", "-deps", "-f", "{{with .Module}}{{.Path}}\t{{.Dir}}{{end}}\t{{.Dir}}", info.Path)
+	packages, err := goTool(source, env, "list", "-deps", "-f", "{{with .Module}}{{.Path}}\t{{.Dir}}{{end}}\t{{.Dir}}",
+		info.Path)
 	if err != nil {
 		return nil, err
 	}
@@ -168,7 +172,8 @@ func goTool(dir string, env []string, args ...string) (string, error) {
 func isLicence(name string) bool {
 	stem, _, _ := strings.Cut(strings.ToUpper(name), ".")
 	stem, _, _ = strings.Cut(stem, "-")
-	return slices.Contains([]string{"LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE", "PATENTS", "UNLICENSE"}, stem) && filepath.Ext(name) != ".go"
+	return slices.Contains([]string{"LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE", "PATENTS", "UNLICENSE"},
+		stem) && filepath.Ext(name) != ".go"
 }
 
 // licenceFiles reads the licences and notices in folders and in those above them, up to root.
@@ -238,7 +243,9 @@ func identify(l licence) (ids []string, err error) {
 		}
 		found := licensecheck.Scan(f.text)
 		if found.Percent < enough {
-			return nil, fmt.Errorf("%s: only %.0f %% of %s are the words of a known licence: read it, and add it to those reviewed (%s)", l.module, found.Percent, f.name, hash)
+			return nil, fmt.Errorf(
+				"%s: only %.0f %% of %s are the words of a known licence: read it, and add it to those reviewed (%s)", l.module,
+				found.Percent, f.name, hash)
 		}
 		for _, m := range found.Match {
 			if !slices.Contains(permissive, m.ID) {
@@ -287,7 +294,8 @@ func bill(info *debug.BuildInfo, all []licence) *cyclonedx.BOM {
 		for _, id := range l.ids {
 			choices = append(choices, cyclonedx.LicenseChoice{License: &cyclonedx.License{ID: id}})
 		}
-		return cyclonedx.Component{BOMRef: purl, Type: kind, Name: l.module, Version: l.version, PackageURL: purl, Licenses: &choices}
+		return cyclonedx.Component{BOMRef: purl, Type: kind, Name: l.module, Version: l.version, PackageURL: purl,
+			Licenses: &choices}
 	}
 	program := component(all[0], cyclonedx.ComponentTypeApplication)
 	properties := []cyclonedx.Property{{Name: "go", Value: info.GoVersion}}

@@ -24,7 +24,9 @@ func apache(t *testing.T) []byte {
 }
 
 func TestIdentify(t *testing.T) {
-	gpl := []byte("SPDX-License-Identifier: GPL-2.0-only\n\nThis program is free software; you can redistribute it and/or modify it under the terms of the GNU General Public License as published by the Free Software Foundation; version 2.\n")
+	gpl := []byte("SPDX-License-Identifier: GPL-2.0-only\n\nThis program is free software; you can redistribute it " +
+		"and/or modify it under the terms of the GNU General Public License as published by the Free Software Foundation; " +
+		"version 2.\n")
 	for name, c := range map[string]struct {
 		files []file
 		ids   []string
@@ -51,7 +53,8 @@ func TestIdentify(t *testing.T) {
 
 func TestFiles(t *testing.T) {
 	root := t.TempDir()
-	for _, name := range []string{"LICENSE", "license.md", "README.md", "licence_test.go", "COPYING.go", "a/b/NOTICE.txt", "a/LICENSE-MIT", "other/LICENSE", "a/b/c/PATENTS"} {
+	for _, name := range []string{"LICENSE", "license.md", "README.md", "licence_test.go", "COPYING.go", "a/b/NOTICE.txt",
+		"a/LICENSE-MIT", "other/LICENSE", "a/b/c/PATENTS"} {
 		path := filepath.Join(root, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
@@ -75,8 +78,11 @@ func TestFiles(t *testing.T) {
 
 // The bill can be read by others, names each module once, and is the same for the same program.
 func TestBill(t *testing.T) {
-	info := &debug.BuildInfo{GoVersion: "go1.26.0", Settings: []debug.BuildSetting{{Key: "GOOS", Value: "linux"}, {Key: "-trimpath", Value: "true"}}}
-	all := []licence{{module: "rollcall", version: "v1.0.0+dirty", ids: []string{"Apache-2.0"}}, {module: stdlib, version: "1.26.0", ids: []string{"BSD-3-Clause"}}, {module: "example.com/m", version: "v0.1.0", ids: []string{"ISC", "MIT"}}}
+	info := &debug.BuildInfo{GoVersion: "go1.26.0",
+		Settings: []debug.BuildSetting{{Key: "GOOS", Value: "linux"}, {Key: "-trimpath", Value: "true"}}}
+	all := []licence{{module: "rollcall", version: "v1.0.0+dirty", ids: []string{"Apache-2.0"}},
+		{module: stdlib, version: "1.26.0", ids: []string{"BSD-3-Clause"}},
+		{module: "example.com/m", version: "v0.1.0", ids: []string{"ISC", "MIT"}}}
 	text := func() string {
 		var b bytes.Buffer
 		if err := cyclonedx.NewBOMEncoder(&b, cyclonedx.BOMFileFormatJSON).Encode(bill(info, all)); err != nil {

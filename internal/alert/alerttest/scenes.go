@@ -17,14 +17,16 @@ var T0 = time.Date(2026, 11, 22, 9, 12, 0, 0, time.UTC)
 func aNode(n int) fleet.Node {
 	return fleet.Node{
 		Cluster: "prod", UID: fmt.Sprintf("uid-%d", n), Name: fmt.Sprintf("ip-10-0-%d-%d.ec2.internal", n/250, n%250),
-		Provider: "aws", InstanceType: "m5.large", CapacityType: "spot", Zone: "us-east-1" + string(rune('a'+n%2)), Pool: "general", Arch: "amd64",
+		Provider: "aws", InstanceType: "m5.large", CapacityType: "spot", Zone: "us-east-1" + string(rune('a'+n%2)),
+		Pool: "general", Arch: "amd64",
 		Labels: map[string]string{"team": "shop"}, CreatedAt: T0,
 		Ready: fleet.Condition{Status: fleet.Ready, Reason: "KubeletReady"},
 	}
 }
 
 func step(n fleet.Node, id int64, kind fleet.ChangeKind, at time.Duration) fleet.Change {
-	return fleet.Change{ID: id, Cluster: n.Cluster, NodeUID: n.UID, NodeName: n.Name, Kind: kind, Occurrence: 1, At: T0.Add(at), Proof: fleet.ProofWatch}
+	return fleet.Change{ID: id, Cluster: n.Cluster, NodeUID: n.UID, NodeName: n.Name, Kind: kind, Occurrence: 1,
+		At: T0.Add(at), Proof: fleet.ProofWatch}
 }
 
 func joined(n int, readyAfter time.Duration) wave.Member {
@@ -40,7 +42,9 @@ func removed(n int, after time.Duration, reason, note string) wave.Member {
 	node := aNode(n)
 	m := wave.Member{Node: node, RemovedAt: T0.Add(after), Steps: []fleet.Change{step(node, 9, fleet.Removed, after)}}
 	if reason != "" {
-		m.Evidence = []fleet.Event{{Reason: reason, Note: note, Regarding: fleet.ObjectRef{Kind: "Node", Name: node.Name, UID: node.UID}}}
+		m.Evidence = []fleet.Event{
+			{Reason: reason, Note: note, Regarding: fleet.ObjectRef{Kind: "Node", Name: node.Name, UID: node.UID}},
+		}
 	}
 	return m
 }
@@ -55,7 +59,8 @@ func many(count int, f func(n int) wave.Member) []wave.Member {
 
 // mute is a mute by Ada until 13:00.
 func mute(scope wave.MuteScope, value string) *wave.Mute {
-	return &wave.Mute{ID: 12, Cluster: "prod", Scope: scope, Value: value, By: "U0ADA", ByName: "Ada", At: T0, Until: T0.Add(228 * time.Minute)}
+	return &wave.Mute{ID: 12, Cluster: "prod", Scope: scope, Value: value, By: "U0ADA", ByName: "Ada", At: T0,
+		Until: T0.Add(228 * time.Minute)}
 }
 
 // Scenes returns one wave of each kind that people see, by name. Their cluster is to be set.
@@ -63,7 +68,8 @@ func Scenes() map[string]wave.Wave {
 	undone := mute(wave.MuteType, "m5.large")
 	undone.EndedAt, undone.EndedBy, undone.EndedByName = T0.Add(20*time.Minute), "U0GRACE", "Grace"
 	down := aNode(1)
-	down.Ready = fleet.Condition{Status: fleet.ReadyUnknown, Reason: "NodeStatusUnknown", Message: "Kubelet stopped posting node status."}
+	down.Ready = fleet.Condition{Status: fleet.ReadyUnknown, Reason: "NodeStatusUnknown",
+		Message: "Kubelet stopped posting node status."}
 	wentDown := step(down, 3, fleet.WentUnready, time.Hour)
 	wentDown.Reason = "NodeStatusUnknown"
 	unproven := removed(3, 20*time.Minute, "", "")
@@ -71,37 +77,59 @@ func Scenes() map[string]wave.Wave {
 	bare := wave.Member{Node: fleet.Node{Cluster: "prod", UID: "x", Name: "minikube", CreatedAt: T0}}
 	bare.Steps = []fleet.Change{step(bare.Node, 1, fleet.Joined, 0)}
 	gap := &fleet.Gap{ID: 1, From: T0, Until: T0.Add(19 * time.Minute), Cause: "restart", Missed: true, EventsFrom: T0}
-	oldGap := &fleet.Gap{ID: 1, From: T0.Add(-5 * time.Hour), Until: T0.Add(19 * time.Minute), Cause: "restart", Missed: true, EventsFrom: T0.Add(-41 * time.Minute)}
+	oldGap := &fleet.Gap{ID: 1, From: T0.Add(-5 * time.Hour), Until: T0.Add(19 * time.Minute), Cause: "restart",
+		Missed: true, EventsFrom: T0.Add(-41 * time.Minute)}
 	blind := &fleet.Gap{ID: 1, From: T0, Until: T0.Add(19 * time.Minute), Cause: "watch expired", Missed: true}
 	return map[string]wave.Wave{
 		"baseline":         {Kind: wave.KindBaseline},
 		"joined-one":       {Kind: wave.KindJoined, Members: []wave.Member{joined(1, 0)}},
 		"joined-one-ready": {Kind: wave.KindJoined, Members: []wave.Member{joined(1, 41*time.Second)}},
 		"joined-unknown":   {Kind: wave.KindJoined, Members: []wave.Member{bare}},
-		"joined-three":     {Kind: wave.KindJoined, Members: []wave.Member{joined(1, 41*time.Second), joined(2, 65*time.Second), joined(3, 0)}},
-		"joined-fifty":     {Kind: wave.KindJoined, Members: many(50, func(n int) wave.Member { return joined(n, time.Duration(n%45)*time.Second) })},
-		"removed-one":      {Kind: wave.KindRemoved, Members: []wave.Member{removed(1, 192*time.Minute, "DisruptionTerminating", "Disrupting Node: Underutilized")}},
-		"removed-twelve": {Kind: wave.KindRemoved, ClosedAt: T0.Add(13 * time.Hour), Members: many(12, func(n int) wave.Member {
-			if n < 3 {
-				return removed(n, time.Duration(n+1)*time.Hour, "SpotInterrupted", "Spot interruption warning was triggered")
-			}
-			return removed(n, time.Duration(n+1)*time.Hour, "DisruptionTerminating", "Disrupting Node: Empty")
-		})},
-		"not-ready":           {Kind: wave.KindNotReady, Members: []wave.Member{{Node: down, Steps: []fleet.Change{wentDown}}}},
-		"not-ready-recovered": {Kind: wave.KindNotReady, Members: []wave.Member{{Node: aNode(1), Steps: []fleet.Change{wentDown, step(down, 4, fleet.Recovered, time.Hour+190*time.Second)}}}},
-		"not-ready-then-left": {Kind: wave.KindNotReady, Members: []wave.Member{{Node: down, RemovedAt: T0.Add(2 * time.Hour), Steps: []fleet.Change{wentDown}}}},
-		"away":                {Kind: wave.KindAway, Gap: gap, Members: []wave.Member{joined(1, 41*time.Second), joined(2, 0), unproven}},
-		"away-came-and-went": {Kind: wave.KindAway, Gap: oldGap, Members: []wave.Member{{Node: fleet.Node{Cluster: "prod", UID: "z", Name: "ip-10-0-9-9"},
-			RemovedAt: T0.Add(9 * time.Minute), Steps: []fleet.Change{step(aNode(1), 1, fleet.Joined, time.Minute), step(aNode(1), 2, fleet.Removed, 9*time.Minute)}}}},
-		"away-blind": {Kind: wave.KindAway, ClosedAt: T0.Add(20 * time.Minute), Gap: blind, Members: many(8, func(n int) wave.Member { return unproven })},
-		"catch-up": {Kind: wave.KindCatchUp, OpenedAt: T0, LastAt: T0.Add(150 * time.Minute), Members: append(many(5, func(n int) wave.Member { return joined(n, time.Minute) }),
-			removed(8, time.Hour, "", ""), wave.Member{Node: down, Steps: []fleet.Change{wentDown}})},
-		"surge":           {Kind: wave.KindSurge, About: wave.About{Growth: &wave.Growth{From: 40, To: 140, Over: 10 * time.Minute, Usual: 12}}},
-		"creep":           {Kind: wave.KindCreep, About: wave.About{Growth: &wave.Growth{From: 40, To: 60, Over: 48 * time.Hour}}},
-		"mute":            {Kind: wave.KindMute, Mute: mute(wave.MutePool, "general")},
-		"mute-everything": {Kind: wave.KindMute, Mute: &wave.Mute{ID: 13, Cluster: "prod", Scope: wave.MuteCluster, By: "U0ADA", At: T0, Until: T0.Add(24 * time.Hour)}},
-		"mute-ended": {Kind: wave.KindMute, ClosedAt: T0.Add(228 * time.Minute), Mute: mute(wave.MutePool, "general"), Muted: wave.Muted{Nodes: 7,
-			Changes: map[fleet.ChangeKind]int{fleet.Joined: 5, fleet.BecameReady: 5, fleet.WentUnready: 1, fleet.Recovered: 1, fleet.Removed: 4}}},
+		"joined-three": {Kind: wave.KindJoined,
+			Members: []wave.Member{joined(1, 41*time.Second), joined(2, 65*time.Second), joined(3, 0)}},
+		"joined-fifty": {Kind: wave.KindJoined,
+			Members: many(50, func(n int) wave.Member { return joined(n, time.Duration(n%45)*time.Second) })},
+		"removed-one": {Kind: wave.KindRemoved,
+			Members: []wave.Member{removed(1, 192*time.Minute, "DisruptionTerminating", "Disrupting Node: Underutilized")}},
+		"removed-twelve": {Kind: wave.KindRemoved, ClosedAt: T0.Add(13 * time.Hour),
+			Members: many(12, func(n int) wave.Member {
+				if n < 3 {
+					return removed(n, time.Duration(n+1)*time.Hour, "SpotInterrupted", "Spot interruption warning was triggered")
+				}
+				return removed(n, time.Duration(n+1)*time.Hour, "DisruptionTerminating", "Disrupting Node: Empty")
+			})},
+		"not-ready": {Kind: wave.KindNotReady,
+			Members: []wave.Member{{Node: down, Steps: []fleet.Change{wentDown}}}},
+		"not-ready-recovered": {Kind: wave.KindNotReady,
+			Members: []wave.Member{
+				{Node: aNode(1), Steps: []fleet.Change{wentDown, step(down, 4, fleet.Recovered, time.Hour+190*time.Second)}},
+			}},
+		"not-ready-then-left": {Kind: wave.KindNotReady,
+			Members: []wave.Member{{Node: down, RemovedAt: T0.Add(2 * time.Hour), Steps: []fleet.Change{wentDown}}}},
+		"away": {Kind: wave.KindAway, Gap: gap,
+			Members: []wave.Member{joined(1, 41*time.Second), joined(2, 0), unproven}},
+		"away-came-and-went": {Kind: wave.KindAway, Gap: oldGap,
+			Members: []wave.Member{{Node: fleet.Node{Cluster: "prod", UID: "z", Name: "ip-10-0-9-9"},
+				RemovedAt: T0.Add(9 * time.Minute),
+				Steps: []fleet.Change{step(aNode(1), 1, fleet.Joined, time.Minute),
+					step(aNode(1), 2, fleet.Removed, 9*time.Minute)}}}},
+		"away-blind": {Kind: wave.KindAway, ClosedAt: T0.Add(20 * time.Minute), Gap: blind,
+			Members: many(8, func(n int) wave.Member { return unproven })},
+		"catch-up": {Kind: wave.KindCatchUp, OpenedAt: T0, LastAt: T0.Add(150 * time.Minute),
+			Members: append(many(5, func(n int) wave.Member { return joined(n, time.Minute) }),
+				removed(8, time.Hour, "", ""), wave.Member{Node: down, Steps: []fleet.Change{wentDown}})},
+		"surge": {Kind: wave.KindSurge,
+			About: wave.About{Growth: &wave.Growth{From: 40, To: 140, Over: 10 * time.Minute, Usual: 12}}},
+		"creep": {Kind: wave.KindCreep,
+			About: wave.About{Growth: &wave.Growth{From: 40, To: 60, Over: 48 * time.Hour}}},
+		"mute": {Kind: wave.KindMute, Mute: mute(wave.MutePool, "general")},
+		"mute-everything": {Kind: wave.KindMute,
+			Mute: &wave.Mute{ID: 13, Cluster: "prod", Scope: wave.MuteCluster, By: "U0ADA", At: T0,
+				Until: T0.Add(24 * time.Hour)}},
+		"mute-ended": {Kind: wave.KindMute, ClosedAt: T0.Add(228 * time.Minute), Mute: mute(wave.MutePool, "general"),
+			Muted: wave.Muted{Nodes: 7,
+				Changes: map[fleet.ChangeKind]int{fleet.Joined: 5, fleet.BecameReady: 5, fleet.WentUnready: 1, fleet.Recovered: 1,
+					fleet.Removed: 4}}},
 		"mute-undone": {Kind: wave.KindMute, ClosedAt: undone.EndedAt, Mute: undone},
 	}
 }

@@ -91,7 +91,8 @@ func normalDay(zone *time.Location) message.Chart {
 	return count(c)
 }
 
-var instanceTypes = []string{"m7i.2xlarge", "c7g.4xlarge", "r6a.large", "m6g.xlarge", "Standard_NC24ads_A100_v4_and_more", "other"}
+var instanceTypes = []string{"m7i.2xlarge", "c7g.4xlarge", "r6a.large", "m6g.xlarge",
+	"Standard_NC24ads_A100_v4_and_more", "other"}
 
 func golden(t *testing.T) map[string]func() ([]byte, error) {
 	berlin, utc := location(t, "Europe/Berlin"), time.UTC
@@ -295,10 +296,13 @@ func TestRefused(t *testing.T) {
 }
 
 func FuzzPNG(f *testing.F) {
-	f.Add(int64(1795417200), int64(86400), uint16(288), "Europe/Berlin", "prod: nodes", "spot", int64(12), int64(3600), int64(7200))
+	f.Add(int64(1795417200), int64(86400), uint16(288), "Europe/Berlin", "prod: nodes", "spot", int64(12), int64(3600),
+		int64(7200))
 	f.Add(int64(0), int64(1), uint16(1), "UTC", "", "", int64(0), int64(0), int64(0))
-	f.Add(int64(-62135596800), int64(60), uint16(1000), "Africa/Cairo", "\xff\xfe", "\u202e\x00\U0010ffff a\u0301", int64(1e9), int64(-9), int64(1e9))
-	f.Add(int64(253402300799), int64(366*86400), uint16(3), "Asia/Kathmandu", strings.Repeat("W", 999), strings.Repeat("g", 99), int64(-1), int64(5), int64(1))
+	f.Add(int64(-62135596800), int64(60), uint16(1000), "Africa/Cairo", "\xff\xfe", "\u202e\x00\U0010ffff a\u0301",
+		int64(1e9), int64(-9), int64(1e9))
+	f.Add(int64(253402300799), int64(366*86400), uint16(3), "Asia/Kathmandu", strings.Repeat("W", 999),
+		strings.Repeat("g", 99), int64(-1), int64(5), int64(1))
 	f.Fuzz(func(t *testing.T, from, seconds int64, bins uint16, zone, title, name string, nodes, gapFrom, gapLong int64) {
 		where, err := time.LoadLocation(zone)
 		if err != nil {

@@ -46,7 +46,8 @@ func Parse(spec string, zone *time.Location) (*Schedule, error) {
 	}
 	// cron takes a field of commas for a list of nothing, and would search its five years minute
 	// by minute.
-	if s, ok := parsed.(*cron.SpecSchedule); ok && (s.Minute == 0 || s.Hour == 0 || s.Dom == 0 || s.Month == 0 || s.Dow == 0) || parsed.Next(leapYear).IsZero() {
+	if s, ok := parsed.(*cron.SpecSchedule); ok &&
+		(s.Minute == 0 || s.Hour == 0 || s.Dom == 0 || s.Month == 0 || s.Dow == 0) || parsed.Next(leapYear).IsZero() {
 		return nil, ErrNever
 	}
 	return &Schedule{clock: parsed, zone: zone}, nil

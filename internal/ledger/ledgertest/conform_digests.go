@@ -24,8 +24,10 @@ func all[T any](t *testing.T, scan func(func(T, error) bool)) (vs []T) {
 
 func nodeLives(t *testing.T, fresh Open) {
 	l := fresh(t)
-	labelled := fleet.Node{Name: "labelled", Pool: "general", Provider: "aws", Region: "us-east-1", InstanceType: "m5.large", CapacityType: "spot", Labels: map[string]string{fleet.PriceLabel: "0.5"}}
-	fleetOf(t, l, labelled, fleet.Node{Name: "gone-1"}, fleet.Node{Name: "later", CreatedAt: t0.Add(5 * time.Hour)}, fleet.Node{Name: "gone-early", CreatedAt: t0.Add(-3 * time.Hour)})
+	labelled := fleet.Node{Name: "labelled", Pool: "general", Provider: "aws", Region: "us-east-1",
+		InstanceType: "m5.large", CapacityType: "spot", Labels: map[string]string{fleet.PriceLabel: "0.5"}}
+	fleetOf(t, l, labelled, fleet.Node{Name: "gone-1"}, fleet.Node{Name: "later", CreatedAt: t0.Add(5 * time.Hour)},
+		fleet.Node{Name: "gone-early", CreatedAt: t0.Add(-3 * time.Hour)})
 	uncertain := fleet.Node{Cluster: "prod", UID: "uid-lost", Name: "lost", CreatedAt: t0}
 	o := fleet.Gone(uncertain, fleet.Known{}, t0.Add(2*time.Hour))
 	o.Changes[0].NotBefore, o.Changes[0].Proof = t0.Add(time.Hour), fleet.ProofNone
@@ -33,8 +35,11 @@ func nodeLives(t *testing.T, fresh Open) {
 	lives := all(t, l.Lives(t.Context(), "prod", t0.Add(30*time.Minute), t0.Add(3*time.Hour)))
 	slices.SortFunc(lives, func(a, b fleet.Life) int { return strings.Compare(a.Name, b.Name) })
 	want := []fleet.Life{
-		{UID: "uid-gone-1", Name: "gone-1", Joined: t0.Add(time.Minute), Ready: t0.Add(2 * time.Minute), Removed: t0.Add(61 * time.Minute)},
-		{UID: "uid-labelled", Name: "labelled", Pool: "general", Machine: fleet.Machine{Provider: "aws", Region: "us-east-1", InstanceType: "m5.large", CapacityType: "spot", LabelPrice: 0.5},
+		{UID: "uid-gone-1", Name: "gone-1", Joined: t0.Add(time.Minute), Ready: t0.Add(2 * time.Minute),
+			Removed: t0.Add(61 * time.Minute)},
+		{UID: "uid-labelled", Name: "labelled", Pool: "general",
+			Machine: fleet.Machine{Provider: "aws", Region: "us-east-1", InstanceType: "m5.large", CapacityType: "spot",
+				LabelPrice: 0.5},
 			Joined: t0, Ready: t0.Add(time.Minute)},
 		{UID: "uid-lost", Name: "lost", Joined: t0, Removed: t0.Add(2 * time.Hour), RemovedAfter: t0.Add(time.Hour)},
 	}
@@ -66,7 +71,8 @@ func incidents(t *testing.T, fresh Open) {
 	fleetOf(t, l, node(1), node(2), node(3))
 	step := func(n int, kind fleet.ChangeKind, occurrence int, after time.Duration) {
 		x := node(n)
-		c := fleet.Change{Cluster: "prod", NodeUID: x.UID, NodeName: x.Name, Kind: kind, Occurrence: occurrence, At: t0.Add(after), Proof: fleet.ProofWatch, Reason: "KubeletNotReady"}
+		c := fleet.Change{Cluster: "prod", NodeUID: x.UID, NodeName: x.Name, Kind: kind, Occurrence: occurrence,
+			At: t0.Add(after), Proof: fleet.ProofWatch, Reason: "KubeletNotReady"}
 		record(t, l, "", fleet.Observation{Node: x, Known: fleet.Known{EverReady: true}, Changes: []fleet.Change{c}})
 	}
 	step(1, fleet.WentUnready, 1, time.Hour)
@@ -109,11 +115,15 @@ func incidents(t *testing.T, fresh Open) {
 func rescales(t *testing.T, fresh Open) {
 	l, ctx := fresh(t), t.Context()
 	e := func(uid, kind, reason string, last time.Duration) fleet.Event {
-		return fleet.Event{Cluster: "prod", UID: uid, Regarding: fleet.ObjectRef{Kind: kind, Namespace: "shop", Name: "web"}, Reason: reason, Type: "Normal", Note: uid, Count: 2,
+		return fleet.Event{Cluster: "prod", UID: uid, Regarding: fleet.ObjectRef{Kind: kind, Namespace: "shop", Name: "web"},
+			Reason: reason, Type: "Normal", Note: uid, Count: 2,
 			First: t0, Last: t0.Add(last)}
 	}
-	check(t, l.RecordEvents(ctx, "prod", []fleet.Event{e("d2", "Deployment", "ScalingReplicaSet", 2*time.Minute), e("h1", "HorizontalPodAutoscaler", "SuccessfulRescale", time.Minute),
-		e("d1", "Deployment", "ScalingReplicaSet", time.Minute), e("p", "Pod", "Started", time.Minute), e("late", "Deployment", "ScalingReplicaSet", time.Hour)}, ""))
+	check(t, l.RecordEvents(ctx, "prod",
+		[]fleet.Event{e("d2", "Deployment", "ScalingReplicaSet", 2*time.Minute),
+			e("h1", "HorizontalPodAutoscaler", "SuccessfulRescale", time.Minute),
+			e("d1", "Deployment", "ScalingReplicaSet", time.Minute), e("p", "Pod", "Started", time.Minute),
+			e("late", "Deployment", "ScalingReplicaSet", time.Hour)}, ""))
 	var uids []string
 	for _, e := range all(t, l.Rescales(ctx, "prod", t0, t0.Add(time.Hour))) {
 		uids = append(uids, e.Note)

@@ -27,7 +27,9 @@ func eventsFilter(t *testing.T, fresh Open) {
 	var all []fleet.Event
 	add := func(uid, kind, ns, name, regarding, reason, typ, note string) {
 		at := t0.Add(time.Duration(len(all)) * time.Second)
-		all = append(all, fleet.Event{Cluster: "prod", UID: uid, Regarding: fleet.ObjectRef{Kind: kind, Namespace: ns, Name: name, UID: regarding}, Reason: reason, Type: typ, Note: note, Count: 1, First: at, Last: at})
+		all = append(all, fleet.Event{Cluster: "prod", UID: uid,
+			Regarding: fleet.ObjectRef{Kind: kind, Namespace: ns, Name: name, UID: regarding}, Reason: reason, Type: typ,
+			Note: note, Count: 1, First: at, Last: at})
 	}
 	add("a", "Node", "", "n1", "n1", "NodeReady", "Normal", "Node n1 status is now: NodeReady") // a kubelet's
 	add("b", "Node", "", "n1", "u1", "RemovingNode", "Normal", "Node n1 event")
@@ -70,18 +72,21 @@ func eventsFilter(t *testing.T, fresh Open) {
 		{"beyond ASCII, folded", query.EventFilter{Text: []string{"größe", "änd"}}, "e"},
 		{"since", query.EventFilter{Since: t0.Add(5 * time.Second)}, "g f"},
 		{"until", query.EventFilter{Until: t0.Add(time.Second)}, "b a"},
-		{"since and until, of an object", query.EventFilter{Name: "n1", Since: t0.Add(time.Second), Until: t0.Add(time.Second)}, "b"},
+		{"since and until, of an object",
+			query.EventFilter{Name: "n1", Since: t0.Add(time.Second), Until: t0.Add(time.Second)}, "b"},
 		{"of a node", query.EventFilter{UIDs: []string{"u1"}}, "b"},
 		{"of a node, kubelet's too", query.EventFilter{UIDs: []string{"u1"}, Names: []string{"n1"}}, "b a"},
 		{"of nodes", query.EventFilter{UIDs: []string{"u1", "u2", "gone"}}, "c b"},
-		{"of nodes, one reason", query.EventFilter{Names: []string{"n1", "n2"}, Reasons: []string{"NodeReady"}, Kind: "Node", Scaling: true}, "c a"},
+		{"of nodes, one reason", query.EventFilter{Names: []string{"n1", "n2"}, Reasons: []string{"NodeReady"}, Kind: "Node",
+			Scaling: true}, "c a"},
 		{"of nodes and one name", query.EventFilter{Names: []string{"n1", "n2"}, Name: "N2"}, "c"},
 		{"of nobody", query.EventFilter{UIDs: []string{"gone"}}, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p, err := l.Events(ctx, "prod", tc.filter, query.EventCursor{}, 10)
 			check(t, err)
-			if got := strings.Join(uidsOf(p.Events), " "); got != tc.want || p.More || !p.SearchedTo.IsZero() || !p.Older.IsZero() || !p.Newer.IsZero() {
+			if got := strings.Join(uidsOf(p.Events), " "); got != tc.want || p.More || !p.SearchedTo.IsZero() ||
+				!p.Older.IsZero() || !p.Newer.IsZero() {
 				t.Errorf("Events = %q, want %q; %+v", got, tc.want, p)
 			}
 		})
@@ -121,8 +126,10 @@ func eventsPaging(t *testing.T, fresh Open) {
 			made++
 			i := r.IntN(40)
 			at := from.Add(time.Duration(r.IntN(300)) * time.Second)
-			events = append(events, fleet.Event{UID: fmt.Sprintf("e%d", made), Regarding: fleet.ObjectRef{Kind: "Node", Name: names[i], UID: uids[i]},
-				Reason: reasons[r.IntN(len(reasons))], Type: []string{"Normal", "Warning"}[r.IntN(2)], Note: fmt.Sprintf("note %d", made%10), Count: 1, First: at, Last: at})
+			events = append(events,
+				fleet.Event{UID: fmt.Sprintf("e%d", made), Regarding: fleet.ObjectRef{Kind: "Node", Name: names[i], UID: uids[i]},
+					Reason: reasons[r.IntN(len(reasons))], Type: []string{"Normal", "Warning"}[r.IntN(2)],
+					Note: fmt.Sprintf("note %d", made%10), Count: 1, First: at, Last: at})
 		}
 		check(t, l.RecordEvents(ctx, "prod", events, "1"))
 	}
@@ -135,7 +142,8 @@ func eventsPaging(t *testing.T, fresh Open) {
 		{"scaling", query.EventFilter{Scaling: true, Until: t0.Add(time.Hour)}},
 		{"warnings", query.EventFilter{Types: []string{"Warning"}, Until: t0.Add(time.Hour)}},
 		{"text", query.EventFilter{Text: []string{"note 7"}, Until: t0.Add(time.Hour)}},
-		{"reasons", query.EventFilter{Reasons: []string{"*Node*", "pulled"}, Since: t0.Add(time.Minute), Until: t0.Add(time.Hour)}},
+		{"reasons", query.EventFilter{Reasons: []string{"*Node*", "pulled"}, Since: t0.Add(time.Minute),
+			Until: t0.Add(time.Hour)}},
 		{"names", query.EventFilter{Names: names[:20], Until: t0.Add(time.Hour)}},
 		{"names and text", query.EventFilter{Names: names[:20], Text: []string{"note 7"}, Until: t0.Add(time.Hour)}},
 		{"name", query.EventFilter{Name: "n3", Since: t0.Add(time.Minute), Until: t0.Add(time.Hour)}},
@@ -143,7 +151,8 @@ func eventsPaging(t *testing.T, fresh Open) {
 		t.Run(tc.name, func(t *testing.T) {
 			whole, err := l.Events(ctx, "prod", tc.filter, query.EventCursor{}, 100000)
 			check(t, err)
-			if whole.More || len(whole.Events) < 20 || !slices.IsSortedFunc(whole.Events, func(a, b fleet.Event) int { return b.Last.Compare(a.Last) }) {
+			if whole.More || len(whole.Events) < 20 ||
+				!slices.IsSortedFunc(whole.Events, func(a, b fleet.Event) int { return b.Last.Compare(a.Last) }) {
 				t.Fatalf("%d events, more %v, or out of order", len(whole.Events), whole.More)
 			}
 			var down []string
@@ -187,7 +196,8 @@ func eventsPaging(t *testing.T, fresh Open) {
 	check(t, err)
 	e := fleet.Event{UID: "e1", Note: "again", Count: 9, First: t0, Last: t0.Add(3 * time.Hour)}
 	check(t, l.RecordEvents(ctx, "prod", []fleet.Event{e}, "1"))
-	if p, err = l.Events(ctx, "prod", query.EventFilter{}, query.EventCursor{}, 1); err != nil || p.Events[0].UID != "e1" || p.Events[0].Count != 9 || p.Events[0].Note != "again" {
+	if p, err = l.Events(ctx, "prod", query.EventFilter{}, query.EventCursor{}, 1); err != nil ||
+		p.Events[0].UID != "e1" || p.Events[0].Count != 9 || p.Events[0].Note != "again" {
 		t.Errorf("newest = %+v, %v", p.Events, err)
 	}
 }

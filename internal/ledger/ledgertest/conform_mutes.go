@@ -12,7 +12,8 @@ import (
 )
 
 func mute(request string) wave.Mute {
-	return wave.Mute{Request: request, Cluster: "prod", Scope: wave.MutePool, Value: "batch", By: "U1", ByName: "ada", Channel: "C1", At: t0, Until: t0.Add(time.Hour)}
+	return wave.Mute{Request: request, Cluster: "prod", Scope: wave.MutePool, Value: "batch", By: "U1", ByName: "ada",
+		Channel: "C1", At: t0, Until: t0.Add(time.Hour)}
 }
 
 func mutes(t *testing.T, fresh Open) {
@@ -58,7 +59,8 @@ func mutes(t *testing.T, fresh Open) {
 		t.Errorf("ended after it had run out: %v, %v", ended, err)
 	}
 	got, ok, err := l.Mute(ctx, b.ID)
-	if err != nil || !ok || got.EndedBy != "U2" || got.EndedByName != "grace" || !got.EndedAt.Equal(t0.Add(20*time.Minute)) {
+	if err != nil || !ok || got.EndedBy != "U2" || got.EndedByName != "grace" ||
+		!got.EndedAt.Equal(t0.Add(20*time.Minute)) {
 		t.Errorf("Mute = %+v, %v, %v", got, ok, err)
 	}
 	if _, ok, err := l.Mute(ctx, 99); ok || err != nil {
@@ -83,7 +85,8 @@ func mutes(t *testing.T, fresh Open) {
 			}
 		}
 	}
-	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{{Kind: wave.KindMute, About: wave.About{Mute: a.ID}}}}, false, t0))
+	check(t, l.Apply(ctx, "prod", "C1",
+		wave.Plan{New: []wave.Opening{{Kind: wave.KindMute, About: wave.About{Mute: a.ID}}}}, false, t0))
 	if got := ids(l.UntoldMutes(ctx, "prod")); len(got) != 2 {
 		t.Errorf("still to tell: %v", got)
 	}
@@ -97,7 +100,8 @@ func mutes(t *testing.T, fresh Open) {
 func stepMute(t *testing.T, fresh Open) {
 	l, ctx := fresh(t), t.Context()
 	record(t, l, "1", first(1), first(2))
-	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{2}}}, Mute: map[int64]int64{1: 5}}, false, t0))
+	check(t, l.Apply(ctx, "prod", "C1",
+		wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{2}}}, Mute: map[int64]int64{1: 5}}, false, t0))
 	record(t, l, "2", ready(t, 1), ready(t, 2), fleet.Gone(node(1), ready(t, 1).Known, t0.Add(time.Hour)))
 	todo, _, err := l.Todo(ctx, "prod", 10)
 	check(t, err)
@@ -118,7 +122,8 @@ func mutedChanges(t *testing.T, fresh Open) {
 	l, ctx := fresh(t), t.Context()
 	record(t, l, "1", first(1), first(2), first(3), fleet.Gone(node(3), first(3).Known, t0.Add(time.Hour)))
 	// Change 2 is taken by a wave first: a mute does not take it away. Change 1 is muted twice.
-	plan := wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{2}}}, Mute: map[int64]int64{1: 5, 2: 5, 3: 6, 4: 6}}
+	plan := wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{2}}},
+		Mute: map[int64]int64{1: 5, 2: 5, 3: 6, 4: 6}}
 	check(t, l.Apply(ctx, "prod", "C1", plan, false, t0))
 	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{Mute: map[int64]int64{1: 6}}, false, t0))
 	if todo := todoIDs(t, l); len(todo) != 0 {
@@ -134,9 +139,12 @@ func mutedChanges(t *testing.T, fresh Open) {
 		from, until time.Duration
 		want        []wave.MutedCount
 	}{
-		{0, 2 * time.Hour, []wave.MutedCount{{Mute: 5, Kind: fleet.Joined, Changes: 1}, {Mute: 6, Kind: fleet.Joined, Changes: 1}, {Mute: 6, Kind: fleet.Removed, Changes: 1}}},
+		{0, 2 * time.Hour,
+			[]wave.MutedCount{{Mute: 5, Kind: fleet.Joined, Changes: 1}, {Mute: 6, Kind: fleet.Joined, Changes: 1},
+				{Mute: 6, Kind: fleet.Removed, Changes: 1}}},
 		{time.Minute, 2 * time.Hour, []wave.MutedCount{{Mute: 6, Kind: fleet.Removed, Changes: 1}}},
-		{0, time.Hour, []wave.MutedCount{{Mute: 5, Kind: fleet.Joined, Changes: 1}, {Mute: 6, Kind: fleet.Joined, Changes: 1}}},
+		{0, time.Hour, []wave.MutedCount{{Mute: 5, Kind: fleet.Joined, Changes: 1},
+			{Mute: 6, Kind: fleet.Joined, Changes: 1}}},
 		{2 * time.Hour, 3 * time.Hour, nil},
 	} {
 		got := must[[]wave.MutedCount](t)(l.MutedChanges(ctx, "prod", t0.Add(tc.from), t0.Add(tc.until)))
@@ -153,14 +161,16 @@ func pruneMutes(t *testing.T, fresh Open) {
 	used := must[wave.Mute](t)(l.AddMute(ctx, mute("used")))
 	untold := must[wave.Mute](t)(l.AddMute(ctx, mute("untold")))
 	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{Mute: map[int64]int64{1: used.ID}}, false, t0))
-	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{{Kind: wave.KindMute, About: wave.About{Mute: used.ID}}}}, false, t0))
+	check(t, l.Apply(ctx, "prod", "C1",
+		wave.Plan{New: []wave.Opening{{Kind: wave.KindMute, About: wave.About{Mute: used.ID}}}}, false, t0))
 	check(t, l.FinishWave(ctx, must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))[0].ID, t0.Add(time.Hour)))
 	r := ledger.Retention{Scaling: 24 * time.Hour, Other: time.Hour}
 	for _, tc := range []struct {
 		after time.Duration
 		want  int64
 		what  string
-	}{{23 * time.Hour, 0, "what is young stays"}, {24*time.Hour + time.Minute, 1, "the change goes"}, {26 * time.Hour, 3, "its mute goes with its wave and message, the untold one stays"}} {
+	}{{23 * time.Hour, 0, "what is young stays"}, {24*time.Hour + time.Minute, 1, "the change goes"},
+		{26 * time.Hour, 3, "its mute goes with its wave and message, the untold one stays"}} {
 		if n, err := l.Prune(ctx, r, t0.Add(tc.after)); err != nil || n != tc.want {
 			t.Errorf("after %v: %d rows, %v; want %d: %s", tc.after, n, err, tc.want, tc.what)
 		}

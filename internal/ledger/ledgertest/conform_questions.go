@@ -54,12 +54,16 @@ func nodeNames(nodes []query.NodeRecord) (names []string) {
 // some is a fleet with something of everything.
 func some() []fleet.Node {
 	mk := func(name, itype, zone, pool, capacity, arch string, labels map[string]string) fleet.Node {
-		return fleet.Node{Name: name, InstanceType: itype, Zone: zone, Pool: pool, CapacityType: capacity, Arch: arch, Labels: labels}
+		return fleet.Node{Name: name, InstanceType: itype, Zone: zone, Pool: pool, CapacityType: capacity, Arch: arch,
+			Labels: labels}
 	}
 	ns := []fleet.Node{
-		mk("n1", "m5.large", "a", "general", "spot", "amd64", map[string]string{"team": "ml", "kubernetes.io/hostname": "n1", "gen": "5"}),
-		mk("n2", "m5.xlarge", "b", "general", "on-demand", "amd64", map[string]string{"team": "shop", "kubernetes.io/hostname": "n2", "gen": "7"}),
-		mk("n3", "c6g.large", "a", "batch", "spot", "arm64", map[string]string{"team": "ml", "canary": "", "kubernetes.io/hostname": "host_3"}),
+		mk("n1", "m5.large", "a", "general", "spot", "amd64",
+			map[string]string{"team": "ml", "kubernetes.io/hostname": "n1", "gen": "5"}),
+		mk("n2", "m5.xlarge", "b", "general", "on-demand", "amd64",
+			map[string]string{"team": "shop", "kubernetes.io/hostname": "n2", "gen": "7"}),
+		mk("n3", "c6g.large", "a", "batch", "spot", "arm64",
+			map[string]string{"team": "ml", "canary": "", "kubernetes.io/hostname": "host_3"}),
 		mk("n4", "", "", "", "", "", nil),
 		mk("gone1", "m5.large", "a", "general", "spot", "amd64", map[string]string{"team": "ml"}),
 		mk("gone2", "m5.large", "b", "batch", "on-demand", "amd64", map[string]string{"team": "ads"}),
@@ -118,8 +122,10 @@ func listNodes(t *testing.T, fresh Open) {
 		{"own label not in", label("kubernetes.io/hostname", query.LabelNotIn, "n1"), query.SortName, "n2 n3 n4"},
 		{"own label missing", label("kubernetes.io/hostname", query.LabelDoesNotExist), query.SortName, "n4"},
 		{"removed", query.NodeFilter{Removed: true}, query.SortNewest, "gone2 gone1"},
-		{"removed since", query.NodeFilter{Removed: true, RemovedSince: t0.Add(time.Hour + 5*time.Minute)}, query.SortNewest, "gone2"},
-		{"removed, by label", query.NodeFilter{Removed: true, Labels: label("team", query.LabelIn, "ml").Labels}, query.SortNewest, "gone1"},
+		{"removed since", query.NodeFilter{Removed: true, RemovedSince: t0.Add(time.Hour + 5*time.Minute)}, query.SortNewest,
+			"gone2"},
+		{"removed, by label", query.NodeFilter{Removed: true, Labels: label("team", query.LabelIn, "ml").Labels},
+			query.SortNewest, "gone1"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p, err := l.ListNodes(t.Context(), "prod", tc.filter, tc.sort, 0, 10)
@@ -151,12 +157,15 @@ func listNodes(t *testing.T, fresh Open) {
 		t.Errorf("pages (-want +got):\n%s", diff)
 	}
 	// A listed node is whole.
-	p, err := l.ListNodes(t.Context(), "prod", query.NodeFilter{Removed: true, Names: []string{"gone1"}}, query.SortName, 0, 1)
+	p, err := l.ListNodes(t.Context(), "prod", query.NodeFilter{Removed: true, Names: []string{"gone1"}}, query.SortName,
+		0, 1)
 	check(t, err)
 	want := some()[4]
 	want.Cluster, want.UID, want.CreatedAt = "prod", "uid-gone1", t0.Add(4*time.Minute)
 	want.Ready = fleet.Condition{Status: fleet.Ready, Since: t0.Add(5 * time.Minute)}
-	if diff := cmp.Diff([]query.NodeRecord{{Node: want, FirstReady: t0.Add(5 * time.Minute), RemovedAt: t0.Add(64 * time.Minute)}}, p.Nodes); diff != "" {
+	if diff := cmp.Diff(
+		[]query.NodeRecord{{Node: want, FirstReady: t0.Add(5 * time.Minute), RemovedAt: t0.Add(64 * time.Minute)}},
+		p.Nodes); diff != "" {
 		t.Errorf("record (-want +got):\n%s", diff)
 	}
 }
@@ -178,16 +187,23 @@ func groupNodes(t *testing.T, fresh Open) {
 		want   query.NodeGroups
 	}{
 		{query.ByPool, query.NodeFilter{}, 10, query.NodeGroups{Distinct: 3, Total: 4, Groups: []query.NodeGroup{
-			{Value: "general", Nodes: 2, Ready: 2, Cordoned: 1, Spot: 1}, {Value: "", Nodes: 1, Ready: 1}, {Value: "batch", Nodes: 1, NotReady: 1, Spot: 1}}}},
-		{query.ByZone, query.NodeFilter{}, 1, query.NodeGroups{Distinct: 3, Total: 4, Groups: []query.NodeGroup{{Value: "a", Nodes: 2, Ready: 1, NotReady: 1, Spot: 2}}}},
-		{query.ByCapacity, query.NodeFilter{Pools: []string{"general"}}, 10, query.NodeGroups{Distinct: 2, Total: 2, Groups: []query.NodeGroup{
-			{Value: "on-demand", Nodes: 1, Ready: 1, Cordoned: 1}, {Value: "spot", Nodes: 1, Ready: 1, Spot: 1}}}},
-		{query.ByArch, query.NodeFilter{NotReady: true}, 10, query.NodeGroups{Distinct: 1, Total: 1, Groups: []query.NodeGroup{{Value: "arm64", Nodes: 1, NotReady: 1, Spot: 1}}}},
+			{Value: "general", Nodes: 2, Ready: 2, Cordoned: 1, Spot: 1}, {Value: "", Nodes: 1, Ready: 1},
+			{Value: "batch", Nodes: 1, NotReady: 1, Spot: 1}}}},
+		{query.ByZone, query.NodeFilter{}, 1,
+			query.NodeGroups{Distinct: 3, Total: 4,
+				Groups: []query.NodeGroup{{Value: "a", Nodes: 2, Ready: 1, NotReady: 1, Spot: 2}}}},
+		{query.ByCapacity, query.NodeFilter{Pools: []string{"general"}}, 10,
+			query.NodeGroups{Distinct: 2, Total: 2, Groups: []query.NodeGroup{
+				{Value: "on-demand", Nodes: 1, Ready: 1, Cordoned: 1}, {Value: "spot", Nodes: 1, Ready: 1, Spot: 1}}}},
+		{query.ByArch, query.NodeFilter{NotReady: true}, 10,
+			query.NodeGroups{Distinct: 1, Total: 1,
+				Groups: []query.NodeGroup{{Value: "arm64", Nodes: 1, NotReady: 1, Spot: 1}}}},
 		{query.ByType, query.NodeFilter{Pools: []string{"none"}}, 10, query.NodeGroups{}},
 		{"team", query.NodeFilter{}, 2, query.NodeGroups{Distinct: 3, Total: 4, Groups: []query.NodeGroup{
 			{Value: "ml", Nodes: 2, Ready: 1, NotReady: 1, Spot: 2}, {Value: "", Nodes: 1, Ready: 1}}}},
-		{"kubernetes.io/hostname", query.NodeFilter{Zones: []string{"a"}}, 10, query.NodeGroups{Distinct: 2, Total: 2, Groups: []query.NodeGroup{
-			{Value: "host_3", Nodes: 1, NotReady: 1, Spot: 1}, {Value: "n1", Nodes: 1, Ready: 1, Spot: 1}}}},
+		{"kubernetes.io/hostname", query.NodeFilter{Zones: []string{"a"}}, 10,
+			query.NodeGroups{Distinct: 2, Total: 2, Groups: []query.NodeGroup{
+				{Value: "host_3", Nodes: 1, NotReady: 1, Spot: 1}, {Value: "n1", Nodes: 1, Ready: 1, Spot: 1}}}},
 		{"team", query.NodeFilter{Removed: true}, 10, query.NodeGroups{Distinct: 2, Total: 2, Groups: []query.NodeGroup{
 			{Value: "ads", Nodes: 1, Ready: 1}, {Value: "ml", Nodes: 1, Ready: 1, Spot: 1}}}},
 	} {
@@ -199,7 +215,8 @@ func groupNodes(t *testing.T, fresh Open) {
 			}
 			got.Groups[i].Machines = nil
 		}
-		if sum(got.Machines) != got.Total || tc.by == "team" && got.Machines[fleet.Machine{InstanceType: "m5.large", CapacityType: "spot"}] != 1 {
+		if sum(got.Machines) != got.Total || tc.by == "team" &&
+			got.Machines[fleet.Machine{InstanceType: "m5.large", CapacityType: "spot"}] != 1 {
 			t.Errorf("by %s: machines %v", tc.by, got.Machines)
 		}
 		got.Machines = nil
@@ -229,9 +246,12 @@ func labelsAsKubernetesHasThem(t *testing.T, fresh Open) {
 		nodes = append(nodes, fleet.Node{Name: name, Labels: set})
 	}
 	fleetOf(t, l, nodes...)
-	ops := map[query.LabelOperator]selection.Operator{query.LabelIn: selection.In, query.LabelNotIn: selection.NotIn, query.LabelExists: selection.Exists,
-		query.LabelDoesNotExist: selection.DoesNotExist, query.LabelGt: selection.GreaterThan, query.LabelLt: selection.LessThan}
-	kinds := []query.LabelOperator{query.LabelIn, query.LabelNotIn, query.LabelExists, query.LabelDoesNotExist, query.LabelGt, query.LabelLt}
+	ops := map[query.LabelOperator]selection.Operator{query.LabelIn: selection.In, query.LabelNotIn: selection.NotIn,
+		query.LabelExists:       selection.Exists,
+		query.LabelDoesNotExist: selection.DoesNotExist, query.LabelGt: selection.GreaterThan,
+		query.LabelLt: selection.LessThan}
+	kinds := []query.LabelOperator{query.LabelIn, query.LabelNotIn, query.LabelExists, query.LabelDoesNotExist,
+		query.LabelGt, query.LabelLt}
 	some := 0
 	for range 400 {
 		var f query.NodeFilter
@@ -273,7 +293,8 @@ func labelsAsKubernetesHasThem(t *testing.T, fresh Open) {
 
 func findNodes(t *testing.T, fresh Open) {
 	l := fresh(t)
-	fleetOf(t, l, fleet.Node{Name: "gone-a"}, fleet.Node{Name: "web-1", UID: "old"}, fleet.Node{Name: "web-10"}, fleet.Node{Name: "web-2"},
+	fleetOf(t, l, fleet.Node{Name: "gone-a"}, fleet.Node{Name: "web-1", UID: "old"}, fleet.Node{Name: "web-10"},
+		fleet.Node{Name: "web-2"},
 		fleet.Node{Name: "a_b"}, fleet.Node{Name: "axb"})
 	old := fleet.Node{Cluster: "prod", UID: "old", Name: "web-1", CreatedAt: t0}
 	record(t, l, "2", fleet.Gone(old, fleet.Known{}, t0.Add(time.Hour)))
@@ -308,7 +329,8 @@ func findNodes(t *testing.T, fresh Open) {
 			got = append(got, n.UID)
 		}
 		if strings.Join(got, " ") != tc.want || how != tc.how || more != tc.more {
-			t.Errorf("FindNodes(%q, %d) = %v, %q, more %v; want %s, %q, %v", tc.ask, tc.limit, got, how, more, tc.want, tc.how, tc.more)
+			t.Errorf("FindNodes(%q, %d) = %v, %q, more %v; want %s, %q, %v", tc.ask, tc.limit, got, how, more, tc.want, tc.how,
+				tc.more)
 		}
 	}
 }
@@ -331,9 +353,11 @@ func changes(t *testing.T, fresh Open) {
 		kinds []fleet.ChangeKind
 		want  []string
 	}{
-		{10, nil, []string{"node-2 removed m5.large 0", "node-1 ready m5.large 0", "node-2 joined m5.large 7", "node-1 joined m5.large 0"}},
+		{10, nil, []string{"node-2 removed m5.large 0", "node-1 ready m5.large 0", "node-2 joined m5.large 7",
+			"node-1 joined m5.large 0"}},
 		{2, nil, []string{"node-2 removed m5.large 0", "node-1 ready m5.large 0"}},
-		{10, []fleet.ChangeKind{fleet.Joined, fleet.Recovered}, []string{"node-2 joined m5.large 7", "node-1 joined m5.large 0"}},
+		{10, []fleet.ChangeKind{fleet.Joined, fleet.Recovered},
+			[]string{"node-2 joined m5.large 7", "node-1 joined m5.large 0"}},
 		{1, []fleet.ChangeKind{fleet.Joined}, []string{"node-2 joined m5.large 7"}},
 	} {
 		got := summary(must[[]query.ChangeRecord](t)(l.RecentChanges(ctx, "prod", tc.limit, tc.kinds...)))
@@ -343,14 +367,17 @@ func changes(t *testing.T, fresh Open) {
 	}
 	changes, more, err := l.NodeChanges(ctx, "prod", "uid-1", 10)
 	check(t, err)
-	if diff := cmp.Diff([]string{"node-1 joined m5.large 0", "node-1 ready m5.large 0"}, summary(changes)); diff != "" || more {
+	if diff := cmp.Diff([]string{"node-1 joined m5.large 0", "node-1 ready m5.large 0"}, summary(changes)); diff != "" ||
+		more {
 		t.Errorf("more %v (-want +got):\n%s", more, diff)
 	}
-	if changes, more, err = l.NodeChanges(ctx, "prod", "uid-1", 1); err != nil || !more || len(changes) != 1 || changes[0].Kind != fleet.BecameReady {
+	if changes, more, err = l.NodeChanges(ctx, "prod", "uid-1", 1); err != nil || !more || len(changes) != 1 ||
+		changes[0].Kind != fleet.BecameReady {
 		t.Errorf("the last change: %v, more %v, %v", summary(changes), more, err)
 	}
 	counts := must[map[fleet.ChangeKind]int](t)(l.ChangeCounts(ctx, "prod", t0))
-	if diff := cmp.Diff(map[fleet.ChangeKind]int{fleet.Joined: 2, fleet.BecameReady: 1, fleet.Removed: 1}, counts); diff != "" {
+	if diff := cmp.Diff(map[fleet.ChangeKind]int{fleet.Joined: 2, fleet.BecameReady: 1, fleet.Removed: 1},
+		counts); diff != "" {
 		t.Errorf("counts (-want +got):\n%s", diff)
 	}
 }
@@ -358,11 +385,13 @@ func changes(t *testing.T, fresh Open) {
 func waveNodes(t *testing.T, fresh Open) {
 	l, ctx := fresh(t), t.Context()
 	record(t, l, "1", first(1), first(2), first(3), ready(t, 1))
-	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{2, 1, 3, 4}}}}, false, t0))
+	check(t, l.Apply(ctx, "prod", "C1",
+		wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{2, 1, 3, 4}}}}, false, t0))
 	w := must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))[0]
 	part := must[wave.Posting](t)(l.AddPart(ctx, w, "list", nil, t0))
-	want := wave.Nodes{ID: w.ID, Cluster: "prod", Kind: wave.KindJoined, UIDs: []string{"uid-1", "uid-2", "uid-3"}, Names: []string{"node-1", "node-2", "node-3"},
-		From: t0, Until: t0.Add(41 * time.Second)}
+	want := wave.Nodes{ID: w.ID, Cluster: "prod", Kind: wave.KindJoined, UIDs: []string{"uid-1", "uid-2", "uid-3"},
+		Names: []string{"node-1", "node-2", "node-3"},
+		From:  t0, Until: t0.Add(41 * time.Second)}
 	for _, key := range []string{w.Key, part.Key} {
 		got, ok, err := l.WaveNodes(ctx, key, 3)
 		check(t, err)
@@ -381,8 +410,10 @@ func waveNodes(t *testing.T, fresh Open) {
 func clusters(t *testing.T, fresh Open) {
 	l, ctx := fresh(t), t.Context()
 	check(t, l.Watched(ctx, "test", t0, "4"))
-	check(t, l.FinishBaseline(ctx, fleet.Batch{Cluster: "prod", At: t0, ResourceVersion: "5"}, func(string) bool { return true }))
-	want := []query.ClusterRecord{{Cluster: "prod", Checkpoint: fleet.Checkpoint{BaselineAt: t0, WatchedUntil: t0, NodesVersion: "5"}},
+	check(t, l.FinishBaseline(ctx, fleet.Batch{Cluster: "prod", At: t0, ResourceVersion: "5"},
+		func(string) bool { return true }))
+	want := []query.ClusterRecord{
+		{Cluster: "prod", Checkpoint: fleet.Checkpoint{BaselineAt: t0, WatchedUntil: t0, NodesVersion: "5"}},
 		{Cluster: "test", Checkpoint: fleet.Checkpoint{WatchedUntil: t0, NodesVersion: "4"}}}
 	if diff := cmp.Diff(want, must[[]query.ClusterRecord](t)(l.Clusters(ctx))); diff != "" {
 		t.Errorf("clusters (-want +got):\n%s", diff)

@@ -32,7 +32,8 @@ func waveOf(t *testing.T, l *ledger.Ledger, id int64) wave.Wave {
 // scalingEvents returns the scaling events of a cluster, the newest first.
 func scalingEvents(t *testing.T, l *ledger.Ledger) []fleet.Event {
 	t.Helper()
-	return must[query.EventPage](t)(l.Events(t.Context(), "prod", query.EventFilter{Scaling: true}, query.EventCursor{}, 10)).Events
+	return must[query.EventPage](t)(l.Events(t.Context(), "prod", query.EventFilter{Scaling: true}, query.EventCursor{},
+		10)).Events
 }
 
 // backlog is how many changes are untold.
@@ -62,11 +63,13 @@ func check(t testing.TB, err error) {
 
 func node(n int) fleet.Node {
 	return fleet.Node{
-		Cluster: "prod", UID: fmt.Sprintf("uid-%d", n), Name: fmt.Sprintf("node-%d", n), Provider: "aws", InstanceType: "m5.large", CapacityType: "spot",
+		Cluster: "prod", UID: fmt.Sprintf("uid-%d", n), Name: fmt.Sprintf("node-%d", n), Provider: "aws",
+		InstanceType: "m5.large", CapacityType: "spot",
 		Zone: "us-east-1a", Region: "us-east-1", Pool: "general", Arch: "amd64", OS: "linux",
 		Labels: map[string]string{"a": "b"}, CreatedAt: t0,
 		Detail: fleet.Detail{ProviderID: "aws:///us-east-1a/i-1", KubeletVersion: "v1.36.3",
-			Taints: []fleet.Taint{{Key: "k", Effect: "NoSchedule"}}, Capacity: fleet.Resources{MilliCPU: 2000, Memory: 8 << 30, Pods: 29}},
+			Taints:   []fleet.Taint{{Key: "k", Effect: "NoSchedule"}},
+			Capacity: fleet.Resources{MilliCPU: 2000, Memory: 8 << 30, Pods: 29}},
 		Ready: fleet.Condition{Status: fleet.NotReady, Reason: "KubeletNotReady", Since: t0},
 	}
 }
@@ -136,7 +139,8 @@ func sameNameIsAnotherNode(t *testing.T, fresh Open) {
 	l := fresh(t)
 	again := node(1)
 	again.UID = "uid-1b"
-	record(t, l, "10", first(1), fleet.Gone(node(1), first(1).Known, t0.Add(time.Hour)), fleet.First(again, t0.Add(2*time.Hour)))
+	record(t, l, "10", first(1), fleet.Gone(node(1), first(1).Known, t0.Add(time.Hour)),
+		fleet.First(again, t0.Add(2*time.Hour)))
 	if diff := cmp.Diff([]string{"node-1 joined", "node-1 removed", "node-1 joined"}, todoIDs(t, l)); diff != "" {
 		t.Errorf("to-dos (-want +got):\n%s", diff)
 	}
@@ -150,7 +154,8 @@ func baselineForgetsWhatItsFirstTrySaw(t *testing.T, fresh Open) {
 	l := fresh(t)
 	check(t, l.RecordBaseline(t.Context(), "prod", []fleet.Observation{first(1), first(2)}))
 	check(t, l.RecordBaseline(t.Context(), "prod", []fleet.Observation{first(2), first(3)}))
-	check(t, l.FinishBaseline(t.Context(), fleet.Batch{Cluster: "prod", ResourceVersion: "5", At: t0}, func(uid string) bool { return uid != "uid-1" }))
+	check(t, l.FinishBaseline(t.Context(), fleet.Batch{Cluster: "prod", ResourceVersion: "5", At: t0},
+		func(uid string) bool { return uid != "uid-1" }))
 	if totals := must[fleet.Totals](t)(l.Totals(t.Context(), "prod")); totals.Nodes != 2 {
 		t.Errorf("%d live nodes, want 2", totals.Nodes)
 	}
@@ -164,7 +169,8 @@ func baselineForgetsWhatItsFirstTrySaw(t *testing.T, fresh Open) {
 		t.Error("the baseline is to be told twice")
 	}
 	// A second baseline of the same cluster would be told again; nothing asks for one.
-	if waves := must[[]wave.Wave](t)(l.LiveWaves(t.Context(), "prod")); len(waves) != 1 || waves[0].Kind != wave.KindBaseline || waves[0].ClosedAt.IsZero() {
+	if waves := must[[]wave.Wave](t)(l.LiveWaves(t.Context(), "prod")); len(waves) != 1 ||
+		waves[0].Kind != wave.KindBaseline || waves[0].ClosedAt.IsZero() {
 		t.Errorf("waves = %+v", waves)
 	}
 }
@@ -174,7 +180,8 @@ func baselineForgetsWhatItsFirstTrySaw(t *testing.T, fresh Open) {
 func baselineIsThatOfTheFirstList(t *testing.T, fresh Open) {
 	l := fresh(t)
 	check(t, l.RecordBaseline(t.Context(), "prod", []fleet.Observation{first(1), first(2), first(3)}))
-	check(t, l.FinishBaseline(t.Context(), fleet.Batch{Cluster: "prod", ResourceVersion: "5", At: t0}, func(string) bool { return true }))
+	check(t, l.FinishBaseline(t.Context(), fleet.Batch{Cluster: "prod", ResourceVersion: "5", At: t0},
+		func(string) bool { return true }))
 	record(t, l, "6", first(4), fleet.Gone(node(1), first(1).Known, t0.Add(time.Second)))
 	totals, groups, machines, err := l.Baseline(t.Context(), "prod")
 	check(t, err)
@@ -192,15 +199,19 @@ func waveLife(t *testing.T, fresh Open) {
 	record(t, l, "1", first(1), first(2))
 	todo, _, err := l.Todo(ctx, "prod", 10)
 	check(t, err)
-	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{todo[0].Change.ID, todo[1].Change.ID}}}}, false, t0))
+	check(t, l.Apply(ctx, "prod", "C1",
+		wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{todo[0].Change.ID, todo[1].Change.ID}}}},
+		false, t0))
 	if ids := todoIDs(t, l); len(ids) != 0 {
 		t.Errorf("still to do: %v", ids)
 	}
 	w := must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))[0]
-	if w.Main.Channel != "C1" || w.Main.Tried || w.Main.ID != "" || !strings.HasPrefix(w.Key, l.Instance()+"-") || w.Main.Key != w.Key {
+	if w.Main.Channel != "C1" || w.Main.Tried || w.Main.ID != "" || !strings.HasPrefix(w.Key, l.Instance()+"-") ||
+		w.Main.Key != w.Key {
 		t.Errorf("intent = %+v", w.Main)
 	}
-	if want := (wave.Counts{Members: 2, Untold: 2, Unlisted: 2, Pending: 2, Unready: 2, LastChange: todo[1].Change.ID}); w.Counts != want {
+	want := wave.Counts{Members: 2, Untold: 2, Unlisted: 2, Pending: 2, Unready: 2, LastChange: todo[1].Change.ID}
+	if w.Counts != want {
 		t.Errorf("counts = %+v, want %+v", w.Counts, want)
 	}
 	check(t, l.MarkPosting(ctx, w.Main, t0))
@@ -240,7 +251,8 @@ func waveLife(t *testing.T, fresh Open) {
 	}
 	todo, _, err = l.Todo(ctx, "prod", 10)
 	check(t, err)
-	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{{Kind: wave.KindRemoved, Changes: []int64{todo[0].Change.ID}}}}, false, t0))
+	check(t, l.Apply(ctx, "prod", "C1",
+		wave.Plan{New: []wave.Opening{{Kind: wave.KindRemoved, Changes: []int64{todo[0].Change.ID}}}}, false, t0))
 	w = waveOf(t, l, w.ID)
 	if w.Counts.Pending != 0 || w.Members[1].RemovedAt.IsZero() {
 		t.Errorf("a removed node is waited for: %+v", w.Counts)
@@ -260,7 +272,8 @@ func releaseGivesBackWhatWasNotTold(t *testing.T, fresh Open) {
 	l, ctx := fresh(t), t.Context()
 	record(t, l, "1", first(1), first(2))
 	todo, _, _ := l.Todo(ctx, "prod", 10)
-	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{1, 2}}}}, false, t0))
+	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{1, 2}}}},
+		false, t0))
 	w := must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))[0]
 	w.Main.ID = "1.1"
 	check(t, l.Accepted(ctx, w.Main, todo[0].Change.ID, t0))
@@ -274,18 +287,23 @@ func merge(t *testing.T, fresh Open) {
 	l, ctx := fresh(t), t.Context()
 	record(t, l, "1", first(1), fleet.Gone(node(2), first(2).Known, t0))
 	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{
-		{Kind: wave.KindJoined, Changes: []int64{1}}, {Kind: wave.KindRemoved, Changes: []int64{2}, Closed: true}}}, false, t0))
-	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{Merge: &wave.Merge{Into: 1, From: []int64{2}}}, false, t0.Add(time.Hour)))
+		{Kind: wave.KindJoined, Changes: []int64{1}}, {Kind: wave.KindRemoved, Changes: []int64{2}, Closed: true}}}, false,
+		t0))
+	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{Merge: &wave.Merge{Into: 1, From: []int64{2}}}, false,
+		t0.Add(time.Hour)))
 	waves := must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))
-	if len(waves) != 1 || waves[0].Kind != wave.KindCatchUp || waves[0].Counts.Members != 2 || !waves[0].OpenedAt.Equal(t0) {
+	if len(waves) != 1 || waves[0].Kind != wave.KindCatchUp || waves[0].Counts.Members != 2 ||
+		!waves[0].OpenedAt.Equal(t0) {
 		t.Errorf("waves = %+v", waves)
 	}
 }
 
 func gapMarksItsChanges(t *testing.T, fresh Open) {
 	l, ctx := fresh(t), t.Context()
-	gap := &fleet.Gap{Cluster: "prod", From: t0, Until: t0.Add(time.Hour), Cause: "restart", Missed: true, EventsFrom: t0.Add(time.Minute)}
-	check(t, l.RecordNodes(ctx, fleet.Batch{Cluster: "prod", Observations: []fleet.Observation{first(1)}, Gap: gap, At: t0}))
+	gap := &fleet.Gap{Cluster: "prod", From: t0, Until: t0.Add(time.Hour), Cause: "restart", Missed: true,
+		EventsFrom: t0.Add(time.Minute)}
+	check(t, l.RecordNodes(ctx, fleet.Batch{Cluster: "prod", Observations: []fleet.Observation{first(1)}, Gap: gap,
+		At: t0}))
 	check(t, l.RecordNodes(ctx, fleet.Batch{Cluster: "prod", Gap: gap, At: t0})) // a gap without a difference
 	gaps := must[[]fleet.Gap](t)(l.Gaps(ctx, "prod", t0))
 	if len(gaps) != 2 {
@@ -299,20 +317,25 @@ func gapMarksItsChanges(t *testing.T, fresh Open) {
 	if todo[0].Change.GapID != gap.ID {
 		t.Errorf("change in gap %d, want %d", todo[0].Change.GapID, gap.ID)
 	}
-	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{{Kind: wave.KindAway, About: wave.About{Gap: gap.ID}, Changes: []int64{todo[0].Change.ID}}}}, false, t0))
+	check(t, l.Apply(ctx, "prod", "C1",
+		wave.Plan{New: []wave.Opening{
+			{Kind: wave.KindAway, About: wave.About{Gap: gap.ID}, Changes: []int64{todo[0].Change.ID}},
+		}}, false, t0))
 	if w := must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))[0]; w.Gap == nil || !w.Gap.From.Equal(t0) {
 		t.Errorf("wave's gap = %+v", w.Gap)
 	}
 }
 
 func event(uid string, count int, last time.Duration) fleet.Event {
-	return fleet.Event{Cluster: "prod", UID: uid, Regarding: fleet.ObjectRef{Kind: "Pod", Namespace: "shop", Name: "web"}, Reason: "Started", Type: "Normal",
+	return fleet.Event{Cluster: "prod", UID: uid, Regarding: fleet.ObjectRef{Kind: "Pod", Namespace: "shop", Name: "web"},
+		Reason: "Started", Type: "Normal",
 		Note: "Started container", Count: count, First: t0, Last: t0.Add(last)}
 }
 
 func eventsMerge(t *testing.T, fresh Open) {
 	l, ctx := fresh(t), t.Context()
-	for _, e := range []fleet.Event{event("e", 1, 0), event("e", 3, time.Minute), event("e", 2, 30*time.Second), event("e", 3, time.Minute)} {
+	for _, e := range []fleet.Event{event("e", 1, 0), event("e", 3, time.Minute), event("e", 2, 30*time.Second),
+		event("e", 3, time.Minute)} {
 		check(t, l.RecordEvents(ctx, "prod", []fleet.Event{e}, "7"))
 	}
 	check(t, l.RecordEvents(ctx, "prod", nil, ""))
@@ -340,7 +363,8 @@ func prune(t *testing.T, fresh Open) {
 			t.Errorf("after %v: %d rows, %v; want %d (what is untold stays)", tc.after, n, err, tc.want)
 		}
 	}
-	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{1, 2, 3}}}}, false, t0))
+	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{1, 2, 3}}}},
+		false, t0))
 	w := must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))[0]
 	check(t, l.Accepted(ctx, w.Main, 3, t0))
 	if n, err := l.Prune(ctx, r, t0.Add(91*24*time.Hour)); err != nil || n != 0 {
@@ -411,7 +435,8 @@ func writersGoOnWhilePruning(t *testing.T, fresh Open) {
 // until the clock has caught up would lie in no gap.
 func markFollowsAClockThatIsSetBack(t *testing.T, fresh Open) {
 	l := fresh(t)
-	for _, step := range []struct{ at, want time.Duration }{{0, 0}, {time.Minute, time.Minute}, {30 * time.Second, time.Minute}, {48 * time.Hour, 48 * time.Hour}, {2 * time.Minute, 2 * time.Minute}} {
+	for _, step := range []struct{ at, want time.Duration }{{0, 0}, {time.Minute, time.Minute},
+		{30 * time.Second, time.Minute}, {48 * time.Hour, 48 * time.Hour}, {2 * time.Minute, 2 * time.Minute}} {
 		check(t, l.Watched(t.Context(), "prod", t0.Add(step.at), "7"))
 		cp := must[fleet.Checkpoint](t)(l.Checkpoint(t.Context(), "prod"))
 		if got := cp.WatchedUntil.Sub(t0); got != step.want {

@@ -136,7 +136,8 @@ func Node(i int, s Size) fleet.Node {
 	if pool == "gpu" {
 		n.Taints = []fleet.Taint{{Key: "nvidia.com/gpu", Value: "true", Effect: "NoSchedule"}}
 	}
-	n.Ready = fleet.Condition{Status: fleet.Ready, Reason: "KubeletReady", Message: "kubelet is posting ready status", Since: n.CreatedAt.Add(41 * time.Second)}
+	n.Ready = fleet.Condition{Status: fleet.Ready, Reason: "KubeletReady", Message: "kubelet is posting ready status",
+		Since: n.CreatedAt.Add(41 * time.Second)}
 	fleet.Describe(&n)
 	return n
 }
@@ -162,7 +163,8 @@ func observations(i int, s Size) []fleet.Observation {
 	look(n, n.Ready.Since)
 	if mix(uint64(i), 20)%20 == 0 {
 		away := n
-		away.Ready = fleet.Condition{Status: fleet.ReadyUnknown, Reason: "NodeStatusUnknown", Message: "Kubelet stopped posting node status.", Since: n.Ready.Since.Add(3 * time.Minute)}
+		away.Ready = fleet.Condition{Status: fleet.ReadyUnknown, Reason: "NodeStatusUnknown",
+			Message: "Kubelet stopped posting node status.", Since: n.Ready.Since.Add(3 * time.Minute)}
 		look(away, away.Ready.Since)
 	}
 	if mix(uint64(i), 21)%25 == 0 {
@@ -241,13 +243,17 @@ func storyEvent(i int, at time.Time, s Size) fleet.Event {
 	app := int(mix(uint64(i), 31) % 2000)
 	rs := fmt.Sprintf("%s-%s", appName(app), word(app*64+i%5, 33, 10))
 	pod := rs + "-" + word(i/3, 34, 5) // about three events a pod
-	living := int(float64(s.Nodes)*float64(at.Sub(s.End.Add(-s.Span)))/float64(s.Span)) - int(mix(uint64(i), 35)%uint64(max(1, s.Live)))
+	living := int(float64(s.Nodes)*float64(at.Sub(s.End.Add(-s.Span)))/float64(s.Span)) - int(
+		mix(uint64(i), 35)%uint64(max(1, s.Live)))
 	node := NodeName(max(0, living))
-	e := fleet.Event{Cluster: s.Cluster, UID: UUID(i, 50), Type: "Normal", Count: 1, First: at.Truncate(time.Millisecond), Last: at.Truncate(time.Millisecond),
-		Regarding: fleet.ObjectRef{Kind: "Pod", Namespace: namespace(app), Name: pod, UID: UUID(i/3, 51)}, Controller: "kubelet"}
+	e := fleet.Event{Cluster: s.Cluster, UID: UUID(i, 50), Type: "Normal", Count: 1, First: at.Truncate(time.Millisecond),
+		Last:       at.Truncate(time.Millisecond),
+		Regarding:  fleet.ObjectRef{Kind: "Pod", Namespace: namespace(app), Name: pod, UID: UUID(i/3, 51)},
+		Controller: "kubelet"}
 	switch k := r % 1000; {
 	case k < 250:
-		e.Reason, e.Controller, e.Note = "Scheduled", "default-scheduler", "Successfully assigned "+e.Regarding.Namespace+"/"+pod+" to "+node
+		e.Reason, e.Controller, e.Note = "Scheduled", "default-scheduler", "Successfully assigned "+e.Regarding.Namespace+"/"+
+			pod+" to "+node
 	case k < 470:
 		e.Reason, e.Note = "Created", "Created container: app"
 	case k < 690:
@@ -256,51 +262,63 @@ func storyEvent(i int, at time.Time, s Size) fleet.Event {
 		e.Reason, e.Note = "Killing", "Stopping container app"
 	case k < 840:
 		e.Reason, e.Controller, e.Type, e.Count = "FailedScheduling", "default-scheduler", "Warning", 1+i%9
-		e.Note = "0/412 nodes are available: 3 node(s) had untolerated taint {nvidia.com/gpu: true}, 409 Insufficient cpu. preemption: 0/412 nodes are available: 412 No preemption victims found for incoming pod."
+		e.Note = "0/412 nodes are available: 3 node(s) had untolerated taint {nvidia.com/gpu: true}, 409 Insufficient cpu. " +
+			"preemption: 0/412 nodes are available: 412 No preemption victims found for incoming pod."
 	case k < 900:
 		e.Reason, e.Controller = "SuccessfulCreate", "replicaset-controller"
 		e.Regarding.Kind, e.Regarding.Name, e.Regarding.UID, e.Note = "ReplicaSet", rs, UUID(app, 52), "Created pod: "+pod
 	case k < 930:
 		e.Reason, e.Controller = "ScalingReplicaSet", "deployment-controller"
-		e.Regarding.Kind, e.Regarding.Name, e.Regarding.UID, e.Note = "Deployment", appName(app), UUID(app, 53), fmt.Sprintf("Scaled up replica set %s from %d to %d", rs, i%7, i%7+2)
+		e.Regarding.Kind, e.Regarding.Name, e.Regarding.UID, e.Note = "Deployment", appName(app), UUID(app, 53),
+			fmt.Sprintf("Scaled up replica set %s from %d to %d", rs, i%7, i%7+2)
 	case k < 945:
 		e.Reason, e.Controller = "SuccessfulRescale", "horizontal-pod-autoscaler"
 		e.Regarding.Kind, e.Regarding.Name, e.Regarding.UID = "HorizontalPodAutoscaler", appName(app), UUID(app, 54)
 		e.Note = fmt.Sprintf("New size: %d; reason: cpu resource utilization (percentage of request) above target", i%40)
 	case k < 999:
-		reason := pick([]string{"NodeReady", "NodeNotReady", "RegisteredNode", "RemovingNode", "DisruptionBlocked", "Unconsolidatable", "NodeNotSchedulable"}, i, 36)
-		e.Reason, e.Controller, e.Regarding = reason, "node-controller", fleet.ObjectRef{Kind: "Node", Name: node, UID: NodeUID(max(0, living))}
+		reason := pick([]string{"NodeReady", "NodeNotReady", "RegisteredNode", "RemovingNode", "DisruptionBlocked",
+			"Unconsolidatable", "NodeNotSchedulable"}, i, 36)
+		e.Reason, e.Controller, e.Regarding = reason, "node-controller",
+			fleet.ObjectRef{Kind: "Node", Name: node, UID: NodeUID(max(0, living))}
 		e.Note = "Node " + node + " event: " + reason
 		if reason == "NodeReady" {
 			e.Controller, e.Regarding.UID = "kubelet", node
 		}
 	case i%50 == 7: // one in 50,000
-		e.Reason, e.Controller, e.Type, e.Regarding = "SpotInterrupted", "karpenter", "Warning", fleet.ObjectRef{Kind: "Node", Name: node, UID: NodeUID(max(0, living))}
+		e.Reason, e.Controller, e.Type, e.Regarding = "SpotInterrupted", "karpenter", "Warning",
+			fleet.ObjectRef{Kind: "Node", Name: node, UID: NodeUID(max(0, living))}
 		e.Note = "Spot interruption warning was triggered"
 	default:
-		e.Reason, e.Controller, e.Regarding = "DisruptionTerminating", "karpenter", fleet.ObjectRef{Kind: "NodeClaim", Name: "general-" + word(i, 37, 5), UID: UUID(i, 55)}
+		e.Reason, e.Controller, e.Regarding = "DisruptionTerminating", "karpenter",
+			fleet.ObjectRef{Kind: "NodeClaim", Name: "general-" + word(i, 37, 5), UID: UUID(i, 55)}
 		e.Note = "Disrupting NodeClaim: Underutilized"
 	}
 	return e
 }
 
 func appName(app int) string {
-	return pick([]string{"web", "api", "worker", "cart", "checkout", "indexer", "trainer", "gateway"}, app, 41) + "-" + word(app, 42, 4)
+	return pick([]string{"web", "api", "worker", "cart", "checkout", "indexer", "trainer", "gateway"}, app, 41) + "-" +
+		word(app, 42, 4)
 }
 
 func noiseEvent(i int, at time.Time, s Size) fleet.Event {
 	app := int(mix(uint64(i), 61) % 2000)
-	e := fleet.Event{Cluster: s.Cluster, UID: UUID(i, 70), Type: "Normal", Count: 1, First: at.Truncate(time.Millisecond), Last: at.Truncate(time.Millisecond), Controller: "kubelet",
-		Regarding: fleet.ObjectRef{Kind: "Pod", Namespace: namespace(app), Name: appName(app) + "-" + word(app, 33, 10) + "-" + word(i/3, 62, 5), UID: UUID(i/3, 71)}}
+	e := fleet.Event{Cluster: s.Cluster, UID: UUID(i, 70), Type: "Normal", Count: 1, First: at.Truncate(time.Millisecond),
+		Last: at.Truncate(time.Millisecond), Controller: "kubelet",
+		Regarding: fleet.ObjectRef{Kind: "Pod", Namespace: namespace(app), Name: appName(app) + "-" + word(app, 33, 10) +
+			"-" + word(i/3, 62, 5), UID: UUID(i/3, 71)}}
 	switch mix(uint64(i), 60) % 4 {
 	case 0:
-		e.Reason, e.Note = "Pulled", "Container image \"registry.example.com/"+appName(app)+":v1.4.2\" already present on machine"
+		e.Reason, e.Note = "Pulled", "Container image \"registry.example.com/"+appName(app)+
+			":v1.4.2\" already present on machine"
 	case 1:
 		e.Reason, e.Note = "Pulling", "Pulling image \"registry.example.com/"+appName(app)+":v1.4.2\""
 	case 2:
-		e.Reason, e.Type, e.Count, e.Note = "BackOff", "Warning", 1+i%200, "Back-off restarting failed container app in pod "+e.Regarding.Name
+		e.Reason, e.Type, e.Count, e.Note = "BackOff", "Warning", 1+i%200, "Back-off restarting failed container app in pod "+
+			e.Regarding.Name
 	default:
-		e.Reason, e.Type, e.Count, e.Note = "Unhealthy", "Warning", 1+i%30, "Readiness probe failed: HTTP probe failed with statuscode: 503"
+		e.Reason, e.Type, e.Count, e.Note = "Unhealthy", "Warning", 1+i%30,
+			"Readiness probe failed: HTTP probe failed with statuscode: 503"
 	}
 	return e
 }
@@ -324,7 +342,8 @@ func fillNodes(ctx context.Context, path string, s Size) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	if err := l.FinishBaseline(ctx, fleet.Batch{Cluster: s.Cluster, ResourceVersion: "1", At: s.End.Add(-s.Span)}, func(string) bool { return true }); err != nil {
+	if err := l.FinishBaseline(ctx, fleet.Batch{Cluster: s.Cluster, ResourceVersion: "1", At: s.End.Add(-s.Span)},
+		func(string) bool { return true }); err != nil {
 		return err
 	}
 	var batch []fleet.Observation
@@ -343,7 +362,8 @@ func fillNodes(ctx context.Context, path string, s Size) (err error) {
 // fillRest writes past the ledger's methods: without its indices while it inserts, which are
 // made again at the end, and without waiting for the disk.
 func fillRest(ctx context.Context, path string, s Size) (err error) {
-	v := url.Values{"_pragma": {"journal_mode(WAL)", "synchronous(OFF)", "cache_size(-65536)", "wal_autocheckpoint(10000)"}}
+	v := url.Values{"_pragma": {"journal_mode(WAL)", "synchronous(OFF)", "cache_size(-65536)",
+		"wal_autocheckpoint(10000)"}}
 	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+v.Encode())
 	if err != nil {
 		return err
@@ -353,7 +373,8 @@ func fillRest(ctx context.Context, path string, s Size) (err error) {
 	// Everything was told long ago, in waves of a hundred changes.
 	for _, stmt := range []string{
 		`INSERT INTO waves (id, key, cluster, kind, opened_at, last_at, closed_at, done_at)
-			SELECT id / 100 + 1, 'fill-' || (id / 100 + 1), cluster, min(kind), min(at), max(at), max(at), max(at) FROM changes WHERE tell = 1 GROUP BY id / 100`,
+			SELECT id / 100 + 1, 'fill-' || (id / 100 + 1), cluster, min(kind), min(at), max(at), max(at), max(at) FROM changes
+				WHERE tell = 1 GROUP BY id / 100`,
 		`INSERT INTO messages (key, wave_id, part, channel, ts, created_at, tried_at, edited_at)
 			SELECT key, id, 'main', 'C0', id || '.1', opened_at, opened_at, last_at FROM waves`,
 		`UPDATE changes SET wave_id = id / 100 + 1, told_at = at WHERE tell = 1`,
@@ -370,7 +391,9 @@ func fillRest(ctx context.Context, path string, s Size) (err error) {
 	if err := insertEvents(ctx, db, s); err != nil {
 		return err
 	}
-	indices = append(indices, `INSERT INTO event_totals (cluster, scaling, events, bytes) SELECT cluster, scaling, count(*), sum(size) FROM events GROUP BY cluster, scaling`,
+	indices = append(indices,
+		`INSERT INTO event_totals (cluster, scaling, events, bytes) SELECT cluster, scaling, count(*), sum(size) FROM `+
+			`events GROUP BY cluster, scaling`,
 		`PRAGMA wal_checkpoint(TRUNCATE)`)
 	for _, stmt := range indices {
 		if _, err := db.ExecContext(ctx, stmt); err != nil {
@@ -382,7 +405,8 @@ func fillRest(ctx context.Context, path string, s Size) (err error) {
 
 // dropIndices drops a table's indices and returns the statements that make them again.
 func dropIndices(ctx context.Context, db *sql.DB, table string) (create []string, err error) {
-	rows, err := db.QueryContext(ctx, `SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL`, table)
+	rows, err := db.QueryContext(ctx,
+		`SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL`, table)
 	if err != nil {
 		return nil, err
 	}
@@ -414,7 +438,8 @@ func insertEvents(ctx context.Context, db *sql.DB, s Size) error {
 		if err != nil {
 			return err
 		}
-		stmt, err := tx.PrepareContext(ctx, `INSERT INTO events (cluster, uid, kind, namespace, name, regarding_uid, reason, type, note, controller,
+		stmt, err := tx.PrepareContext(ctx,
+			`INSERT INTO events (cluster, uid, kind, namespace, name, regarding_uid, reason, type, note, controller,
 			count, first_at, last_at, scaling, size) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 		if err != nil {
 			return errors.Join(err, tx.Rollback())
@@ -424,7 +449,8 @@ func insertEvents(ctx context.Context, db *sql.DB, s Size) error {
 			if e, more = next(); !more {
 				break
 			}
-			_, err := stmt.ExecContext(ctx, e.Cluster, e.UID, e.Regarding.Kind, e.Regarding.Namespace, e.Regarding.Name, e.Regarding.UID, e.Reason, e.Type, e.Note,
+			_, err := stmt.ExecContext(ctx, e.Cluster, e.UID, e.Regarding.Kind, e.Regarding.Namespace, e.Regarding.Name,
+				e.Regarding.UID, e.Reason, e.Type, e.Note,
 				e.Controller, e.Count, e.First.UnixMilli(), e.Last.UnixMilli(), e.Scaling(), e.Size())
 			if err != nil {
 				return errors.Join(err, tx.Rollback())

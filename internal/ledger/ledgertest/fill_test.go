@@ -38,7 +38,8 @@ func TestFill(t *testing.T) {
 		t.Errorf("%d scaling events, %d others, %v", scaling, other, err)
 	}
 	n, ok, err := l.Node(ctx, "prod", ledgertest.NodeUID(399))
-	if err != nil || !ok || n.Name != ledgertest.NodeName(399) || len(n.Labels) < 35 || n.Pool == "" || n.CapacityType == "" {
+	if err != nil || !ok || n.Name != ledgertest.NodeName(399) || len(n.Labels) < 35 || n.Pool == "" ||
+		n.CapacityType == "" {
 		t.Errorf("the last node: %+v, %v, %v", n, ok, err)
 	}
 	p, err := l.Events(ctx, "prod", query.EventFilter{Kind: "Node"}, query.EventCursor{}, 1000)
@@ -48,7 +49,8 @@ func TestFill(t *testing.T) {
 	if untold, _, err := l.Backlog(ctx, "prod"); err != nil || untold != 0 {
 		t.Errorf("%d changes to tell, %v", untold, err)
 	}
-	if pruned, err := l.Prune(ctx, ledger.Retention{Scaling: 91 * 24 * time.Hour, Other: 25 * time.Hour}, s.End); err != nil || pruned != 0 {
+	if pruned, err := l.Prune(ctx, ledger.Retention{Scaling: 91 * 24 * time.Hour, Other: 25 * time.Hour},
+		s.End); err != nil || pruned != 0 {
 		t.Errorf("%d rows pruned, %v", pruned, err)
 	}
 	// Twice the same.

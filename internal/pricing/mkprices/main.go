@@ -17,14 +17,15 @@ import (
 func main() {
 	out := flag.String("o", "internal/pricing/prices.zip", "where to write the table")
 	spotAsOf := map[string]string{}
-	flag.Func("spot-as-of", "`PROVIDER=DATE` of spot prices that are not of the rows' own date; may be repeated", func(s string) error {
-		provider, date, _ := strings.Cut(s, "=")
-		if _, err := time.Parse(time.DateOnly, date); err != nil {
-			return fmt.Errorf("write for example aws=2025-05-28")
-		}
-		spotAsOf[provider] = date
-		return nil
-	})
+	flag.Func("spot-as-of", "`PROVIDER=DATE` of spot prices that are not of the rows' own date; may be repeated",
+		func(s string) error {
+			provider, date, _ := strings.Cut(s, "=")
+			if _, err := time.Parse(time.DateOnly, date); err != nil {
+				return fmt.Errorf("write for example aws=2025-05-28")
+			}
+			spotAsOf[provider] = date
+			return nil
+		})
 	flag.Parse()
 	if flag.NArg() != 1 {
 		fmt.Fprintln(os.Stderr, "usage: mkprices [-o FILE.zip] [-spot-as-of PROVIDER=DATE] FILE.csv")

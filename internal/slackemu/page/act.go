@@ -115,13 +115,16 @@ func (p *Page) say(_ context.Context, r request) answer {
 
 func (p *Page) command(ctx context.Context, r request) answer {
 	if !slices.Contains(p.slack.Config().Commands, r.Command) {
-		return answer{Error: fmt.Sprintf(`%s is not a valid command. In Slack, all messages that start with the "/" command are interpreted as commands.`, r.Command)}
+		return answer{Error: fmt.Sprintf(
+			`%s is not a valid command. In Slack, all messages that start with the "/" command are interpreted as commands.`,
+			r.Command)}
 	}
 	if r.Thread != "" {
 		return answer{Error: fmt.Sprintf("%s is not supported in threads. Sorry!", r.Command)}
 	}
 	c := p.slack.SlashCommand(r.User, r.Channel, r.Command, r.Text)
-	return told(ctx, c.Delivery, func(code string) string { return fmt.Sprintf("%s failed with the error %q", r.Command, code) })
+	return told(ctx, c.Delivery,
+		func(code string) string { return fmt.Sprintf("%s failed with the error %q", r.Command, code) })
 }
 
 // act uses an interactive element of a message or a view.
@@ -150,13 +153,15 @@ func (p *Page) silent(code string) string {
 
 func (p *Page) submit(ctx context.Context, r request) answer {
 	for _, in := range r.Inputs {
-		err := p.slack.Enter(r.User, r.View, slackemu.Action{ActionID: in.Action, BlockID: in.Block, Values: append([]string{}, in.Values...)})
+		err := p.slack.Enter(r.User, r.View,
+			slackemu.Action{ActionID: in.Action, BlockID: in.Block, Values: append([]string{}, in.Values...)})
 		if err != nil {
 			return answer{Error: err.Error()}
 		}
 	}
 	i := p.slack.SubmitView(r.User, r.View, nil)
-	return told(ctx, i.Delivery, func(code string) string { return "We had some trouble connecting. Try again? " + p.silent(code) })
+	return told(ctx, i.Delivery,
+		func(code string) string { return "We had some trouble connecting. Try again? " + p.silent(code) })
 }
 
 // close closes a modal. Slack does not wait for the app here, and one that is closed already is closed.

@@ -24,7 +24,8 @@ func serve(t *testing.T, cfg page.Config) *httptest.Server {
 }
 
 var hints = []page.CommandHint{
-	{Command: "/nodes", Hint: "[list | NAME | help] [-l SELECTOR] [--spot] …", Words: []string{"list", "help", "--spot", "--on-demand", "--zone", "--not-ready"}},
+	{Command: "/nodes", Hint: "[list | NAME | help] [-l SELECTOR] [--spot] …",
+		Words: []string{"list", "help", "--spot", "--on-demand", "--zone", "--not-ready"}},
 	{Command: "/events", Hint: "[--for KIND/NAME] [--since D] …", Words: []string{"help", "--for", "--since"}},
 }
 
@@ -62,8 +63,10 @@ func TestBlocks(t *testing.T) {
 	tab.See("article", "untrusted")
 
 	for i, want := range [][]string{
-		{"bold", "snake_case_stays", "🚀 :no_such_emoji:", "a quote with bold", "a label", "@Ada Lovelace", "#ops-nodes", "@here",
-			"Tuesday, November 14th, 2023 at 10:13:20", "2023-11-14", "the fallback", "  <b>keeps its spaces</b>", "Escaped: <b> & <!channel>"},
+		{"bold", "snake_case_stays", "🚀 :no_such_emoji:", "a quote with bold", "a label", "@Ada Lovelace", "#ops-nodes",
+			"@here",
+			"Tuesday, November 14th, 2023 at 10:13:20", "2023-11-14", "the fallback", "  <b>keeps its spaces</b>",
+			"Escaped: <b> & <!channel>"},
 		{"12 nodes joined prod 🚀", "A section with mrkdwn", "eu-west-1b", "Pool: batch", "≈ $18.20/h"},
 		{"Open modal", "Documents ↗", "Whom", "cheap, goes away", "Pools"},
 		{"Instance type", "eu-west-1b", "$0.72/h"},
@@ -73,7 +76,8 @@ func TestBlocks(t *testing.T) {
 		{"Capacity", "batch 55%"},
 		{"Of the workspace", "a chart that is not loaded", "remote-1", "Ada · Example", "a talk about nodes"},
 		{"An attachment with blocks", "Before it", "NodeNotReady", "See more", "eu-west-1a"},
-		{`<img src=x onerror="window.hacked=1"><script>window.hacked=1</script> untrusted`, "<javascript:window.hacked=1|click me>", "bad <script>", "</div><script>", "<!channel> *not bold*"},
+		{`<img src=x onerror="window.hacked=1"><script>window.hacked=1</script> untrusted`,
+			"<javascript:window.hacked=1|click me>", "bad <script>", "</div><script>", "<!channel> *not bold*"},
 	} {
 		text := tab.Text(at(g.posted[i]))
 		for _, w := range want {
@@ -83,19 +87,29 @@ func TestBlocks(t *testing.T) {
 		}
 	}
 	for what, expression := range map[string]string{
-		"bold":                      `document.querySelector(` + "`" + in(g.posted[0], "b:not(.author)") + "`" + `).innerText === "bold"`,
-		"list items":                `document.querySelectorAll(` + "`" + in(g.posted[4], "ol[start='3'] li") + "`" + `).length === 2`,
-		"a table's head":            `document.querySelectorAll(` + "`" + in(g.posted[3], "th") + "`" + `).length === 7`,
-		"a chart's words":           `document.querySelector(` + "`" + in(g.posted[6], "svg[role=img]") + "`" + `).getAttribute("aria-label").includes("10:00: 12, 6")`,
-		"the bar's colour":          `getComputedStyle(document.querySelectorAll(` + "`" + in(g.posted[9], ".attachment") + "`" + `)[1], "::before").backgroundColor === "rgb(54, 166, 79)"`,
-		"the uploaded picture":      `document.querySelector("img[alt='a green gradient']").naturalWidth === 360`,
-		"the picture of a message":  `document.querySelector("img[alt=\"a picture of the day's nodes\"]").naturalWidth === 360`,
-		"no script of a message":    `!window.hacked && !document.querySelector("article script, article img[src=x], article [onerror]")`,
-		"no link to a script":       `[...document.querySelectorAll("article a")].every((a) => /^(https?|mailto):/.test(a.href) || a.getAttribute("href")[0] === "#")`,
-		"links that open elsewhere": `[...document.querySelectorAll("article a[href^=http]")].every((a) => a.target === "_blank" && a.rel.includes("noopener"))`,
-		"a name for every button":   `[...document.querySelectorAll("button")].every((b) => (b.innerText.trim() || b.ariaLabel))`,
-		"a name for every field":    `[...document.querySelectorAll("select, input, textarea")].every((e) => e.ariaLabel || e.labels?.length)`,
-		"the newest on the phone":   `document.querySelector(".phone li p").innerText.startsWith("<img src=x")`,
+		"bold": `document.querySelector(` + "`" + in(g.posted[0], "b:not(.author)") + "`" +
+			`).innerText === "bold"`,
+		"list items": `document.querySelectorAll(` + "`" + in(g.posted[4], "ol[start='3'] li") + "`" +
+			`).length === 2`,
+		"a table's head": `document.querySelectorAll(` + "`" + in(g.posted[3], "th") + "`" + `).length === 7`,
+		"a chart's words": `document.querySelector(` + "`" + in(g.posted[6], "svg[role=img]") + "`" +
+			`).getAttribute("aria-label").includes("10:00: 12, 6")`,
+		"the bar's colour": `getComputedStyle(document.querySelectorAll(` + "`" + in(g.posted[9], ".attachment") +
+			"`" + `)[1], "::before").backgroundColor === "rgb(54, 166, 79)"`,
+		"the uploaded picture": `document.querySelector("img[alt='a green gradient']").naturalWidth === 360`,
+		"the picture of a message": `document.querySelector("img[alt=\"a picture of the day's nodes\"]").naturalWidth === ` +
+			`360`,
+		"no script of a message": `!window.hacked && !document.querySelector("article script, article img[src=x], ` +
+			`article [onerror]")`,
+		"no link to a script": `[...document.querySelectorAll("article a")].every((a) => ` +
+			`/^(https?|mailto):/.test(a.href) || a.getAttribute("href")[0] === "#")`,
+		"links that open elsewhere": `[...document.querySelectorAll("article a[href^=http]")].every((a) => a.target === ` +
+			`"_blank" && a.rel.includes("noopener"))`,
+		"a name for every button": `[...document.querySelectorAll("button")].every((b) => (b.innerText.trim() || ` +
+			`b.ariaLabel))`,
+		"a name for every field": `[...document.querySelectorAll("select, input, textarea")].every((e) => e.ariaLabel ` +
+			`|| e.labels?.length)`,
+		"the newest on the phone": `document.querySelector(".phone li p").innerText.startsWith("<img src=x")`,
 	} {
 		tab.Wait(what, expression)
 	}
@@ -107,7 +121,8 @@ func TestBlocks(t *testing.T) {
 		name          string
 		width, height int64
 		scheme        string
-	}{{"light", 1440, 900, "light"}, {"dark", 1440, 900, "dark"}, {"narrow", 390, 844, "light"}, {"narrow-dark", 390, 844, "dark"}, {"middle", 1000, 800, "light"}}
+	}{{"light", 1440, 900, "light"}, {"dark", 1440, 900, "dark"}, {"narrow", 390, 844, "light"},
+		{"narrow-dark", 390, 844, "dark"}, {"middle", 1000, 800, "light"}}
 	colors := map[string]bool{}
 	for _, v := range views {
 		tab.Viewport(v.width, v.height)
@@ -115,7 +130,9 @@ func TestBlocks(t *testing.T) {
 		var color string
 		tab.Eval(`getComputedStyle(document.body).backgroundColor`, &color)
 		colors[color] = true
-		tab.Wait("no message wider than the window "+v.name, `document.documentElement.scrollWidth <= innerWidth && document.querySelector("#log").scrollWidth <= document.querySelector("#log").clientWidth`)
+		tab.Wait("no message wider than the window "+v.name,
+			`document.documentElement.scrollWidth <= innerWidth && document.querySelector("#log").scrollWidth <= `+
+				`document.querySelector("#log").clientWidth`)
 		for i, ts := range g.posted {
 			if *shots == "" {
 				break
@@ -164,7 +181,8 @@ func TestElements(t *testing.T) {
 	tab.Gone(`[role="menuitem"]`, "Mute for an hour")
 
 	for action, value := range map[string]string{
-		"by": "zone", "who": slackemu.UserGrace, "where": slackemu.ChannelPrivate, "talk": slackemu.ChannelOps, "day": "2026-12-24", "time": "18:45",
+		"by": "zone", "who": slackemu.UserGrace, "where": slackemu.ChannelPrivate, "talk": slackemu.ChannelOps,
+		"day": "2026-12-24", "time": "18:45",
 	} {
 		tab.Choose(fmt.Sprintf(`#log [data-action="%s"]`, action), value)
 		tab.See(".ephemeral", action+": "+value)
@@ -204,7 +222,9 @@ func TestElements(t *testing.T) {
 	tab.Click(`#log [data-action="edit"]`)
 	tab.See(at(buttons), "Edited at the press of a button")
 	tab.See(in(buttons, ".edited"), "(edited)")
-	second := g.say(slackemu.ChannelOps, "Short-lived", "", map[string]any{"blocks": raw(`[{"type":"actions","elements":[{"type":"button","action_id":"drop","text":{"type":"plain_text","text":"Away"},"confirm":{"title":{"type":"plain_text","text":"Sure?"},"text":{"type":"plain_text","text":"Really"},"confirm":{"type":"plain_text","text":"Yes"}}}]}]`)})
+	second := g.say(slackemu.ChannelOps, "Short-lived", "",
+		map[string]any{"blocks": raw(
+			`[{"type":"actions","elements":[{"type":"button","action_id":"drop","text":{"type":"plain_text","text":"Away"},"confirm":{"title":{"type":"plain_text","text":"Sure?"},"text":{"type":"plain_text","text":"Really"},"confirm":{"type":"plain_text","text":"Yes"}}}]}]`)})
 	tab.Click(in(second, `[data-action="drop"]`))
 	tab.Click("dialog.ask footer button:last-child")
 	tab.Wait("the deletion", fmt.Sprintf(`!document.querySelector('%s')`, at(second)))
@@ -254,7 +274,9 @@ func TestModal(t *testing.T) {
 	shot(t, tab, "modal-filled")
 	tab.Click("dialog.modal footer .primary")
 	tab.See("[data-block=name] .error", "There is no such node.")
-	tab.Wait("what was entered to stay", `document.querySelector("[data-block=name] input").value === "node-9" && document.querySelector("[data-block=pool] select").value === "web"`)
+	tab.Wait("what was entered to stay",
+		`document.querySelector("[data-block=name] input").value === "node-9" && document.querySelector("[data-block=pool] `+
+			`select").value === "web"`)
 	tab.Eval(`document.querySelector("[data-block=name]").scrollIntoView()`, nil)
 	shot(t, tab, "modal-error")
 
@@ -271,7 +293,8 @@ func TestModal(t *testing.T) {
 	tab.Gone("dialog", "")
 	tab.See("article", "Saved node-10")
 	state := *g.lastState.Load()
-	for _, want := range []string{`"value":"node-10"`, `"web"`, slackemu.UserGrace, `"spot"`, `"ada@example.com"`, `"https://example.com/"`, `"12"`, `"2026-12-24"`, `1798135200`} {
+	for _, want := range []string{`"value":"node-10"`, `"web"`, slackemu.UserGrace, `"spot"`, `"ada@example.com"`,
+		`"https://example.com/"`, `"12"`, `"2026-12-24"`, `1798135200`} {
 		if !strings.Contains(state, want) {
 			t.Errorf("the submission lacks %s: %s", want, state)
 		}
@@ -300,7 +323,8 @@ func TestComposer(t *testing.T) {
 	tab.Type("hello <b>there</b>")
 	tab.Type(browser.Enter)
 	tab.See("article .body", "hello <b>there</b>")
-	if m := s.Messages(slackemu.ChannelOps); len(m) != 1 || m[0].Text != "hello &lt;b&gt;there&lt;/b&gt;" || m[0].User != slackemu.UserAda {
+	if m := s.Messages(slackemu.ChannelOps); len(m) != 1 || m[0].Text != "hello &lt;b&gt;there&lt;/b&gt;" ||
+		m[0].User != slackemu.UserAda {
 		t.Errorf("posted %+v", m)
 	}
 
@@ -410,7 +434,8 @@ func TestLive(t *testing.T) {
 	tab.See(in(parent, ".edited"), "(edited)")
 	tab.See(at(parent)+".fresh", "")
 	tab.Type("age")
-	tab.Wait("the focus and the text", `document.activeElement.id === "compose" && document.activeElement.value === "half a message"`)
+	tab.Wait("the focus and the text",
+		`document.activeElement.id === "compose" && document.activeElement.value === "half a message"`)
 	g.must("chat.update", map[string]any{"channel": slackemu.ChannelOps, "ts": parent, "text": "Parent, edited again"})
 	tab.See(at(parent), "edited again")
 
@@ -418,7 +443,8 @@ func TestLive(t *testing.T) {
 	for i := range 40 {
 		g.say(slackemu.ChannelOps, fmt.Sprintf("Line %d", i), "")
 	}
-	end := `(() => { const l = document.querySelector("#log"); return l.scrollHeight - l.scrollTop - l.clientHeight < 40; })()`
+	end := `(() => { const l = document.querySelector("#log"); return l.scrollHeight - l.scrollTop - l.clientHeight < ` +
+		`40; })()`
 	tab.See("article", "Line 39")
 	tab.Wait("the end in view", end)
 	tab.Eval(`document.querySelector("#log").scrollTop = 0`, nil)
@@ -466,7 +492,9 @@ func TestPanel(t *testing.T) {
 	tab.Wait("the switch on", `document.querySelector("[data-control=pause]").ariaChecked === "true"`)
 	tab.Choose("[data-control=speed]", "60")
 	tab.Wait("the option chosen", `document.querySelector("[data-control=speed]").value === "60"`)
-	tab.Wait("a disabled control with its reason", `document.querySelector("[data-control=kill]").disabled && document.querySelector("#control-kill-note").innerText === "it is starting"`)
+	tab.Wait("a disabled control with its reason",
+		`document.querySelector("[data-control=kill]").disabled && document.querySelector("#control-kill-note").innerText `+
+			`=== "it is starting"`)
 	tab.Click("[data-control=storm]")
 	tab.See(".toast", "Spot storm: storm cannot be done now")
 	shot(t, tab, "panel")
@@ -475,6 +503,7 @@ func TestPanel(t *testing.T) {
 	// The colours can be chosen, whatever the system prefers.
 	tab.Click(`.bar button[aria-label^="Colours"]`)
 	tab.Click(`.bar button[aria-label^="Colours"]`)
-	tab.Wait("dark", `document.documentElement.dataset.theme === "dark" && getComputedStyle(document.body).backgroundColor === "rgb(23, 25, 28)"`)
+	tab.Wait("dark", `document.documentElement.dataset.theme === "dark" && `+
+		`getComputedStyle(document.body).backgroundColor === "rgb(23, 25, 28)"`)
 	shot(t, tab, "dark-wide")
 }

@@ -52,7 +52,8 @@ func testdata(t *testing.T, name string) string {
 func workspace(t *testing.T, edit ...func(*slackemu.Config)) *slackemu.Server {
 	t.Helper()
 	cfg := slackemu.Config{
-		TeamName: "Example Ltd", NoRateLimits: true, RemoteFiles: []string{"remote-1"}, FileProcessing: time.Nanosecond, AckTimeout: time.Second,
+		TeamName: "Example Ltd", NoRateLimits: true, RemoteFiles: []string{"remote-1"}, FileProcessing: time.Nanosecond,
+		AckTimeout:  time.Second,
 		TriggerLife: time.Minute,
 	}
 	for _, f := range edit {
@@ -67,7 +68,8 @@ func workspace(t *testing.T, edit ...func(*slackemu.Config)) *slackemu.Server {
 func startGallery(t *testing.T, s *slackemu.Server) *gallery {
 	t.Helper()
 	g := &gallery{t: t, slack: s}
-	g.api = slack.New(slackemu.DefaultBotToken, slack.OptionAppLevelToken(slackemu.DefaultAppToken), slack.OptionAPIURL(s.APIURL()),
+	g.api = slack.New(slackemu.DefaultBotToken, slack.OptionAppLevelToken(slackemu.DefaultAppToken),
+		slack.OptionAPIURL(s.APIURL()),
 		slack.OptionHTTPClient(&http.Client{Timeout: 10 * time.Second}), slack.OptionLog(log.New(io.Discard, "", 0)))
 	client := socketmode.New(g.api, socketmode.OptionLog(log.New(io.Discard, "", 0)))
 	ctx, cancel := context.WithCancel(context.Background())
@@ -152,7 +154,8 @@ func (g *gallery) post() {
 	g.t.Helper()
 	data := picture()
 	f, err := g.api.UploadFile(slack.UploadFileParameters{
-		Filename: "nodes.png", FileSize: len(data), Reader: bytes.NewReader(data), Title: "Nodes of the day", AltTxt: "a picture of the day's nodes",
+		Filename: "nodes.png", FileSize: len(data), Reader: bytes.NewReader(data), Title: "Nodes of the day",
+		AltTxt:  "a picture of the day's nodes",
 		Channel: slackemu.ChannelOps, InitialComment: "The day in a picture",
 	})
 	if err != nil {
@@ -203,7 +206,9 @@ func (g *gallery) handle(client *socketmode.Client, e socketmode.Event) {
 }
 
 func (g *gallery) home(n int32) {
-	g.call("views.publish", map[string]any{"user_id": slackemu.UserAda, "view": raw(strings.ReplaceAll(strings.ReplaceAll(home, "COUNT", fmt.Sprint(n)), "\n", ""))})
+	g.call("views.publish",
+		map[string]any{"user_id": slackemu.UserAda,
+			"view": raw(strings.ReplaceAll(strings.ReplaceAll(home, "COUNT", fmt.Sprint(n)), "\n", ""))})
 }
 
 // home and modal are read before the app answers, because it answers outside of the test's goroutine.
@@ -228,9 +233,11 @@ func (g *gallery) interaction(client *socketmode.Client, req socketmode.Request,
 			return
 		}
 		client.Ack(req)
-		g.call("chat.postMessage", map[string]any{"channel": slackemu.ChannelOps, "text": "Saved " + cb.View.State.Values["name"]["v"].Value})
+		g.call("chat.postMessage",
+			map[string]any{"channel": slackemu.ChannelOps, "text": "Saved " + cb.View.State.Values["name"]["v"].Value})
 	case slack.InteractionTypeBlockSuggestion:
-		client.Ack(req, raw(`{"options":[{"text":{"type":"plain_text","text":"node-1"},"value":"node-1"},{"text":{"type":"plain_text","text":"node-2"},"value":"node-2"}]}`))
+		client.Ack(req, raw(
+			`{"options":[{"text":{"type":"plain_text","text":"node-1"},"value":"node-1"},{"text":{"type":"plain_text","text":"node-2"},"value":"node-2"}]}`))
 	case slack.InteractionTypeBlockActions:
 		a := cb.ActionCallback.BlockActions[0]
 		if a.ActionID == "mute-app" {
@@ -239,13 +246,16 @@ func (g *gallery) interaction(client *socketmode.Client, req socketmode.Request,
 		}
 		client.Ack(req)
 		update := func(text string) {
-			g.call("chat.update", map[string]any{"channel": cb.Channel.ID, "ts": cb.Message.Timestamp, "text": text, "blocks": raw(`[{"type":"section","text":{"type":"mrkdwn","text":"` + text + `"}}]`)})
+			g.call("chat.update", map[string]any{"channel": cb.Channel.ID, "ts": cb.Message.Timestamp, "text": text,
+				"blocks": raw(`[{"type":"section","text":{"type":"mrkdwn","text":"` + text + `"}}]`)})
 		}
 		switch a.ActionID {
 		case "open":
 			g.call("views.open", map[string]any{"trigger_id": cb.TriggerID, "view": raw(modal)})
 		case "push":
-			g.call("views.push", map[string]any{"trigger_id": cb.TriggerID, "view": raw(`{"type":"modal","title":{"type":"plain_text","text":"Pushed"},"blocks":[{"type":"section","text":{"type":"plain_text","text":"The second view"}}]}`)})
+			g.call("views.push",
+				map[string]any{"trigger_id": cb.TriggerID,
+					"view": raw(`{"type":"modal","title":{"type":"plain_text","text":"Pushed"},"blocks":[{"type":"section","text":{"type":"plain_text","text":"The second view"}}]}`)})
 		case "edit":
 			update("Edited at the press of a button")
 		case "drop":
@@ -255,14 +265,17 @@ func (g *gallery) interaction(client *socketmode.Client, req socketmode.Request,
 		case "replace":
 			g.respond(cb.ResponseURL, `{"replace_original":true,"text":"The second page"}`)
 		default: // whatever was chosen is said to the person alone
-			chosen := []string{a.Value, a.SelectedOption.Value, a.SelectedUser, a.SelectedChannel, a.SelectedConversation, a.SelectedDate, a.SelectedTime}
+			chosen := []string{a.Value, a.SelectedOption.Value, a.SelectedUser, a.SelectedChannel, a.SelectedConversation,
+				a.SelectedDate, a.SelectedTime}
 			for _, o := range a.SelectedOptions {
 				chosen = append(chosen, o.Value)
 			}
 			if a.SelectedDateTime != 0 {
 				chosen = append(chosen, fmt.Sprint(a.SelectedDateTime))
 			}
-			g.respond(cb.ResponseURL, fmt.Sprintf(`{"replace_original":false,"text":"%s: %s"}`, a.ActionID, strings.Join(strings.Fields(strings.Join(chosen, " ")), " ")))
+			g.respond(cb.ResponseURL,
+				fmt.Sprintf(`{"replace_original":false,"text":"%s: %s"}`, a.ActionID,
+					strings.Join(strings.Fields(strings.Join(chosen, " ")), " ")))
 		}
 	}
 }

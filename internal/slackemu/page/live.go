@@ -15,7 +15,8 @@ import (
 // heartbeat is how often a silent stream says that it is there, so that proxies and browsers keep it.
 const heartbeat = 15 * time.Second
 
-// increment is one change. The browser replaces what it has by what an increment brings: each holds whole values as they
+// increment is one change. The browser replaces what it has by what an increment brings: each holds whole values as
+// they
 // were when it was sent, so that one too many does no harm.
 type increment struct {
 	Type     string      `json:"type"` // message, gone, views, channels, panel, socket
@@ -29,7 +30,8 @@ type increment struct {
 }
 
 // live answers /page/live?user=U with Server-Sent Events: the state first, then its changes in order. Nothing falls
-// between the two, because the changes are collected from before the state was read. Who reconnects gets the state anew.
+// between the two, because the changes are collected from before the state was read. Who reconnects gets the state
+// anew.
 func (p *Page) live(w http.ResponseWriter, r *http.Request) {
 	u, err := p.reader(r.FormValue("user"))
 	if err != nil {

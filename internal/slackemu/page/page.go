@@ -51,7 +51,8 @@ func New(cfg Config) *Page {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { p.asset(w, r, "index.html") })
-	mux.HandleFunc("GET /assets/{name...}", func(w http.ResponseWriter, r *http.Request) { p.asset(w, r, r.PathValue("name")) })
+	mux.HandleFunc("GET /assets/{name...}",
+		func(w http.ResponseWriter, r *http.Request) { p.asset(w, r, r.PathValue("name")) })
 	mux.HandleFunc("GET /page/state", p.state)
 	mux.HandleFunc("GET /page/live", p.live)
 	mux.HandleFunc("GET /page/file/{id}", p.file)
@@ -64,7 +65,8 @@ func New(cfg Config) *Page {
 }
 
 // policy lets the browser load nothing but the page's own files, and run and style with nothing but them.
-const policy = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+const policy = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; " +
+	"frame-ancestors 'none'"
 
 // ServeHTTP answers /, /assets/ and /page/.
 func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -86,7 +88,9 @@ func (p *Page) ours(host string) bool {
 		name = h
 	}
 	name = strings.ToLower(strings.Trim(name, "[]"))
-	if name == "localhost" || slices.ContainsFunc(p.cfg.Hosts, func(h string) bool { return strings.EqualFold(h, name) || strings.EqualFold(h, host) }) {
+	if name == "localhost" ||
+		slices.ContainsFunc(p.cfg.Hosts,
+			func(h string) bool { return strings.EqualFold(h, name) || strings.EqualFold(h, host) }) {
 		return true
 	}
 	ip := net.ParseIP(name)

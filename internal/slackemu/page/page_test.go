@@ -56,11 +56,13 @@ func (f *fakePanel) state() page.PanelState {
 	return page.PanelState{
 		Title: "Simulated cluster", Clock: "Day 2, 09:14", Phase: "morning growth",
 		Controls: []page.Control{
-			{ID: "join", Label: "Add 20 nodes", Kind: page.KindButton, Value: "20", Help: "As an autoscaler would", Group: "Cluster"},
+			{ID: "join", Label: "Add 20 nodes", Kind: page.KindButton, Value: "20", Help: "As an autoscaler would",
+				Group: "Cluster"},
 			{ID: "storm", Label: "Spot storm", Kind: page.KindButton, Group: "Cluster", Note: "37 s left"},
 			{ID: "kill", Label: "Kill the app", Kind: page.KindButton, Group: "Faults", Disabled: "it is starting"},
 			{ID: "pause", Label: "Slack is down", Kind: page.KindToggle, Value: paused, Group: "Faults"},
-			{ID: "speed", Label: "Speed", Kind: page.KindSelect, Value: f.speed, Group: "Time", Options: []page.Option{{Value: "1", Label: "real time"}, {Value: "60", Label: "a minute a second"}}},
+			{ID: "speed", Label: "Speed", Kind: page.KindSelect, Value: f.speed, Group: "Time",
+				Options: []page.Option{{Value: "1", Label: "real time"}, {Value: "60", Label: "a minute a second"}}},
 		},
 		Counters: []page.Counter{
 			{ID: "joined", Label: "Joined", Value: fmt.Sprint(f.joined)},
@@ -207,7 +209,9 @@ func snapshot(t *testing.T, srv *httptest.Server, user string) state {
 	if err := json.Unmarshal([]byte(body), &s); err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(body, "[null") || regexp.MustCompile(`"(users|channels|commands|words|files|repliers|modals|controls|counters|options)":null`).MatchString(body) {
+	if strings.Contains(body, "[null") ||
+		regexp.MustCompile(
+			`"(users|channels|commands|words|files|repliers|modals|controls|counters|options)":null`).MatchString(body) {
 		t.Errorf("a list is null, which the browser does not expect: %s", body)
 	}
 	return s
@@ -219,22 +223,26 @@ func TestState(t *testing.T) {
 	parent := g.say(slackemu.ChannelOps, "parent <@"+slackemu.UserAda+">", "")
 	g.say(slackemu.ChannelOps, "reply", parent)
 	g.must("chat.update", map[string]any{"channel": slackemu.ChannelOps, "ts": parent, "text": "edited"})
-	g.must("chat.postEphemeral", map[string]any{"channel": slackemu.ChannelOps, "user": slackemu.UserAda, "text": "for Ada"})
+	g.must("chat.postEphemeral",
+		map[string]any{"channel": slackemu.ChannelOps, "user": slackemu.UserAda, "text": "for Ada"})
 	g.say(slackemu.ChannelPrivate, "private", "")
 	srv := serve(t, page.Config{Slack: s, Panel: newPanel().page(), Commands: hints[:1]})
 
 	ada := snapshot(t, srv, slackemu.UserAda)
-	if ada.Me != slackemu.UserAda || ada.App.Name != "Rollcall" || ada.Panel.Title != "Simulated cluster" || len(ada.Users) != 4 {
+	if ada.Me != slackemu.UserAda || ada.App.Name != "Rollcall" || ada.Panel.Title != "Simulated cluster" ||
+		len(ada.Users) != 4 {
 		t.Errorf("Ada's state: %+v", ada)
 	}
-	if diff := cmp.Diff([]page.CommandHint{hints[0], {Command: "/events", Words: []string{}}}, ada.App.Commands); diff != "" {
+	if diff := cmp.Diff([]page.CommandHint{hints[0], {Command: "/events", Words: []string{}}},
+		ada.App.Commands); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff([]string{"edited", "reply", "for Ada"}, texts(ada.Messages[slackemu.ChannelOps])); diff != "" {
 		t.Error(diff)
 	}
 	m := ada.Messages[slackemu.ChannelOps][0]
-	if m.Edited == "" || m.Versions != 2 || m.Rang != "parent <@"+slackemu.UserAda+">" || !m.Mention || m.Replies != 1 || m.Thread != parent || !m.App {
+	if m.Edited == "" || m.Versions != 2 || m.Rang != "parent <@"+slackemu.UserAda+">" || !m.Mention || m.Replies != 1 ||
+		m.Thread != parent || !m.App {
 		t.Errorf("the parent: %+v", m)
 	}
 	if diff := cmp.Diff([]string{"private"}, texts(ada.Messages[slackemu.ChannelPrivate])); diff != "" {
@@ -373,11 +381,13 @@ func TestStream(t *testing.T) {
 	}
 
 	posted := g.say(slackemu.ChannelOps, "posted", "")
-	if e := r.next(); e.Type != "message" || e.Channel != slackemu.ChannelOps || e.Message.TS != posted || e.Message.Text != "posted" {
+	if e := r.next(); e.Type != "message" || e.Channel != slackemu.ChannelOps || e.Message.TS != posted ||
+		e.Message.Text != "posted" {
 		t.Errorf("posted: %+v", e)
 	}
 	g.must("chat.update", map[string]any{"channel": slackemu.ChannelOps, "ts": posted, "text": "updated"})
-	if e := r.next(); e.Message == nil || e.Message.Text != "updated" || e.Message.Edited == "" || e.Message.Rang != "posted" {
+	if e := r.next(); e.Message == nil || e.Message.Text != "updated" || e.Message.Edited == "" ||
+		e.Message.Rang != "posted" {
 		t.Errorf("updated: %+v", e)
 	}
 	// A reply brings its parent, whose count has changed; so does its deletion.
@@ -396,7 +406,8 @@ func TestStream(t *testing.T) {
 		t.Errorf("its parent: %+v", e)
 	}
 	// What only Ada sees comes to her alone, and not as something that is gone before.
-	g.must("chat.postEphemeral", map[string]any{"channel": slackemu.ChannelOps, "user": slackemu.UserAda, "text": "for Ada"})
+	g.must("chat.postEphemeral",
+		map[string]any{"channel": slackemu.ChannelOps, "user": slackemu.UserAda, "text": "for Ada"})
 	if e := r.next(); e.Message == nil || !e.Message.Ephemeral || e.Message.Text != "for Ada" {
 		t.Errorf("ephemeral: %+v", e)
 	}
@@ -425,7 +436,8 @@ func TestStream(t *testing.T) {
 	last := g.say(slackemu.ChannelOps, "last", "")
 	for { // Eve has seen nothing that is not hers
 		e := eve.next()
-		if strings.Contains(fmt.Sprintf("%+v %+v", e, e.Message), "for Ada") || e.Channel == slackemu.ChannelPrivate || e.Type == "views" {
+		if strings.Contains(fmt.Sprintf("%+v %+v", e, e.Message), "for Ada") || e.Channel == slackemu.ChannelPrivate ||
+			e.Type == "views" {
 			t.Errorf("Eve sees %+v", e)
 		}
 		if e.Message != nil && e.Message.TS == last {
@@ -500,7 +512,8 @@ func TestRefused(t *testing.T) {
 		}
 	}
 	for _, route := range []string{"/page/home", "/page/nonsense", "/nonsense", "/assets/nonsense.js", "/assets/"} {
-		if resp, _ := get(t, srv.URL+route); resp.StatusCode != http.StatusNotFound && resp.StatusCode != http.StatusMethodNotAllowed {
+		if resp, _ := get(t, srv.URL+route); resp.StatusCode != http.StatusNotFound &&
+			resp.StatusCode != http.StatusMethodNotAllowed {
 			t.Errorf("GET %s: HTTP %d", route, resp.StatusCode)
 		}
 	}
@@ -528,7 +541,8 @@ func TestWhatThePersonIsTold(t *testing.T) {
 		{"command", ops + `"command":"/nodes"`, `/nodes failed with the error "dispatch_failed"`},
 		{"command", ops + `"command":"/nope"`, "/nope is not a valid command. In Slack, all messages"},
 		{"command", ops + `"command":"/nodes","thread":"1.2"`, "/nodes is not supported in threads"},
-		{"command", `"user":"` + slackemu.UserEve + `","channel":"` + slackemu.ChannelOther + `","command":"/nodes"`, "not a member"},
+		{"command", `"user":"` + slackemu.UserEve + `","channel":"` + slackemu.ChannelOther + `","command":"/nodes"`,
+			"not a member"},
 		{"message", ops + `"text":""`, "nothing to send"},
 		{"message", `"user":"` + slackemu.UserAda + `","channel":"` + slackemu.ChannelArchived + `","text":"x"`, "archived"},
 		{"message", `"user":"` + slackemu.UserEve + `","channel":"` + slackemu.ChannelOther + `","text":"x"`, "not a member"},
@@ -549,8 +563,11 @@ func TestWhatThePersonIsTold(t *testing.T) {
 
 	// An app that does not answer in time, and one that answers nonsense.
 	g := startGallery(t, s)
-	ts := g.say(slackemu.ChannelOps, "x", "", map[string]any{"blocks": raw(`[{"type":"actions","elements":[{"type":"button","action_id":"mute-app","text":{"type":"plain_text","text":"x"}},{"type":"button","action_id":"open","text":{"type":"plain_text","text":"x"}}]}]`)})
-	if got := tell(t, srv, "action", "{"+ops+`"ts":"`+ts+`","action":"mute-app"}`); !strings.Contains(got, "Operation timed out") || !strings.Contains(got, "operation_timeout") {
+	ts := g.say(slackemu.ChannelOps, "x", "",
+		map[string]any{"blocks": raw(
+			`[{"type":"actions","elements":[{"type":"button","action_id":"mute-app","text":{"type":"plain_text","text":"x"}},{"type":"button","action_id":"open","text":{"type":"plain_text","text":"x"}}]}]`)})
+	if got := tell(t, srv, "action", "{"+ops+`"ts":"`+ts+`","action":"mute-app"}`); !strings.Contains(got,
+		"Operation timed out") || !strings.Contains(got, "operation_timeout") {
 		t.Errorf("told %q", got)
 	}
 	if got := tell(t, srv, "action", "{"+ops+`"ts":"`+ts+`","action":"open"}`); got != "" {
@@ -565,7 +582,8 @@ func TestWhatThePersonIsTold(t *testing.T) {
 	s.DropSockets()
 	s.RefuseSockets(true)
 	g.wait("the break", func() bool { return s.Connected() == 0 })
-	if got := tell(t, srv, "submit", `{"view":"`+id+`",`+inputs+`}`); !strings.Contains(got, "We had some trouble connecting") {
+	if got := tell(t, srv, "submit", `{"view":"`+id+`",`+inputs+`}`); !strings.Contains(got,
+		"We had some trouble connecting") {
 		t.Errorf("told %q", got)
 	}
 	s.RefuseSockets(false)
@@ -603,7 +621,8 @@ func TestFiles(t *testing.T) {
 	}
 	resp, _ = get(t, srv.URL+"/page/file/"+other)
 	h := resp.Header
-	if h.Get("Content-Type") != "application/octet-stream" || h.Get("Content-Disposition") != "attachment" || h.Get("X-Content-Type-Options") != "nosniff" || !strings.Contains(h.Get("Content-Security-Policy"), "sandbox") {
+	if h.Get("Content-Type") != "application/octet-stream" || h.Get("Content-Disposition") != "attachment" ||
+		h.Get("X-Content-Type-Options") != "nosniff" || !strings.Contains(h.Get("Content-Security-Policy"), "sandbox") {
 		t.Errorf("a page is sent with %v", h)
 	}
 	if resp, _ := get(t, srv.URL+"/page/file/F0NONE"); resp.StatusCode != http.StatusNotFound {
@@ -619,7 +638,8 @@ func TestAssets(t *testing.T) {
 	srv := serve(t, page.Config{Slack: workspace(t)})
 	resp, index := get(t, srv.URL)
 	csp := resp.Header.Get("Content-Security-Policy")
-	if !strings.Contains(csp, "default-src 'self'") || strings.Contains(csp, "unsafe") || resp.Header.Get("X-Content-Type-Options") != "nosniff" {
+	if !strings.Contains(csp, "default-src 'self'") || strings.Contains(csp, "unsafe") ||
+		resp.Header.Get("X-Content-Type-Options") != "nosniff" {
 		t.Errorf("headers %v", resp.Header)
 	}
 	if regexp.MustCompile(`(?i)\sstyle=|\son[a-z]+=|<style|<script[^>]*>[^<]`).MatchString(index) {
@@ -636,11 +656,13 @@ func TestAssets(t *testing.T) {
 		t.Fatal(err)
 	}
 	imports := regexp.MustCompile(`(?:from\s*|import\s*)["'](\.[^"']+)["']`)
-	kinds := map[string]string{".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml", ".md": "text/plain", "": "text/plain"}
+	kinds := map[string]string{".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml",
+		".md": "text/plain", "": "text/plain"}
 	weight, packed := 0, 0
 	for _, name := range names {
 		resp, body := get(t, srv.URL+"/assets/"+name)
-		if kind, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";"); resp.StatusCode != http.StatusOK || kind != kinds[path.Ext(name)] {
+		if kind, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";"); resp.StatusCode != http.StatusOK ||
+			kind != kinds[path.Ext(name)] {
 			t.Errorf("%s: HTTP %d, %s", name, resp.StatusCode, kind)
 		}
 		// Every module that is imported is there, by a relative path: nothing is built and nothing is mapped.
@@ -656,11 +678,13 @@ func TestAssets(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if unpacked, err := io.ReadAll(r); err != nil || !bytes.Equal(unpacked, []byte(body)) || tag == resp.Header.Get("ETag") {
+			if unpacked, err := io.ReadAll(r); err != nil || !bytes.Equal(unpacked, []byte(body)) ||
+				tag == resp.Header.Get("ETag") {
 				t.Errorf("%s is another file when packed: %v", name, err)
 			}
 		}
-		if again, rest := get(t, srv.URL+"/assets/"+name, "Accept-Encoding", "gzip", "If-None-Match", tag); again.StatusCode != http.StatusNotModified || rest != "" {
+		if again, rest := get(t, srv.URL+"/assets/"+name, "Accept-Encoding", "gzip", "If-None-Match",
+			tag); again.StatusCode != http.StatusNotModified || rest != "" {
 			t.Errorf("%s again: HTTP %d", name, again.StatusCode)
 		}
 		if ext := path.Ext(name); ext != ".md" && ext != "" {
@@ -674,5 +698,6 @@ func TestAssets(t *testing.T) {
 }
 
 func slackUpload(name string, data []byte) slack.UploadFileParameters {
-	return slack.UploadFileParameters{Filename: name, FileSize: len(data), Reader: bytes.NewReader(data), Channel: slackemu.ChannelOps, AltTxt: "drawn"}
+	return slack.UploadFileParameters{Filename: name, FileSize: len(data), Reader: bytes.NewReader(data),
+		Channel: slackemu.ChannelOps, AltTxt: "drawn"}
 }

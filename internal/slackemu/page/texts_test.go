@@ -20,7 +20,8 @@ func TestTexts(t *testing.T) {
 			t.Fatal(err)
 		}
 		var out string
-		tab.Eval(fmt.Sprintf(`Promise.all([import("/assets/lit-html/lit-html.js"), import("/assets/js/%s.js")]).then(([lit, m]) => {
+		tab.Eval(fmt.Sprintf(
+			`Promise.all([import("/assets/lit-html/lit-html.js"), import("/assets/js/%s.js")]).then(([lit, m]) => {
 			const box = document.createElement("div");
 			lit.render(m.%s(%s), box);
 			for (const e of box.querySelectorAll("a")) { e.removeAttribute("target"); e.removeAttribute("rel"); }
@@ -39,13 +40,21 @@ func TestTexts(t *testing.T) {
 		{"&gt; quoted\n> too\nnot", "<blockquote>quoted\ntoo</blockquote><div>not</div>"},
 		{">>> all\nthe rest", "<blockquote>all\nthe rest</blockquote>"},
 		{"• one\n• two", "<div>• one</div><div>• two</div>"},
-		{"<https://x.example/a_b_c?x=1&amp;y=*2*|the *label*>", `<div><a href="https://x.example/a_b_c?x=1&amp;y=*2*">the *label*</a></div>`},
-		{"see https://x.example/a_b). Or http://y.example, too", `<div>see <a href="https://x.example/a_b">https://x.example/a_b</a>). Or <a href="http://y.example">http://y.example</a>, too</div>`},
-		{"<javascript:alert(1)|x> <data:text/html,x|y> <ftp://x.example|z>", `<div>&lt;javascript:alert(1)|x&gt; &lt;data:text/html,x|y&gt; <span>z</span></div>`},
-		{"&lt;!channel&gt; &amp;lt; <!channel> <!subteam^S1|@team>", `<div>&lt;!channel&gt; &amp;lt; <span>@channel</span> <span>@team</span></div>`},
-		{"<@U0ADA> <@U0NOBODY> <#C0ROLLCALL> <#C0ELSE|else>", `<div><span>@Ada Lovelace</span> <span>@someone</span> <a href="#C0ROLLCALL">#ops-nodes</a> <span>#else</span></div>`},
+		{"<https://x.example/a_b_c?x=1&amp;y=*2*|the *label*>",
+			`<div><a href="https://x.example/a_b_c?x=1&amp;y=*2*">the *label*</a></div>`},
+		{"see https://x.example/a_b). Or http://y.example, too",
+			`<div>see <a href="https://x.example/a_b">https://x.example/a_b</a>). Or <a ` +
+				`href="http://y.example">http://y.example</a>, too</div>`},
+		{"<javascript:alert(1)|x> <data:text/html,x|y> <ftp://x.example|z>",
+			`<div>&lt;javascript:alert(1)|x&gt; &lt;data:text/html,x|y&gt; <span>z</span></div>`},
+		{"&lt;!channel&gt; &amp;lt; <!channel> <!subteam^S1|@team>",
+			`<div>&lt;!channel&gt; &amp;lt; <span>@channel</span> <span>@team</span></div>`},
+		{"<@U0ADA> <@U0NOBODY> <#C0ROLLCALL> <#C0ELSE|else>",
+			`<div><span>@Ada Lovelace</span> <span>@someone</span> <a href="#C0ROLLCALL">#ops-nodes</a> ` +
+				`<span>#else</span></div>`},
 		{":+1: :wave::skin-tone-3: :nope: 10:30:15", `<div>👍 👋 :nope: 10:30:15</div>`},
-		{"<!date^1700000000^{date_num} {time_secs}^https://x.example|then>", `<div><a href="https://x.example">2023-11-14 10:13:20 PM</a></div>`},
+		{"<!date^1700000000^{date_num} {time_secs}^https://x.example|then>",
+			`<div><a href="https://x.example">2023-11-14 10:13:20 PM</a></div>`},
 		{"<!date^99999999999999999^{date}|too far>", `<div>too far</div>`},
 		{"\ue0000\ue001 *b*", `<div>0 <b>b</b></div>`},
 		{"<img src=x onerror=alert(1)>", `<div>&lt;img src=x onerror=alert(1)&gt;</div>`},
@@ -55,11 +64,14 @@ func TestTexts(t *testing.T) {
 		}
 	}
 	for _, tt := range []struct{ text, want string }{
-		{"**b** *i* __b__ _i_ ~~s~~ `c` \\*plain\\* snake_case_name", `<div><b>b</b> <i>i</i> <b>b</b> <i>i</i> <s>s</s> <code>c</code> *plain* snake_case_name</div>`},
-		{"[a](https://x.example) [b](javascript:alert(1)) ![pic](https://x.example/p.png)", `<div><a href="https://x.example">a</a> <span>b</span>) <a href="https://x.example/p.png">pic</a></div>`},
+		{"**b** *i* __b__ _i_ ~~s~~ `c` \\*plain\\* snake_case_name",
+			`<div><b>b</b> <i>i</i> <b>b</b> <i>i</i> <s>s</s> <code>c</code> *plain* snake_case_name</div>`},
+		{"[a](https://x.example) [b](javascript:alert(1)) ![pic](https://x.example/p.png)",
+			`<div><a href="https://x.example">a</a> <span>b</span>) <a href="https://x.example/p.png">pic</a></div>`},
 		{"- a\n  - b\n- c", `<ul><li>a<ul><li>b</li></ul></li><li>c</li></ul>`},
 		{"3. a\n4. b", `<ol start="3"><li>a</li><li>b</li></ol>`},
-		{"> q\n> r\n\ntext\nmore\n\n---", `<blockquote><div>q` + "\n" + `r</div></blockquote><div>text` + "\n" + `more</div><hr>`},
+		{"> q\n> r\n\ntext\nmore\n\n---", `<blockquote><div>q` + "\n" + `r</div></blockquote><div>text` + "\n" +
+			`more</div><hr>`},
 		{"<script>alert(1)</script>", `<div>&lt;script&gt;alert(1)&lt;/script&gt;</div>`},
 	} {
 		if diff := cmp.Diff(tt.want, render("mrkdwn", "markdown", tt.text)); diff != "" {
@@ -89,7 +101,9 @@ func TestTexts(t *testing.T) {
 		{1 << 55, "{date}", "fallback"},
 	} {
 		var got string
-		tab.Eval(fmt.Sprintf(`Promise.all([import("/assets/js/time.js"), import("/assets/js/store.js")]).then(([m, s]) => { const was = s.state.now; s.state.now = %d; try { return m.dateText(%d, %q, "fallback"); } finally { s.state.now = was; } })`,
+		tab.Eval(fmt.Sprintf(
+			`Promise.all([import("/assets/js/time.js"), import("/assets/js/store.js")]).then(([m, s]) => { const was = `+
+				`s.state.now; s.state.now = %d; try { return m.dateText(%d, %q, "fallback"); } finally { s.state.now = was; } })`,
 			int64(now)*1000, tt.epoch, tt.format), &got)
 		if got != tt.want {
 			t.Errorf("%s of %d is %q, want %q", tt.format, tt.epoch, got, tt.want)
@@ -97,7 +111,8 @@ func TestTexts(t *testing.T) {
 	}
 	// A date and time that is entered is one of the reader's zone, also around the changes of the clock.
 	for local, want := range map[string]int64{
-		"2026-01-15T12:00": 1768478400, "2026-07-01T15:00": now, "2026-03-29T00:59": 1774745940, "2026-03-29T02:00": 1774746000, "2026-10-25T12:00": 1792929600,
+		"2026-01-15T12:00": 1768478400, "2026-07-01T15:00": now, "2026-03-29T00:59": 1774745940,
+		"2026-03-29T02:00": 1774746000, "2026-10-25T12:00": 1792929600,
 	} {
 		var got int64
 		var back string

@@ -44,11 +44,13 @@ func report(only string, count int, from string) error {
 	}
 	pattern, raw := ".", filepath.Join("bench", "raw.txt")
 	if only != "" {
-		pattern, raw = "^Benchmark"+strings.ReplaceAll(only, "/", "$/"), filepath.Join("bench", strings.ReplaceAll(only, "/", "-")+".txt")
+		pattern, raw = "^Benchmark"+strings.ReplaceAll(only, "/", "$/"),
+			filepath.Join("bench", strings.ReplaceAll(only, "/", "-")+".txt")
 	}
 	began, commit := time.Now(), commit()
 	var out bytes.Buffer
-	cmd := exec.Command("go", "test", "./test/bench", "-run", "^$", "-bench", pattern, "-benchtime", "1x", "-count", fmt.Sprint(count), "-timeout", "60m")
+	cmd := exec.Command("go", "test", "./test/bench", "-run", "^$", "-bench", pattern, "-benchtime", "1x", "-count",
+		fmt.Sprint(count), "-timeout", "60m")
 	cmd.Stdout, cmd.Stderr = io.MultiWriter(os.Stderr, &out), os.Stderr
 	failed := cmd.Run()
 	if err := os.MkdirAll("bench", 0o755); err != nil {
@@ -76,15 +78,16 @@ func report(only string, count int, from string) error {
 
 // head says what was measured, where and how.
 func head(r results, commit string, began time.Time, took time.Duration, count int) string {
-	versions := strings.Fields(output("go", "-C", "test/controlplane", "list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes", "go.etcd.io/etcd/server/v3"))
+	versions := strings.Fields(output("go", "-C", "test/controlplane", "list", "-m", "-f", "{{.Version}}",
+		"k8s.io/kubernetes", "go.etcd.io/etcd/server/v3"))
 	for len(versions) < 2 {
 		versions = append(versions, "unknown")
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, `# Measurements
 
-Made by `+"`make bench`"+`, which writes this file anew; one case alone: `+"`make bench CASE=Latency`"+`, which prints its tables
-and leaves this file as it is.
+Made by `+"`make bench`"+`, which writes this file anew; one case alone: `+"`make bench CASE=Latency`"+`,
+which prints its tables and leaves this file as it is.
 
 | | |
 |---|---|
@@ -94,12 +97,12 @@ and leaves this file as it is.
 | versions | %s, Kubernetes %s, etcd %s, SQLite %s |
 | runs | %d of each |
 
-The program, the API server, etcd, the Slack emulator and the measuring share these cores. **Bare** is a client-go watch
-that posts at once, without ledger, grouping or pacing: the limit that any bot of this kind has. Each figure is the median
-of the runs, then their least and greatest; the ratio is to the bare program in the same run. "real" is through a real API
-server, "recorded" through one that plays recorded objects (`+"`test/bench/stream_test.go`"+`), where this machine cannot hold or
-produce as much. What a figure means exactly is said at its benchmark in `+"`test/bench`"+`; where the time goes is in
-[ARCHITECTURE.md](../ARCHITECTURE.md#where-the-time-goes).
+The program, the API server, etcd, the Slack emulator and the measuring share these cores. **Bare** is a client-go
+watch that posts at once, without ledger, grouping or pacing: the limit that any bot of this kind has. Each figure is
+the median of the runs, then their least and greatest; the ratio is to the bare program in the same run. "real" is
+through a real API server, "recorded" through one that plays recorded objects (`+"`test/bench/stream_test.go`"+`),
+where this machine cannot hold or produce as much. What a figure means exactly is said at its benchmark in
+`+"`test/bench`"+`; where the time goes is in [performance](../docs/performance.md#where-the-time-goes).
 
 `, began.UTC().Format("2 January 2006"), took.Minutes(), commit, r.config["cpu"], runtime.NumCPU(), memory(), kernel(),
 		runtime.Version(), versions[0], versions[1], r.config["sqlite"], count)

@@ -10,9 +10,9 @@ import (
 const raw = `sqlite: 3.53.4
 goos: linux
 cpu: A Processor 3000
-BenchmarkLatency/5000-2         	       1	         5.000 ms-bare-sent-p50	        12.00 ms-sent-p50	 25 ms-sent-p95 20 ms-bare-sent-p95
-BenchmarkLatency/5000-2         	       1	         4.000 ms-bare-sent-p50	         6.00 ms-sent-p50	 19 ms-sent-p95 20 ms-bare-sent-p95
-BenchmarkLatency/5000-2         	       1	         5.000 ms-bare-sent-p50	         6.00 ms-sent-p50	 24 ms-sent-p95 20 ms-bare-sent-p95
+BenchmarkLatency/5000-2	1	5.000 ms-bare-sent-p50	12.00 ms-sent-p50	 25 ms-sent-p95 20 ms-bare-sent-p95
+BenchmarkLatency/5000-2	1	4.000 ms-bare-sent-p50	6.00 ms-sent-p50	 19 ms-sent-p95 20 ms-bare-sent-p95
+BenchmarkLatency/5000-2	1	5.000 ms-bare-sent-p50	6.00 ms-sent-p50	 24 ms-sent-p95 20 ms-bare-sent-p95
 BenchmarkScale/recorded-5000-2  	       1	        40.00 MiB
 BenchmarkScale/recorded-100000-2	       1	        66.50 MiB
 BenchmarkBurst/1000-2           	       1	      1000 joined-told	         0 joined-lost
@@ -55,7 +55,8 @@ func TestRender(t *testing.T) {
 }
 
 func TestNumber(t *testing.T) {
-	for v, want := range map[float64]string{0: "0", 0.123: "0.12", 9.999: "10.00", 12.34: "12.3", 123.4: "123", 17580: "17,580", -1234567: "−1,234,567"} {
+	for v, want := range map[float64]string{0: "0", 0.123: "0.12", 9.999: "10.00", 12.34: "12.3", 123.4: "123",
+		17580: "17,580", -1234567: "−1,234,567"} {
 		if got := number(v); got != want {
 			t.Errorf("number(%v) = %s, want %s", v, got, want)
 		}
@@ -64,7 +65,8 @@ func TestNumber(t *testing.T) {
 
 // A log line in the middle of a benchmark's line hides none of its metrics.
 func TestLogged(t *testing.T) {
-	text := "BenchmarkEvents/real-most-2   \tE1124 14:03:26.272689   25066 request.go:1198] \"Unexpected error\" err=\"deadline\"\n" +
+	text := "BenchmarkEvents/real-most-2   \tE1124 14:03:26.272689   25066 request.go:1198] \"Unexpected error\" " +
+		"err=\"deadline\"\n" +
 		"E1124 14:03:26.272927   25066 request.go:1198] \"Unexpected error\"\n       1\t        38.73 MiB\n"
 	if got := parse(logged.ReplaceAllString(text, "")).runs["Events/real-most"]["MiB"]; len(got) != 1 {
 		t.Errorf("runs: %v", got)
