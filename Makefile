@@ -67,7 +67,7 @@ lint: ## gofmt, go vet, staticcheck, go mod tidy and go fix: all must have nothi
 vulncheck: ## look for known vulnerabilities that the code can reach
 	@sh tools/vulncheck.sh
 
-screenshots: browser ## take the README's pictures of the demo again
+screenshots: browser ## take the documents' pictures of the demo again
 	go test ./internal/demo -count=1 -run InBrowser -screenshots "$(CURDIR)/docs"
 
 controlplane: ## build the tests' control plane where it is missing: ten minutes on two cores, once

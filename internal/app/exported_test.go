@@ -32,7 +32,7 @@ var borrowed = []string{"go_goroutines", "process_resident_memory_bytes"}
 
 // TestMetricsFile holds testdata/metrics.txt against what the program exports: a line for each
 // metric, with its type, its labels with their values where these can be listed, and its help,
-// apart by tabs. The README's table and the tests of the dashboard and the alert rules read it.
+// apart by tabs. The table of docs/metrics.md and the tests of the dashboard and the alert rules read it.
 func TestMetricsFile(t *testing.T) {
 	const file = "testdata/metrics.txt"
 	m := exercised(t)

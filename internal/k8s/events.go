@@ -28,8 +28,8 @@ type eventWatch struct {
 	logger  *slog.Logger
 }
 
-func (w *eventWatch) run(ctx, wctx context.Context) error {
-	cp, err := w.store.Checkpoint(wctx, w.cluster)
+func (w *eventWatch) run(ctx, writeCtx context.Context) error {
+	cp, err := w.store.Checkpoint(writeCtx, w.cluster)
 	if err != nil {
 		return storing("reading where the watch stopped", err)
 	}
@@ -43,13 +43,13 @@ func (w *eventWatch) run(ctx, wctx context.Context) error {
 		alive, began := false, time.Now()
 		switch {
 		case version == "":
-			version, err = w.list(ctx, wctx)
+			version, err = w.list(ctx, writeCtx)
 		case !verified:
 			err = w.verify(ctx, version)
 		}
 		if err == nil {
 			verified = true
-			version, alive, err = w.watch(ctx, wctx, version)
+			version, alive, err = w.watch(ctx, writeCtx, version)
 		}
 		if isLedger(err) {
 			return err
@@ -72,7 +72,7 @@ func (w *eventWatch) run(ctx, wctx context.Context) error {
 	}
 }
 
-func (w *eventWatch) listing(wctx context.Context) listing[*eventsv1.EventList] {
+func (w *eventWatch) listing(writeCtx context.Context) listing[*eventsv1.EventList] {
 	return listing[*eventsv1.EventList]{
 		client: w.client.events, resource: events, size: w.page, timeout: w.timing.page,
 		empty: func() *eventsv1.EventList { return &eventsv1.EventList{} },
@@ -82,19 +82,19 @@ func (w *eventWatch) listing(wctx context.Context) listing[*eventsv1.EventList] 
 			for i := range p.Items {
 				es[i] = event(w.cluster, &p.Items[i])
 			}
-			return storing("recording events", w.store.RecordEvents(wctx, w.cluster, es, ""))
+			return storing("recording events", w.store.RecordEvents(writeCtx, w.cluster, es, ""))
 		},
 	}
 }
 
 // list merges every event that the API server still has into the ledger.
-func (w *eventWatch) list(ctx, wctx context.Context) (string, error) {
-	version, err := w.listing(wctx).do(ctx)
+func (w *eventWatch) list(ctx, writeCtx context.Context) (string, error) {
+	version, err := w.listing(writeCtx).do(ctx)
 	if err != nil {
 		return "", err
 	}
 	w.state.done("list", events)
-	if err := w.store.RecordEvents(wctx, w.cluster, nil, version); err != nil {
+	if err := w.store.RecordEvents(writeCtx, w.cluster, nil, version); err != nil {
 		return "", storing("recording where the watch of events stands", err)
 	}
 	return version, nil
@@ -122,7 +122,7 @@ type sentEvent struct {
 
 // watch records events from version on until the session ends. It returns the version up to
 // which everything is recorded.
-func (w *eventWatch) watch(ctx, wctx context.Context, version string) (recorded string, alive bool, err error) {
+func (w *eventWatch) watch(ctx, writeCtx context.Context, version string) (recorded string, alive bool, err error) {
 	g, ctx := errgroup.WithContext(ctx)
 	s, err := open(ctx, w.client.events, events, version, *w.timing)
 	if err != nil {
@@ -139,7 +139,7 @@ func (w *eventWatch) watch(ctx, wctx context.Context, version string) (recorded 
 	})
 	recorded = version
 	g.Go(func() error {
-		v, err := w.record(wctx, version, queue)
+		v, err := w.record(writeCtx, version, queue)
 		recorded = v
 		return err
 	})

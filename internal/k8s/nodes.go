@@ -44,14 +44,14 @@ type nodeWatch struct {
 	eventTries int
 }
 
-func (n *nodeWatch) run(ctx, wctx context.Context) error {
-	cp, err := n.store.Checkpoint(wctx, n.cluster)
+func (n *nodeWatch) run(ctx, writeCtx context.Context) error {
+	cp, err := n.store.Checkpoint(writeCtx, n.cluster)
 	if err != nil {
 		return storing("reading where the watch stopped", err)
 	}
 	n.baselineAt, n.alive = cp.BaselineAt, latest(cp.BaselineAt, cp.WatchedUntil)
 	if !cp.BaselineAt.IsZero() {
-		if n.known, err = n.store.KnownNodes(wctx, n.cluster); err != nil {
+		if n.known, err = n.store.KnownNodes(writeCtx, n.cluster); err != nil {
 			return storing("reading the known nodes", err)
 		}
 	}
@@ -63,11 +63,11 @@ func (n *nodeWatch) run(ctx, wctx context.Context) error {
 	for {
 		alive, began := false, time.Now()
 		if !listed {
-			err = n.list(ctx, wctx, cause)
+			err = n.list(ctx, writeCtx, cause)
 			listed = err == nil
 		}
 		if listed {
-			alive, err = n.watch(ctx, wctx)
+			alive, err = n.watch(ctx, writeCtx)
 		}
 		if isLedger(err) {
 			return err
@@ -101,11 +101,11 @@ func report(logger *slog.Logger, s *state, err error, wait time.Duration) {
 
 // list brings the ledger up to the cluster's state: the first one of a cluster records what is
 // there, every later one the difference.
-func (n *nodeWatch) list(ctx, wctx context.Context, cause string) error {
+func (n *nodeWatch) list(ctx, writeCtx context.Context, cause string) error {
 	if n.baselineAt.IsZero() {
-		return n.baseline(ctx, wctx)
+		return n.baseline(ctx, writeCtx)
 	}
-	return n.catchUp(ctx, wctx, cause)
+	return n.catchUp(ctx, writeCtx, cause)
 }
 
 func (n *nodeWatch) listing() listing[*corev1.NodeList] {
@@ -115,7 +115,7 @@ func (n *nodeWatch) listing() listing[*corev1.NodeList] {
 	}
 }
 
-func (n *nodeWatch) baseline(ctx, wctx context.Context) error {
+func (n *nodeWatch) baseline(ctx, writeCtx context.Context) error {
 	known := map[string]fleet.Known{}
 	l := n.listing()
 	l.begin = func() error { clear(known); return nil }
@@ -129,14 +129,14 @@ func (n *nodeWatch) baseline(ctx, wctx context.Context) error {
 			known[node.UID] = o.Known
 			obs = append(obs, o)
 		}
-		return storing("recording the nodes that are there", n.store.RecordBaseline(wctx, n.cluster, obs))
+		return storing("recording the nodes that are there", n.store.RecordBaseline(writeCtx, n.cluster, obs))
 	}
 	version, err := l.do(ctx)
 	if err != nil {
 		return err
 	}
 	now := time.Now()
-	err = n.store.FinishBaseline(wctx, fleet.Batch{Cluster: n.cluster, ResourceVersion: version, At: now},
+	err = n.store.FinishBaseline(writeCtx, fleet.Batch{Cluster: n.cluster, ResourceVersion: version, At: now},
 		func(uid string) bool { _, ok := known[uid]; return ok })
 	if err != nil {
 		return storing("recording that the first list is complete", err)
@@ -149,10 +149,10 @@ func (n *nodeWatch) baseline(ctx, wctx context.Context) error {
 
 // catchUp records what happened while nobody watched, as far as the difference between the
 // ledger and the cluster, and the events, prove it.
-func (n *nodeWatch) catchUp(ctx, wctx context.Context, cause string) error {
+func (n *nodeWatch) catchUp(ctx, writeCtx context.Context, cause string) error {
 	// Events first: a node of which an event tells, and which the later list does not have, is
 	// gone. The other way round it might only be new.
-	proofs, err := n.proofs(ctx, wctx)
+	proofs, err := n.proofs(ctx, writeCtx)
 	if err != nil {
 		return err
 	}
@@ -187,7 +187,7 @@ func (n *nodeWatch) catchUp(ctx, wctx context.Context, cause string) error {
 		if there[uid] {
 			continue
 		}
-		node, ok, err := n.store.Node(wctx, n.cluster, uid)
+		node, ok, err := n.store.Node(writeCtx, n.cluster, uid)
 		if err != nil {
 			return storing("reading a removed node", err)
 		}
@@ -201,7 +201,7 @@ func (n *nodeWatch) catchUp(ctx, wctx context.Context, cause string) error {
 		if _, ok := n.known[p.uid]; ok || there[p.uid] {
 			continue
 		}
-		if _, ok, err := n.store.Node(wctx, n.cluster, p.uid); err != nil {
+		if _, ok, err := n.store.Node(writeCtx, n.cluster, p.uid); err != nil {
 			return storing("reading a node that an event tells of", err)
 		} else if !ok {
 			obs = append(obs, proofs.visit(n.cluster, p, gap))
@@ -209,8 +209,9 @@ func (n *nodeWatch) catchUp(ctx, wctx context.Context, cause string) error {
 	}
 	slices.SortStableFunc(obs, func(a, b fleet.Observation) int { return began(a).Compare(began(b)) })
 
-	err = n.store.RecordNodes(wctx, fleet.Batch{Cluster: n.cluster, Observations: obs, Gap: &gap, ResourceVersion: version,
-		At: gap.Until})
+	err = n.store.RecordNodes(writeCtx, fleet.Batch{
+		Cluster: n.cluster, Observations: obs, Gap: &gap, ResourceVersion: version, At: gap.Until,
+	})
 	if err != nil {
 		return storing("recording what happened in a gap", err)
 	}
@@ -240,7 +241,7 @@ func (n *nodeWatch) listed(version string, now time.Time) {
 
 // proofs reads the events of nodes and hands them on to the ledger. Without permission, or when
 // it fails again and again, there are no proofs, and the gap says so.
-func (n *nodeWatch) proofs(ctx, wctx context.Context) (*proofs, error) {
+func (n *nodeWatch) proofs(ctx, writeCtx context.Context) (*proofs, error) {
 	var p *proofs
 	l := listing[*eventsv1.EventList]{
 		client: n.client.events, resource: events, selector: "regarding.kind=Node", size: n.eventPage, timeout: n.timing.page,
@@ -254,7 +255,7 @@ func (n *nodeWatch) proofs(ctx, wctx context.Context) (*proofs, error) {
 					p.add(e)
 				}
 			}
-			return storing("recording the events of a gap", n.store.RecordEvents(wctx, n.cluster, es, ""))
+			return storing("recording the events of a gap", n.store.RecordEvents(writeCtx, n.cluster, es, ""))
 		},
 	}
 	_, err := l.do(ctx)
@@ -316,7 +317,7 @@ type sighting struct {
 
 // watch watches from where everything was handed on, until the session ends, and returns
 // whether the watch was alive and why it ended.
-func (n *nodeWatch) watch(ctx, wctx context.Context) (alive bool, err error) {
+func (n *nodeWatch) watch(ctx, writeCtx context.Context) (alive bool, err error) {
 	g, ctx := errgroup.WithContext(ctx)
 	version, _ := n.state.seen()
 	s, err := open(ctx, n.client.core, nodes, version, *n.timing)
@@ -333,11 +334,11 @@ func (n *nodeWatch) watch(ctx, wctx context.Context) (alive bool, err error) {
 		return nil
 	})
 	g.Go(func() error {
-		if err := n.record(wctx, queue); err != nil || !alive {
+		if err := n.record(writeCtx, queue); err != nil || !alive {
 			return err
 		}
 		version, _ := n.state.seen()
-		return n.mark(wctx, version, n.alive)
+		return n.mark(writeCtx, version, n.alive)
 	})
 	if err := g.Wait(); err != nil {
 		return alive, err

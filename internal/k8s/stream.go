@@ -153,7 +153,7 @@ type session struct {
 // open begins a watch after the resource version given. stop must be called.
 func open(ctx context.Context, c rest.Interface, r resource, version string, t timing) (*session, error) {
 	length := t.session + rand.N(t.session+1)
-	wctx, cancel := context.WithTimeout(ctx, length+t.grace)
+	writeCtx, cancel := context.WithTimeout(ctx, length+t.grace)
 	// On a half-open connection the request would wait as long as the session.
 	late := time.AfterFunc(t.open, cancel)
 	w, err := c.Get().Resource(r.name).
@@ -162,7 +162,7 @@ func open(ctx context.Context, c rest.Interface, r resource, version string, t t
 		Param("allowWatchBookmarks", "true").
 		Param("timeoutSeconds", strconv.Itoa(max(1, int(length.Seconds())))).
 		MaxRetries(0). // our own backoff knows the gap
-		Watch(wctx)
+		Watch(writeCtx)
 	if !late.Stop() && ctx.Err() == nil {
 		err = errSlow
 	}
@@ -170,7 +170,7 @@ func open(ctx context.Context, c rest.Interface, r resource, version string, t t
 		cancel()
 		return nil, &requestError{"watch", r, err}
 	}
-	return &session{w, cancel, wctx}, nil
+	return &session{w, cancel, writeCtx}, nil
 }
 
 func (s *session) stop() {

@@ -59,20 +59,16 @@ func (w *Watcher) Run(ctx context.Context) error {
 	ctx = logr.NewContextWithSlogLogger(ctx, w.logger)
 	g, gctx := errgroup.WithContext(ctx)
 	// The ledger's writes outlive the watch a little.
-	wctx, cancel := outlive(gctx, w.timing.shutdown)
+	writeCtx, cancel := outlive(gctx, w.timing.shutdown)
 	defer cancel()
-	g.Go(func() error { return w.nodes.run(gctx, wctx) })
-	g.Go(func() error { return w.events.run(gctx, wctx) })
+	g.Go(func() error { return w.nodes.run(gctx, writeCtx) })
+	g.Go(func() error { return w.events.run(gctx, writeCtx) })
 	err := g.Wait()
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil
 	}
 	return err
 }
-
-// Synced reports whether this process has compared the cluster's nodes with the ledger once, so
-// that what the ledger tells of them is true.
-func (w *Watcher) Synced() bool { return w.nodes.state.get().Synced }
 
 // Status is how the watches are.
 type Status struct {

@@ -102,7 +102,7 @@ watch that posts at once, without ledger, grouping or pacing: the limit that any
 the median of the runs, then their least and greatest; the ratio is to the bare program in the same run. "real" is
 through a real API server, "recorded" through one that plays recorded objects (`+"`test/bench/stream_test.go`"+`),
 where this machine cannot hold or produce as much. What a figure means exactly is said at its benchmark in
-`+"`test/bench`"+`; where the time goes is in [performance](../docs/performance.md#where-the-time-goes).
+`+"`test/bench`"+`; where the time goes is in [docs/performance.md](../docs/performance.md#where-the-time-goes).
 
 `, began.UTC().Format("2 January 2006"), took.Minutes(), commit, r.config["cpu"], runtime.NumCPU(), memory(), kernel(),
 		runtime.Version(), versions[0], versions[1], r.config["sqlite"], count)

@@ -54,6 +54,20 @@ func TestRender(t *testing.T) {
 	}
 }
 
+func TestWrap(t *testing.T) {
+	long := strings.Repeat("a", 119)
+	for text, want := range map[string]string{
+		"":                     "",
+		"one two":              "one two",
+		long + " b":            long + "\nb",
+		"ä " + long[1:] + " b": "ä " + long[1:] + "\nb",
+	} {
+		if got := wrap(text); got != want {
+			t.Errorf("wrap(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestNumber(t *testing.T) {
 	for v, want := range map[float64]string{0: "0", 0.123: "0.12", 9.999: "10.00", 12.34: "12.3", 123.4: "123",
 		17580: "17,580", -1234567: "−1,234,567"} {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // figure is a row of a table.
@@ -206,10 +207,31 @@ func render(r results) string {
 		}
 		if len(rows) > 0 {
 			fmt.Fprintf(&b, "## %s\n\n%s\n\n| figure | median | min–max | bare | ratio | target | "+
-				"|\n|---|--:|--:|--:|--:|--:|---|\n%s\n", s.title, s.about, strings.Join(rows, ""))
+				"|\n|---|--:|--:|--:|--:|--:|---|\n%s\n", s.title, wrap(s.about), strings.Join(rows, ""))
 		}
 	}
 	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// wrap breaks a paragraph into lines of at most 120 columns.
+func wrap(text string) string {
+	var b strings.Builder
+	column := 0
+	for word := range strings.FieldsSeq(text) {
+		width := utf8.RuneCountInString(word)
+		switch {
+		case column == 0:
+		case column+1+width > 120:
+			b.WriteByte('\n')
+			column = 0
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += width
+	}
+	return b.String()
 }
 
 // row is a figure's row, "" if it was not measured.
