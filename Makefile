@@ -6,9 +6,6 @@
 # program many times.
 TEST_TIMEOUT ?= 20m
 
-# The database is a translation from C, which takes ten times as long under the race detector. It is
-# left out of it; what calls it is not.
-
 # These packages keep both cores busy, with browsers, compilers and whole days; the others test when
 # things happen, and are better off without them.
 BUSY = ./internal/clustersim ./internal/demo ./internal/slackemu/page ./test/browser ./test/chaos ./test/image
@@ -30,6 +27,8 @@ demo: ## show Rollcall at work in a browser: no Slack account, no cluster
 	@go build -o bin/demo ./cmd/demo
 	@exec bin/demo
 
+# The database is a translation from C, which takes ten times as long under the race detector: it is left out, what
+# calls it is not. The end-to-end tests wait more than they work, so they begin first, beside all others.
 test: controlplane browser buildah ## run every test with the race detector, end to end against a real control plane
 	@race='-race -gcflags=modernc.org/...=-race=false'; \
 	if [ "$$(go env CGO_ENABLED)" != 1 ]; then \
@@ -39,7 +38,7 @@ test: controlplane browser buildah ## run every test with the race detector, end
 		echo "make test: going on without it" >&2; \
 	fi; \
 	busy="$$(go list $(BUSY))"; \
-	rest="$$(go list ./... | grep -vxF "$$busy")"; \
+	rest="$$(go list ./test/e2e) $$(go list ./... | grep -vxF -e "$$busy" -e rollcall/test/e2e)"; \
 	set -ex; for module in $(MODULES); do go -C "$$module" test -count=1 ./...; done; \
 	go test $$race -count=1 -parallel 8 -timeout $(TEST_TIMEOUT) $$rest; \
 	go test $$race -count=1 -p 1 -parallel 4 -timeout $(TEST_TIMEOUT) $$busy

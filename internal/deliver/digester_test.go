@@ -150,6 +150,7 @@ func (e *editor) run() (stop func()) {
 // TestDigestWeeks lets days pass around both changes of clocks in three zones, with months in
 // between in which nothing ran.
 func TestDigestWeeks(t *testing.T) {
+	t.Parallel()
 	// A bubble's clock begins on 1 January 2000.
 	for zone, changes := range map[string][2]time.Time{
 		"Europe/Berlin":    {time.Date(2000, 3, 26, 1, 0, 0, 0, time.UTC), time.Date(2000, 10, 29, 1, 0, 0, 0, time.UTC)},
@@ -157,6 +158,7 @@ func TestDigestWeeks(t *testing.T) {
 		"Australia/Sydney": {time.Date(2000, 3, 25, 16, 0, 0, 0, time.UTC), time.Date(2000, 8, 26, 16, 0, 0, 0, time.UTC)},
 	} {
 		t.Run(strings.ReplaceAll(zone, "/", "-"), func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				emu := slackemu.New(slackemu.Config{})
 				defer emu.Close()
@@ -271,6 +273,7 @@ func (e *editor) files(p posted) (names []string) {
 }
 
 func TestDigestPicture(t *testing.T) {
+	t.Parallel()
 	noFiles := []slackemu.Token{
 		{Value: slackemu.DefaultBotToken, Scopes: []string{"commands", "chat:write", "channels:history"}},
 		{Value: slackemu.DefaultAppToken, Scopes: []string{"connections:write"}},
@@ -294,6 +297,7 @@ func TestDigestPicture(t *testing.T) {
 			"The picture is in the thread", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			e := due(t, c.cfg)
 			defer e.run()()
 			p := e.eventually(e.done(c.picture))
@@ -315,6 +319,7 @@ func TestDigestPicture(t *testing.T) {
 // TestDigestLostAnswers breaks each call after its effect, or before: the digest and its picture
 // come once.
 func TestDigestLostAnswers(t *testing.T) {
+	t.Parallel()
 	for _, method := range []string{"chat.postMessage", "files.getUploadURLExternal", slackemu.MethodUpload,
 		"files.completeUploadExternal", "conversations.history", "conversations.replies"} {
 		for _, fault := range []slackemu.Fault{slackemu.ServerError(), slackemu.CutConnection(), slackemu.RateLimited(1),
@@ -344,6 +349,7 @@ func TestDigestLostAnswers(t *testing.T) {
 
 // TestDigestRestarts stops the digester in the middle of each call, and starts another.
 func TestDigestRestarts(t *testing.T) {
+	t.Parallel()
 	for _, method := range []string{"chat.postMessage", "files.getUploadURLExternal", slackemu.MethodUpload,
 		"files.completeUploadExternal"} {
 		t.Run(method, func(t *testing.T) {
@@ -375,8 +381,10 @@ func TestDigestRestarts(t *testing.T) {
 }
 
 func TestDigestWhenQuiet(t *testing.T) {
+	t.Parallel()
 	for _, skip := range []bool{false, true} {
 		t.Run(fmt.Sprint("skip ", skip), func(t *testing.T) {
+			t.Parallel()
 			emu := slackemu.Start(t, slackemu.Config{})
 			e := newEditor(t, emu, slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, emu.APIURL(), nil),
 				ticks(t, "@every 1h", "UTC"))
@@ -415,6 +423,7 @@ func TestDigestWhenQuiet(t *testing.T) {
 // TestDigestNotDue holds that of a time in which nobody watched there is no digest, and that a
 // digest waits for the watch after a start.
 func TestDigestNotDue(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		emu := slackemu.New(slackemu.Config{})
 		defer emu.Close()
@@ -459,6 +468,7 @@ func TestDigestNotDue(t *testing.T) {
 
 // A picture of which nothing can be found out does not hold up the digests that follow for ever.
 func TestDigestPictureGivenUp(t *testing.T) {
+	t.Parallel()
 	e := due(t, slackemu.Config{})
 	last := e.config.Schedule.Last(time.Now())
 	rec, err := e.ledger.AddDigest(t.Context(),
@@ -485,6 +495,7 @@ func TestDigestPictureGivenUp(t *testing.T) {
 
 // A digest that could not be posted goes into the channel that is configured by then.
 func TestDigestChannelMended(t *testing.T) {
+	t.Parallel()
 	e := due(t, slackemu.Config{})
 	e.config.Channel = slackemu.ChannelArchived
 	stop := e.run()
@@ -500,6 +511,7 @@ func TestDigestChannelMended(t *testing.T) {
 }
 
 func TestDigestRefused(t *testing.T) {
+	t.Parallel()
 	e := due(t, slackemu.Config{NoRateLimits: true})
 	e.slack.Inject(slackemu.Rule{Method: "chat.postMessage", Times: 3, Fault: slackemu.Refuse("invalid_blocks")})
 	stop := e.run()

@@ -76,6 +76,7 @@ func (r *rig) buttons(w channel.Wave) string {
 // comes after its end. A step whose first one was hidden stays hidden, one that follows a told
 // one is told.
 func TestMute(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, slackemu.Config{})
 	r.pace = fast
 	r.start()
@@ -130,6 +131,7 @@ func TestMute(t *testing.T) {
 // A process that dies between posting and recording finds the mute's message again, also when
 // the mute has ended meanwhile.
 func TestMuteLostAnswer(t *testing.T) {
+	t.Parallel()
 	for _, ended := range []bool{false, true} {
 		t.Run(fmt.Sprint("ended ", ended), func(t *testing.T) {
 			t.Parallel()
@@ -164,6 +166,7 @@ func TestMuteLostAnswer(t *testing.T) {
 // A mute that ends while nobody runs, or while Slack is down, is told afterwards: in the message
 // that told its start, and in one message where none did.
 func TestMuteEndsUnseen(t *testing.T) {
+	t.Parallel()
 	t.Run("process down", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, slackemu.Config{})
@@ -231,6 +234,7 @@ func TestMuteEndsUnseen(t *testing.T) {
 
 // Stopping and starting the teller again and again tells a mute, and its end, once.
 func TestMuteRestarts(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, slackemu.Config{})
 	r.pace = fast
 	var m wave.Mute
@@ -255,6 +259,7 @@ func TestMuteRestarts(t *testing.T) {
 
 // When somebody deletes the message, the end is told in another.
 func TestMuteMessageDeleted(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, slackemu.Config{})
 	r.pace = fast
 	r.start()
@@ -270,6 +275,7 @@ func TestMuteMessageDeleted(t *testing.T) {
 // A mute of the whole cluster runs out at its time, to the second, and keeps a surge quiet that
 // it covers: one that still goes on then is told, one that is over is not.
 func TestMuteRunsOut(t *testing.T) {
+	t.Parallel()
 	for _, hold := range []time.Duration{3 * time.Minute, 30 * time.Minute} {
 		bubble(t, func(r *rig) {
 			if err := r.ledger.FinishBaseline(r.t.Context(), fleet.Batch{Cluster: "prod", At: time.Now()},

@@ -184,6 +184,7 @@ func (r *rig) waves(kind string) []channel.Wave {
 }
 
 func TestSingleNodeFromJoinToRemoval(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, slackemu.Config{})
 	r.start()
 	r.join(1, 2)
@@ -205,6 +206,7 @@ func TestSingleNodeFromJoinToRemoval(t *testing.T) {
 }
 
 func TestBurstUnderRateLimits(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, slackemu.Config{})
 	r.start()
 	begin := time.Now()
@@ -236,6 +238,7 @@ func TestBurstUnderRateLimits(t *testing.T) {
 }
 
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	for name, fault := range map[string]slackemu.Fault{
 		"429":                          slackemu.RateLimited(1),
 		"429 without Retry-After":      slackemu.RateLimitedNoHeader(),
@@ -275,6 +278,7 @@ func after(f slackemu.Fault) slackemu.Fault { f.After = true; return f }
 // A process that dies between posting and recording finds its message again; one that may not
 // look posts again, once.
 func TestLostAnswer(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		name   string
 		scopes []string
@@ -307,6 +311,7 @@ func TestLostAnswer(t *testing.T) {
 }
 
 func TestOutageEndsInOneCatchUp(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, slackemu.Config{})
 	r.pace = fast
 	r.alert.CatchUpAfter = 300 * time.Millisecond
@@ -349,6 +354,7 @@ func TestOutageEndsInOneCatchUp(t *testing.T) {
 }
 
 func TestAwayIsOneMessage(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, slackemu.Config{})
 	r.pace = fast
 	r.start()
@@ -372,6 +378,7 @@ func TestAwayIsOneMessage(t *testing.T) {
 }
 
 func TestStuckNodeIsCalledOut(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, slackemu.Config{})
 	r.pace = fast
 	r.alert.ReadyDeadline = 2 * time.Second
@@ -390,6 +397,7 @@ func TestStuckNodeIsCalledOut(t *testing.T) {
 }
 
 func TestDeletedMessage(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, slackemu.Config{})
 	r.pace = fast
 	r.start()
@@ -404,6 +412,7 @@ func TestDeletedMessage(t *testing.T) {
 }
 
 func TestTableNotRolledOut(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, slackemu.Config{NotRolledOut: []string{"table"}})
 	r.pace = fast
 	r.start()
@@ -412,6 +421,7 @@ func TestTableNotRolledOut(t *testing.T) {
 }
 
 func TestBaseline(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, slackemu.Config{})
 	r.pace = fast
 	ctx := t.Context()
@@ -439,6 +449,7 @@ func TestBaseline(t *testing.T) {
 }
 
 func TestFatal(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, slackemu.Config{})
 	r.slack.RevokeToken(slackemu.DefaultBotToken)
 	r.start()
@@ -454,6 +465,7 @@ func TestFatal(t *testing.T) {
 // Stopping and starting the teller again and again in a burst, with Slack slow to answer, loses
 // nothing and tells nothing twice. Real kills are test/e2e's.
 func TestRestartsInABurst(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, slackemu.Config{})
 	r.pace = fast
 	var stopped atomic.Bool

@@ -67,6 +67,7 @@ func bubble(t *testing.T, f func(r *rig)) {
 // A wave is posted at once, edited while it goes on, closed after ALERT_WAVE_GAP, and named in
 // its thread then.
 func TestWaveTiming(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(r *rig) {
 		start := time.Now()
 		for n := range 60 { // a node a second, for a minute
@@ -118,6 +119,7 @@ func TestWaveTiming(t *testing.T) {
 
 // However long changes keep coming, a wave ends after ALERT_WAVE_MAX, and a new one begins.
 func TestWaveMax(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(r *rig) {
 		for n := range 90 { // one every ten seconds, for a quarter of an hour
 			r.join(n, n+1)
@@ -136,6 +138,7 @@ func TestWaveMax(t *testing.T) {
 // A node not ready after ten minutes is called out once, in the thread and in the channel; when
 // it becomes ready after all, its wave says so.
 func TestReadyDeadline(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(r *rig) {
 		r.join(0, 2)
 		time.Sleep(41 * time.Second)
@@ -162,6 +165,7 @@ func TestReadyDeadline(t *testing.T) {
 
 // A cluster that changes all day stays within Slack's limits, and every change is told.
 func TestBusyDay(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(r *rig) {
 		for hour := range 6 {
 			for n := range 10 {
@@ -194,6 +198,7 @@ func TestBusyDay(t *testing.T) {
 
 // Growth that is unusual is said once, in a message of its own beside the wave.
 func TestSurge(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(r *rig) {
 		if err := r.ledger.FinishBaseline(r.t.Context(), fleet.Batch{Cluster: "prod", At: time.Now()},
 			func(string) bool { return true }); err != nil {

@@ -39,6 +39,7 @@ func pressable(t *testing.T, c content) []string {
 }
 
 func TestWaveButtons(t *testing.T) {
+	t.Parallel()
 	about := []string{"Nodes wave_nodes:1 k-7", "Events wave_events:2 k-7", "Mute… mute:3 k-7"}
 	want := map[wave.Kind][]string{
 		wave.KindBaseline: {"Nodes open:1 /nodes"},
@@ -81,6 +82,7 @@ func TestWaveButtons(t *testing.T) {
 
 // The largest messages keep their buttons, whatever they had to cut.
 func TestButtonsFit(t *testing.T) {
+	t.Parallel()
 	w := wave.Wave{Cluster: strings.Repeat("c", 600), Key: "k-7", Kind: wave.KindNotReady}
 	for i := range 5 {
 		n := fleet.Node{UID: fmt.Sprint(i), Name: strings.Repeat("n", 253), InstanceType: strings.Repeat("t", 5000),

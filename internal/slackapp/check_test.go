@@ -9,6 +9,7 @@ import (
 
 // What the check calls missing is what the app manifest asks for.
 func TestScopesAreTheManifests(t *testing.T) {
+	t.Parallel()
 	manifest, err := os.ReadFile("../../manifests/slack-app.yaml")
 	if err != nil {
 		t.Fatal(err)

@@ -150,6 +150,7 @@ func aNode(n int, instanceType, capacity string) fleet.Node {
 }
 
 func TestNodesCommand(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t, slackemu.Config{}, nil)
 	contains(t, d.say(t, slackemu.UserAda, slackemu.ChannelOps, "/nodes"), "prod: 0 nodes",
 		"Last 24 hours: 0 joined, 0 left, 0 went not ready.", "Live.")
@@ -180,6 +181,7 @@ func TestNodesCommand(t *testing.T) {
 }
 
 func TestEventsCommand(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t, slackemu.Config{}, nil)
 	contains(t, d.say(t, slackemu.UserAda, slackemu.ChannelOps, "/events"), "prod: events: none", "Live.")
 	now := time.Now()
@@ -207,6 +209,7 @@ func TestEventsCommand(t *testing.T) {
 
 // An answer says how old it is when the watch is not live.
 func TestAnswersSayHowFreshTheyAre(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t, slackemu.Config{}, nil)
 	d.mu.Lock()
 	d.watch = "list nodes: connection refused"
@@ -230,6 +233,7 @@ func TestAnswersSayHowFreshTheyAre(t *testing.T) {
 // Who may not use the commands is told so politely, learns nothing of the cluster, and is
 // logged.
 func TestRefusals(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name          string
 		change        func(*deskConfig)
@@ -280,6 +284,7 @@ func TestRefusals(t *testing.T) {
 // in a whole organisation serves all of it. The commands are handed over as Slack might send
 // them, because the emulator's own always name its workspace.
 func TestForeignTeams(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name                string
 		us                  slackemu.Config
@@ -303,6 +308,7 @@ func TestForeignTeams(t *testing.T) {
 			team: slackemu.ForeignTeamID},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			s := slackemu.Start(t, test.us)
 			l, err := ledger.Open(t.Context(), filepath.Join(t.TempDir(), "rollcall.db"), ledger.Options{})
 			if err != nil {
@@ -341,6 +347,7 @@ func TestForeignTeams(t *testing.T) {
 // While Slack does not say which workspace is the app's own, nobody is let in; also a Slack that
 // hangs leaves time to say so.
 func TestRefusesWhileItCannotCheck(t *testing.T) {
+	t.Parallel()
 	for name, fault := range map[string]slackemu.Fault{"error": slackemu.ServerError(),
 		"refused": slackemu.Refuse("internal_error"), "cut": slackemu.CutConnection(), "hangs": slackemu.HangUp()} {
 		t.Run(name, func(t *testing.T) {
@@ -372,6 +379,7 @@ var hostile = []string{
 
 // 20,000 nodes of many types with names from hell fit into one answer that Slack takes.
 func TestAnswersFit(t *testing.T) {
+	t.Parallel()
 	many := 20_000
 	if testing.Short() || raceDetector() {
 		many = 2_000 // with the race detector, SQLite takes ten times as long
@@ -439,6 +447,7 @@ func raceDetector() bool {
 
 // A ledger that is written to as fast as it goes answers in time.
 func TestAnswersWhileBusy(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t, slackemu.Config{}, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
@@ -475,6 +484,7 @@ func TestAnswersWhileBusy(t *testing.T) {
 
 // A ledger that does not answer is said to be so, without its error.
 func TestAnswersWithoutLedger(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t, slackemu.Config{}, nil)
 	d.ledger.Close()
 	m := d.say(t, slackemu.UserAda, slackemu.ChannelOps, "/nodes")
@@ -486,6 +496,7 @@ func TestAnswersWithoutLedger(t *testing.T) {
 
 // What is not a command that Rollcall knows harms nothing.
 func TestOtherEnvelopes(t *testing.T) {
+	t.Parallel()
 	log := slog.New(slog.DiscardHandler)
 	c := slackapp.NewCommands(slackapp.CommandsConfig{Log: log, Answers: answer.New(answer.Config{Log: log})})
 	for _, e := range []slackapp.Envelope{{Type: "interactive", Payload: json.RawMessage(`{}`)}, {Type: "events_api"},

@@ -91,6 +91,7 @@ func storyDay(t *testing.T) digest.Facts {
 }
 
 func TestDigestViews(t *testing.T) {
+	t.Parallel()
 	mutes := []wave.Mute{{ID: 1, Cluster: "prod", Scope: wave.MutePool, Value: "batch", ByName: "ada"}}
 	day := storyDay(t)
 	quiet := storyDay(t)
@@ -142,6 +143,7 @@ func validDigest(t *testing.T, name string, v message.Message) {
 
 // Whatever the cluster calls its things and however long a period is, Slack takes the digest.
 func TestDigestsFit(t *testing.T) {
+	t.Parallel()
 	names := []string{"", "<!channel>", strings.Repeat("ж", 300), "a\x00b\nc", "m5.large", "\xff\xfe",
 		"*b* `c` & <@U0ADA>", strings.Repeat("😀", 200)}
 	for seed := range uint64(150) {

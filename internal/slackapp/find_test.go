@@ -13,6 +13,7 @@ import (
 // A message is looked for by Slack's clock: what ours says, and said when the message was posted,
 // plays no part.
 func TestFind(t *testing.T) {
+	t.Parallel()
 	s := slackemu.Start(t, slackemu.Config{NoRateLimits: true})
 	f := finder{api: NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, s.APIURL(), nil),
 		log: slog.New(slog.NewTextHandler(io.Discard, nil))}

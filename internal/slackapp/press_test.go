@@ -137,6 +137,7 @@ func (d *desk) fill(t *testing.T, n int) {
 // TestPressEverything types the commands and presses every button and option that it can reach:
 // each is answered in place, and nothing goes wrong on the way.
 func TestPressEverything(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t, slackemu.Config{NoRateLimits: true}, nil)
 	d.fill(t, 23)
 	pressed := map[string]bool{}
@@ -188,6 +189,7 @@ func (d *desk) walk(t *testing.T, m slackemu.Message, pressed map[string]bool) {
 
 // TestPages turns the pages of nodes and of events to the end and back: each is there once.
 func TestPages(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t, slackemu.Config{NoRateLimits: true}, nil)
 	d.fill(t, 37)
 	for _, test := range []struct{ command, text, next, back string }{
@@ -242,6 +244,7 @@ func TestPages(t *testing.T) {
 // TestFilterForm edits filters in a form: mistakes are answered beside their fields, and the
 // answer changes in place.
 func TestFilterForm(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t, slackemu.Config{NoRateLimits: true}, nil)
 	d.fill(t, 23)
 	m := d.types(t, slackemu.UserAda, slackemu.ChannelOps, "/nodes", "list --page 2 --zone us-*")
@@ -302,6 +305,7 @@ func TestFilterForm(t *testing.T) {
 // TestShare shows an answer to the channel, with who shared it and without the buttons that
 // would change it for everybody.
 func TestShare(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t, slackemu.Config{NoRateLimits: true}, nil)
 	d.fill(t, 3)
 	m := d.types(t, slackemu.UserGrace, slackemu.ChannelOther, "/nodes", "list --spot") // Rollcall is no member there
@@ -334,6 +338,7 @@ func TestShare(t *testing.T) {
 // TestLateAnswers holds that a response_url that is used up or expired, and a Slack that is
 // unwell for a moment, do not keep an answer from the person.
 func TestLateAnswers(t *testing.T) {
+	t.Parallel()
 	gone := slackemu.Fault{Name: "used", Status: http.StatusNotFound, Body: "used_url"}
 	for name, fault := range map[string]slackemu.Rule{
 		"used up":         {Method: slackemu.MethodResponseURL, Fault: gone},
@@ -369,6 +374,7 @@ func TestLateAnswers(t *testing.T) {
 // TestHome opens the Home tab: it shows the cluster and Rollcall's health, follows changes, and
 // its buttons open modals in which one can go on.
 func TestHome(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t, slackemu.Config{NoRateLimits: true}, func(c *deskConfig) {
 		c.NextDigest = func(now time.Time) time.Time { return now.Add(time.Hour) }
 	})
@@ -423,6 +429,7 @@ func TestHome(t *testing.T) {
 // TestEverythingIsChecked holds that the allow-lists hold for buttons, forms and the Home tab
 // just as for commands, and that people of other organisations are refused.
 func TestEverythingIsChecked(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t, slackemu.Config{NoRateLimits: true},
 		func(c *deskConfig) { c.AllowedUsers = []string{slackemu.UserAda} })
 	d.fill(t, 3)
@@ -461,6 +468,7 @@ func TestEverythingIsChecked(t *testing.T) {
 // TestHomeNeedsNoChannel holds that where only some channels are allowed, the Home tab, which is
 // in none, is for people who are named.
 func TestHomeNeedsNoChannel(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t, slackemu.Config{NoRateLimits: true},
 		func(c *deskConfig) { c.AllowedChannels = []string{slackemu.ChannelOps} })
 	d.fill(t, 3)
@@ -474,6 +482,7 @@ func TestHomeNeedsNoChannel(t *testing.T) {
 // TestMuteForm mutes from a message's button, for a pool, and undoes it: both is recorded with
 // who did it, and once, however often Slack delivers it.
 func TestMuteForm(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t, slackemu.Config{NoRateLimits: true}, nil)
 	d.fill(t, 3)
 	if err := d.slack.OpenHome(slackemu.UserGrace).Wait(t.Context()); err != nil {
@@ -537,6 +546,7 @@ func TestMuteForm(t *testing.T) {
 // TestSlowLedger holds that an answer which takes longer than an acknowledgement may wait comes
 // all the same: the command is acknowledged in time, and the answer follows.
 func TestSlowLedger(t *testing.T) {
+	t.Parallel()
 	free := make(chan struct{})
 	d := newDesk(t, slackemu.Config{NoRateLimits: true}, func(c *deskConfig) {
 		c.Watch = func(string) string { <-free; return "" }
@@ -558,6 +568,7 @@ func TestSlowLedger(t *testing.T) {
 
 // TestAnotherApp holds that what was meant for another app, or for none, is refused.
 func TestAnotherApp(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t, slackemu.Config{NoRateLimits: true}, nil)
 	c := deskOn(d.ledger, d.slack, slog.New(slog.DiscardHandler)).commands()
 	for app, allowed := range map[string]bool{slackemu.DefaultAppID: true, "A0OTHER": false, "": false} {

@@ -54,6 +54,7 @@ func echo(ctx context.Context, e slackapp.Envelope) any {
 }
 
 func TestSessionAnswers(t *testing.T) {
+	t.Parallel()
 	s := slackemu.Start(t, slackemu.Config{})
 	session, _ := connect(t, s, echo)
 	waitFor(t, s, 5*time.Second, "ready on hello", session.Ready)
@@ -70,7 +71,7 @@ func TestSessionAnswers(t *testing.T) {
 
 // Slack refreshes connections by their age, and ours are a second apart: at every moment one
 // listens, and nothing is lost. With a warning ahead both may go at once.
-func TestRefreshLosesNothing(t *testing.T) {
+func TestRefreshLosesNothing(t *testing.T) { // not parallel: Slack gives every answer three seconds, and counts
 	s := slackemu.Start(t, slackemu.Config{WarningLead: 3 * time.Second})
 	session, _ := connect(t, s, echo)
 	waitFor(t, s, 5*time.Second, "two connections", func() bool { return s.Connected() == 2 })
@@ -120,6 +121,7 @@ func TestRefreshLosesNothing(t *testing.T) {
 
 // However Slack throws us out, we come back, and not more often than once a second.
 func TestReconnects(t *testing.T) {
+	t.Parallel()
 	for name, cut := range map[string]func(*slackemu.Server){
 		"dropped":   func(s *slackemu.Server) { s.DropSockets() },
 		"half open": func(s *slackemu.Server) { s.HalfOpenSockets() },
@@ -168,6 +170,7 @@ func TestReconnects(t *testing.T) {
 }
 
 func TestSessionEnds(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		do   func(*slackemu.Server)
 		want string
@@ -196,6 +199,7 @@ func TestSessionEnds(t *testing.T) {
 }
 
 func TestEventsAreHandledOnce(t *testing.T) {
+	t.Parallel()
 	s := slackemu.Start(t, slackemu.Config{RetryDelays: []time.Duration{0, 10 * time.Millisecond, 20 * time.Millisecond},
 		AckTimeout: 100 * time.Millisecond})
 	var handled atomic.Int32
@@ -214,6 +218,7 @@ func TestEventsAreHandledOnce(t *testing.T) {
 }
 
 func TestHandlerThatPanicsOrTalksTooMuch(t *testing.T) {
+	t.Parallel()
 	s := slackemu.Start(t, slackemu.Config{})
 	session, _ := connect(t, s, func(ctx context.Context, e slackapp.Envelope) any {
 		var cmd struct{ Text string }

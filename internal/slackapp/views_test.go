@@ -173,6 +173,7 @@ var views = map[string]string{
 }
 
 func TestViews(t *testing.T) {
+	t.Parallel()
 	c := deskAt(t)
 	for name, line := range views {
 		v := c.To(t.Context(), line, noon)
@@ -242,6 +243,7 @@ func unanswered(m message.Message, line string) string {
 // TestButtonsLeadSomewhere presses, on paper, every button and option of every view: what it
 // asks for is a request that can be read and answered.
 func TestButtonsLeadSomewhere(t *testing.T) {
+	t.Parallel()
 	c := deskAt(t)
 	todo, seen := []string{}, map[string]bool{}
 	for _, line := range views {
@@ -287,6 +289,7 @@ var nasty = []string{"<!channel>", "<@U0ADA>", "&<>\"'`*_~", "a\nb\tc\x00", "\xf
 // TestAnyLedgerRenders holds that whatever a ledger holds, every view of it is one that Slack
 // takes, on every surface, and that nothing of it rings or links.
 func TestAnyLedgerRenders(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(12) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		pick := func() string { return nasty[r.IntN(len(nasty))] }
