@@ -62,7 +62,7 @@ func Restore(ctx context.Context, from, path string, now time.Time) (kept string
 		return "", err
 	}
 	if log, err := os.Stat(from + "-wal"); err == nil && log.Size() > 0 {
-		return "", fmt.Errorf("%s is a ledger in use, or one that was cut off, and no backup; make one with rollcall backup",
+		return "", fmt.Errorf("%s is a ledger in use, or one that was cut off, and no backup; make one with bot backup",
 			from)
 	}
 	if dir, err := os.Stat(filepath.Dir(path)); err != nil || !dir.IsDir() {
@@ -118,15 +118,16 @@ func sound(ctx context.Context, path string) error {
 		return err
 	}
 	defer db.Close()
-	var check string
-	var version int
-	if err := db.QueryRowContext(ctx, `PRAGMA integrity_check(1)`).Scan(&check); err != nil {
+	r := once{&reader{DB: db}}
+	found, _, err := one(ctx, r, value[string], `PRAGMA integrity_check(1)`)
+	if err != nil {
 		return err
 	}
-	if check != "ok" {
-		return fmt.Errorf("the copy is damaged (%s), and so probably is what it was made from", check)
+	if found != "ok" {
+		return fmt.Errorf("the copy is damaged (%s), and so probably is what it was made from", found)
 	}
-	if err := db.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
+	version, _, err := one(ctx, r, value[int], `PRAGMA user_version`)
+	if err != nil {
 		return err
 	}
 	if version > len(migrations) {

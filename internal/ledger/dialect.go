@@ -1,45 +1,54 @@
 package ledger
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"strings"
+)
 
-// Every statement of this package is SQL that SQLite and PostgreSQL both know, and stands once, where it
-// is used. What the two write differently stands here, as SQLite writes it; the schema and what is about the
-// SQLite file itself (schema.go, move.go, open.go, backup.go) are apart. Placeholders are ? and ?n, which
-// another engine may have to write otherwise.
+// dialect is what SQLite and PostgreSQL say differently. All other statements of this package are SQL
+// that both know, apart from those about the database as a file: schema.go, move.go, open.go and
+// backup.go. There is only SQLite yet; TestDialect keeps its own words in this file.
+//
+// Parameters are written ?, once for each argument, in the order of the arguments: an engine that
+// numbers its parameters can count them where statements are compiled, in sql.go.
+type dialect struct{}
 
-// in is the condition that a column is in a list; the argument is made by list.
-func in(column string) string { return column + ` IN (SELECT value FROM json_each(?))` }
+// in is the condition that a column is one of the values of a list, which is a parameter: see list.
+func (dialect) in(column string) string { return column + ` IN (SELECT value FROM json_each(?))` }
 
-// eachOf is a table alias with a column named value, of the values of a list; the argument is made by list.
-func eachOf(alias string) string { return `json_each(?) ` + alias }
+// values is a table of the values of a list, which is a parameter: see list. The column is called
+// value, as in alias.value.
+func (dialect) values(alias string) string { return `json_each(?) ` + alias }
 
-// list is the argument of in and of eachOf.
-func list[T any](values []T) (string, error) {
-	b, err := json.Marshal(values)
-	return string(b), err
+// list is the argument for in and values: a slice of strings or integers.
+func (dialect) list(values any) any {
+	text, err := json.Marshal(values)
+	if err != nil {
+		panic(err) // neither can fail
+	}
+	return string(text)
 }
 
-// greatest and least are the greater and the lesser of two values, neither of which is NULL.
-func greatest(a, b string) string { return `max(` + a + `, ` + b + `)` }
-func least(a, b string) string    { return `min(` + a + `, ` + b + `)` }
+// unindexed is a column that is compared without choosing an index for it, because another
+// column's is better.
+func (dialect) unindexed(column string) string { return `+` + column }
 
-// unindexed is a column that must not make the planner choose an index: another one is better, for a reason
-// that its statistics do not know.
-func unindexed(column string) string { return `+` + column }
+// like is the condition that a column matches a pattern, which is a parameter: % is any text, _ any
+// character, and \ makes the next one itself. Letters of ASCII match in either case.
+func (dialect) like(column string) string { return column + ` LIKE ? ESCAPE '\'` }
 
-// jsonText is the text of a member, named by an argument, of a column that holds a JSON object; NULL if it has
-// none.
-func jsonText(column string) string { return `(` + column + ` ->> ?)` }
+// contains is the condition that a column contains a text, which is a parameter, in its case.
+func (dialect) contains(column string) string { return `instr(` + column + `, ?) > 0` }
 
-// contains is the condition that a text has another one, the argument, in it.
-func contains(text string) string { return `instr(` + text + `, ?) > 0` }
+// jsonText is the string at a key of the JSON object in a column, NULL if it has none.
+func (dialect) jsonText(column, key string) string {
+	return `(` + column + ` ->> '` + strings.ReplaceAll(key, `'`, `''`) + `')`
+}
 
-// likeFolded is the condition that a text matches a pattern of LIKE, the argument, in whatever case its ASCII letters
-// are.
-func likeFolded(text string) string { return text + ` LIKE ? ESCAPE '\'` }
-
-// knownReasonsSQL begins a statement that reads known (reason), the distinct reasons of a cluster's events, by
-// skipping from one to the next in an index. Its arguments are the cluster, twice, and how many at most.
-const knownReasonsSQL = `WITH RECURSIVE known (reason) AS (SELECT min(reason) FROM events WHERE cluster = ?
-	UNION ALL SELECT (SELECT min(e.reason) FROM events e WHERE e.cluster = ? AND e.reason > known.reason)
-		FROM known WHERE known.reason IS NOT NULL LIMIT ?) `
+// integer is the number that a text consists of, NULL if it holds anything but digits or a number
+// beyond 64 bits.
+func (dialect) integer(text string) string {
+	digits := `ltrim(` + text + `, '0')`
+	return `CASE WHEN ` + text + ` <> '' AND ltrim(` + text + `, '0123456789') = '' AND (length(` + digits + `) < 19
+		OR length(` + digits + `) = 19 AND ` + digits + ` <= '9223372036854775807') THEN CAST(` + text + ` AS INTEGER) END`
+}

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"database/sql"
 	"iter"
 	"time"
 
@@ -10,82 +9,40 @@ import (
 	"rollcall/internal/query"
 )
 
-// eventColumns are what scanEvent receives, of events e.
-const eventColumns = `e.cluster, e.uid, e.kind, e.namespace, e.name, e.regarding_uid, e.reason, e.type, e.note,
-	e.controller, 	e.count, e.first_at, e.last_at`
+// eventColumns are what eventRow receives, of events e.
+const eventColumns = `e.id, e.cluster, e.uid, e.kind, e.namespace, e.name, e.regarding_uid, e.reason, e.type, e.note,
+	e.controller, e.count, e.first_at, e.last_at`
 
 // eventRow receives eventColumns.
 type eventRow struct {
-	e           fleet.Event
-	first, last sql.NullInt64
+	id int64
+	fleet.Event
 }
 
-func (r *eventRow) dest() []any {
-	e := &r.e
-	return []any{&e.Cluster, &e.UID, &e.Regarding.Kind, &e.Regarding.Namespace, &e.Regarding.Name, &e.Regarding.UID,
-		&e.Reason,
-		&e.Type, &e.Note, &e.Controller, &e.Count, &r.first, &r.last}
-}
-
-func (r *eventRow) event() fleet.Event {
-	e := r.e
-	e.First, e.Last = fromMS(r.first), fromMS(r.last)
-	return e
-}
-
-func scanEvent(from row) (fleet.Event, error) {
-	var r eventRow
-	err := from.Scan(r.dest()...)
-	return r.event(), err
-}
-
-// Rescales yields the events of HorizontalPodAutoscalers and Deployments that changed their
-// size, last seen in [from, until), in the order of that time for each of the two.
-func (l *Ledger) Rescales(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Event, error] {
-	return withDoing(func(yield func(fleet.Event, error) bool) {
-		for _, reason := range []string{"SuccessfulRescale", "ScalingReplicaSet"} {
-			for e, err := range each(ctx, l.r, scanEvent, rescalesSQL, cluster, reason, from.UnixMilli(), until.UnixMilli()) {
-				if !yield(e, err) {
-					return
-				}
-			}
-		}
-	}, "reading rescales of %s", cluster)
-}
-
-const rescalesSQL = `SELECT ` + eventColumns + ` FROM events e
-	WHERE e.cluster = ? AND e.reason = ? AND e.last_at >= ? AND e.last_at < ? ORDER BY e.last_at, e.id`
-
-// EventSpan returns how far back the events of a cluster go.
-func (l *Ledger) EventSpan(ctx context.Context, cluster string) (span query.EventSpan, err error) {
-	defer doing(&err, "reading how far back events of %s go", cluster)
-	var scaling, other sql.NullInt64
-	err = l.r.QueryRowContext(ctx, `SELECT (SELECT min(last_at) FROM events WHERE cluster = ?1 AND scaling = 1),
-		(SELECT min(last_at) FROM events WHERE cluster = ?1 AND scaling = 0)`, cluster).Scan(&scaling, &other)
-	return query.EventSpan{Scaling: fromMS(scaling), Other: fromMS(other)}, err
+func scanEvent(r row) (e eventRow, err error) {
+	err = r.Scan(&e.id, &e.Cluster, &e.UID, &e.Regarding.Kind, &e.Regarding.Namespace, &e.Regarding.Name, &e.Regarding.UID,
+		&e.Reason, &e.Type, &e.Note, &e.Controller, &e.Count, at{&e.First}, at{&e.Last})
+	return e, err
 }
 
 const (
 	insertEventSQL = `INSERT INTO events (cluster, uid, kind, namespace, name, regarding_uid, reason, type, note,
-			controller,
-			count, first_at, last_at, scaling, size)
+			controller, count, first_at, last_at, scaling, size)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (cluster, uid) DO NOTHING`
-	oldEventSQL  = `SELECT id, count, last_at, scaling, size FROM events WHERE cluster = ? AND uid = ?`
-	addTotalsSQL = `INSERT INTO event_totals (cluster, scaling, events, bytes) VALUES (?, ?, ?, ?)
+	oldEventSQL   = `SELECT id, count, first_at, last_at, scaling, size FROM events WHERE cluster = ? AND uid = ?`
+	mergeEventSQL = `UPDATE events SET note = ?, size = ?, count = ?, first_at = ?, last_at = ? WHERE id = ?`
+	addTotalsSQL  = `INSERT INTO event_totals (cluster, scaling, events, bytes) VALUES (?, ?, ?, ?)
 		ON CONFLICT (cluster, scaling) DO UPDATE SET events = event_totals.events + excluded.events,
 			bytes = event_totals.bytes + excluded.bytes`
 	eventsVersionSQL = `INSERT INTO clusters (cluster, events_version) VALUES (?, ?)
 		ON CONFLICT (cluster) DO UPDATE SET events_version = excluded.events_version`
 )
 
-var mergeEventSQL = `UPDATE events SET note = ?, size = ?, count = ` + greatest("count", "?") + `,
-	first_at = ` + least("first_at", "?") + `, last_at = ` + greatest("last_at", "?") + ` WHERE id = ?`
-
 // RecordEvents merges events by (cluster, UID) in one transaction: the greater count or the
 // later time wins, and the same again changes nothing. The events watch may resume at
 // resourceVersion afterwards; "" leaves it where it was.
-func (l *Ledger) RecordEvents(ctx context.Context, cluster string, events []fleet.Event,
-	resourceVersion string) (err error) {
+func (l *Ledger) RecordEvents(ctx context.Context, cluster string, events []fleet.Event, resourceVersion string) (
+	err error) {
 	defer doing(&err, "recording events of %s", cluster)
 	return l.tx(ctx, func(tx tx) error {
 		var totals eventTotals
@@ -97,7 +54,8 @@ func (l *Ledger) RecordEvents(ctx context.Context, cluster string, events []flee
 		if err := totals.add(ctx, tx, cluster); err != nil || resourceVersion == "" {
 			return err
 		}
-		return tx.exec(ctx, eventsVersionSQL, cluster, resourceVersion)
+		_, err := tx.exec(ctx, eventsVersionSQL, cluster, resourceVersion)
+		return err
 	})
 }
 
@@ -110,7 +68,7 @@ func (t *eventTotals) add(ctx context.Context, tx tx, cluster string) error {
 		if by.events == 0 && by.bytes == 0 {
 			continue
 		}
-		if _, err := tx.ExecContext(ctx, addTotalsSQL, cluster, scaling, by.events, by.bytes); err != nil {
+		if _, err := tx.exec(ctx, addTotalsSQL, cluster, scaling, by.events, by.bytes); err != nil {
 			return err
 		}
 	}
@@ -122,28 +80,28 @@ func recordEvent(ctx context.Context, tx tx, cluster string, e *fleet.Event, tot
 	if e.Scaling() {
 		class = 1
 	}
-	res, err := tx.ExecContext(ctx, insertEventSQL, cluster, e.UID, e.Regarding.Kind, e.Regarding.Namespace,
-		e.Regarding.Name, e.Regarding.UID, e.Reason,
-		e.Type, e.Note, e.Controller, e.Count, e.First.UnixMilli(), e.Last.UnixMilli(), class, size)
+	first, last := e.First.UnixMilli(), e.Last.UnixMilli()
+	n, err := tx.exec(ctx, insertEventSQL, cluster, e.UID, e.Regarding.Kind, e.Regarding.Namespace, e.Regarding.Name,
+		e.Regarding.UID, e.Reason, e.Type, e.Note, e.Controller, e.Count, first, last, class, size)
 	if err != nil {
 		return err
 	}
-	if n, err := res.RowsAffected(); err != nil || n > 0 {
+	if n > 0 {
 		totals[class].events++
 		totals[class].bytes += size
-		return err
+		return nil
 	}
-	var id, lastAt, oldSize int64
+	var id, oldFirst, oldLast, oldSize int64
 	var count int
-	if err := tx.QueryRowContext(ctx, oldEventSQL, cluster, e.UID).Scan(&id, &count, &lastAt, &class,
-		&oldSize); err != nil {
+	if _, _, err := one(ctx, tx, scanTo(&id, &count, &oldFirst, &oldLast, &class, &oldSize), oldEventSQL, cluster,
+		e.UID); err != nil {
 		return err
 	}
-	if e.Count <= count && e.Last.UnixMilli() <= lastAt {
+	if e.Count <= count && last <= oldLast {
 		return nil
 	}
 	totals[class].bytes += size - oldSize
-	_, err = tx.ExecContext(ctx, mergeEventSQL, e.Note, size, e.Count, e.First.UnixMilli(), e.Last.UnixMilli(), id)
+	_, err = tx.exec(ctx, mergeEventSQL, e.Note, size, max(count, e.Count), min(oldFirst, first), max(oldLast, last), id)
 	return err
 }
 
@@ -151,9 +109,65 @@ func recordEvent(ctx context.Context, tx tx, cluster string, e *fleet.Event, tot
 // were seen since the moment given. It counts no further than query.CountLimit + 1 of each.
 func (l *Ledger) EventCounts(ctx context.Context, cluster string, since time.Time) (scaling, other int, err error) {
 	defer doing(&err, "counting events of %s", cluster)
-	const of = `(SELECT count(*) FROM (SELECT 1 FROM events WHERE cluster = ?1 AND last_at >= ?2 AND scaling = `
-	err = l.r.QueryRowContext(ctx, `SELECT `+of+`1 LIMIT ?3)), `+of+`0 LIMIT ?3))`, cluster, since.UnixMilli(),
-		query.CountLimit+1).
-		Scan(&scaling, &other)
-	return scaling, other, err
+	var counts [2]int
+	for class := range counts {
+		counts[class], _, err = one(ctx, l.r, value[int], `SELECT count(*) FROM (SELECT 1 FROM events
+			WHERE cluster = ? AND scaling = ? AND last_at >= ? LIMIT ?) x`,
+			cluster, class, since.UnixMilli(), query.CountLimit+1)
+		if err != nil {
+			return 0, 0, err
+		}
+	}
+	return counts[1], counts[0], nil
+}
+
+// EventSpan returns how far back the events of a cluster go.
+func (l *Ledger) EventSpan(ctx context.Context, cluster string) (span query.EventSpan, err error) {
+	defer doing(&err, "reading how far back events of %s go", cluster)
+	for class, first := range []*time.Time{&span.Other, &span.Scaling} {
+		if _, _, err := one(ctx, l.r, scanTo(at{first}), `SELECT min(last_at) FROM events WHERE cluster = ? AND scaling = ?`,
+			cluster, class); err != nil {
+			return query.EventSpan{}, err
+		}
+	}
+	return span, nil
+}
+
+const rescalesSQL = `SELECT e.kind, e.namespace, e.name, e.note, e.count, e.first_at, e.last_at FROM events e
+	WHERE e.cluster = ? AND e.reason = ? AND e.last_at >= ? AND e.last_at < ? ORDER BY e.last_at, e.id`
+
+// Rescales yields the events of HorizontalPodAutoscalers and Deployments that changed their
+// size, last seen in [from, until), in the order of that time for each of the two; and at most one
+// error, which is the last.
+func (l *Ledger) Rescales(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Event, error] {
+	return telling("reading rescales of "+cluster, func(yield func(fleet.Event, error) bool) {
+		for _, reason := range []string{"SuccessfulRescale", "ScalingReplicaSet"} {
+			for e, err := range each(ctx, l.r, func(r row) (fleet.Event, error) {
+				e := fleet.Event{Cluster: cluster, Reason: reason}
+				err := r.Scan(&e.Regarding.Kind, &e.Regarding.Namespace, &e.Regarding.Name, &e.Note, &e.Count, at{&e.First},
+					at{&e.Last})
+				return e, err
+			}, rescalesSQL, cluster, reason, from.UnixMilli(), until.UnixMilli()) {
+				if !yield(e, err) || err != nil {
+					return
+				}
+			}
+		}
+	})
+}
+
+// evidence returns the scaling events on a node that left, from the quarter of an hour
+// before until shortly after, oldest first.
+func (l *Ledger) evidence(ctx context.Context, n fleet.Node, removed time.Time) (events []fleet.Event, err error) {
+	// The index on time holds all objects' events.
+	for e, err := range each(ctx, l.r, scanEvent, `SELECT `+eventColumns+` FROM events e
+			WHERE e.cluster = ? AND e.kind = 'Node' AND e.name = ? AND e.last_at BETWEEN ? AND ?
+			AND `+l.sql.unindexed(`e.scaling`)+` = 1 ORDER BY e.last_at, e.uid LIMIT 20`, n.Cluster, n.Name,
+		removed.Add(-15*time.Minute).UnixMilli(), removed.Add(time.Minute).UnixMilli()) {
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, e.Event)
+	}
+	return events, nil
 }

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"database/sql"
 	"slices"
 	"strings"
 	"time"
@@ -17,9 +16,10 @@ import (
 // Tests make it smaller.
 var maxGone = 20000
 
-// query is a statement that grows, with its arguments.
+// statement is a statement that grows, with its arguments.
 type statement struct {
 	strings.Builder
+	dialect
 	args []any
 }
 
@@ -28,14 +28,14 @@ func (q *statement) add(text string, args ...any) {
 	q.args = append(q.args, args...)
 }
 
-// likeEscaper makes LIKE's own characters inert.
+// likeEscaper makes a text a pattern of dialect.like that matches it alone.
 var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
-// globber turns a glob into a pattern of LIKE ... ESCAPE '\'.
+// globber turns a glob into a pattern of dialect.like.
 var globber = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`, `*`, `%`, `?`, `_`)
 
-// globs adds the condition that a column matches one of the patterns, if there are any. They
-// are lower-cased; column must be, too.
+// globs adds the condition that a column matches one of the patterns, if there are any: letters of
+// ASCII in either case.
 func (q *statement) globs(column string, patterns []string) {
 	for i, p := range patterns {
 		if i == 0 {
@@ -43,11 +43,10 @@ func (q *statement) globs(column string, patterns []string) {
 		} else {
 			q.add(` OR `)
 		}
-		p = strings.ToLower(p)
 		if strings.ContainsAny(p, "*?") {
-			q.add(column+` LIKE ? ESCAPE '\'`, globber.Replace(p))
+			q.add(q.like(column), globber.Replace(p))
 		} else {
-			q.add(column+` = ?`, p)
+			q.add(`lower(`+column+`) = ?`, strings.ToLower(p))
 		}
 	}
 	if len(patterns) > 0 {
@@ -56,13 +55,10 @@ func (q *statement) globs(column string, patterns []string) {
 }
 
 // in adds the condition that a column is one of the values, if there are any.
-func (q *statement) in(column string, values []string) error {
-	if len(values) == 0 {
-		return nil
+func (q *statement) in(column string, values []string) {
+	if len(values) > 0 {
+		q.add(` AND `+q.dialect.in(column), q.list(values))
 	}
-	l, err := list(values)
-	q.add(` AND `+in(column), l)
-	return err
 }
 
 // scope is what a filter asks for: a condition on nodes n.
@@ -79,36 +75,31 @@ type scope struct {
 // scope turns a filter into a condition. It looks up what the condition depends on: which label
 // sets match, and how far back nodes that left are looked at.
 func (l *Ledger) scope(ctx context.Context, cluster string, f query.NodeFilter) (s scope, err error) {
-	var q statement
+	q := statement{dialect: l.sql}
 	if !f.Removed {
 		q.add(`n.cluster = ? AND n.removed_at IS NULL`, cluster)
 	} else {
-		since := int64(0)
+		since := time.UnixMilli(0)
 		if !f.RemovedSince.IsZero() {
-			since = f.RemovedSince.UnixMilli()
+			since = f.RemovedSince
 		}
-		var bound sql.NullInt64
-		err := l.r.QueryRowContext(ctx,
-			`SELECT max(at) FROM (SELECT removed_at AS at FROM nodes WHERE cluster = ? AND removed_at >= ? ORDER BY `+
-				`removed_at DESC LIMIT 1 OFFSET ?)`,
-			cluster, since, maxGone).Scan(&bound)
+		// All that left at the moment of the last one are looked at: after a gap they may be many.
+		_, s.capped, err = one(ctx, l.r, scanTo(at{&s.since}), `SELECT removed_at FROM nodes WHERE cluster = ?
+			AND removed_at >= ? ORDER BY removed_at DESC LIMIT 1 OFFSET ?`, cluster, since.UnixMilli(), maxGone)
 		if err != nil {
 			return s, err
 		}
-		if bound.Valid {
-			// All that left at that moment are looked at: after a gap they may be many.
-			s.capped, since, s.since = true, bound.Int64, fromMS(bound)
+		if s.capped {
+			since = s.since
 		}
-		q.add(`n.cluster = ? AND n.removed_at >= ?`, cluster, since)
+		q.add(`n.cluster = ? AND n.removed_at >= ?`, cluster, since.UnixMilli())
 	}
-	q.globs(`lower(n.name)`, f.Names)
-	q.globs(`lower(n.instance_type)`, f.Types)
-	q.globs(`lower(n.zone)`, f.Zones)
-	q.globs(`lower(n.pool)`, f.Pools)
-	q.globs(`lower(n.arch)`, f.Arches)
-	if err := q.in(`n.capacity_type`, f.Capacity); err != nil {
-		return s, err
-	}
+	q.globs(`n.name`, f.Names)
+	q.globs(`n.instance_type`, f.Types)
+	q.globs(`n.zone`, f.Zones)
+	q.globs(`n.pool`, f.Pools)
+	q.globs(`n.arch`, f.Arches)
+	q.in(`n.capacity_type`, f.Capacity)
 	if f.NotReady {
 		q.add(` AND n.status <> ?`, string(fleet.Ready))
 	}
@@ -141,18 +132,20 @@ func (l *Ledger) scope(ctx context.Context, cluster string, f query.NodeFilter) 
 // sharedLabels adds requirements on labels that are kept in sets: it looks which sets the nodes
 // selected so far have, decides which of these meet the requirements, and counts their nodes.
 func (l *Ledger) sharedLabels(ctx context.Context, s *scope, q *statement, rs []query.LabelRequirement) error {
-	var ids []int64
-	var totals []fleet.Totals
-	for t, err := range each(ctx, uncached{l.r}, func(r row) (t fleet.Totals, err error) {
-		var id int64
-		err = r.Scan(&id, &t.Nodes, &t.Ready, &t.Cordoned)
-		ids = append(ids, id)
-		return t, err
-	}, `SELECT n.label_set, `+counts+` FROM nodes n WHERE `+q.String()+` GROUP BY n.label_set`, q.args...) {
-		if err != nil {
-			return err
-		}
-		totals = append(totals, t)
+	type setCount struct {
+		set int64
+		fleet.Totals
+	}
+	counts, err := collect(ctx, once{l.r}, func(r row) (c setCount, err error) {
+		err = r.Scan(append([]any{&c.set}, countDest(&c.Totals)...)...)
+		return c, err
+	}, `SELECT n.label_set, `+countColumns+` FROM nodes n WHERE `+q.String()+` GROUP BY n.label_set`, q.args...)
+	if err != nil {
+		return err
+	}
+	ids := make([]int64, len(counts))
+	for i, c := range counts {
+		ids[i] = c.set
 	}
 	keys := make([]string, len(rs))
 	for i, r := range rs {
@@ -164,62 +157,44 @@ func (l *Ledger) sharedLabels(ctx context.Context, s *scope, q *statement, rs []
 	}
 	s.totals = &fleet.Totals{Capped: s.capped}
 	var sets []int64
-	for i, id := range ids {
-		if slices.ContainsFunc(rs, func(r query.LabelRequirement) bool { return !values[r.Key][id].meets(r) }) {
-			continue
+	for _, c := range counts {
+		misses := func(r query.LabelRequirement) bool { return !values[r.Key][c.set].meets(r) }
+		if !slices.ContainsFunc(rs, misses) {
+			sets = append(sets, c.set)
+			addTotals(s.totals, c.Totals)
 		}
-		sets = append(sets, id)
-		t := totals[i]
-		s.totals.Nodes, s.totals.Ready = s.totals.Nodes+t.Nodes, s.totals.Ready+t.Ready
-		s.totals.Cordoned += t.Cordoned
 	}
 	if s.none = len(sets) == 0; s.none {
 		return nil
 	}
-	of, err := list(sets)
-	q.add(` AND `+in(`n.label_set`), of)
-	return err
+	q.add(` AND `+q.dialect.in(`n.label_set`), q.list(sets))
+	return nil
 }
 
 // ownLabel adds a requirement on a label that is kept with its node.
 func (q *statement) ownLabel(r query.LabelRequirement) {
-	value := jsonText(`n.own_labels`)
+	text := q.jsonText(`n.own_labels`, r.Key)
 	switch r.Operator {
-	case query.LabelIn, query.LabelNotIn:
-		if r.Operator == query.LabelIn {
-			q.add(` AND `+value+` IN (`, r.Key)
-		} else {
-			q.add(` AND (`+value+` IS NULL OR `+value+` NOT IN (`, r.Key, r.Key)
-		}
-		for i, v := range r.Values {
-			if i > 0 {
-				q.add(`, `)
-			}
-			q.add(`?`, v)
-		}
-		q.add(`)`)
-		if r.Operator == query.LabelNotIn {
-			q.add(`)`)
-		}
+	case query.LabelIn:
+		q.add(` AND `+q.dialect.in(text), q.list(r.Values))
+	case query.LabelNotIn:
+		q.add(` AND (`+text+` IS NULL OR NOT `+q.dialect.in(text)+`)`, q.list(r.Values))
 	case query.LabelExists:
-		q.add(` AND `+value+` IS NOT NULL`, r.Key)
+		q.add(` AND ` + text + ` IS NOT NULL`)
 	case query.LabelDoesNotExist:
-		q.add(` AND `+value+` IS NULL`, r.Key)
+		q.add(` AND ` + text + ` IS NULL`)
 	case query.LabelGt, query.LabelLt:
-		// Digits only: a label's value begins with a letter or a digit, so it has no sign.
-		want, err := intValue(r.Values)
+		bound, err := intValue(r.Values)
 		if err != nil {
 			q.add(` AND 1 = 0`)
 			return
 		}
-		op := `>`
+		relation := ` > ?`
 		if r.Operator == query.LabelLt {
-			op = `<`
+			relation = ` < ?`
 		}
-		digits := `ltrim(` + value + `, '0')`
-		q.add(` AND `+value+` <> '' AND ltrim(`+value+`, '0123456789') = '' AND (length(`+digits+`) < 19 OR length(`+digits+
-			`) = 19 AND `+digits+` <= '9223372036854775807')
-			AND CAST(`+value+` AS BIGINT) `+op+` ?`, r.Key, r.Key, r.Key, r.Key, r.Key, r.Key, want)
+		// A label's value begins with a letter or a digit, so it has no sign.
+		q.add(` AND `+q.integer(text)+relation, bound)
 	default:
 		q.add(` AND 1 = 0`)
 	}

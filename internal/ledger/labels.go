@@ -63,9 +63,9 @@ func storeLabels(ctx context.Context, tx tx, labels map[string]string) (set int6
 	h := fnv.New64a()
 	h.Write([]byte(text))
 	hash := int64(h.Sum64())
-	err = tx.QueryRowContext(ctx, findLabelsSQL, hash, text).Scan(&set)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = tx.QueryRowContext(ctx, insertLabelsSQL, hash, text).Scan(&set)
+	set, ok, err := one(ctx, tx, value[int64], findLabelsSQL, hash, text)
+	if err == nil && !ok {
+		set, _, err = one(ctx, tx, value[int64], insertLabelsSQL, hash, text)
 	}
 	return set, own, err
 }
@@ -153,41 +153,10 @@ const maxCachedLabels = 50000
 
 // labelsOf returns what sets say of labels, by key and set.
 func (l *Ledger) labelsOf(ctx context.Context, sets []int64, keys []string) (map[string]map[int64]labelOf, error) {
-	values, unknown := l.labels.get(sets, keys)
-	if len(unknown) == 0 {
-		return values, nil
-	}
-	of, err := list(slices.Sorted(maps.Keys(unknown)))
-	if err != nil {
-		return nil, err
-	}
-	quoted := make([]string, len(keys))
-	for i, key := range keys {
-		quoted[i] = quoteKey(key)
-	}
-	var set int64
-	for text, err := range each(ctx, l.r, func(r row) (text sql.RawBytes, err error) {
-		err = r.Scan(&set, &text)
-		return text, err
-	}, `SELECT id, labels FROM label_sets WHERE `+in(`id`), of) {
-		if err != nil {
-			return nil, err
-		}
-		labels := string(text)
-		for i, key := range keys {
-			v, ok := labelValue(labels, quoted[i])
-			values[key][set] = labelOf{strings.Clone(v), ok} // without the rest of the text
-		}
-	}
-	l.labels.put(values, unknown)
-	return values, nil
-}
-
-// get returns what is remembered of sets, by key and set, and the sets of which something is not.
-func (c *labelCache) get(sets []int64, keys []string) (values map[string]map[int64]labelOf, unknown map[int64]bool) {
-	values, unknown = map[string]map[int64]labelOf{}, map[int64]bool{}
+	c := &l.labels
+	values := map[string]map[int64]labelOf{}
+	unknown := map[int64]bool{}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	for _, key := range keys {
 		values[key] = make(map[int64]labelOf, len(sets))
 		for _, set := range sets {
@@ -198,19 +167,38 @@ func (c *labelCache) get(sets []int64, keys []string) (values map[string]map[int
 			}
 		}
 	}
-	return values, unknown
-}
-
-// put remembers what some sets say, unless that is too much.
-func (c *labelCache) put(values map[string]map[int64]labelOf, sets map[int64]bool) {
-	more := len(sets) * len(values)
+	c.mu.Unlock()
+	if len(unknown) == 0 {
+		return values, nil
+	}
+	quoted := make([]string, len(keys))
+	for i, key := range keys {
+		quoted[i] = quoteKey(key)
+	}
+	type labelSet struct {
+		id   int64
+		text sql.RawBytes // valid until the next row
+	}
+	for set, err := range each(ctx, l.r, func(r row) (s labelSet, err error) {
+		err = r.Scan(&s.id, &s.text)
+		return s, err
+	}, `SELECT id, labels FROM label_sets WHERE `+l.sql.in(`id`), l.sql.list(slices.Sorted(maps.Keys(unknown)))) {
+		if err != nil {
+			return nil, err
+		}
+		labels := string(set.text)
+		for i, key := range keys {
+			v, ok := labelValue(labels, quoted[i])
+			values[key][set.id] = labelOf{strings.Clone(v), ok} // without the rest of the text
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.n+more > maxCachedLabels {
+	if c.n+len(unknown)*len(keys) > maxCachedLabels {
 		c.byKey, c.n = nil, 0
 	}
-	if more > maxCachedLabels {
-		return
+	if len(unknown)*len(keys) > maxCachedLabels {
+		return values, nil
 	}
 	if c.byKey == nil {
 		c.byKey = map[string]map[int64]labelOf{}
@@ -219,7 +207,7 @@ func (c *labelCache) put(values map[string]map[int64]labelOf, sets map[int64]boo
 		if c.byKey[key] == nil {
 			c.byKey[key] = map[int64]labelOf{}
 		}
-		for set := range sets {
+		for set := range unknown {
 			if v, ok := bySet[set]; ok {
 				c.byKey[key][set] = v
 			}
@@ -229,10 +217,10 @@ func (c *labelCache) put(values map[string]map[int64]labelOf, sets map[int64]boo
 	for _, bySet := range c.byKey {
 		c.n += len(bySet)
 	}
+	return values, nil
 }
 
-// meets reports whether the label, which may be missing, meets a requirement as kubectl would
-// have it.
+// meets reports whether the label, which may be missing, meets a requirement, as kubectl decides it.
 func (l labelOf) meets(r query.LabelRequirement) bool {
 	switch r.Operator {
 	case query.LabelIn:

@@ -3,6 +3,7 @@ package ledger
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -22,9 +23,8 @@ var nodeOrders = map[query.NodeSort]string{
 
 // ListNodes returns the nodes of a cluster that a filter selects: limit of them after offset
 // others, in the order given; an order that is not known is SortNewest.
-func (l *Ledger) ListNodes(ctx context.Context, cluster string, f query.NodeFilter, sort query.NodeSort, offset,
-	limit int) (
-	p query.NodePage, err error) {
+func (l *Ledger) ListNodes(ctx context.Context, cluster string, f query.NodeFilter, order query.NodeSort, offset,
+	limit int) (p query.NodePage, err error) {
 	defer doing(&err, "listing nodes of %s", cluster)
 	s, err := l.scope(ctx, cluster, f)
 	if err != nil {
@@ -34,34 +34,33 @@ func (l *Ledger) ListNodes(ctx context.Context, cluster string, f query.NodeFilt
 	if s.none {
 		return p, nil
 	}
-	if s.totals != nil {
-		p.Total = s.totals.Nodes
-	} else if p.Total, _, err = one(ctx, uncached{l.r}, value[int], `SELECT count(*) FROM nodes n WHERE `+s.where,
-		s.args...); err != nil {
+	total, err := l.count(ctx, s)
+	if err != nil {
 		return p, err
 	}
-	p.Nodes, err = l.nodeRecords(ctx, s, nodeOrder(f.Removed, sort), offset, limit)
+	p.Total = total.Nodes
+	p.Nodes, err = l.nodeRecords(ctx, s, nodeOrder(f.Removed, order), offset, limit)
 	return p, err
 }
 
-func nodeOrder(removed bool, sort query.NodeSort) string {
-	order, ok := nodeOrders[sort]
+func nodeOrder(removed bool, order query.NodeSort) string {
+	columns, ok := nodeOrders[order]
 	if !ok {
-		sort, order = query.SortNewest, nodeOrders[query.SortNewest]
+		order, columns = query.SortNewest, nodeOrders[query.SortNewest]
 	}
-	if removed && sort == query.SortNewest {
+	if removed && order == query.SortNewest {
 		return `n.removed_at DESC, n.name, n.uid`
 	}
-	return order + `, n.uid`
+	return columns + `, n.uid`
 }
 
 // nodeRecords reads whole nodes, after it has found out which from the index alone.
-func (l *Ledger) nodeRecords(ctx context.Context, s scope, order string, offset, limit int) ([]query.NodeRecord,
-	error) {
-	return collect(ctx, uncached{l.r}, scanNode, `SELECT `+nodeColumns+` FROM (SELECT n.cluster, n.uid FROM nodes n
-			WHERE `+s.where+` ORDER BY `+order+` LIMIT ? OFFSET ?) p
+func (l *Ledger) nodeRecords(ctx context.Context, s scope, order string, offset, limit int) (
+	[]query.NodeRecord, error) {
+	return collect(ctx, once{l.r}, scanNode, `SELECT `+nodeColumns+` FROM (
+			SELECT n.cluster, n.uid FROM nodes n WHERE `+s.where+` ORDER BY `+order+` LIMIT ? OFFSET ?) p
 		JOIN nodes n ON n.cluster = p.cluster AND n.uid = p.uid`+nodeSets+` ORDER BY `+order,
-		append(s.args[:len(s.args):len(s.args)], max(0, limit), max(0, offset))...)
+		append(slices.Clip(s.args), max(0, limit), max(0, offset))...)
 }
 
 // CountNodes counts the nodes of a cluster that a filter selects.
@@ -71,14 +70,17 @@ func (l *Ledger) CountNodes(ctx context.Context, cluster string, f query.NodeFil
 	if err != nil {
 		return t, err
 	}
+	return l.count(ctx, s)
+}
+
+// count counts what a scope selects.
+func (l *Ledger) count(ctx context.Context, s scope) (fleet.Totals, error) {
 	if s.totals != nil {
 		return *s.totals, nil
 	}
-	t, _, err = one(ctx, uncached{l.r}, func(r row) (t fleet.Totals, err error) {
-		err = r.Scan(&t.Nodes, &t.Ready, &t.Cordoned)
-		return t, err
-	}, `SELECT `+counts+` FROM nodes n WHERE `+s.where, s.args...)
-	t.Capped = s.capped
+	t := fleet.Totals{Capped: s.capped}
+	_, _, err := one(ctx, once{l.r}, scanTo(countDest(&t)...), `SELECT `+countColumns+` FROM nodes n WHERE `+s.where,
+		s.args...)
 	return t, err
 }
 
@@ -101,10 +103,36 @@ func (l *Ledger) GroupNodes(ctx context.Context, cluster string, f query.NodeFil
 	if err != nil || s.none {
 		return g, err
 	}
+	column, known := dimensions[by]
+	switch {
+	case known:
+	case slices.Contains(ownLabels, string(by)):
+		column = `coalesce(` + l.sql.jsonText(`n.own_labels`, string(by)) + `, '')`
+	default:
+		column = labelSet
+	}
+	groups := map[string]*query.NodeGroup{}
+	sets := map[int64]*query.NodeGroup{}
 	g.Machines = map[fleet.Machine]int{}
-	groups, err := l.groups(ctx, s, by, g.Machines)
-	if err != nil {
-		return g, err
+	for n, err := range each(ctx, once{l.r}, scanGroup(column), `SELECT `+column+`, `+countColumns+`,
+		sum(CASE WHEN n.capacity_type = 'spot' THEN 1 ELSE 0 END), `+machineColumns+`
+		FROM nodes n WHERE `+s.where+` GROUP BY 1, `+machineColumns, s.args...) {
+		if err != nil {
+			return g, err
+		}
+		for m, count := range n.Machines {
+			g.Machines[m] += count
+		}
+		if column == labelSet {
+			fold(sets, n.set, n.NodeGroup)
+		} else {
+			fold(groups, n.Value, n.NodeGroup)
+		}
+	}
+	if len(sets) > 0 {
+		if groups, err = l.foldSets(ctx, sets, string(by)); err != nil {
+			return g, err
+		}
 	}
 	for _, n := range groups {
 		g.Groups = append(g.Groups, *n)
@@ -118,60 +146,36 @@ func (l *Ledger) GroupNodes(ctx context.Context, cluster string, f query.NodeFil
 	return g, nil
 }
 
-// groups are the groups of a dimension by value; it adds up all their machines too.
-func (l *Ledger) groups(ctx context.Context, s scope, by query.Dimension, machines map[fleet.Machine]int) (
-	map[string]*query.NodeGroup, error) {
-	column, known := dimensions[by]
-	if known || slices.Contains(ownLabels, string(by)) {
-		var args []any
-		if !known {
-			column, args = `coalesce(`+jsonText(`n.own_labels`)+`, '')`, []any{string(by)}
-		}
-		return groupBy[string](ctx, l, s, column, args, machines)
-	}
-	sets, err := groupBy[int64](ctx, l, s, `n.label_set`, nil, machines)
-	if err != nil {
-		return nil, err
-	}
-	return l.foldSets(ctx, sets, string(by))
+// labelSet is the column by which nodes are grouped whose label is in a set.
+const labelSet = `n.label_set`
+
+// partGroup is the nodes of a group that are machines of one kind.
+type partGroup struct {
+	query.NodeGroup
+	set int64 // instead of Value, if they are grouped by labelSet
 }
 
-// groupBy groups nodes by a column.
-func groupBy[K comparable](ctx context.Context, l *Ledger, s scope, column string, args []any,
-	machines map[fleet.Machine]int) (
-	map[K]*query.NodeGroup, error) {
-	groups := map[K]*query.NodeGroup{}
-	var key K
-	for n, err := range each(ctx, uncached{l.r}, func(r row) (n query.NodeGroup, err error) {
+// scanGroup scans a column by which nodes are grouped, countColumns, how many are spot nodes, and
+// machineColumns.
+func scanGroup(column string) func(row) (partGroup, error) {
+	return func(r row) (g partGroup, err error) {
+		var t fleet.Totals
 		var m fleet.Machine
-		err = r.Scan(append([]any{&key, &n.Nodes, &n.Ready, &n.Cordoned, &n.Spot}, machineDest(&m)...)...)
-		n.NotReady = n.Nodes - n.Ready
-		n.Machines = map[fleet.Machine]int{m: n.Nodes}
-		return n, err
-	}, `SELECT `+column+`, `+counts+`, sum(CASE WHEN n.capacity_type = 'spot' THEN 1 ELSE 0 END), `+machineColumns+`
-		FROM nodes n WHERE `+s.where+` GROUP BY 1, `+machineColumns, append(args, s.args...)...) {
-		if err != nil {
-			return nil, err
+		key := any(&g.Value)
+		if column == labelSet {
+			key = &g.set
 		}
-		if value, ok := any(key).(string); ok {
-			n.Value = value
-		}
-		for m, count := range n.Machines {
-			machines[m] += count
-		}
-		fold(groups, key, n)
+		err = r.Scan(slices.Concat([]any{key}, countDest(&t), []any{&g.Spot}, machineDest(&m))...)
+		g.Nodes, g.Ready, g.NotReady, g.Cordoned = t.Nodes, t.Ready, t.Nodes-t.Ready, t.Cordoned
+		g.Machines = map[fleet.Machine]int{m: g.Nodes}
+		return g, err
 	}
-	return groups, nil
 }
 
 // foldSets adds up groups of nodes by label set to groups by the value of one label.
-func (l *Ledger) foldSets(ctx context.Context, sets map[int64]*query.NodeGroup,
-	key string) (map[string]*query.NodeGroup, error) {
-	ids := make([]int64, 0, len(sets))
-	for id := range sets {
-		ids = append(ids, id)
-	}
-	values, err := l.labelsOf(ctx, ids, []string{key})
+func (l *Ledger) foldSets(ctx context.Context, sets map[int64]*query.NodeGroup, key string) (
+	map[string]*query.NodeGroup, error) {
+	values, err := l.labelsOf(ctx, slices.Collect(maps.Keys(sets)), []string{key})
 	if err != nil {
 		return nil, err
 	}
@@ -190,8 +194,8 @@ func fold[K comparable](groups map[K]*query.NodeGroup, key K, n query.NodeGroup)
 		groups[key] = &n
 		return
 	}
-	g.Nodes, g.Ready, g.NotReady, g.Cordoned, g.Spot = g.Nodes+n.Nodes, g.Ready+n.Ready, g.NotReady+n.NotReady,
-		g.Cordoned+n.Cordoned, g.Spot+n.Spot
+	g.Nodes, g.Ready, g.NotReady = g.Nodes+n.Nodes, g.Ready+n.Ready, g.NotReady+n.NotReady
+	g.Cordoned, g.Spot = g.Cordoned+n.Cordoned, g.Spot+n.Spot
 	for m, count := range n.Machines {
 		g.Machines[m] += count
 	}
@@ -206,8 +210,8 @@ const maxNamed = 2000
 // Live nodes come before those that left, the newest first. At most limit are returned, and
 // more says whether there are others. Of nodes that left, the last 20,000 are looked at for a
 // part of a name.
-func (l *Ledger) FindNodes(ctx context.Context, cluster, name string, limit int) (nodes []query.NodeRecord,
-	how query.Match, more bool, err error) {
+func (l *Ledger) FindNodes(ctx context.Context, cluster, name string, limit int) (
+	nodes []query.NodeRecord, how query.Match, more bool, err error) {
 	defer doing(&err, "looking for node %q of %s", name, cluster)
 	name = strings.ToLower(strings.TrimSpace(name))
 	if name == "" || limit <= 0 {
@@ -229,10 +233,8 @@ func (l *Ledger) FindNodes(ctx context.Context, cluster, name string, limit int)
 	}
 	const prefix = `m.name >= ? AND m.name < ?`
 	end := prefixEnd(name)
-	var begun int
-	err = l.r.QueryRowContext(ctx,
-		`SELECT count(*) FROM (SELECT 1 FROM nodes WHERE cluster = ? AND name >= ? AND name < ? LIMIT ?)`, cluster, name, end,
-		maxNamed+1).Scan(&begun)
+	begun, _, err := one(ctx, l.r, value[int], `SELECT count(*) FROM (SELECT 1 FROM nodes
+		WHERE cluster = ? AND name >= ? AND name < ? LIMIT ?) x`, cluster, name, end, maxNamed+1)
 	if err != nil {
 		return nil, query.MatchNone, false, err
 	}
@@ -240,13 +242,14 @@ func (l *Ledger) FindNodes(ctx context.Context, cluster, name string, limit int)
 		more, err = l.find(ctx, &nodes, named(prefix, name, end), liveFirst, limit)
 		return nodes, query.MatchPrefix, more, err
 	}
-	// All live nodes, then the last that left: the index on names is kept out of it.
-	how, cond, args := query.MatchSubstring, contains(`n.name`), []any{name}
+	// All live nodes, then the last that left, by the index that has these orders.
+	how, cond, args := query.MatchSubstring, l.sql.contains(`n.name`), []any{name}
 	if begun > 0 {
-		how, cond, args = query.MatchPrefix, unindexed(`n.name`)+` >= ? AND `+unindexed(`n.name`)+` < ?`, []any{name, end}
+		column := l.sql.unindexed(`n.name`)
+		how, cond, args = query.MatchPrefix, column+` >= ? AND `+column+` < ?`, []any{name, end}
 	}
-	if more, err = l.find(ctx, &nodes, within(`n.removed_at IS NULL AND `+cond, args...),
-		nodeOrder(false, query.SortNewest), limit); err != nil || more {
+	live := within(`n.removed_at IS NULL AND `+cond, args...)
+	if more, err = l.find(ctx, &nodes, live, nodeOrder(false, query.SortNewest), limit); err != nil || more {
 		return nodes, how, more, err
 	}
 	gone, err := l.scope(ctx, cluster, query.NodeFilter{Removed: true})
@@ -268,8 +271,8 @@ func (l *Ledger) FindNodes(ctx context.Context, cluster, name string, limit int)
 }
 
 // find appends nodes until there are limit, and reports whether there are more.
-func (l *Ledger) find(ctx context.Context, nodes *[]query.NodeRecord, s scope, order string, limit int) (more bool,
-	err error) {
+func (l *Ledger) find(ctx context.Context, nodes *[]query.NodeRecord, s scope, order string, limit int) (
+	more bool, err error) {
 	found, err := l.nodeRecords(ctx, s, order, 0, limit+1-len(*nodes))
 	*nodes = append(*nodes, found...)
 	if more = len(*nodes) > limit; more {

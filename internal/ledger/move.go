@@ -2,9 +2,7 @@ package ledger
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -17,16 +15,16 @@ var moves = map[int]func(context.Context, *Ledger) error{2: moveRows}
 
 // moveRows fills the tables of migration 2 from those of migration 1.
 func moveRows(ctx context.Context, l *Ledger) error {
-	// The inner pages of the old table, in which events are looked up one by one, want to stay in
+	// The inner pages of the old table, in which events are looked up one by one, have to stay in
 	// memory.
-	if _, err := l.w.ExecContext(ctx, `PRAGMA cache_size = -32768`); err != nil {
+	if _, err := l.exec(ctx, `PRAGMA cache_size = -32768`); err != nil {
 		return err
 	}
-	defer l.w.ExecContext(ctx, `PRAGMA cache_size = -4000`)
+	defer l.exec(ctx, `PRAGMA cache_size = -4000`)
 	// Indices of millions of events are sorted on disk. The ledger's own folder is the one
 	// that is certain to be writable and large enough.
-	if _, err := l.w.ExecContext(ctx, `PRAGMA temp_store_directory = '`+strings.ReplaceAll(filepath.Dir(l.path), "'",
-		"''")+`'`); err != nil {
+	folder := strings.ReplaceAll(filepath.Dir(l.path), "'", "''")
+	if _, err := l.exec(ctx, `PRAGMA temp_store_directory = '`+folder+`'`); err != nil {
 		return err
 	}
 	var last nodeKey
@@ -37,15 +35,18 @@ func moveRows(ctx context.Context, l *Ledger) error {
 	}
 	said := time.Now()
 	for more := true; more; {
-		if time.Since(said) > 10*time.Second {
-			var moved int64
-			if err := l.w.QueryRowContext(ctx, `SELECT coalesce(sum(events), 0) FROM event_totals`).Scan(&moved); err != nil {
-				return err
+		if err := l.tx(ctx, func(tx tx) (err error) {
+			if time.Since(said) > 10*time.Second {
+				moved, _, err := one(ctx, tx, value[int64], `SELECT coalesce(sum(events), 0) FROM event_totals`)
+				if err != nil {
+					return err
+				}
+				l.log.Info("bringing the ledger to a new schema; it can be interrupted", "events", moved)
+				said = time.Now()
 			}
-			l.log.Info("bringing the ledger to a new schema; it can be interrupted", "events", moved)
-			said = time.Now()
-		}
-		if err := l.tx(ctx, func(tx tx) (err error) { more, err = moveEvents(ctx, tx); return err }); err != nil {
+			more, err = moveEvents(ctx, tx)
+			return err
+		}); err != nil {
 			return fmt.Errorf("moving events: %w", err)
 		}
 	}
@@ -74,7 +75,6 @@ func moveLabels(ctx context.Context, tx tx, last nodeKey) (next nodeKey, more bo
 		return last, false, err
 	}
 	for _, n := range nodes {
-		next = n.nodeKey
 		var d struct {
 			nodeDetail
 			Labels map[string]string `json:"labels"`
@@ -90,10 +90,11 @@ func moveLabels(ctx context.Context, tx tx, last nodeKey) (next nodeKey, more bo
 		if err != nil {
 			return last, false, err
 		}
-		if err := tx.exec(ctx, `UPDATE nodes SET detail = ?, label_set = ?, own_labels = ? WHERE cluster = ? AND uid = ?`,
+		if _, err := tx.exec(ctx, `UPDATE nodes SET detail = ?, label_set = ?, own_labels = ? WHERE cluster = ? AND uid = ?`,
 			string(detail), set, own, n.cluster, n.uid); err != nil {
 			return last, false, err
 		}
+		next = n.nodeKey
 	}
 	return next, len(nodes) > 0, nil
 }
@@ -106,27 +107,22 @@ func moveEvents(ctx context.Context, tx tx) (more bool, err error) {
 		cluster, uid          string
 	}
 	last.scaling = -1
-	err = tx.QueryRowContext(ctx, `SELECT id, scaling, last_at, size, cluster, uid FROM events ORDER BY id DESC LIMIT 1`).
-		Scan(&last.id, &last.scaling, &last.at, &last.size, &last.cluster, &last.uid)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return false, err
-	}
-	res, err := tx.ExecContext(ctx,
-		`INSERT INTO events (cluster, uid, kind, namespace, name, regarding_uid, reason, type, note,
-			controller, count, first_at, last_at, scaling, size)
-		SELECT cluster, uid, kind, namespace, name, regarding_uid, reason, type, note, controller, count, first_at, last_at,
-			scaling, size
-		FROM events_1 WHERE (scaling, last_at, size, cluster, uid) > (?, ?, ?, ?, ?) ORDER BY scaling, last_at, size, cluster,
-			uid LIMIT ?`,
-		last.scaling, last.at, last.size, last.cluster, last.uid, moveStep)
+	_, _, err = one(ctx, tx, scanTo(&last.id, &last.scaling, &last.at, &last.size, &last.cluster, &last.uid),
+		`SELECT id, scaling, last_at, size, cluster, uid FROM events ORDER BY id DESC LIMIT 1`)
 	if err != nil {
 		return false, err
 	}
-	n, err := res.RowsAffected()
+	n, err := tx.exec(ctx, `INSERT INTO events (cluster, uid, kind, namespace, name, regarding_uid, reason, type, note,
+			controller, count, first_at, last_at, scaling, size)
+		SELECT cluster, uid, kind, namespace, name, regarding_uid, reason, type, note, controller, count, first_at, last_at,
+			scaling, size
+		FROM events_1 WHERE (scaling, last_at, size, cluster, uid) > (?, ?, ?, ?, ?)
+		ORDER BY scaling, last_at, size, cluster, uid LIMIT ?`,
+		last.scaling, last.at, last.size, last.cluster, last.uid, moveStep)
 	if err != nil || n == 0 {
 		return false, err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO event_totals (cluster, scaling, events, bytes)
+	_, err = tx.exec(ctx, `INSERT INTO event_totals (cluster, scaling, events, bytes)
 		SELECT cluster, scaling, count(*), sum(size) FROM events WHERE id > ? GROUP BY cluster, scaling
 		ON CONFLICT (cluster, scaling) DO UPDATE SET events = event_totals.events + excluded.events,
 			bytes = event_totals.bytes + excluded.bytes`, last.id)

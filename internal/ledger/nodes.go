@@ -2,21 +2,14 @@ package ledger
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"rollcall/internal/fleet"
 	"rollcall/internal/query"
 )
-
-// machineColumns are what machineDest receives, of nodes n.
-const machineColumns = `n.provider, n.region, n.instance_type, n.capacity_type, n.label_price`
-
-func machineDest(m *fleet.Machine) []any {
-	return []any{&m.Provider, &m.Region, &m.InstanceType, &m.CapacityType, &m.LabelPrice}
-}
 
 // nodeDetail is the JSON of the column nodes.detail.
 type nodeDetail struct {
@@ -24,90 +17,91 @@ type nodeDetail struct {
 	Message string `json:"ready_message,omitempty"` // the Ready condition's
 }
 
-// KnownNodes returns what to remember of each live node, by UID.
-func (l *Ledger) KnownNodes(ctx context.Context, cluster string) (known map[string]fleet.Known, err error) {
-	defer doing(&err, "reading live nodes of %s", cluster)
-	known = map[string]fleet.Known{}
-	var uid string
-	for k, err := range each(ctx, l.r, func(r row) (k fleet.Known, err error) {
-		var fingerprint int64
-		var since sql.NullInt64
-		err = r.Scan(&uid, &fingerprint, &since, &k.Status, &k.EverReady, &k.Cordoned, &k.Unready, &k.Cordons)
-		k.Fingerprint, k.ReadySince = uint64(fingerprint), since.Int64/1000
-		return k, err
-	}, `SELECT uid, fingerprint, ready_since, status, ever_ready, cordoned, unready, cordons
-		FROM nodes WHERE cluster = ? AND removed_at IS NULL`, cluster) {
-		if err != nil {
-			return nil, err
-		}
-		known[uid] = k
-	}
-	return known, nil
-}
+// lightColumns are what nodeRow.light receives, of nodes n: all that is read quickly.
+const lightColumns = `n.cluster, n.uid, n.name, n.provider, n.instance_type, n.capacity_type, n.zone, n.region, n.pool,
+	n.arch, n.os, n.status, n.ready_reason, n.ready_since, n.cordoned, n.created_at, n.ready_at, n.removed_at,
+	n.removed_after`
 
-const nodeColumns = `n.cluster, n.uid, n.name, n.provider, n.instance_type, n.capacity_type, n.zone, n.region,
-	n.pool, n.arch, n.os, n.status, n.ready_reason, n.ready_since, n.cordoned, n.created_at, n.ready_at, n.removed_at,
-	n.removed_after, n.detail, n.own_labels, s.labels`
+// nodeColumns are what nodeRow.dest receives, of nodes n with nodeSets.
+const nodeColumns = lightColumns + `, n.detail, n.own_labels, s.labels`
 
 // nodeSets joins what nodeColumns needs to nodes n.
 const nodeSets = ` JOIN label_sets s ON s.id = n.label_set`
 
 // nodeRow receives nodeColumns, or lightColumns.
 type nodeRow struct {
-	n                                     fleet.Node
-	detail, own, labels                   string
-	since, created, ready, removed, after sql.NullInt64
+	rec                 query.NodeRecord // without details
+	detail, own, labels string
 }
 
-// lightColumns are nodeColumns without what takes long to read.
-const lightColumns = `n.cluster, n.uid, n.name, n.provider, n.instance_type, n.capacity_type, n.zone, n.region,
-	n.pool, n.arch, n.os, n.status, n.ready_reason, n.ready_since, n.cordoned, n.created_at, n.ready_at, n.removed_at,
-	n.removed_after`
-
 func (r *nodeRow) light() []any {
-	n := &r.n
+	n := &r.rec
 	return []any{&n.Cluster, &n.UID, &n.Name, &n.Provider, &n.InstanceType, &n.CapacityType, &n.Zone, &n.Region, &n.Pool,
-		&n.Arch, &n.OS,
-		&n.Ready.Status, &n.Ready.Reason, &r.since, &n.Cordoned, &r.created, &r.ready, &r.removed, &r.after}
+		&n.Arch, &n.OS, &n.Ready.Status, &n.Ready.Reason, at{&n.Ready.Since}, &n.Cordoned, at{&n.CreatedAt},
+		at{&n.FirstReady}, at{&n.RemovedAt}, at{&n.RemovedAfter}}
 }
 
 func (r *nodeRow) dest() []any { return append(r.light(), &r.detail, &r.own, &r.labels) }
 
-// record returns the scanned node.
+// record returns the whole node that dest received.
 func (r *nodeRow) record() (query.NodeRecord, error) {
-	n := r.n
-	n.Ready.Since, n.CreatedAt = fromMS(r.since), fromMS(r.created)
-	rec := query.NodeRecord{Node: n, FirstReady: fromMS(r.ready), RemovedAt: fromMS(r.removed),
-		RemovedAfter: fromMS(r.after)}
-	if r.detail == "" {
-		return rec, nil
-	}
 	var d nodeDetail
 	err := json.Unmarshal([]byte(r.detail), &d)
 	if err == nil {
-		rec.Labels, err = joinLabels(r.labels, r.own)
+		r.rec.Labels, err = joinLabels(r.labels, r.own)
 	}
 	if err != nil {
-		return query.NodeRecord{}, fmt.Errorf("reading node %s: %w", r.n.UID, err)
+		return query.NodeRecord{}, fmt.Errorf("reading node %s: %w", r.rec.UID, err)
 	}
-	rec.Detail, rec.Ready.Message = d.Detail, d.Message
-	return rec, nil
+	r.rec.Detail, r.rec.Ready.Message = d.Detail, d.Message
+	return r.rec, nil
 }
 
-// Node returns a node's life, whether it goes on or not, as it was last recorded.
-func (l *Ledger) Node(ctx context.Context, cluster, uid string) (n query.NodeRecord, ok bool, err error) {
-	defer doing(&err, "reading node %s", uid)
-	return one(ctx, l.r, scanNode, `SELECT `+nodeColumns+` FROM nodes n`+nodeSets+` WHERE n.cluster = ? AND n.uid = ?`,
-		cluster, uid)
-}
-
-// scanNode reads nodeColumns.
-func scanNode(from row) (query.NodeRecord, error) {
-	var r nodeRow
-	if err := from.Scan(r.dest()...); err != nil {
+func scanNode(r row) (query.NodeRecord, error) {
+	var n nodeRow
+	if err := r.Scan(n.dest()...); err != nil {
 		return query.NodeRecord{}, err
 	}
-	return r.record()
+	return n.record()
+}
+
+// Node returns a node, living or gone, as it was last recorded; ok is false if it never was.
+func (l *Ledger) Node(ctx context.Context, cluster, uid string) (n query.NodeRecord, ok bool, err error) {
+	defer doing(&err, "reading node %s of %s", uid, cluster)
+	return one(ctx, l.r, scanNode,
+		`SELECT `+nodeColumns+` FROM nodes n`+nodeSets+` WHERE n.cluster = ? AND n.uid = ?`, cluster, uid)
+}
+
+// KnownNodes returns what to remember of each live node, by UID.
+func (l *Ledger) KnownNodes(ctx context.Context, cluster string) (known map[string]fleet.Known, err error) {
+	defer doing(&err, "reading live nodes of %s", cluster)
+	return l.knownNodes(ctx, cluster)
+}
+
+func (l *Ledger) knownNodes(ctx context.Context, cluster string) (map[string]fleet.Known, error) {
+	type live struct {
+		uid string
+		fleet.Known
+	}
+	scan := func(r row) (n live, err error) {
+		var fingerprint int64
+		var since time.Time
+		err = r.Scan(&n.uid, &fingerprint, at{&since}, &n.Status, &n.EverReady, &n.Cordoned, &n.Unready, &n.Cordons)
+		n.Fingerprint = uint64(fingerprint)
+		if !since.IsZero() {
+			n.ReadySince = since.Unix()
+		}
+		return n, err
+	}
+	known := map[string]fleet.Known{}
+	for n, err := range each(ctx, l.r, scan, `SELECT uid, fingerprint, ready_since, status, ever_ready, cordoned, unready,
+		cordons FROM nodes WHERE cluster = ? AND removed_at IS NULL`, cluster) {
+		if err != nil {
+			return nil, err
+		}
+		known[n.uid] = n.Known
+	}
+	return known, nil
 }
 
 // RecordBaseline records one page of the very first list of a cluster: the nodes, and nothing
@@ -126,28 +120,30 @@ func (l *Ledger) RecordBaseline(ctx context.Context, cluster string, nodes []fle
 	})
 }
 
+const baselineSQL = `INSERT INTO clusters (cluster, baseline_at, watched_until, nodes_version) VALUES (?, ?, ?, ?)
+	ON CONFLICT (cluster) DO UPDATE SET baseline_at = excluded.baseline_at, watched_until = excluded.watched_until,
+		nodes_version = excluded.nodes_version`
+
 // FinishBaseline declares the first list complete at b.At. Nodes that an earlier, unfinished
 // baseline recorded and for which keep is false were never watched; they are forgotten.
 func (l *Ledger) FinishBaseline(ctx context.Context, b fleet.Batch, keep func(uid string) bool) (err error) {
-	known, err := l.KnownNodes(ctx, b.Cluster)
+	defer doing(&err, "finishing the baseline of %s", b.Cluster)
+	known, err := l.knownNodes(ctx, b.Cluster)
 	if err != nil {
 		return err
 	}
-	defer doing(&err, "finishing the baseline of %s", b.Cluster)
 	err = l.live.change(b.Cluster, func() (steps, error) {
 		return nil, l.tx(ctx, func(tx tx) error {
 			for uid := range known {
 				if keep(uid) {
 					continue
 				}
-				if err := tx.exec(ctx, `DELETE FROM nodes WHERE cluster = ? AND uid = ?`, b.Cluster, uid); err != nil {
+				if _, err := tx.exec(ctx, `DELETE FROM nodes WHERE cluster = ? AND uid = ?`, b.Cluster, uid); err != nil {
 					return err
 				}
 			}
-			return tx.exec(ctx, `INSERT INTO clusters (cluster, baseline_at, watched_until, nodes_version) VALUES (?, ?, ?, ?)
-				ON CONFLICT (cluster) DO UPDATE SET baseline_at = excluded.baseline_at,
-					watched_until = excluded.watched_until, nodes_version = excluded.nodes_version`,
-				b.Cluster, ms(b.At), ms(b.At), b.ResourceVersion)
+			_, err := tx.exec(ctx, baselineSQL, b.Cluster, ms(b.At), ms(b.At), b.ResourceVersion)
+			return err
 		})
 	})
 	if err == nil {
@@ -157,7 +153,7 @@ func (l *Ledger) FinishBaseline(ctx context.Context, b fleet.Batch, keep func(ui
 }
 
 // RecordNodes records a batch in one transaction: the nodes as they are, their changes as
-// to-dos, the gap and the resource version.
+// to-dos, the gap and the resource version. A change that is there already is left as it is.
 func (l *Ledger) RecordNodes(ctx context.Context, b fleet.Batch) (err error) {
 	defer doing(&err, "recording nodes of %s", b.Cluster)
 	live := steps{}
@@ -173,15 +169,13 @@ func (l *Ledger) RecordNodes(ctx context.Context, b fleet.Batch) (err error) {
 // recordNodes records a batch, and adds to live what it changes in the counts of live nodes.
 func recordNodes(ctx context.Context, tx tx, b fleet.Batch, live steps) error {
 	var gap int64
-	if g := b.Gap; g != nil {
-		err := tx.QueryRowContext(ctx,
-			`INSERT INTO gaps (cluster, from_at, until_at, cause, missed, events_from) VALUES (?, ?, ?, ?, ?, ?) RETURNING id`,
-			b.Cluster, g.From.UnixMilli(), g.Until.UnixMilli(), g.Cause, g.Missed, ms(g.EventsFrom)).Scan(&gap)
+	if b.Gap != nil {
+		id, err := insertGap(ctx, tx, b.Cluster, *b.Gap)
 		if err != nil {
 			return err
 		}
-		if !g.Missed {
-			gap = 0 // the watch resumed and has seen each change: they are told as any other
+		if b.Gap.Missed { // else the watch resumed and has seen each change: they are told as any other
+			gap = id
 		}
 	}
 	for i := range b.Observations {
@@ -212,20 +206,17 @@ func left(o *fleet.Observation) bool {
 
 const upsertNodeSQL = `INSERT INTO nodes (cluster, uid, name, provider, instance_type, capacity_type, zone, region,
 		pool, arch, os, detail, status, ready_reason, ready_since, cordoned, ever_ready, unready, cordons, fingerprint,
-		created_at, ready_at,
-		removed_at, removed_after, label_set, own_labels, label_price)
+		created_at, ready_at, removed_at, removed_after, label_set, own_labels, label_price)
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 	ON CONFLICT (cluster, uid) DO UPDATE SET name = excluded.name, provider = excluded.provider,
-		instance_type = excluded.instance_type,
-		capacity_type = excluded.capacity_type, zone = excluded.zone, region = excluded.region, pool = excluded.pool,
-			arch = excluded.arch, os = excluded.os,
-		detail = excluded.detail, status = excluded.status, ready_reason = excluded.ready_reason,
-			ready_since = excluded.ready_since,
+		instance_type = excluded.instance_type, capacity_type = excluded.capacity_type, zone = excluded.zone,
+		region = excluded.region, pool = excluded.pool, arch = excluded.arch, os = excluded.os, detail = excluded.detail,
+		status = excluded.status, ready_reason = excluded.ready_reason, ready_since = excluded.ready_since,
 		cordoned = excluded.cordoned, ever_ready = excluded.ever_ready, unready = excluded.unready,
-			cordons = excluded.cordons,
-		fingerprint = excluded.fingerprint, ready_at = coalesce(nodes.ready_at, excluded.ready_at),
-		removed_at = coalesce(nodes.removed_at, excluded.removed_at), removed_after = coalesce(nodes.removed_after,
-			excluded.removed_after),
+		cordons = excluded.cordons, fingerprint = excluded.fingerprint,
+		ready_at = coalesce(nodes.ready_at, excluded.ready_at),
+		removed_at = coalesce(nodes.removed_at, excluded.removed_at),
+		removed_after = coalesce(nodes.removed_after, excluded.removed_after),
 		label_set = excluded.label_set, own_labels = excluded.own_labels, label_price = excluded.label_price`
 
 func upsertNode(ctx context.Context, tx tx, o *fleet.Observation) error {
@@ -247,10 +238,9 @@ func upsertNode(ctx context.Context, tx tx, o *fleet.Observation) error {
 			removedAt, removedAfter = ms(c.At), ms(c.NotBefore)
 		}
 	}
-	_, err = tx.ExecContext(ctx, upsertNodeSQL,
-		n.Cluster, n.UID, n.Name, n.Provider, n.InstanceType, n.CapacityType, n.Zone, n.Region, n.Pool, n.Arch, n.OS,
-		string(detail), string(n.Ready.Status), n.Ready.Reason, ms(n.Ready.Since), n.Cordoned, k.EverReady, k.Unready,
-		k.Cordons, int64(k.Fingerprint),
-		n.CreatedAt.UnixMilli(), readyAt, removedAt, removedAfter, set, own, n.Machine().LabelPrice)
+	_, err = tx.exec(ctx, upsertNodeSQL, n.Cluster, n.UID, n.Name, n.Provider, n.InstanceType, n.CapacityType, n.Zone,
+		n.Region, n.Pool, n.Arch, n.OS, string(detail), string(n.Ready.Status), n.Ready.Reason, ms(n.Ready.Since), n.Cordoned,
+		k.EverReady, k.Unready, k.Cordons, int64(k.Fingerprint), n.CreatedAt.UnixMilli(), readyAt, removedAt, removedAfter,
+		set, own, n.Machine().LabelPrice)
 	return err
 }

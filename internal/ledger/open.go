@@ -1,11 +1,14 @@
-// Package ledger is Rollcall's memory: the durable store of nodes, their changes, events,
-// gaps, waves and the Slack messages that told them.
+// Package ledger is Rollcall's memory: the durable store of nodes, their changes, events and gaps,
+// of what is to be told about them, and of every message that tells it.
 //
 // It owns the database file, its schema and every SQL statement. A change and its to-do (not
 // yet told) are written in one transaction, so that a process killed at any line has either
 // recorded both or neither; recording the same thing again records nothing. One process
 // writes at a time, which a lock file beside the database enforces. Package ledger never
 // decides what a person is told, and never talks to Kubernetes or Slack.
+//
+// All times are kept in whole milliseconds and come back in UTC. An error says what was being done
+// and, where a person must act, what to do. What a method returns is the caller's.
 package ledger
 
 import (
@@ -25,6 +28,7 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+	_ "modernc.org/sqlite" // the driver
 )
 
 // ErrInUse is part of Open's error where another process kept the ledger open.
@@ -44,6 +48,7 @@ type Ledger struct {
 	labels   labelCache
 	live     *liveCounts // nil where another process may write
 	r        *reader     // never blocked by the writer (WAL)
+	sql      dialect
 
 	mu   sync.Mutex
 	subs map[chan struct{}]struct{} // guarded by mu
@@ -54,31 +59,32 @@ type Options struct {
 	// LockWait is how long Open waits for another process to let go of the ledger; a pod
 	// that is being replaced needs its seconds to stop. Default 15 s.
 	LockWait time.Duration
-	// Log hears how far a migration is that takes minutes. Default: nobody does.
+	// Log is told how far a migration is that takes minutes. Default: none.
 	Log *slog.Logger
 }
 
 // Open opens the ledger in the SQLite file at path, or creates it where no file is. It
 // refuses, with a hint, a file that is corrupt, of another program, of a newer schema,
 // read-only, or open in another Rollcall.
-func Open(ctx context.Context, path string, o Options) (*Ledger, error) {
+func Open(ctx context.Context, path string, o Options) (l *Ledger, err error) {
+	defer doing(&err, "opening ledger %s", path)
 	if o.LockWait == 0 {
 		o.LockWait = 15 * time.Second
-	}
-	if err := inspect(path); err != nil {
-		return nil, fmt.Errorf("opening ledger %s: %w", path, err)
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	l := &Ledger{path: path, lock: flock.New(path + ".lock"), log: o.Log,
-		live: &liveCounts{by: map[string]map[liveKind]int{}}, subs: map[chan struct{}]struct{}{}}
+	if err := inspect(path); err != nil {
+		return nil, err
+	}
+	l = &Ledger{path: path, lock: flock.New(path + ".lock"), log: o.Log, live: newLiveCounts(),
+		subs: map[chan struct{}]struct{}{}}
 	if err := l.acquire(ctx, o.LockWait); err != nil {
-		return nil, fmt.Errorf("opening ledger %s: %w", path, err)
+		return nil, err
 	}
 	if err := l.open(ctx); err != nil {
-		l.Close() // the error that matters is the first one
-		return nil, fmt.Errorf("opening ledger %s: %w", path, explain(err))
+		l.close() // the error that matters is the first one
+		return nil, err
 	}
 	return l, nil
 }
@@ -86,35 +92,27 @@ func Open(ctx context.Context, path string, o Options) (*Ledger, error) {
 // OpenToRead opens the ledger in the SQLite file at path for questions only, also while another
 // process writes it. Methods that write fail. It refuses what Open refuses, a file that is not
 // there, and one whose schema is older than this program's.
-func OpenToRead(ctx context.Context, path string) (*Ledger, error) {
-	l, err := openToRead(ctx, path)
-	if err != nil {
-		return nil, fmt.Errorf("opening ledger %s: %w", path, explain(err))
-	}
-	return l, nil
-}
-
-func openToRead(ctx context.Context, path string) (*Ledger, error) {
+func OpenToRead(ctx context.Context, path string) (l *Ledger, err error) {
+	defer doing(&err, "opening ledger %s", path)
 	if err := inspect(path); err != nil {
 		return nil, err
 	}
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("%w; name the ledger with DATABASE_URL", err)
 	}
-	l := &Ledger{path: path, log: slog.New(slog.DiscardHandler), subs: map[chan struct{}]struct{}{}}
+	l = &Ledger{path: path, log: slog.New(slog.DiscardHandler), subs: map[chan struct{}]struct{}{}}
 	if err := l.openReader(ctx); err != nil {
-		l.Close()
+		l.close()
 		return nil, err
 	}
 	l.w = l.r.DB // it refuses to write
-	var version int
-	err := l.r.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version)
+	version, _, err := one(ctx, l.r, value[int], `PRAGMA user_version`)
 	if err == nil && version != len(migrations) {
-		err = fmt.Errorf("it has schema %d, and this version of Rollcall reads %d: start that version once, or use the one "+
-			"that wrote it", version, len(migrations))
+		err = fmt.Errorf("it has schema %d, and this version of Rollcall reads %d: start that version once, or use the "+
+			"one that wrote it", version, len(migrations))
 	}
 	if err != nil {
-		l.Close()
+		l.close()
 		return nil, err
 	}
 	return l, nil
@@ -130,9 +128,8 @@ func inspect(path string) error {
 			return fmt.Errorf("its folder %s does not exist; create it or mount the volume there", filepath.Dir(path))
 		}
 		if wal, err := os.Stat(path + "-wal"); err == nil && wal.Size() > 0 {
-			return fmt.Errorf(
-				"the file is missing but its write-ahead log %s-wal is there; restore the file beside it, or move the log away "+
-					"to begin anew", path)
+			return fmt.Errorf("the file is missing but its write-ahead log %s-wal is there; restore the file beside it, "+
+				"or move the log away to begin anew", path)
 		}
 		return nil
 	case err != nil:
@@ -140,8 +137,8 @@ func inspect(path string) error {
 	case info.IsDir():
 		return fmt.Errorf("it is a folder; name a file in it, for example %s", filepath.Join(path, "rollcall.db"))
 	case info.Size() == 0:
-		return errors.New(
-			"the file is empty, so it is no ledger (cut off by a full disk?); restore a backup, or remove it to begin anew")
+		return errors.New("the file is empty, so it is no ledger (cut off by a full disk?); restore a backup, " +
+			"or remove it to begin anew")
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -153,7 +150,8 @@ func inspect(path string) error {
 	// journal mode.
 	head := make([]byte, 100)
 	if _, err := io.ReadFull(f, head); err != nil || string(head[:16]) != "SQLite format 3\x00" {
-		return errors.New("the file is not a SQLite database; it was left untouched: name another file, or restore a backup")
+		return errors.New("the file is not a SQLite database; it was left untouched: name another file, " +
+			"or restore a backup")
 	}
 	if binary.BigEndian.Uint32(head[68:]) != applicationID {
 		return errors.New("it is a SQLite database of another program; it was left untouched: name another file")
@@ -169,13 +167,11 @@ func (l *Ledger) acquire(ctx context.Context, wait time.Duration) error {
 	case ok:
 		return nil
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf(
-			"%w for %s; only one Rollcall may write a ledger: stop the other one, or give this one its own DATABASE_URL",
-			ErrInUse, wait)
+		return fmt.Errorf("%w for %s; only one Rollcall may write a ledger: stop the other one, or give this one "+
+			"its own DATABASE_URL", ErrInUse, wait)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return fmt.Errorf(
-			"its folder cannot be written (%w); mount it read-write and owned by the user that Rollcall runs as (fsGroup in a "+
-				"pod)", err)
+		return fmt.Errorf("its folder cannot be written (%w); mount it read-write and owned by the user that Rollcall "+
+			"runs as (fsGroup in a pod)", err)
 	default:
 		return fmt.Errorf("locking: %w", err)
 	}
@@ -189,8 +185,8 @@ func dsn(path string, pragmas ...string) string {
 // openWriter opens the connection that writes. synchronous=FULL: a commit has reached the disk
 // before anyone is told of it.
 func (l *Ledger) openWriter(path string) (err error) {
-	l.w, err = sql.Open("sqlite",
-		dsn(path, "busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-4000)"))
+	l.w, err = sql.Open("sqlite", dsn(path, "busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)",
+		"cache_size(-4000)"))
 	if err != nil {
 		return err
 	}
@@ -238,84 +234,25 @@ func (l *Ledger) open(ctx context.Context) error {
 func (l *Ledger) openReader(ctx context.Context) error {
 	// A small cache: every write of another connection empties it, and that costs the more the
 	// larger it is.
-	db, err := sql.Open("sqlite",
-		dsn(l.path, "busy_timeout(5000)", "query_only(ON)", "cache_size(-1000)", "temp_store(MEMORY)"))
+	db, err := sql.Open("sqlite", dsn(l.path, "busy_timeout(5000)", "query_only(ON)", "cache_size(-1000)",
+		"temp_store(MEMORY)"))
 	if err != nil {
 		return err
 	}
 	db.SetMaxOpenConns(4)
 	db.SetMaxIdleConns(4)
 	l.r = &reader{DB: db, stmts: map[string]*sql.Stmt{}}
-	return l.r.QueryRowContext(ctx, `SELECT value FROM meta WHERE name = 'instance'`).Scan(&l.instance)
-}
-
-// migrate checks the file and brings its schema up to date.
-func (l *Ledger) migrate(ctx context.Context) error {
-	var version, tables int
-	var check string
-	if err := l.w.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
-		return err
-	}
-	if err := l.w.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema`).Scan(&tables); err != nil {
-		return err
-	}
-	if version > len(migrations) {
-		return fmt.Errorf(
-			"it was written by a newer Rollcall (schema %d, this one knows %d); it was left untouched: run the newer version, "+
-				"or restore a backup made before the upgrade", version, len(migrations))
-	}
-	// A damaged file of the common size is found now rather than in the night; a large one
-	// would delay the start by seconds.
-	if info, err := os.Stat(l.path); err == nil && tables > 0 && info.Size() < 16<<20 {
-		if err := l.w.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&check); err != nil {
-			return err
-		}
-		if check != "ok" {
-			return fmt.Errorf("it is damaged (%s); it was left untouched: restore a backup, or move it away to begin anew",
-				check)
-		}
-	}
-	before := version
-	for version < len(migrations) {
-		if move := moves[version]; move != nil && tables > 0 {
-			if err := move(ctx, l); err != nil {
-				return fmt.Errorf("migrating to schema %d: %w; it goes on where it stopped at the next start", version+1, err)
-			}
-		}
-		err := l.tx(ctx, func(tx tx) error {
-			if _, err := tx.ExecContext(ctx, migrations[version]); err != nil {
-				return fmt.Errorf("migrating to schema %d: %w", version+1, err)
-			}
-			if version == 0 {
-				if _, err := tx.ExecContext(ctx, `INSERT INTO meta (name, value) VALUES ('instance', ?)`,
-					newInstance()); err != nil {
-					return err
-				}
-				if _, err := tx.ExecContext(ctx, fmt.Sprintf(`PRAGMA application_id = %d`, applicationID)); err != nil {
-					return err
-				}
-			}
-			_, err := tx.ExecContext(ctx, fmt.Sprintf(`PRAGMA user_version = %d`, version+1))
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		version++
-	}
-	if before > 0 && before < version {
-		// A migration may have left a log as large as the database.
-		if _, err := l.w.ExecContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
-			return err
-		}
-	}
-	// A write that changes nothing proves that the file can be written, before it matters.
-	_, err := l.w.ExecContext(ctx, `UPDATE meta SET value = value WHERE name = 'instance'`)
+	l.instance, _, err = one(ctx, l.r, value[string], `SELECT value FROM meta WHERE name = 'instance'`)
 	return err
 }
 
 // Close lets go of the database. What was committed is on disk.
-func (l *Ledger) Close() error {
+func (l *Ledger) Close() (err error) {
+	defer doing(&err, "closing ledger %s", l.path)
+	return l.close()
+}
+
+func (l *Ledger) close() error {
 	var errs []error
 	if l.r != nil {
 		errs = append(errs, l.r.Close())
@@ -333,15 +270,25 @@ func (l *Ledger) Close() error {
 // new ledger never takes an old one's messages for its own.
 func (l *Ledger) Instance() string { return l.instance }
 
-// Ping reports whether the ledger answers.
+// Ping reports whether the ledger answers: it returns an error if it does not.
 func (l *Ledger) Ping(ctx context.Context) (err error) {
-	defer doing(&err, "asking the ledger")
+	defer doing(&err, "asking the ledger for a sign of life")
 	_, _, err = one(ctx, l.r, value[int], `SELECT 1`)
 	return err
 }
 
-// Updates returns a channel that receives after changes were recorded; receipts coalesce.
-// Call stop to end it.
+// Size is how large the ledger's files are, in bytes.
+func (l *Ledger) Size() (bytes int64) {
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if info, err := os.Stat(l.path + suffix); err == nil {
+			bytes += info.Size()
+		}
+	}
+	return bytes
+}
+
+// Updates returns a channel that receives after something was recorded that may be told: several
+// times in a row may be one receipt. Call stop to end it; the channel is not closed.
 func (l *Ledger) Updates() (updates <-chan struct{}, stop func()) {
 	ch := make(chan struct{}, 1)
 	l.mu.Lock()

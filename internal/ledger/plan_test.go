@@ -10,7 +10,6 @@ import (
 
 	"rollcall/internal/fleet"
 	"rollcall/internal/query"
-	"rollcall/internal/wave"
 )
 
 // plans returns the plans of every statement that a call runs on the readers' side, by asking
@@ -177,7 +176,7 @@ func TestPlans(t *testing.T) {
 		{"last digest", "INDEX sqlite_autoindex_digests_2 (cluster=?)",
 			func(ctx context.Context) error { _, _, err := l.LastDigest(ctx, "prod"); return err }},
 		{"evidence", "INDEX events_name", func(ctx context.Context) error {
-			_, err := l.evidence(ctx, wave.Member{Node: node(1), RemovedAt: t0})
+			_, err := l.evidence(ctx, node(1), t0)
 			return err
 		}},
 		{"to-dos", "INDEX changes_todo (cluster=?)",

@@ -1,11 +1,18 @@
 package ledger
 
+import (
+	"context"
+	"fmt"
+	"os"
+)
+
 // migrations are applied in order, each in a transaction of its own; the number applied is
 // the database's user_version. Never edit one that was released: add another. What SQL alone
 // cannot do is in between, see moves.
 //
 // All times are Unix milliseconds. Every table of facts has a cluster column, so that one
-// ledger can serve several watchers. This is SQLite's schema: another engine has one of its own.
+// ledger can serve several watchers. This is SQLite's own SQL: another engine needs migrations of
+// its own.
 var migrations = []string{`
 CREATE TABLE meta (
 	name  TEXT PRIMARY KEY,
@@ -209,13 +216,12 @@ CREATE INDEX changes_mute ON changes (mute_id, kind, node_uid) WHERE mute_id IS 
 -- Prices depend on a label too: see fleet.PriceLabel.
 ALTER TABLE nodes ADD COLUMN label_price REAL NOT NULL DEFAULT 0;
 UPDATE nodes SET label_price = coalesce((SELECT CAST(s.labels ->> 'eks-node-viewer/instance-price' AS REAL)
-	FROM label_sets s
-	WHERE s.id = nodes.label_set AND CAST(s.labels ->> 'eks-node-viewer/instance-price' AS REAL) BETWEEN 0 AND 10000), 0);
+	FROM label_sets s WHERE s.id = nodes.label_set
+	AND CAST(s.labels ->> 'eks-node-viewer/instance-price' AS REAL) BETWEEN 0 AND 10000), 0);
 DROP INDEX nodes_list;
 -- All that lists, counts and sums of nodes read; removed_at is NULL of those that live.
 CREATE INDEX nodes_list ON nodes (cluster, removed_at, created_at DESC, name, status, cordoned, instance_type,
-	capacity_type, zone, pool, arch, label_set, own_labels,
-	provider, region, label_price, ready_at, removed_after);
+	capacity_type, zone, pool, arch, label_set, own_labels, provider, region, label_price, ready_at, removed_after);
 CREATE TABLE digests (
 	id         INTEGER PRIMARY KEY AUTOINCREMENT,
 	key        TEXT NOT NULL UNIQUE,
@@ -238,7 +244,7 @@ ALTER TABLE messages ADD COLUMN after_ts TEXT;
 ALTER TABLE digests ADD COLUMN after_ts TEXT;
 CREATE INDEX messages_ts ON messages (ts);
 `, `
--- What a wave is about is one value: see wave.About.
+-- What a wave is about is one value: see aboutText.
 ALTER TABLE waves ADD COLUMN about TEXT NOT NULL DEFAULT '';
 UPDATE waves SET about = CASE
 	WHEN gap_id IS NOT NULL THEN '{"gap":' || gap_id || '}'
@@ -270,3 +276,70 @@ INSERT INTO digests (id, key, cluster, from_at, until_at, done_at)
 	SELECT id, key, cluster, from_at, until_at, done_at FROM digests_1;
 DROP TABLE digests_1;
 `}
+
+// migrate checks the file and brings its schema up to date.
+func (l *Ledger) migrate(ctx context.Context) error {
+	w := once{&reader{DB: l.w}}
+	version, _, err := one(ctx, w, value[int], `PRAGMA user_version`)
+	if err != nil {
+		return err
+	}
+	tables, _, err := one(ctx, w, value[int], `SELECT count(*) FROM sqlite_schema`)
+	if err != nil {
+		return err
+	}
+	if version > len(migrations) {
+		return fmt.Errorf("it was written by a newer Rollcall (schema %d, this one knows %d); it was left untouched: run "+
+			"the newer version, or restore a backup made before the upgrade", version, len(migrations))
+	}
+	// A damaged file of the common size is found now rather than in the night; a large one
+	// would delay the start by seconds.
+	if info, err := os.Stat(l.path); err == nil && tables > 0 && info.Size() < 16<<20 {
+		found, _, err := one(ctx, w, value[string], `PRAGMA quick_check(1)`)
+		if err != nil {
+			return err
+		}
+		if found != "ok" {
+			return fmt.Errorf("it is damaged (%s); it was left untouched: restore a backup, or move it away to begin anew",
+				found)
+		}
+	}
+	before := version
+	for version < len(migrations) {
+		if move := moves[version]; move != nil && tables > 0 {
+			if err := move(ctx, l); err != nil {
+				return fmt.Errorf("migrating to schema %d: %w; it goes on where it stopped at the next start", version+1, err)
+			}
+		}
+		if err := l.tx(ctx, func(tx tx) error { return step(ctx, tx, version) }); err != nil {
+			return fmt.Errorf("migrating to schema %d: %w", version+1, err)
+		}
+		version++
+	}
+	if before > 0 && before < version {
+		// A migration may have left a log as large as the database.
+		if _, err := l.exec(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
+			return err
+		}
+	}
+	// A write that changes nothing proves that the file can be written, before it matters.
+	_, err = l.exec(ctx, `UPDATE meta SET value = value WHERE name = 'instance'`)
+	return err
+}
+
+// step applies the migration that follows a schema's version.
+func step(ctx context.Context, tx tx, version int) error {
+	if _, err := tx.exec(ctx, migrations[version]); err != nil {
+		return err
+	}
+	if version == 0 {
+		if _, err := tx.exec(ctx, `INSERT INTO meta (name, value) VALUES ('instance', ?)`, newInstance()); err != nil {
+			return err
+		}
+		if _, err := tx.exec(ctx, fmt.Sprintf(`PRAGMA application_id = %d`, applicationID)); err != nil {
+			return err
+		}
+	}
+	_, err := tx.exec(ctx, fmt.Sprintf(`PRAGMA user_version = %d`, version+1))
+	return err
+}

@@ -32,20 +32,17 @@ func (a moment) before(b moment, newer bool) bool {
 	return a.at > b.at || a.at == b.at && a.id > b.id
 }
 
+// moment is the place of the event.
+func (e *eventRow) moment() moment { return moment{e.Last.UnixMilli(), e.id} }
+
 // eventSource is a range of an index on events in the order of time: those of a class, of an
 // object's name, or of a reason.
 type eventSource struct {
-	column string // of events e, which has
+	column string // of events e, which is
 	value  any
 	at     moment // searched up to here, this one included
 	done   bool   // and there is nothing behind
 	step   int    // how many events to look at next
-}
-
-// hit is an event found.
-type hit struct {
-	moment
-	event fleet.Event
 }
 
 // eventSearch is one call of Events.
@@ -61,9 +58,9 @@ type eventSearch struct {
 	limit    int // how many hits end the search
 	bound    string
 	bounds   []any     // the last moment wanted
-	residual statement // what the sources do not say, on events e, in columns that choose no index
+	residual statement // what the sources do not say, on events e; it chooses no index
 	sources  []*eventSource
-	hits     []hit
+	hits     []eventRow
 	searched int
 }
 
@@ -74,15 +71,15 @@ type eventSearch struct {
 // Globs and words match whatever their case. An object's name without * or ? is looked up as
 // it is written and in lower case, as Kubernetes has nearly all. UIDs are those of nodes in the
 // ledger: their events are found by the nodes' names.
-func (l *Ledger) Events(ctx context.Context, cluster string, f query.EventFilter, at query.EventCursor,
-	limit int) (p query.EventPage, err error) {
+func (l *Ledger) Events(ctx context.Context, cluster string, f query.EventFilter, from query.EventCursor, limit int) (
+	p query.EventPage, err error) {
 	defer doing(&err, "reading events of %s", cluster)
 	limit = max(1, limit)
 	s := &eventSearch{l: l, cluster: cluster, stmts: map[string]*sql.Stmt{}, f: f, uids: set(f.UIDs), names: set(f.Names),
-		newer: at.Newer, limit: limit + 1}
+		newer: from.Newer, limit: limit + 1, residual: statement{dialect: l.sql}}
 	start := moment{math.MaxInt64, math.MaxInt64}
-	if !at.IsZero() {
-		start = moment{at.Time.UnixMilli(), at.ID}
+	if !from.IsZero() {
+		start = moment{from.Time.UnixMilli(), from.ID}
 	}
 	since, until := int64(0), int64(math.MaxInt64)
 	if !f.Since.IsZero() {
@@ -112,7 +109,7 @@ func (l *Ledger) Events(ctx context.Context, cluster string, f query.EventFilter
 	if err := errors.Join(err, s.close()); err != nil {
 		return p, err
 	}
-	return s.page(at, horizon, limit), nil
+	return s.page(from, horizon, limit), nil
 }
 
 func set(list []string) map[string]bool {
@@ -123,18 +120,17 @@ func set(list []string) map[string]bool {
 	return m
 }
 
-// QueryContext runs a statement on the search's own connection, compiled once.
-func (s *eventSearch) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	s.l.r.observed(query, args)
-	st, ok := s.stmts[query]
+func (s *eventSearch) ask(ctx context.Context, stmt string, args []any) (*sql.Rows, error) {
+	s.l.r.observed(stmt, args)
+	compiled, ok := s.stmts[stmt]
 	if !ok {
 		var err error
-		if st, err = s.conn.PrepareContext(ctx, query); err != nil {
+		if compiled, err = s.conn.PrepareContext(ctx, stmt); err != nil {
 			return nil, err
 		}
-		s.stmts[query] = st
+		s.stmts[stmt] = compiled
 	}
-	return st.QueryContext(ctx, args...)
+	return compiled.QueryContext(ctx, args...)
 }
 
 func (s *eventSearch) close() error {
@@ -198,28 +194,25 @@ func (s *eventSearch) choose(ctx context.Context, start moment) error {
 		return nil
 	}
 	if !literal && f.Name != "" {
-		s.residual.globs(`lower(e.name)`, []string{f.Name})
+		s.residual.globs(`e.name`, []string{f.Name})
 	} else if literal && (len(f.UIDs) > 0 || len(f.Names) > 0) {
-		s.residual.add(` AND `+unindexed(`e.name`)+` IN (?, ?)`, f.Name, strings.ToLower(f.Name))
+		s.residual.add(` AND `+s.l.sql.unindexed(`e.name`)+` IN (?, ?)`, f.Name, strings.ToLower(f.Name))
 	}
 	if f.Kind != "" {
 		s.residual.add(` AND e.kind = ?`, f.Kind)
 	}
-	s.residual.globs(`lower(e.namespace)`, f.Spaces)
+	s.residual.globs(`e.namespace`, f.Spaces)
 	if reasons == nil {
-		s.residual.globs(`lower(e.reason)`, f.Reasons)
+		s.residual.globs(`e.reason`, f.Reasons)
 	}
 	if f.Scaling && s.sources[0].column != `e.scaling` {
-		s.residual.add(` AND ` + unindexed(`e.scaling`) + ` = 1`)
+		s.residual.add(` AND ` + s.l.sql.unindexed(`e.scaling`) + ` = 1`)
 	}
-	if err := s.residual.in(`e.type`, f.Types); err != nil {
-		return err
-	}
+	s.residual.in(`e.type`, f.Types)
 	for _, word := range f.Text {
-		// LIKE folds the case of ASCII only; others are left to matches.
-		if isASCII(word) {
+		if isASCII(word) { // others are left to matches
 			like := `%` + likeEscaper.Replace(word) + `%`
-			s.residual.add(` AND (`+likeFolded(`e.note`)+` OR `+likeFolded(`e.reason`)+` OR `+likeFolded(`e.name`)+`)`,
+			s.residual.add(` AND (`+s.l.sql.like(`e.note`)+` OR `+s.l.sql.like(`e.reason`)+` OR `+s.l.sql.like(`e.name`)+`)`,
 				like, like, like)
 		}
 	}
@@ -250,28 +243,26 @@ func (s *eventSearch) skip(ctx context.Context) error {
 		byValue[values[i]] = src
 		src.step = 16
 	}
-	of, err := list(values)
-	if err != nil {
-		return err
-	}
 	// A source's first moment is left to be searched, hence the id beyond any.
 	aggregate, cond, id := `max`, `e.last_at <= ? AND e.last_at >= ?`, int64(math.MaxInt64)
 	if s.newer {
 		aggregate, cond, id = `min`, `e.last_at >= ? AND e.last_at <= ?`, int64(math.MinInt64)
 	}
-	var name string
+	type first struct {
+		value string
+		at    sql.NullInt64
+	}
 	var left []*eventSource
-	for first, err := range each(ctx, s.l.r, func(r row) (first sql.NullInt64, err error) {
-		err = r.Scan(&name, &first)
-		return first, err
-	}, `SELECT j.value, (SELECT `+aggregate+`(e.last_at) FROM events e WHERE e.cluster = ? AND `+column+` = j.value AND `+
-		cond+`)
-		FROM `+eachOf("j"), s.cluster, s.sources[0].at.at, s.bounds[0], of) {
+	for f, err := range each(ctx, s.l.r, func(r row) (f first, err error) {
+		err = r.Scan(&f.value, &f.at)
+		return f, err
+	}, `SELECT j.value, (SELECT `+aggregate+`(e.last_at) FROM events e WHERE e.cluster = ? AND `+column+` = j.value
+			AND `+cond+`) FROM `+s.l.sql.values(`j`), s.cluster, s.sources[0].at.at, s.bounds[0], s.l.sql.list(values)) {
 		if err != nil {
 			return err
 		}
-		if src := byValue[name]; src != nil && first.Valid {
-			if m := (moment{first.Int64, id}); src.at.before(m, s.newer) {
+		if src := byValue[f.value]; src != nil && f.at.Valid {
+			if m := (moment{f.at.Int64, id}); src.at.before(m, s.newer) {
 				src.at = m
 			}
 			left = append(left, src)
@@ -301,7 +292,7 @@ func (s *eventSearch) run(ctx context.Context) (horizon *moment, err error) {
 		}
 		safe := 0
 		for _, h := range s.hits {
-			if !behind.at.before(h.moment, s.newer) {
+			if !behind.at.before(h.moment(), s.newer) {
 				safe++
 			}
 		}
@@ -333,33 +324,34 @@ func (s *eventSearch) advance(ctx context.Context, src *eventSource) error {
 	plain := s.residual.Len() == 0
 	if !plain {
 		// Where the step ends is found in the index alone.
-		found, ok, err := one(ctx, s, func(r row) (m moment, err error) { err = r.Scan(&m.at, &m.id); return m, err },
-			`SELECT e.last_at, e.id FROM events e WHERE `+where+bound+` ORDER BY `+order+` LIMIT 1 OFFSET ?`,
-			append(append(slices.Clone(args), bounds...), src.step-1)...)
+		args := append(append(slices.Clone(args), bounds...), src.step-1)
+		_, found, err := one(ctx, s, scanTo(&end.at, &end.id),
+			`SELECT e.last_at, e.id FROM events e WHERE `+where+bound+` ORDER BY `+order+` LIMIT 1 OFFSET ?`, args...)
 		if err != nil {
 			return err
 		}
-		if ok {
-			end, last = found, false
+		if found {
+			last = false
 			bounds = []any{end.at, end.at, end.id}
-			bound = ` AND e.last_at >= ? AND (e.last_at > ? OR e.id >= ?)`
 			if s.newer {
 				bound = ` AND e.last_at <= ? AND (e.last_at < ? OR e.id <= ?)`
+			} else {
+				bound = ` AND e.last_at >= ? AND (e.last_at > ? OR e.id >= ?)`
 			}
 		}
 		s.searched += src.step
 		src.step = min(src.step*4, maxSearched/4)
 	}
+	args = append(append(append(args, bounds...), s.residual.args...), s.limit)
 	n := 0
-	for h, err := range each(ctx, s, scanHit, `SELECT e.id, `+eventColumns+` FROM events e
-		WHERE `+where+bound+s.residual.String()+` ORDER BY `+order+` LIMIT ?`,
-		append(append(append(args, bounds...), s.residual.args...), s.limit)...) {
+	for e, err := range each(ctx, s, scanEvent, `SELECT `+eventColumns+` FROM events e WHERE `+where+bound+
+		s.residual.String()+` ORDER BY `+order+` LIMIT ?`, args...) {
 		if err != nil {
 			return err
 		}
-		src.at = h.moment
-		if s.matches(&h.event) {
-			s.hits = append(s.hits, h)
+		src.at = e.moment()
+		if s.matches(&e.Event) {
+			s.hits = append(s.hits, e)
 		}
 		n++
 	}
@@ -372,13 +364,6 @@ func (s *eventSearch) advance(ctx context.Context, src *eventSource) error {
 	return nil
 }
 
-func scanHit(from row) (h hit, err error) {
-	var r eventRow
-	err = from.Scan(append([]any{&h.id}, r.dest()...)...)
-	h.event, h.at = r.event(), r.last.Int64
-	return h, err
-}
-
 // matches decides what SQL cannot.
 func (s *eventSearch) matches(e *fleet.Event) bool {
 	f := &s.f
@@ -389,9 +374,8 @@ func (s *eventSearch) matches(e *fleet.Event) bool {
 		if isASCII(word) {
 			continue
 		}
-		word = strings.ToLower(word)
-		if !strings.Contains(strings.ToLower(e.Note), word) && !strings.Contains(strings.ToLower(e.Reason), word) &&
-			!strings.Contains(strings.ToLower(e.Regarding.Name), word) {
+		has := func(text string) bool { return strings.Contains(strings.ToLower(text), strings.ToLower(word)) }
+		if !has(e.Note) && !has(e.Reason) && !has(e.Regarding.Name) {
 			return false
 		}
 	}
@@ -399,9 +383,9 @@ func (s *eventSearch) matches(e *fleet.Event) bool {
 }
 
 // page puts the hits in order, up to the horizon if there is one.
-func (s *eventSearch) page(at query.EventCursor, horizon *moment, limit int) query.EventPage {
-	slices.SortFunc(s.hits, func(a, b hit) int {
-		if a.before(b.moment, s.newer) {
+func (s *eventSearch) page(from query.EventCursor, horizon *moment, limit int) query.EventPage {
+	slices.SortFunc(s.hits, func(a, b eventRow) int {
+		if a.moment().before(b.moment(), s.newer) {
 			return -1
 		}
 		return 1
@@ -409,7 +393,7 @@ func (s *eventSearch) page(at query.EventCursor, horizon *moment, limit int) que
 	var p query.EventPage
 	hits := s.hits
 	if horizon != nil {
-		i := slices.IndexFunc(hits, func(h hit) bool { return horizon.before(h.moment, s.newer) })
+		i := slices.IndexFunc(hits, func(h eventRow) bool { return horizon.before(h.moment(), s.newer) })
 		if i >= 0 {
 			hits = hits[:i]
 		}
@@ -421,20 +405,20 @@ func (s *eventSearch) page(at query.EventCursor, horizon *moment, limit int) que
 	switch {
 	case len(hits) > limit:
 		hits = hits[:limit]
-		p.More, onward = true, cursor(hits[limit-1].moment, s.newer)
+		p.More, onward = true, cursor(hits[limit-1].moment(), s.newer)
 	case horizon != nil:
 		p.More, onward = true, cursor(*horizon, s.newer)
 		p.SearchedTo = onward.Time
 	}
 	back := query.EventCursor{} // goes the other way
-	if !at.IsZero() {
-		back = query.EventCursor{Time: at.Time, ID: at.ID, Newer: !s.newer}
+	if !from.IsZero() {
+		back = query.EventCursor{Time: from.Time, ID: from.ID, Newer: !s.newer}
 	}
-	if len(hits) > 0 && !at.IsZero() {
-		back = cursor(hits[0].moment, !s.newer)
+	if len(hits) > 0 && !from.IsZero() {
+		back = cursor(hits[0].moment(), !s.newer)
 	}
 	for _, h := range hits {
-		p.Events = append(p.Events, h.event)
+		p.Events = append(p.Events, h.Event)
 	}
 	if s.newer {
 		slices.Reverse(p.Events)
@@ -447,39 +431,34 @@ func (s *eventSearch) page(at query.EventCursor, horizon *moment, limit int) que
 
 // reasons returns the reasons in use that match one of the patterns; few is false when a
 // cluster has too many to look at all.
-func (l *Ledger) reasons(ctx context.Context, cluster string, patterns []string) (reasons []string, few bool,
-	err error) {
-	var q statement
-	q.add(knownReasonsSQL+`SELECT known.reason, CASE WHEN 1 = 1`, cluster, cluster, maxReasons)
-	q.globs(`lower(known.reason)`, patterns)
-	q.add(` THEN 1 ELSE 0 END FROM known WHERE known.reason IS NOT NULL`)
+func (l *Ledger) reasons(ctx context.Context, cluster string, patterns []string) (
+	reasons []string, few bool, err error) {
+	q := statement{dialect: l.sql}
+	// From each reason to the next one, as the index has them.
+	q.add(`WITH RECURSIVE known (reason) AS (SELECT min(reason) FROM events WHERE cluster = ?
+		UNION ALL SELECT (SELECT min(e.reason) FROM events e WHERE e.cluster = ? AND e.reason > known.reason)
+			FROM known WHERE known.reason IS NOT NULL)
+		SELECT known.reason, CASE WHEN 1 = 1`, cluster, cluster)
+	q.globs(`known.reason`, patterns)
+	q.add(` THEN 1 ELSE 0 END FROM known WHERE known.reason IS NOT NULL LIMIT ?`, maxReasons)
 	n := 0
-	for reason, err := range each(ctx, uncached{l.r}, func(r row) (reason string, err error) {
-		var match bool
-		if err = r.Scan(&reason, &match); !match {
-			reason = ""
-		}
-		return reason, err
-	}, q.String(), q.args...) {
+	for k, err := range each(ctx, once{l.r}, counted[string], q.String(), q.args...) {
 		if err != nil {
 			return nil, false, err
 		}
-		if reason != "" {
-			reasons = append(reasons, reason)
+		if k.n > 0 {
+			reasons = append(reasons, k.key)
 		}
 		n++
 	}
-	return reasons, n < maxReasons-1, nil
+	return reasons, n < maxReasons, nil
 }
 
 // namesOf returns the names of nodes.
-func (l *Ledger) namesOf(ctx context.Context, cluster string, uids []string) ([]string, error) {
+func (l *Ledger) namesOf(ctx context.Context, cluster string, uids []string) (names []string, err error) {
 	if len(uids) == 0 {
 		return nil, nil
 	}
-	of, err := list(uids)
-	if err != nil {
-		return nil, err
-	}
-	return collect(ctx, l.r, value[string], `SELECT n.name FROM nodes n WHERE n.cluster = ? AND `+in(`n.uid`), cluster, of)
+	return collect(ctx, l.r, value[string],
+		`SELECT n.name FROM nodes n WHERE n.cluster = ? AND `+l.sql.in(`n.uid`), cluster, l.sql.list(uids))
 }

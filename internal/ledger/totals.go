@@ -3,8 +3,6 @@ package ledger
 import (
 	"cmp"
 	"context"
-	"database/sql"
-	"errors"
 	"slices"
 	"sync"
 
@@ -28,6 +26,8 @@ type liveCounts struct {
 	mu sync.Mutex
 	by map[string]map[liveKind]int // by cluster; guarded by mu. What is not there must be read.
 }
+
+func newLiveCounts() *liveCounts { return &liveCounts{by: map[string]map[liveKind]int{}} }
 
 // steps are by how much a transaction changes the counts of a cluster.
 type steps map[liveKind]int
@@ -69,8 +69,20 @@ func (c *liveCounts) change(cluster string, f func() (steps, error)) error {
 	return err
 }
 
-const liveSQL = `SELECT ` + machineColumns + `, n.status = 'True', n.cordoned <> 0, count(*) FROM nodes n
-	WHERE n.cluster = ? AND n.removed_at IS NULL GROUP BY ` + machineColumns + `, n.status = 'True', n.cordoned <> 0`
+// machineColumns are what machineDest receives, of nodes n.
+const machineColumns = `n.provider, n.region, n.instance_type, n.capacity_type, n.label_price`
+
+func machineDest(m *fleet.Machine) []any {
+	return []any{&m.Provider, &m.Region, &m.InstanceType, &m.CapacityType, &m.LabelPrice}
+}
+
+// liveKindColumns are what liveKind.dest receives, of nodes n.
+const liveKindColumns = machineColumns + `, n.status = 'True', n.cordoned <> 0`
+
+func (k *liveKind) dest() []any { return append(machineDest(&k.Machine), &k.ready, &k.cordoned) }
+
+const liveSQL = `SELECT ` + liveKindColumns + `, count(*) FROM nodes n
+	WHERE n.cluster = ? AND n.removed_at IS NULL GROUP BY ` + liveKindColumns
 
 // liveNodes calls yield with the live nodes of a cluster, counted.
 func (l *Ledger) liveNodes(ctx context.Context, cluster string, yield func(kind liveKind, nodes int)) error {
@@ -111,31 +123,29 @@ func (c *liveCounts) each(cluster string, yield func(kind liveKind, nodes int)) 
 }
 
 func (l *Ledger) readLive(ctx context.Context, cluster string) (map[liveKind]int, error) {
+	type kindCount struct {
+		kind  liveKind
+		nodes int
+	}
 	counts := map[liveKind]int{}
-	var kind liveKind
-	for n, err := range each(ctx, l.r, func(r row) (n int, err error) {
-		err = r.Scan(append(machineDest(&kind.Machine), &kind.ready, &kind.cordoned, &n)...)
-		return n, err
+	for c, err := range each(ctx, l.r, func(r row) (c kindCount, err error) {
+		err = r.Scan(append(c.kind.dest(), &c.nodes)...)
+		return c, err
 	}, liveSQL, cluster) {
 		if err != nil {
 			return nil, err
 		}
-		counts[kind] = n
+		counts[c.kind] = c.nodes
 	}
 	return counts, nil
 }
 
-const oldNodeSQL = `SELECT ` + machineColumns +
-	`, n.status = 'True', n.cordoned <> 0, n.removed_at IS NULL FROM nodes n WHERE n.cluster = ? AND n.uid = ?`
+const oldNodeSQL = `SELECT ` + liveKindColumns + `, n.removed_at IS NULL FROM nodes n WHERE n.cluster = ? AND n.uid = ?`
 
 // oldNode returns as what a node is counted before a transaction changes it.
 func oldNode(ctx context.Context, tx tx, cluster, uid string) (kind liveKind, known, live bool, err error) {
-	err = tx.QueryRowContext(ctx, oldNodeSQL, cluster,
-		uid).Scan(append(machineDest(&kind.Machine), &kind.ready, &kind.cordoned, &live)...)
-	if errors.Is(err, sql.ErrNoRows) {
-		return kind, false, false, nil
-	}
-	return kind, true, live, err
+	_, known, err = one(ctx, tx, scanTo(append(kind.dest(), &live)...), oldNodeSQL, cluster, uid)
+	return kind, known, live, err
 }
 
 // Totals counts the live nodes of a cluster.
@@ -161,23 +171,30 @@ func (l *Ledger) Machines(ctx context.Context, cluster string) (machines map[fle
 	return machines, err
 }
 
+const firstNodesSQL = `SELECT ` + machineColumns + `, ` + countColumns + ` FROM nodes n WHERE n.cluster = ?
+	AND NOT EXISTS (SELECT 1 FROM changes c WHERE c.cluster = n.cluster AND c.node_uid = n.uid AND c.kind = 'joined')
+	GROUP BY ` + machineColumns
+
 // Baseline counts the nodes that were there at the first start: in all, by instance type and
 // capacity type, most first, and by what their prices depend on. Their joining is no change. What
 // joined or left since is told on its own, also if that was before the first start was told.
 func (l *Ledger) Baseline(ctx context.Context, cluster string) (
 	t fleet.Totals, groups []fleet.Group, machines map[fleet.Machine]int, err error) {
 	defer doing(&err, "counting the first nodes of %s", cluster)
+	type machineCount struct {
+		fleet.Machine
+		fleet.Totals
+	}
 	machines = map[fleet.Machine]int{}
-	var m fleet.Machine
-	for n, err := range each(ctx, l.r, func(r row) (n fleet.Totals, err error) {
-		err = r.Scan(append(machineDest(&m), &n.Nodes, &n.Ready, &n.Cordoned)...)
-		return n, err
-	}, baselineSQL, cluster) {
+	for m, err := range each(ctx, l.r, func(r row) (m machineCount, err error) {
+		err = r.Scan(append(machineDest(&m.Machine), countDest(&m.Totals)...)...)
+		return m, err
+	}, firstNodesSQL, cluster) {
 		if err != nil {
 			return t, nil, nil, err
 		}
-		machines[m] = n.Nodes
-		t.Nodes, t.Ready, t.Cordoned = t.Nodes+n.Nodes, t.Ready+n.Ready, t.Cordoned+n.Cordoned
+		machines[m.Machine] = m.Nodes
+		addTotals(&t, m.Totals)
 		i := slices.IndexFunc(groups, func(g fleet.Group) bool {
 			return g.InstanceType == m.InstanceType && g.CapacityType == m.CapacityType
 		})
@@ -185,7 +202,7 @@ func (l *Ledger) Baseline(ctx context.Context, cluster string) (
 			i = len(groups)
 			groups = append(groups, fleet.Group{InstanceType: m.InstanceType, CapacityType: m.CapacityType})
 		}
-		groups[i].Nodes += n.Nodes
+		groups[i].Nodes += m.Nodes
 	}
 	slices.SortFunc(groups, func(a, b fleet.Group) int {
 		return cmp.Or(cmp.Compare(b.Nodes, a.Nodes), cmp.Compare(a.InstanceType, b.InstanceType),
@@ -194,10 +211,12 @@ func (l *Ledger) Baseline(ctx context.Context, cluster string) (
 	return t, groups, machines, nil
 }
 
-// counts are how many nodes n there are, how many of them are ready, and how many are cordoned.
-const counts = `count(*), coalesce(sum(CASE WHEN n.status = 'True' THEN 1 ELSE 0 END), 0), coalesce(sum(n.cordoned), 0)`
+// countColumns are what countDest receives: a count of nodes n.
+const countColumns = `count(*), coalesce(sum(CASE WHEN n.status = 'True' THEN 1 ELSE 0 END), 0),
+	coalesce(sum(n.cordoned), 0)`
 
-const baselineSQL = `SELECT ` + machineColumns + `, ` + counts + ` FROM nodes n
-	WHERE n.cluster = ? AND NOT EXISTS (SELECT 1 FROM changes
-		WHERE changes.cluster = n.cluster AND node_uid = n.uid AND changes.kind = 'joined')
-	GROUP BY ` + machineColumns
+func countDest(t *fleet.Totals) []any { return []any{&t.Nodes, &t.Ready, &t.Cordoned} }
+
+func addTotals(t *fleet.Totals, by fleet.Totals) {
+	t.Nodes, t.Ready, t.Cordoned = t.Nodes+by.Nodes, t.Ready+by.Ready, t.Cordoned+by.Cordoned
+}

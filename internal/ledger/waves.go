@@ -1,55 +1,44 @@
 package ledger
 
 import (
-	"cmp"
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"rollcall/internal/fleet"
 	"rollcall/internal/wave"
 )
 
-// WaveNodes returns whom a wave is about, at most limit nodes, by the key of any of its
-// messages; ok is false if no wave has such a message, or has it no longer.
-func (l *Ledger) WaveNodes(ctx context.Context, key string, limit int) (w wave.Nodes, ok bool, err error) {
-	defer doing(&err, "reading the nodes of message %s", key)
-	w, ok, err = one(ctx, l.r, func(r row) (w wave.Nodes, err error) {
-		var from, until sql.NullInt64
-		err = r.Scan(&w.ID, &w.Cluster, &w.Kind, &from, &until)
-		w.From, w.Until = fromMS(from), fromMS(until)
-		return w, err
-	}, `SELECT w.id, w.cluster, w.kind, (SELECT min(coalesce(c.not_before, c.at)) FROM changes c WHERE c.wave_id = w.id),
-			(SELECT max(c.at) FROM changes c WHERE c.wave_id = w.id)
-		FROM messages m JOIN waves w ON w.id = m.wave_id WHERE m.key = ?`, key)
-	if err != nil || !ok {
-		return w, false, err
+// firstStep is the kind of change that a change c follows, NULL if it follows none.
+const firstStep = `CASE c.kind WHEN 'ready' THEN 'joined' WHEN 'recovered' THEN 'not_ready' END`
+
+const todoSQL = `SELECT ` + changeColumns + `, ` + nodeColumns + `,
+		coalesce((SELECT p.wave_id FROM changes p JOIN waves w ON w.id = p.wave_id
+			WHERE p.cluster = c.cluster AND p.node_uid = c.node_uid AND w.done_at IS NULL
+			AND p.kind = ` + firstStep + ` AND p.occurrence = c.occurrence), 0),
+		coalesce((SELECT p.mute_id FROM changes p WHERE p.cluster = c.cluster AND p.node_uid = c.node_uid
+			AND p.kind = ` + firstStep + ` AND p.occurrence = c.occurrence), 0)
+	FROM changes c JOIN nodes n ON n.cluster = c.cluster AND n.uid = c.node_uid` + nodeSets + `
+	WHERE c.cluster = ? AND c.wave_id IS NULL AND c.tell = 1 ORDER BY c.id LIMIT ?`
+
+func scanTodo(r row) (t wave.Todo, err error) {
+	var n nodeRow
+	if err := r.Scan(append(append(changeDest(&t.Change), n.dest()...), &t.StepWave, &t.StepMute)...); err != nil {
+		return t, err
 	}
-	for n, err := range each(ctx, l.r, func(r row) (n [2]string, err error) { err = r.Scan(&n[0], &n[1]); return n, err },
-		`SELECT c.node_uid, n.name FROM (SELECT cluster, node_uid, min(id) AS first FROM changes WHERE wave_id = ?
-				GROUP BY cluster, node_uid ORDER BY first LIMIT ?) c
-			JOIN nodes n ON n.cluster = c.cluster AND n.uid = c.node_uid ORDER BY c.first`, w.ID, max(0, limit)+1) {
-		if err != nil {
-			return w, false, err
-		}
-		if w.More = len(w.UIDs) >= limit; w.More {
-			break
-		}
-		w.UIDs, w.Names = append(w.UIDs, n[0]), append(w.Names, n[1])
-	}
-	return w, true, nil
+	rec, err := n.record()
+	t.Node = rec.Node
+	ofNode(&t.Change, t.Node)
+	return t, err
 }
 
 // Todo returns the changes that nobody was told yet and that belong to no wave, oldest first,
 // at most limit; and whether the baseline is still to be told.
 func (l *Ledger) Todo(ctx context.Context, cluster string, limit int) (todo []wave.Todo, baseline bool, err error) {
 	defer doing(&err, "reading to-dos of %s", cluster)
-	err = l.r.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM clusters
-		WHERE cluster = ? AND baseline_at IS NOT NULL AND baseline_wave IS NULL)`, cluster).Scan(&baseline)
+	baseline, _, err = one(ctx, l.r, value[bool], `SELECT EXISTS (SELECT 1 FROM clusters WHERE cluster = ?
+		AND baseline_at IS NOT NULL AND baseline_wave IS NULL)`, cluster)
 	if err != nil {
 		return nil, false, err
 	}
@@ -57,32 +46,33 @@ func (l *Ledger) Todo(ctx context.Context, cluster string, limit int) (todo []wa
 	return todo, baseline, err
 }
 
-// before is the step that a change c follows, p.
-const before = `p.cluster = c.cluster AND p.node_uid = c.node_uid AND p.occurrence = c.occurrence
-	AND p.kind = CASE c.kind WHEN 'ready' THEN 'joined' WHEN 'recovered' THEN 'not_ready' END`
-
-const todoSQL = `SELECT ` + changeColumns + `, ` + nodeColumns + `,
-		coalesce((SELECT p.wave_id FROM changes p JOIN waves w ON w.id = p.wave_id WHERE ` + before + `
-			AND w.done_at IS NULL), 0),
-		coalesce((SELECT p.mute_id FROM changes p WHERE ` + before + `), 0)
-	FROM changes c JOIN nodes n ON n.cluster = c.cluster AND n.uid = c.node_uid` + nodeSets + `
-	WHERE c.cluster = ? AND c.wave_id IS NULL AND c.tell = 1 ORDER BY c.id LIMIT ?`
-
-func scanTodo(from row) (t wave.Todo, err error) {
-	var cr changeRow
-	var nr nodeRow
-	if err := from.Scan(append(append(cr.dest(), nr.dest()...), &t.StepWave, &t.StepMute)...); err != nil {
-		return t, err
-	}
-	n, err := nr.record()
-	t.Node, t.Change = n.Node, cr.change(n.Node)
-	return t, err
+// Backlog counts the changes that a person is to be told and that no accepted message tells, and
+// says when the oldest of them happened; zero if there is none.
+func (l *Ledger) Backlog(ctx context.Context, cluster string) (n int, oldest time.Time, err error) {
+	defer doing(&err, "counting what is untold of %s", cluster)
+	// What is untold has no wave yet, or one that is not done.
+	_, _, err = one(ctx, l.r, scanTo(&n, at{&oldest}), `SELECT count(*), min(x.at) FROM (
+		SELECT at FROM changes WHERE cluster = ? AND wave_id IS NULL AND tell = 1
+		UNION ALL SELECT c.at FROM waves w JOIN changes c ON c.wave_id = w.id
+			WHERE w.cluster = ? AND w.done_at IS NULL AND c.told_at IS NULL) x`, cluster, cluster)
+	return n, oldest, err
 }
 
-// LiveWaves returns the waves of a cluster whose messages may still change, oldest first,
-// without their members: Members reads those.
-func (l *Ledger) LiveWaves(ctx context.Context, cluster string) ([]wave.Wave, error) {
-	return l.waves(ctx, `w.cluster = ? AND w.done_at IS NULL`, cluster)
+// aboutText is what the column waves.about holds: "" for the zero value, else JSON, and the same for
+// the same value, so that SQL can look for it.
+func aboutText(a wave.About) (string, error) {
+	if a == (wave.About{}) {
+		return "", nil
+	}
+	text, err := json.Marshal(a)
+	return string(text), err
+}
+
+func parseAbout(text string) (a wave.About, err error) {
+	if text != "" {
+		err = json.Unmarshal([]byte(text), &a)
+	}
+	return a, err
 }
 
 // unfinished counts the nodes of a wave w that are still to take the step after the one that
@@ -92,88 +82,60 @@ const unfinished = `SELECT count(*) FROM changes c JOIN nodes n ON n.cluster = c
 		WHERE r.cluster = c.cluster AND r.node_uid = c.node_uid AND r.wave_id = w.id AND r.occurrence = c.occurrence
 		AND r.kind = CASE c.kind WHEN 'joined' THEN 'ready' ELSE 'recovered' END)`
 
-// waveSQL reads waves w; a condition follows.
-const waveSQL = `SELECT w.id, w.key, w.cluster, w.kind, w.about, w.opened_at, w.last_at, w.closed_at,
-		(SELECT count(DISTINCT node_uid) FROM changes c WHERE c.wave_id = w.id),
-		(SELECT count(*) FROM changes c WHERE c.wave_id = w.id AND c.told_at IS NULL),
-		(SELECT count(*) FROM (SELECT 1 FROM changes c
-			WHERE c.wave_id = w.id GROUP BY c.node_uid HAVING max(c.part) IS NULL)),
-		(` + unfinished + ` AND c.kind = 'not_ready'), (` + unfinished + ` AND c.kind = 'joined'),
-		(SELECT coalesce(max(id), 0) FROM changes c WHERE c.wave_id = w.id)
-	FROM waves w WHERE `
+// waveColumns are what scanWave receives, of waves w.
+const waveColumns = `w.id, w.key, w.cluster, w.kind, w.about, w.opened_at, w.last_at, w.closed_at,
+	(SELECT count(DISTINCT node_uid) FROM changes c WHERE c.wave_id = w.id),
+	(SELECT count(*) FROM changes c WHERE c.wave_id = w.id AND c.told_at IS NULL),
+	(SELECT count(*) FROM (SELECT 1 FROM changes c WHERE c.wave_id = w.id GROUP BY c.node_uid
+		HAVING max(c.part) IS NULL) x),
+	(` + unfinished + ` AND c.kind = 'not_ready'), (` + unfinished + ` AND c.kind = 'joined'),
+	(SELECT coalesce(max(id), 0) FROM changes c WHERE c.wave_id = w.id)`
 
-func scanWave(from row) (w wave.Wave, err error) {
+func scanWave(r row) (w wave.Wave, err error) {
 	var about string
-	var opened, last, closed sql.NullInt64
-	c := &w.Counts
-	if err := from.Scan(&w.ID, &w.Key, &w.Cluster, &w.Kind, &about, &opened, &last, &closed,
-		&c.Members, &c.Untold, &c.Unlisted, &c.Pending, &c.Unready, &c.LastChange); err != nil {
+	var unrecovered int
+	if err := r.Scan(&w.ID, &w.Key, &w.Cluster, &w.Kind, &about, at{&w.OpenedAt}, at{&w.LastAt}, at{&w.ClosedAt},
+		&w.Counts.Members, &w.Counts.Untold, &w.Counts.Unlisted, &unrecovered, &w.Counts.Unready,
+		&w.Counts.LastChange); err != nil {
 		return w, err
 	}
-	c.Pending += c.Unready
-	w.OpenedAt, w.LastAt, w.ClosedAt = fromMS(opened), fromMS(last), fromMS(closed)
-	w.About, err = readAbout(about)
+	w.Counts.Pending = unrecovered + w.Counts.Unready
+	w.About, err = parseAbout(about)
 	return w, err
 }
 
-// writeAbout is what a wave is about as its column has it: "" for the zero value, and else JSON that is the
-// same for equal values, so that it can be compared as text.
-func writeAbout(a wave.About) (string, error) {
-	if a == (wave.About{}) {
-		return "", nil
-	}
-	b, err := json.Marshal(a)
-	return string(b), err
+// LiveWaves returns the waves of a cluster whose messages may still change, oldest first, with
+// what they are about and their messages, but without their members: Members reads those.
+func (l *Ledger) LiveWaves(ctx context.Context, cluster string) (waves []wave.Wave, err error) {
+	defer doing(&err, "reading waves of %s", cluster)
+	return l.waves(ctx, `w.cluster = ? AND w.done_at IS NULL`, cluster)
 }
 
-func readAbout(text string) (a wave.About, err error) {
-	if text != "" {
-		err = json.Unmarshal([]byte(text), &a)
-	}
-	return a, err
+// GrowthWaves returns the surges and creeps opened since a moment, oldest first, without members.
+func (l *Ledger) GrowthWaves(ctx context.Context, cluster string, since time.Time) (waves []wave.Wave, err error) {
+	defer doing(&err, "reading waves of %s", cluster)
+	return l.waves(ctx, `w.kind IN ('surge', 'creep') AND w.cluster = ? AND w.opened_at >= ?`, cluster, since.UnixMilli())
 }
 
-// waves returns the waves that a condition on waves w selects, oldest first, with what they are about and
-// their messages.
-func (l *Ledger) waves(ctx context.Context, where string, args ...any) (waves []wave.Wave, err error) {
-	defer doing(&err, "reading waves")
-	if waves, err = collect(ctx, l.r, scanWave, waveSQL+where+` ORDER BY w.id`, args...); err != nil || len(waves) == 0 {
+// waves returns the waves that a condition on waves w selects, oldest first.
+func (l *Ledger) waves(ctx context.Context, where string, args ...any) ([]wave.Wave, error) {
+	waves, err := collect(ctx, l.r, scanWave, `SELECT `+waveColumns+` FROM waves w WHERE `+where+` ORDER BY w.id`, args...)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.loadAbout(ctx, waves); err != nil {
 		return nil, err
 	}
 	index := map[int64]*wave.Wave{}
-	gaps, mutes := map[int64][]*wave.Wave{}, map[int64][]*wave.Wave{}
 	for i := range waves {
-		w := &waves[i]
-		index[w.ID] = w
-		if id := w.About.Gap; id != 0 {
-			gaps[id] = append(gaps[id], w)
-		}
-		if id := w.About.Mute; id != 0 {
-			mutes[id] = append(mutes[id], w)
-		}
+		index[waves[i].ID] = &waves[i]
 	}
-	err = byID(ctx, l.r, scanGap, gapSQL+in(`g.id`), gaps, func(g fleet.Gap, ws []*wave.Wave) {
-		for _, w := range ws {
-			w.Gap = &g
-		}
-	}, func(g fleet.Gap) int64 { return g.ID })
-	if err != nil {
-		return nil, err
-	}
-	err = byID(ctx, l.r, scanMute, muteSQL+in(`u.id`), mutes, func(m wave.Mute, ws []*wave.Wave) {
-		for _, w := range ws {
-			w.Mute = &m
-		}
-	}, func(m wave.Mute) int64 { return m.ID })
-	if err != nil {
-		return nil, err
-	}
-	for p, err := range each(ctx, l.r, scanPosting, postingsSQL+where+` ORDER BY m.created_at, m.key`, args...) {
+	for p, err := range each(ctx, l.r, scanPosting, `SELECT `+postingColumns+` FROM waves w
+		JOIN messages m ON m.wave_id = w.id WHERE `+where+` ORDER BY m.created_at, m.key`, args...) {
 		if err != nil {
 			return nil, err
 		}
-		w := index[p.WaveID]
-		switch {
+		switch w := index[p.WaveID]; {
 		case w == nil: // opened between the two queries
 		case p.Part == wave.PartMain:
 			w.Main = p
@@ -184,36 +146,75 @@ func (l *Ledger) waves(ctx context.Context, where string, args ...any) (waves []
 	return waves, nil
 }
 
-// byID reads the rows whose IDs are the keys of a map, and hands each over with its value.
-func byID[T, V any](ctx context.Context, q querier, scan func(row) (T, error), stmt string, of map[int64]V,
-	give func(T, V), id func(T) int64) error {
-	if len(of) == 0 {
-		return nil
+// loadAbout loads the gaps and mutes that waves are about.
+func (l *Ledger) loadAbout(ctx context.Context, waves []wave.Wave) error {
+	var gapIDs, muteIDs []int64
+	for _, w := range waves {
+		if w.About.Gap != 0 {
+			gapIDs = append(gapIDs, w.About.Gap)
+		}
+		if w.About.Mute != 0 {
+			muteIDs = append(muteIDs, w.About.Mute)
+		}
 	}
-	ids, err := list(slices.Sorted(maps.Keys(of)))
-	if err != nil {
-		return err
-	}
-	for v, err := range each(ctx, q, scan, stmt, ids) {
+	gaps, mutes := map[int64]fleet.Gap{}, map[int64]wave.Mute{}
+	if gapIDs != nil {
+		found, err := l.gapsByID(ctx, gapIDs)
 		if err != nil {
 			return err
 		}
-		give(v, of[id(v)])
+		for _, g := range found {
+			gaps[g.ID] = g
+		}
+	}
+	if muteIDs != nil {
+		found, err := l.mutesByID(ctx, muteIDs)
+		if err != nil {
+			return err
+		}
+		for _, m := range found {
+			mutes[m.ID] = m
+		}
+	}
+	for i := range waves {
+		w := &waves[i]
+		if g, ok := gaps[w.About.Gap]; ok {
+			w.Gap = &g
+		}
+		if m, ok := mutes[w.About.Mute]; ok {
+			w.Mute = &m
+		}
 	}
 	return nil
 }
+
+// memberStep is one change of a member of a wave.
+type memberStep struct {
+	change fleet.Change
+	node   nodeRow
+	part   string
+	told   bool
+}
+
+const membersSQL = `SELECT ` + changeColumns + `, coalesce(c.part, ''), c.told_at IS NOT NULL, ` + nodeColumns + `
+	FROM changes c JOIN nodes n ON n.cluster = c.cluster AND n.uid = c.node_uid` + nodeSets + `
+	WHERE c.wave_id = ? ORDER BY c.id`
 
 // Members returns the nodes of a wave, in the order in which they were added.
 func (l *Ledger) Members(ctx context.Context, id int64) (members []wave.Member, err error) {
 	defer doing(&err, "reading members of wave %d", id)
 	index := map[string]int{}
-	for step, err := range each(ctx, l.r, scanMemberStep, membersSQL, id) {
+	scan := func(r row) (s memberStep, err error) {
+		err = r.Scan(append(append(changeDest(&s.change), &s.part, &s.told), s.node.dest()...)...)
+		return s, err
+	}
+	for s, err := range each(ctx, l.r, scan, membersSQL, id) {
 		if err != nil {
 			return nil, err
 		}
-		i, ok := index[step.node.n.UID]
+		i, ok := index[s.node.rec.UID]
 		if !ok {
-			rec, err := step.node.record()
+			rec, err := s.node.record()
 			if err != nil {
 				return nil, err
 			}
@@ -222,86 +223,95 @@ func (l *Ledger) Members(ctx context.Context, id int64) (members []wave.Member, 
 			members = append(members, wave.Member{Node: rec.Node, RemovedAt: rec.RemovedAt, Told: true})
 		}
 		m := &members[i]
-		m.Steps = append(m.Steps, step.change.change(m.Node))
-		m.Told = m.Told && step.told
-		m.Part = cmp.Or(step.part, m.Part)
+		ofNode(&s.change, m.Node)
+		m.Steps = append(m.Steps, s.change)
+		m.Told = m.Told && s.told
+		if s.part != "" {
+			m.Part = s.part
+		}
 	}
 	for i := range members {
-		if _, left := members[i].Step(fleet.Removed); !left {
+		m := &members[i]
+		if _, left := m.Step(fleet.Removed); !left {
 			continue
 		}
-		if members[i].Evidence, err = l.evidence(ctx, members[i]); err != nil {
+		if m.Evidence, err = l.evidence(ctx, m.Node, m.RemovedAt); err != nil {
 			return nil, err
 		}
 	}
 	return members, nil
 }
 
-const membersSQL = `SELECT ` + changeColumns + `, coalesce(c.part, ''), c.told_at IS NOT NULL, ` + nodeColumns + `
-	FROM changes c JOIN nodes n ON n.cluster = c.cluster AND n.uid = c.node_uid` + nodeSets + `
-	WHERE c.wave_id = ? ORDER BY c.id`
+const (
+	waveOfKeySQL = `SELECT w.id, w.cluster, w.kind,
+			(SELECT min(coalesce(c.not_before, c.at)) FROM changes c WHERE c.wave_id = w.id),
+			(SELECT max(c.at) FROM changes c WHERE c.wave_id = w.id)
+		FROM messages m JOIN waves w ON w.id = m.wave_id WHERE m.key = ?`
+	waveNodesSQL = `SELECT c.node_uid, n.name FROM (SELECT cluster, node_uid, min(id) AS first FROM changes
+			WHERE wave_id = ? GROUP BY cluster, node_uid ORDER BY first LIMIT ?) c
+		JOIN nodes n ON n.cluster = c.cluster AND n.uid = c.node_uid ORDER BY c.first`
+)
 
-// memberStep is a step that a wave tells, as a row of membersSQL; its node is not decoded yet.
-type memberStep struct {
-	change changeRow
-	part   string
-	told   bool
-	node   nodeRow
+// WaveNodes returns whom a wave is about, at most limit nodes, by the key of any of its
+// messages; ok is false if no wave has such a message, or has it no longer.
+func (l *Ledger) WaveNodes(ctx context.Context, key string, limit int) (w wave.Nodes, ok bool, err error) {
+	defer doing(&err, "reading the nodes of message %s", key)
+	_, ok, err = one(ctx, l.r, scanTo(&w.ID, &w.Cluster, &w.Kind, at{&w.From}, at{&w.Until}), waveOfKeySQL, key)
+	if err != nil || !ok {
+		return w, false, err
+	}
+	type named struct{ uid, name string }
+	scan := func(r row) (n named, err error) {
+		err = r.Scan(&n.uid, &n.name)
+		return n, err
+	}
+	for n, err := range each(ctx, l.r, scan, waveNodesSQL, w.ID, max(0, limit)+1) {
+		if err != nil {
+			return w, false, err
+		}
+		if w.More = len(w.UIDs) >= limit; w.More {
+			break
+		}
+		w.UIDs, w.Names = append(w.UIDs, n.uid), append(w.Names, n.name)
+	}
+	return w, true, nil
 }
-
-func scanMemberStep(from row) (s memberStep, err error) {
-	err = from.Scan(append(append(s.change.dest(), &s.part, &s.told), s.node.dest()...)...)
-	return s, err
-}
-
-// evidence returns the scaling events on a node that left, from the quarter of an hour
-// before until shortly after.
-func (l *Ledger) evidence(ctx context.Context, m wave.Member) ([]fleet.Event, error) {
-	const before, after = 15 * time.Minute, time.Minute
-	return collect(ctx, l.r, scanEvent, evidenceSQL, m.Node.Cluster, m.Node.Name,
-		m.RemovedAt.Add(-before).UnixMilli(), m.RemovedAt.Add(after).UnixMilli())
-}
-
-// The index on time holds all objects' events of a class.
-var evidenceSQL = `SELECT ` + eventColumns + ` FROM events e WHERE e.cluster = ? AND e.kind = 'Node' AND e.name = ?
-	AND e.last_at BETWEEN ? AND ? AND ` + unindexed("e.scaling") + ` = 1 ORDER BY e.last_at, e.uid LIMIT 20`
 
 const (
 	extendWaveSQL = `UPDATE waves SET last_at = ? WHERE id = ?`
 	insertWaveSQL = `INSERT INTO waves (key, cluster, kind, about, opened_at, last_at, closed_at)
 		VALUES ('', ?, ?, ?, ?, ?, ?) RETURNING id`
-	keyWaveSQL     = `UPDATE waves SET key = ? WHERE id = ?`
-	assignSQL      = `UPDATE changes SET wave_id = ? WHERE id = ? AND wave_id IS NULL`
-	tellChangesSQL = `UPDATE changes SET told_at = ? WHERE wave_id = ? AND id <= ? AND told_at IS NULL`
+	keyWaveSQL = `UPDATE waves SET key = ? WHERE id = ?`
+	assignSQL  = `UPDATE changes SET wave_id = ? WHERE id = ? AND wave_id IS NULL`
+	// What a wave has taken is told, and the first mute stays the one that hid it.
+	hideSQL = `UPDATE changes SET tell = 0, mute_id = ? WHERE id = ? AND wave_id IS NULL AND mute_id IS NULL`
 )
 
 // Apply carries out a plan in one transaction: waves and the intents of their messages,
 // changes assigned to waves, waves merged. With posting, the caller posts the new waves'
 // messages at once, and what MarkPosting would record is recorded here.
-func (l *Ledger) Apply(ctx context.Context, cluster, channel string, p wave.Plan, posting bool,
-	now time.Time) (err error) {
+func (l *Ledger) Apply(ctx context.Context, cluster, channel string, p wave.Plan, posting bool, now time.Time) (
+	err error) {
 	defer doing(&err, "recording what to tell of %s", cluster)
-	var tried any
-	if posting {
-		tried = now.UnixMilli()
-	}
+	main := wave.Posting{Part: wave.PartMain, Channel: channel, Created: now, Tried: posting}
 	return l.tx(ctx, func(tx tx) error {
 		if p.Baseline {
-			id, err := l.openWave(ctx, tx, cluster, channel, wave.Opening{Kind: wave.KindBaseline, Closed: true}, tried, now)
+			id, err := l.openWave(ctx, tx, cluster, wave.Opening{Kind: wave.KindBaseline, Closed: true}, main)
 			if err != nil {
 				return err
 			}
-			if err := tx.exec(ctx, `UPDATE clusters SET baseline_wave = ? WHERE cluster = ?`, id, cluster); err != nil {
+			if _, err := tx.exec(ctx, `UPDATE clusters SET baseline_wave = ? WHERE cluster = ?`, id, cluster); err != nil {
 				return err
 			}
 		}
 		for _, n := range p.New {
-			if told, err := muteIsTold(ctx, tx, n); err != nil {
-				return err
-			} else if told {
+			if told, err := mutesWave(ctx, tx, n.About); err != nil || told {
+				if err != nil {
+					return err
+				}
 				continue
 			}
-			id, err := l.openWave(ctx, tx, cluster, channel, n, tried, now)
+			id, err := l.openWave(ctx, tx, cluster, n, main)
 			if err != nil {
 				return err
 			}
@@ -309,161 +319,159 @@ func (l *Ledger) Apply(ctx context.Context, cluster, channel string, p wave.Plan
 				return err
 			}
 		}
-		return applyToChanges(ctx, tx, p, now)
+		for id, changes := range p.Add {
+			if err := assign(ctx, tx, id, changes); err != nil {
+				return err
+			}
+			if p.Extend[id] {
+				if _, err := tx.exec(ctx, extendWaveSQL, now.UnixMilli(), id); err != nil {
+					return err
+				}
+			}
+		}
+		for _, id := range p.Silence {
+			if _, err := tx.exec(ctx, `UPDATE changes SET tell = 0 WHERE id = ?`, id); err != nil {
+				return err
+			}
+		}
+		for id, mute := range p.Mute {
+			if _, err := tx.exec(ctx, hideSQL, mute, id); err != nil {
+				return err
+			}
+		}
+		if p.Merge != nil {
+			return merge(ctx, tx, *p.Merge, now)
+		}
+		return nil
 	})
 }
 
-// muteIsTold reports whether a wave to open would tell a mute that another one tells: however often it is
-// planned, a mute is told by one.
-func muteIsTold(ctx context.Context, tx tx, n wave.Opening) (told bool, err error) {
-	if n.About.Mute == 0 {
+// mutesWave reports whether what a wave is about is a mute that a wave tells already: however
+// often it is planned, one does.
+func mutesWave(ctx context.Context, tx tx, about wave.About) (told bool, err error) {
+	if about.Mute == 0 {
 		return false, nil
 	}
-	about, err := writeAbout(n.About)
+	text, err := aboutText(about)
 	if err != nil {
 		return false, err
 	}
-	err = tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM waves WHERE kind = 'mute' AND about = ?)`,
-		about).Scan(&told)
+	told, _, err = one(ctx, tx, value[bool],
+		`SELECT EXISTS (SELECT 1 FROM waves WHERE kind = 'mute' AND about <> '' AND about = ?)`, text)
 	return told, err
 }
 
-// applyToChanges carries out what a plan wants of changes and of waves that exist.
-func applyToChanges(ctx context.Context, tx tx, p wave.Plan, now time.Time) error {
-	for id, changes := range p.Add {
-		if err := assign(ctx, tx, id, changes); err != nil {
-			return err
-		}
-		if p.Extend[id] {
-			if err := tx.exec(ctx, extendWaveSQL, now.UnixMilli(), id); err != nil {
-				return err
-			}
-		}
-	}
-	for _, id := range p.Silence {
-		if err := tx.exec(ctx, `UPDATE changes SET tell = 0 WHERE id = ?`, id); err != nil {
-			return err
-		}
-	}
-	for id, mute := range p.Mute {
-		// What a wave has taken is told, and the first mute stays the one that hid it.
-		if err := tx.exec(ctx,
-			`UPDATE changes SET tell = 0, mute_id = ? WHERE id = ? AND wave_id IS NULL AND mute_id IS NULL`,
-			mute, id); err != nil {
-			return err
-		}
-	}
-	if p.Merge == nil {
-		return nil
-	}
-	return merge(ctx, tx, *p.Merge, now)
-}
-
-// merge makes one catch-up of several waves.
-func merge(ctx context.Context, tx tx, m wave.Merge, now time.Time) error {
-	for _, from := range m.From {
-		if from == m.Into {
-			continue
-		}
-		for _, stmt := range []string{
-			`UPDATE changes SET wave_id = ?1 WHERE wave_id = ?2`,
-			`UPDATE clusters SET baseline_wave = ?1 WHERE baseline_wave = ?2`,
-			`DELETE FROM messages WHERE wave_id = ?2 AND ?1 = ?1`,
-			`DELETE FROM waves WHERE id = ?2 AND ?1 = ?1`,
-		} {
-			if err := tx.exec(ctx, stmt, m.Into, from); err != nil {
-				return err
-			}
-		}
-	}
-	about, err := writeAbout(m.About)
-	if err != nil {
-		return err
-	}
-	return tx.exec(ctx, `UPDATE waves SET kind = ?, about = ?, last_at = ?, closed_at = NULL WHERE id = ?`,
-		string(wave.KindCatchUp), about, now.UnixMilli(), m.Into)
-}
-
-func (l *Ledger) openWave(ctx context.Context, tx tx, cluster, channel string, n wave.Opening, tried any,
-	now time.Time) (
-	id int64, err error) {
-	about, err := writeAbout(n.About)
+// openWave records a wave and the intent of its message, which is like main.
+func (l *Ledger) openWave(ctx context.Context, tx tx, cluster string, n wave.Opening, main wave.Posting) (
+	int64, error) {
+	about, err := aboutText(n.About)
 	if err != nil {
 		return 0, err
 	}
+	now := main.Created.UnixMilli()
 	var closed any
 	if n.Closed {
-		closed = now.UnixMilli()
+		closed = now
 	}
-	// A number is never given twice, so the key is unique for this ledger, and the instance makes it unique
-	// among ledgers.
-	err = tx.QueryRowContext(ctx, insertWaveSQL, cluster, string(n.Kind), about, now.UnixMilli(), now.UnixMilli(),
-		closed).Scan(&id)
+	main.WaveID, _, err = one(ctx, tx, value[int64], insertWaveSQL, cluster, string(n.Kind), about, now, now, closed)
 	if err != nil {
 		return 0, err
 	}
-	key := fmt.Sprintf("%s-%d", l.instance, id)
-	if err := tx.exec(ctx, keyWaveSQL, key, id); err != nil {
+	// A number is given once, so the key is unique for this ledger, and the instance makes it
+	// unique among ledgers.
+	main.Key = fmt.Sprintf("%s-%d", l.instance, main.WaveID)
+	if _, err := tx.exec(ctx, keyWaveSQL, main.Key, main.WaveID); err != nil {
 		return 0, err
 	}
-	return id, tx.exec(ctx, insertMessageSQL, key, id, wave.PartMain, channel, now.UnixMilli(), tried)
+	return main.WaveID, insertMessage(ctx, tx, main)
 }
 
 // assign gives to-dos to a wave. A change that has a wave keeps it: nothing is told twice.
-func assign(ctx context.Context, tx tx, wave int64, changes []int64) error {
+func assign(ctx context.Context, tx tx, to int64, changes []int64) error {
 	for _, id := range changes {
-		if err := tx.exec(ctx, assignSQL, wave, id); err != nil {
+		if _, err := tx.exec(ctx, assignSQL, to, id); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// merge turns waves into one catch-up.
+func merge(ctx context.Context, tx tx, m wave.Merge, now time.Time) error {
+	about, err := aboutText(m.About)
+	if err != nil {
+		return err
+	}
+	for _, from := range m.From {
+		if from == m.Into {
+			continue
+		}
+		for _, stmt := range []string{
+			`UPDATE changes SET wave_id = ? WHERE wave_id = ?`,
+			`UPDATE clusters SET baseline_wave = ? WHERE baseline_wave = ?`,
+		} {
+			if _, err := tx.exec(ctx, stmt, m.Into, from); err != nil {
+				return err
+			}
+		}
+		for _, stmt := range []string{
+			`DELETE FROM messages WHERE wave_id = ?`,
+			`DELETE FROM waves WHERE id = ?`,
+		} {
+			if _, err := tx.exec(ctx, stmt, from); err != nil {
+				return err
+			}
+		}
+	}
+	_, err = tx.exec(ctx, `UPDATE waves SET kind = ?, about = ?, last_at = ?, closed_at = NULL WHERE id = ?`,
+		string(wave.KindCatchUp), about, now.UnixMilli(), m.Into)
+	return err
+}
+
 // CloseWave ends the taking of like changes, or the mute that the wave tells.
 func (l *Ledger) CloseWave(ctx context.Context, id int64, now time.Time) (err error) {
 	defer doing(&err, "closing wave %d", id)
-	return l.exec(ctx, `UPDATE waves SET closed_at = ? WHERE id = ? AND closed_at IS NULL`, now.UnixMilli(), id)
+	_, err = l.exec(ctx, `UPDATE waves SET closed_at = ? WHERE id = ? AND closed_at IS NULL`, now.UnixMilli(), id)
+	return err
 }
 
-const finishWaveSQL = `UPDATE waves SET done_at = ?1, closed_at = coalesce(closed_at, ?1) WHERE id = ?2 AND NOT EXISTS (
+const finishWaveSQL = `UPDATE waves SET done_at = ?, closed_at = coalesce(closed_at, ?) WHERE id = ? AND NOT EXISTS (
 		SELECT 1 FROM changes t JOIN changes c ON c.cluster = t.cluster AND c.node_uid = t.node_uid
 		WHERE t.cluster = waves.cluster AND t.wave_id IS NULL AND t.tell = 1 AND c.wave_id = waves.id)`
 
 // FinishWave declares that a wave's messages will not change any more, unless a to-do of one
-// of its nodes has come in meanwhile. What it told of a mute is told then, its end included.
+// of its nodes has come in meanwhile. If it is about a mute, that was told, its end included.
 func (l *Ledger) FinishWave(ctx context.Context, id int64, now time.Time) (err error) {
 	defer doing(&err, "finishing wave %d", id)
 	return l.tx(ctx, func(tx tx) error {
-		if err := tx.exec(ctx, finishWaveSQL, now.UnixMilli(), id); err != nil {
+		finished, err := tx.exec(ctx, finishWaveSQL, now.UnixMilli(), now.UnixMilli(), id)
+		if err != nil || finished == 0 {
 			return err
 		}
-		text, done, err := one(ctx, tx, value[string], `SELECT about FROM waves WHERE id = ? AND done_at IS NOT NULL`, id)
-		if err != nil || !done {
+		text, _, err := one(ctx, tx, value[string], `SELECT about FROM waves WHERE id = ?`, id)
+		if err != nil {
 			return err
 		}
-		about, err := readAbout(text)
+		about, err := parseAbout(text)
 		if err != nil || about.Mute == 0 {
 			return err
 		}
-		return tx.exec(ctx, `UPDATE mutes SET told_end = 1 WHERE id = ?`, about.Mute)
+		_, err = tx.exec(ctx, `UPDATE mutes SET told_end = 1 WHERE id = ?`, about.Mute)
+		return err
 	})
 }
 
 // ReleaseWave gives up a wave whose message is gone from Slack: what it had not told becomes
-// a to-do again, the end of a mute too.
+// a to-do again, and another wave may tell its mute.
 func (l *Ledger) ReleaseWave(ctx context.Context, id int64, now time.Time) (err error) {
 	defer doing(&err, "releasing wave %d", id)
 	return l.tx(ctx, func(tx tx) error {
-		err := tx.exec(ctx, `UPDATE changes SET wave_id = NULL, part = NULL WHERE wave_id = ? AND told_at IS NULL`, id)
-		if err != nil {
+		if _, err := tx.exec(ctx, `UPDATE changes SET wave_id = NULL, part = NULL WHERE wave_id = ? AND told_at IS NULL`,
+			id); err != nil {
 			return err
 		}
-		return tx.exec(ctx, `UPDATE waves SET done_at = ?1, closed_at = coalesce(closed_at, ?1),
-			about = CASE kind WHEN 'mute' THEN '' ELSE about END WHERE id = ?2`, now.UnixMilli(), id)
+		_, err := tx.exec(ctx, `UPDATE waves SET done_at = ?, closed_at = coalesce(closed_at, ?),
+			about = CASE kind WHEN 'mute' THEN '' ELSE about END WHERE id = ?`, now.UnixMilli(), now.UnixMilli(), id)
+		return err
 	})
-}
-
-// GrowthWaves returns the surges and creeps opened since a moment, oldest first.
-func (l *Ledger) GrowthWaves(ctx context.Context, cluster string, since time.Time) ([]wave.Wave, error) {
-	return l.waves(ctx, `w.kind IN ('surge', 'creep') AND w.cluster = ? AND w.opened_at >= ?`, cluster, since.UnixMilli())
 }
