@@ -17,21 +17,18 @@ import (
 func plans(t *testing.T, l *Ledger, call func(ctx context.Context)) []string {
 	t.Helper()
 	var all []string
-	l.r.observe = func(query string, args []any) {
-		rows, err := l.w.QueryContext(t.Context(), `EXPLAIN QUERY PLAN `+query, args...)
+	step := func(r row) (text string, err error) {
+		var id, parent, unused int
+		err = r.Scan(&id, &parent, &unused, &text)
+		return text, err
+	}
+	l.r.observe = func(stmt string, args []any) {
+		steps, err := collect(t.Context(), once{&reader{DB: l.w}}, step, `EXPLAIN QUERY PLAN `+stmt, args...)
 		if err != nil {
-			t.Errorf("%v: %s", err, query)
+			t.Errorf("%v: %s", err, stmt)
 			return
 		}
-		defer rows.Close()
-		var steps []string
-		for rows.Next() {
-			var id, parent, unused int
-			var step string
-			check(t, rows.Scan(&id, &parent, &unused, &step))
-			steps = append(steps, step)
-		}
-		all = append(all, query+"\n  "+strings.Join(steps, "\n  "))
+		all = append(all, stmt+"\n  "+strings.Join(steps, "\n  "))
 	}
 	defer func() { l.r.observe = nil }()
 	call(t.Context())

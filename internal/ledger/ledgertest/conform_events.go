@@ -14,11 +14,20 @@ import (
 	"rollcall/internal/query"
 )
 
-func uidsOf(events []fleet.Event) (uids []string) {
-	for _, e := range events {
-		uids = append(uids, e.UID)
+func eventsMerge(t *testing.T, fresh Open) {
+	l, ctx := fresh(t), t.Context()
+	for _, e := range []fleet.Event{event("e", 1, 0), event("e", 3, time.Minute), event("e", 2, 30*time.Second),
+		event("e", 3, time.Minute)} {
+		check(t, l.RecordEvents(ctx, "prod", []fleet.Event{e}, "7"))
 	}
-	return uids
+	check(t, l.RecordEvents(ctx, "prod", nil, ""))
+	got := scalingEvents(t, l)
+	if diff := cmp.Diff([]fleet.Event{event("e", 3, time.Minute)}, got); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+	if cp := must[fleet.Checkpoint](t)(l.Checkpoint(ctx, "prod")); cp.EventsVersion != "7" {
+		t.Errorf("events version %q, want 7", cp.EventsVersion)
+	}
 }
 
 func eventsFilter(t *testing.T, fresh Open) {

@@ -7,14 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rollcall/internal/fleet"
-	"rollcall/internal/ledger"
 	"rollcall/internal/wave"
 )
-
-func mute(request string) wave.Mute {
-	return wave.Mute{Request: request, Cluster: "prod", Scope: wave.MutePool, Value: "batch", By: "U1", ByName: "ada",
-		Channel: "C1", At: t0, Until: t0.Add(time.Hour)}
-}
 
 func mutes(t *testing.T, fresh Open) {
 	l, ctx := fresh(t), t.Context()
@@ -96,6 +90,39 @@ func mutes(t *testing.T, fresh Open) {
 	}
 }
 
+// A mute has one wave, whoever plans it how often, and the wave knows the mute as it is now. If
+// its message is gone before the end was told, another wave tells it.
+func muteWave(t *testing.T, fresh Open) {
+	l, ctx := fresh(t), t.Context()
+	a := must[wave.Mute](t)(l.AddMute(ctx, mute("click-1")))
+	b := must[wave.Mute](t)(l.AddMute(ctx, mute("click-2")))
+	tell := wave.Plan{New: []wave.Opening{{Kind: wave.KindMute, About: wave.About{Mute: a.ID}}, {Kind: wave.KindJoined},
+		{Kind: wave.KindMute, About: wave.About{Mute: b.ID}, Closed: true}}}
+	check(t, l.Apply(ctx, "prod", "C1", tell, false, t0))
+	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{tell.New[0], tell.New[2]}}, true, t0))
+	if _, err := l.EndMute(ctx, a.ID, "U2", "", t0.Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	a, _, _ = l.Mute(ctx, a.ID)
+	live := must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))
+	if len(live) != 3 || !live[0].ClosedAt.IsZero() || live[1].Mute != nil || live[2].ClosedAt.IsZero() ||
+		live[0].Main.Tried {
+		t.Fatalf("waves = %+v", live)
+	}
+	if diff := cmp.Diff([]*wave.Mute{&a, &b}, []*wave.Mute{live[0].Mute, live[2].Mute}); diff != "" {
+		t.Errorf("mutes of the waves (-want +got):\n%s", diff)
+	}
+	if w := waveOf(t, l, live[2].ID); w.Mute == nil || *w.Mute != b {
+		t.Errorf("Wave = %+v", w)
+	}
+	check(t, l.ReleaseWave(ctx, live[0].ID, t0.Add(time.Hour)))
+	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: tell.New[:1]}, false, t0))
+	live = must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))
+	if len(live) != 3 || live[2].Mute == nil || live[2].Mute.ID != a.ID {
+		t.Errorf("after the message was deleted: %+v", live)
+	}
+}
+
 // The second step of a node knows which mute hid the first, also when the mute has ended.
 func stepMute(t *testing.T, fresh Open) {
 	l, ctx := fresh(t), t.Context()
@@ -151,34 +178,5 @@ func mutedChanges(t *testing.T, fresh Open) {
 		if diff := cmp.Diff(tc.want, got); diff != "" {
 			t.Errorf("muted from %v until %v (-want +got):\n%s", tc.from, tc.until, diff)
 		}
-	}
-}
-
-// Mutes stay as long as the changes that they kept quiet, and until their end is told.
-func pruneMutes(t *testing.T, fresh Open) {
-	l, ctx := fresh(t), t.Context()
-	record(t, l, "1", first(1))
-	used := must[wave.Mute](t)(l.AddMute(ctx, mute("used")))
-	untold := must[wave.Mute](t)(l.AddMute(ctx, mute("untold")))
-	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{Mute: map[int64]int64{1: used.ID}}, false, t0))
-	check(t, l.Apply(ctx, "prod", "C1",
-		wave.Plan{New: []wave.Opening{{Kind: wave.KindMute, About: wave.About{Mute: used.ID}}}}, false, t0))
-	check(t, l.FinishWave(ctx, must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))[0].ID, t0.Add(time.Hour)))
-	r := ledger.Retention{Scaling: 24 * time.Hour, Other: time.Hour}
-	for _, tc := range []struct {
-		after time.Duration
-		want  int64
-		what  string
-	}{{23 * time.Hour, 0, "what is young stays"}, {24*time.Hour + time.Minute, 1, "the change goes"},
-		{26 * time.Hour, 3, "its mute goes with its wave and message, the untold one stays"}} {
-		if n, err := l.Prune(ctx, r, t0.Add(tc.after)); err != nil || n != tc.want {
-			t.Errorf("after %v: %d rows, %v; want %d: %s", tc.after, n, err, tc.want, tc.what)
-		}
-	}
-	if _, ok, _ := l.Mute(ctx, used.ID); ok {
-		t.Error("a mute without changes stays")
-	}
-	if _, ok, _ := l.Mute(ctx, untold.ID); !ok {
-		t.Error("a mute whose end nobody was told is gone")
 	}
 }

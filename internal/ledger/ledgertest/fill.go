@@ -6,6 +6,7 @@ package ledgertest
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -405,27 +406,21 @@ func fillRest(ctx context.Context, path string, s Size) (err error) {
 
 // dropIndices drops a table's indices and returns the statements that make them again.
 func dropIndices(ctx context.Context, db *sql.DB, table string) (create []string, err error) {
-	rows, err := db.QueryContext(ctx,
-		`SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL`, table)
+	var text string
+	err = db.QueryRowContext(ctx, `SELECT json_group_array(json_array(name, sql)) FROM sqlite_schema
+		WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL`, table).Scan(&text)
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	var names []string
-	for rows.Next() {
-		var name, stmt string
-		if err := rows.Scan(&name, &stmt); err != nil {
-			return nil, err
-		}
-		names, create = append(names, name), append(create, stmt)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+	var indices [][2]string
+	if err := json.Unmarshal([]byte(text), &indices); err != nil {
 		return nil, err
 	}
-	for _, name := range names {
-		if _, err := db.ExecContext(ctx, `DROP INDEX `+name); err != nil {
+	for _, index := range indices {
+		if _, err := db.ExecContext(ctx, `DROP INDEX `+index[0]); err != nil {
 			return nil, err
 		}
+		create = append(create, index[1])
 	}
 	return create, nil
 }

@@ -12,16 +12,6 @@ import (
 	"rollcall/internal/fleet"
 )
 
-// all collects a scan.
-func all[T any](t *testing.T, scan func(func(T, error) bool)) (vs []T) {
-	t.Helper()
-	for v, err := range scan {
-		check(t, err)
-		vs = append(vs, v)
-	}
-	return vs
-}
-
 func nodeLives(t *testing.T, fresh Open) {
 	l := fresh(t)
 	labelled := fleet.Node{Name: "labelled", Pool: "general", Provider: "aws", Region: "us-east-1",

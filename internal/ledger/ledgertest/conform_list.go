@@ -13,65 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/selection"
 
 	"rollcall/internal/fleet"
-	"rollcall/internal/ledger"
 	"rollcall/internal/query"
-	"rollcall/internal/wave"
 )
-
-// fleetOf records nodes: n1 is the oldest. Those whose name begins with "gone" have left, an
-// hour after they came.
-func fleetOf(t testing.TB, l *ledger.Ledger, nodes ...fleet.Node) {
-	t.Helper()
-	var os []fleet.Observation
-	for i := range nodes {
-		n := &nodes[i]
-		n.Cluster = "prod"
-		if n.UID == "" {
-			n.UID = "uid-" + n.Name
-		}
-		if n.CreatedAt.IsZero() {
-			n.CreatedAt = t0.Add(time.Duration(i) * time.Minute)
-		}
-		if n.Ready.Status == "" {
-			n.Ready = fleet.Condition{Status: fleet.Ready, Since: n.CreatedAt.Add(time.Minute)}
-		}
-		o := fleet.First(*n, n.CreatedAt)
-		os = append(os, o)
-		if strings.HasPrefix(n.Name, "gone") {
-			os = append(os, fleet.Gone(*n, o.Known, n.CreatedAt.Add(time.Hour)))
-		}
-	}
-	record(t, l, "1", os...)
-}
-
-func nodeNames(nodes []query.NodeRecord) (names []string) {
-	for _, n := range nodes {
-		names = append(names, n.Name)
-	}
-	return names
-}
-
-// some is a fleet with something of everything.
-func some() []fleet.Node {
-	mk := func(name, itype, zone, pool, capacity, arch string, labels map[string]string) fleet.Node {
-		return fleet.Node{Name: name, InstanceType: itype, Zone: zone, Pool: pool, CapacityType: capacity, Arch: arch,
-			Labels: labels}
-	}
-	ns := []fleet.Node{
-		mk("n1", "m5.large", "a", "general", "spot", "amd64",
-			map[string]string{"team": "ml", "kubernetes.io/hostname": "n1", "gen": "5"}),
-		mk("n2", "m5.xlarge", "b", "general", "on-demand", "amd64",
-			map[string]string{"team": "shop", "kubernetes.io/hostname": "n2", "gen": "7"}),
-		mk("n3", "c6g.large", "a", "batch", "spot", "arm64",
-			map[string]string{"team": "ml", "canary": "", "kubernetes.io/hostname": "host_3"}),
-		mk("n4", "", "", "", "", "", nil),
-		mk("gone1", "m5.large", "a", "general", "spot", "amd64", map[string]string{"team": "ml"}),
-		mk("gone2", "m5.large", "b", "batch", "on-demand", "amd64", map[string]string{"team": "ads"}),
-	}
-	ns[1].Cordoned = true
-	ns[2].Ready = fleet.Condition{Status: fleet.ReadyUnknown, Reason: "NodeStatusUnknown", Since: t0.Add(3 * time.Minute)}
-	return ns
-}
 
 func listNodes(t *testing.T, fresh Open) {
 	l := fresh(t)
@@ -168,13 +111,6 @@ func listNodes(t *testing.T, fresh Open) {
 		p.Nodes); diff != "" {
 		t.Errorf("record (-want +got):\n%s", diff)
 	}
-}
-
-func sum(machines map[fleet.Machine]int) (n int) {
-	for _, count := range machines {
-		n += count
-	}
-	return n
 }
 
 func groupNodes(t *testing.T, fresh Open) {
@@ -332,90 +268,5 @@ func findNodes(t *testing.T, fresh Open) {
 			t.Errorf("FindNodes(%q, %d) = %v, %q, more %v; want %s, %q, %v", tc.ask, tc.limit, got, how, more, tc.want, tc.how,
 				tc.more)
 		}
-	}
-}
-
-func changes(t *testing.T, fresh Open) {
-	l, ctx := fresh(t), t.Context()
-	// The baseline's nodes did not join: nobody saw them come.
-	check(t, l.RecordBaseline(ctx, "prod", []fleet.Observation{first(0)}))
-	check(t, l.FinishBaseline(ctx, fleet.Batch{Cluster: "prod", At: t0}, func(string) bool { return true }))
-	record(t, l, "1", first(1), ready(t, 1), first(2), fleet.Gone(node(2), first(2).Known, t0.Add(time.Hour)))
-	summary := func(changes []query.ChangeRecord) (s []string) {
-		for _, c := range changes {
-			s = append(s, fmt.Sprintf("%s %s %s %d", c.NodeName, c.Kind, c.Node.InstanceType, c.Mute))
-		}
-		return s
-	}
-	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{Mute: map[int64]int64{3: 7}}, false, t0))
-	for _, tc := range []struct {
-		limit int
-		kinds []fleet.ChangeKind
-		want  []string
-	}{
-		{10, nil, []string{"node-2 removed m5.large 0", "node-1 ready m5.large 0", "node-2 joined m5.large 7",
-			"node-1 joined m5.large 0"}},
-		{2, nil, []string{"node-2 removed m5.large 0", "node-1 ready m5.large 0"}},
-		{10, []fleet.ChangeKind{fleet.Joined, fleet.Recovered},
-			[]string{"node-2 joined m5.large 7", "node-1 joined m5.large 0"}},
-		{1, []fleet.ChangeKind{fleet.Joined}, []string{"node-2 joined m5.large 7"}},
-	} {
-		got := summary(must[[]query.ChangeRecord](t)(l.RecentChanges(ctx, "prod", tc.limit, tc.kinds...)))
-		if diff := cmp.Diff(tc.want, got); diff != "" {
-			t.Errorf("%d of %v (-want +got):\n%s", tc.limit, tc.kinds, diff)
-		}
-	}
-	changes, more, err := l.NodeChanges(ctx, "prod", "uid-1", 10)
-	check(t, err)
-	if diff := cmp.Diff([]string{"node-1 joined m5.large 0", "node-1 ready m5.large 0"}, summary(changes)); diff != "" ||
-		more {
-		t.Errorf("more %v (-want +got):\n%s", more, diff)
-	}
-	if changes, more, err = l.NodeChanges(ctx, "prod", "uid-1", 1); err != nil || !more || len(changes) != 1 ||
-		changes[0].Kind != fleet.BecameReady {
-		t.Errorf("the last change: %v, more %v, %v", summary(changes), more, err)
-	}
-	counts := must[map[fleet.ChangeKind]int](t)(l.ChangeCounts(ctx, "prod", t0))
-	if diff := cmp.Diff(map[fleet.ChangeKind]int{fleet.Joined: 2, fleet.BecameReady: 1, fleet.Removed: 1},
-		counts); diff != "" {
-		t.Errorf("counts (-want +got):\n%s", diff)
-	}
-}
-
-func waveNodes(t *testing.T, fresh Open) {
-	l, ctx := fresh(t), t.Context()
-	record(t, l, "1", first(1), first(2), first(3), ready(t, 1))
-	check(t, l.Apply(ctx, "prod", "C1",
-		wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{2, 1, 3, 4}}}}, false, t0))
-	w := must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))[0]
-	part := must[wave.Posting](t)(l.AddPart(ctx, w, "list", nil, t0))
-	want := wave.Nodes{ID: w.ID, Cluster: "prod", Kind: wave.KindJoined, UIDs: []string{"uid-1", "uid-2", "uid-3"},
-		Names: []string{"node-1", "node-2", "node-3"},
-		From:  t0, Until: t0.Add(41 * time.Second)}
-	for _, key := range []string{w.Key, part.Key} {
-		got, ok, err := l.WaveNodes(ctx, key, 3)
-		check(t, err)
-		if diff := cmp.Diff(want, got); !ok || diff != "" {
-			t.Errorf("WaveNodes(%s) = %v (-want +got):\n%s", key, ok, diff)
-		}
-	}
-	if got, _, err := l.WaveNodes(ctx, w.Key, 2); err != nil || !got.More || len(got.UIDs) != 2 {
-		t.Errorf("two of three: %+v, %v", got, err)
-	}
-	if _, ok, err := l.WaveNodes(ctx, "nobody", 2); ok || err != nil {
-		t.Errorf("an unknown key: %v, %v", ok, err)
-	}
-}
-
-func clusters(t *testing.T, fresh Open) {
-	l, ctx := fresh(t), t.Context()
-	check(t, l.Watched(ctx, "test", t0, "4"))
-	check(t, l.FinishBaseline(ctx, fleet.Batch{Cluster: "prod", At: t0, ResourceVersion: "5"},
-		func(string) bool { return true }))
-	want := []query.ClusterRecord{
-		{Cluster: "prod", Checkpoint: fleet.Checkpoint{BaselineAt: t0, WatchedUntil: t0, NodesVersion: "5"}},
-		{Cluster: "test", Checkpoint: fleet.Checkpoint{WatchedUntil: t0, NodesVersion: "4"}}}
-	if diff := cmp.Diff(want, must[[]query.ClusterRecord](t)(l.Clusters(ctx))); diff != "" {
-		t.Errorf("clusters (-want +got):\n%s", diff)
 	}
 }

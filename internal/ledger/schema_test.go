@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,6 +14,40 @@ import (
 	"rollcall/internal/query"
 	"rollcall/internal/wave"
 )
+
+// A ledger from before mutes were told keeps its waves and its mutes, and these are to be told.
+func TestMigrateMutes(t *testing.T) {
+	path, ctx := filepath.Join(t.TempDir(), "rollcall.db"), t.Context()
+	saved := migrations
+	migrations = migrations[:slices.IndexFunc(saved, func(m string) bool { return strings.Contains(m, "waves_mute") })]
+	old := &Ledger{path: path}
+	err := old.create(ctx)
+	migrations = saved
+	check(t, err)
+	check(t, old.openWriter(path))
+	for _, stmt := range []string{
+		`INSERT INTO waves (key, cluster, kind, opened_at, last_at) VALUES ('k', 'prod', 'joined', 1, 1)`,
+		`INSERT INTO mutes (request, cluster, scope, value, by_id, by_name, channel, at, until_at, ended_at, ended_by) ` +
+			`VALUES ('r', 'prod', 'cluster', '', 'U1', 'ada', 'C1', 1000, 3000, 2000, 'U2')`,
+		`INSERT INTO mutes (request, cluster, scope, value, by_id, by_name, channel, at, until_at, told_end) VALUES ('s', ` +
+			`'prod', 'cluster', '', 'U1', 'ada', 'C1', 1000, 3000, 1)`,
+	} {
+		if _, err := old.w.ExecContext(ctx, stmt); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(t, old.w.Close())
+	l := open(t, path)
+	mutes, err := l.UntoldMutes(ctx, "prod")
+	check(t, err)
+	if len(mutes) != 1 || mutes[0].Request != "r" || mutes[0].EndedBy != "U2" || mutes[0].EndedByName != "" ||
+		mutes[0].End().UnixMilli() != 2000 {
+		t.Errorf("mutes = %+v", mutes)
+	}
+	if live, err := l.LiveWaves(ctx, "prod"); err != nil || len(live) != 1 || live[0].Mute != nil || live[0].Key != "k" {
+		t.Errorf("waves = %+v, %v", live, err)
+	}
+}
 
 // unpack writes a file of testdata that an older Rollcall has made, and returns its path.
 func unpack(t *testing.T, name string) string {

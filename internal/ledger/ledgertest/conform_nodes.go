@@ -1,0 +1,131 @@
+package ledgertest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rollcall/internal/fleet"
+	"rollcall/internal/query"
+	"rollcall/internal/wave"
+)
+
+func nodeRoundTrip(t *testing.T, fresh Open) {
+	l := fresh(t)
+	record(t, l, "10", first(1))
+	got, ok, err := l.Node(t.Context(), "prod", "uid-1")
+	check(t, err)
+	if diff := cmp.Diff(node(1), got.Node); !ok || diff != "" {
+		t.Errorf("Node (-want +got):\n%s", diff)
+	}
+	known := must[map[string]fleet.Known](t)(l.KnownNodes(t.Context(), "prod"))
+	if diff := cmp.Diff(map[string]fleet.Known{"uid-1": first(1).Known}, known); diff != "" {
+		t.Errorf("KnownNodes (-want +got):\n%s", diff)
+	}
+	cp := must[fleet.Checkpoint](t)(l.Checkpoint(t.Context(), "prod"))
+	if cp.NodesVersion != "10" || !cp.WatchedUntil.Equal(t0) || !cp.BaselineAt.IsZero() {
+		t.Errorf("Checkpoint = %+v", cp)
+	}
+	if _, ok, err := l.Node(t.Context(), "other", "uid-1"); ok || err != nil {
+		t.Errorf("a node of another cluster: %v, %v", ok, err)
+	}
+}
+
+func recordingIsIdempotent(t *testing.T, fresh Open) {
+	l := fresh(t)
+	for range 3 {
+		record(t, l, "10", first(1))
+		record(t, l, "11", ready(t, 1))
+	}
+	want := []string{"node-1 joined", "node-1 ready"}
+	if diff := cmp.Diff(want, todoIDs(t, l)); diff != "" {
+		t.Errorf("to-dos (-want +got):\n%s", diff)
+	}
+}
+
+func sameNameIsAnotherNode(t *testing.T, fresh Open) {
+	l := fresh(t)
+	again := node(1)
+	again.UID = "uid-1b"
+	record(t, l, "10", first(1), fleet.Gone(node(1), first(1).Known, t0.Add(time.Hour)),
+		fleet.First(again, t0.Add(2*time.Hour)))
+	if diff := cmp.Diff([]string{"node-1 joined", "node-1 removed", "node-1 joined"}, todoIDs(t, l)); diff != "" {
+		t.Errorf("to-dos (-want +got):\n%s", diff)
+	}
+	totals := must[fleet.Totals](t)(l.Totals(t.Context(), "prod"))
+	if totals.Nodes != 1 {
+		t.Errorf("%d live nodes, want 1", totals.Nodes)
+	}
+}
+
+func baselineForgetsWhatItsFirstTrySaw(t *testing.T, fresh Open) {
+	l := fresh(t)
+	check(t, l.RecordBaseline(t.Context(), "prod", []fleet.Observation{first(1), first(2)}))
+	check(t, l.RecordBaseline(t.Context(), "prod", []fleet.Observation{first(2), first(3)}))
+	check(t, l.FinishBaseline(t.Context(), fleet.Batch{Cluster: "prod", ResourceVersion: "5", At: t0},
+		func(uid string) bool { return uid != "uid-1" }))
+	if totals := must[fleet.Totals](t)(l.Totals(t.Context(), "prod")); totals.Nodes != 2 {
+		t.Errorf("%d live nodes, want 2", totals.Nodes)
+	}
+	todo, baseline, err := l.Todo(t.Context(), "prod", 10)
+	check(t, err)
+	if len(todo) != 0 || !baseline {
+		t.Errorf("%d to-dos, baseline %v: want none but the baseline", len(todo), baseline)
+	}
+	check(t, l.Apply(t.Context(), "prod", "C1", wave.Plan{Baseline: true}, false, t0))
+	if _, baseline, _ = l.Todo(t.Context(), "prod", 10); baseline {
+		t.Error("the baseline is to be told twice")
+	}
+	// A second baseline of the same cluster would be told again; nothing asks for one.
+	if waves := must[[]wave.Wave](t)(l.LiveWaves(t.Context(), "prod")); len(waves) != 1 ||
+		waves[0].Kind != wave.KindBaseline || waves[0].ClosedAt.IsZero() {
+		t.Errorf("waves = %+v", waves)
+	}
+}
+
+// What joins or leaves between the first list and the message about it is told on its own, so
+// the message counts neither.
+func baselineIsThatOfTheFirstList(t *testing.T, fresh Open) {
+	l := fresh(t)
+	check(t, l.RecordBaseline(t.Context(), "prod", []fleet.Observation{first(1), first(2), first(3)}))
+	check(t, l.FinishBaseline(t.Context(), fleet.Batch{Cluster: "prod", ResourceVersion: "5", At: t0},
+		func(string) bool { return true }))
+	record(t, l, "6", first(4), fleet.Gone(node(1), first(1).Known, t0.Add(time.Second)))
+	totals, groups, machines, err := l.Baseline(t.Context(), "prod")
+	check(t, err)
+	n := 0
+	for _, g := range groups {
+		n += g.Nodes
+	}
+	if totals.Nodes != 3 || n != 3 || sum(machines) != 3 {
+		t.Errorf("the baseline has %d nodes, its groups %d, its machines %v; want 3", totals.Nodes, n, machines)
+	}
+}
+
+// The mark of the watch never goes back, but for a clock that was set back: otherwise what happens
+// until the clock has caught up would lie in no gap.
+func markFollowsAClockThatIsSetBack(t *testing.T, fresh Open) {
+	l := fresh(t)
+	for _, step := range []struct{ at, want time.Duration }{{0, 0}, {time.Minute, time.Minute},
+		{30 * time.Second, time.Minute}, {48 * time.Hour, 48 * time.Hour}, {2 * time.Minute, 2 * time.Minute}} {
+		check(t, l.Watched(t.Context(), "prod", t0.Add(step.at), "7"))
+		cp := must[fleet.Checkpoint](t)(l.Checkpoint(t.Context(), "prod"))
+		if got := cp.WatchedUntil.Sub(t0); got != step.want {
+			t.Errorf("marked after %v: watched until %v, want %v", step.at, got, step.want)
+		}
+	}
+}
+
+func clusters(t *testing.T, fresh Open) {
+	l, ctx := fresh(t), t.Context()
+	check(t, l.Watched(ctx, "test", t0, "4"))
+	check(t, l.FinishBaseline(ctx, fleet.Batch{Cluster: "prod", At: t0, ResourceVersion: "5"},
+		func(string) bool { return true }))
+	want := []query.ClusterRecord{
+		{Cluster: "prod", Checkpoint: fleet.Checkpoint{BaselineAt: t0, WatchedUntil: t0, NodesVersion: "5"}},
+		{Cluster: "test", Checkpoint: fleet.Checkpoint{WatchedUntil: t0, NodesVersion: "4"}}}
+	if diff := cmp.Diff(want, must[[]query.ClusterRecord](t)(l.Clusters(ctx))); diff != "" {
+		t.Errorf("clusters (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,130 @@
+package ledger
+
+import (
+	"database/sql"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestOpenRefuses(t *testing.T) {
+	ctx := t.Context()
+	dir := t.TempDir()
+	write := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		check(t, os.WriteFile(path, []byte(content), 0o644))
+		return path
+	}
+	exec := func(path, stmt string) {
+		db := must[*sql.DB](t)(sql.Open("sqlite", path))
+		defer db.Close()
+		_, err := db.Exec(stmt)
+		check(t, err)
+	}
+	other := filepath.Join(dir, "other.db")
+	exec(other, `CREATE TABLE t (x)`)
+	newer := filepath.Join(dir, "newer.db")
+	must[*Ledger](t)(Open(ctx, newer, Options{})).Close()
+	exec(newer, `PRAGMA user_version = 99`)
+	torn := filepath.Join(dir, "torn.db")
+	must[*Ledger](t)(Open(ctx, torn, Options{})).Close()
+	f := must[*os.File](t)(os.OpenFile(torn, os.O_WRONLY, 0))
+	_, err := f.WriteAt([]byte(strings.Repeat("garbage!", 2048)), 4096)
+	check(t, err)
+	f.Close()
+	orphan := filepath.Join(dir, "orphan.db")
+	check(t, os.WriteFile(orphan+"-wal", []byte("wal"), 0o644))
+	busy := filepath.Join(dir, "busy.db")
+	holder := must[*Ledger](t)(Open(ctx, busy, Options{}))
+	defer holder.Close()
+
+	for _, tc := range []struct{ name, path, want string }{
+		{"not a database", write("text.db", "this is a text file, not a database"), "not a SQLite database"},
+		{"empty file", write("empty.db", ""), "the file is empty"},
+		{"a folder", dir, "it is a folder"},
+		{"folder missing", filepath.Join(dir, "missing", "x.db"), "does not exist"},
+		{"another program's", other, "another program"},
+		{"newer schema", newer, "newer Rollcall (schema 99"},
+		{"damaged", torn, "damaged"},
+		{"log without its file", orphan, "write-ahead log"},
+		{"open elsewhere", busy, "another process"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			before, _ := os.ReadFile(tc.path)
+			l, err := Open(ctx, tc.path, Options{LockWait: 50 * time.Millisecond})
+			if err == nil {
+				l.Close()
+				t.Fatal("it was opened")
+			}
+			if !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), tc.path) {
+				t.Errorf("error %q does not say %q", err, tc.want)
+			}
+			if after, _ := os.ReadFile(tc.path); string(before) != string(after) {
+				t.Error("the file was changed")
+			}
+		})
+	}
+}
+
+func TestOpenReadOnly(t *testing.T) {
+	if os.Geteuid() == 0 {
+		// Root passes every permission bit, so a read-only file is made by its owner being
+		// another process: run as an ordinary user in a child.
+		dir, err := os.MkdirTemp("", "rollcall-readonly-")
+		check(t, err)
+		defer os.RemoveAll(dir)
+		check(t, os.Chmod(dir, 0o777))
+		self := filepath.Join(dir, "ledger.test") // where an ordinary user may run it
+		check(t, os.WriteFile(self, must[[]byte](t)(os.ReadFile(os.Args[0])), 0o755))
+		cmd := exec.Command(self, "-test.run=^TestOpenReadOnly$", "-test.v")
+		cmd.Dir = dir
+		asNobody(cmd)
+		cmd.Env = append(os.Environ(), "TMPDIR="+dir)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("as an ordinary user: %v\n%s", err, out)
+		}
+		return
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "rollcall.db")
+	must[*Ledger](t)(Open(t.Context(), path, Options{})).Close()
+	check(t, os.Chmod(path, 0o444))
+	if _, err := Open(t.Context(), path, Options{}); err == nil || !strings.Contains(err.Error(), "cannot be written") {
+		t.Errorf("a read-only file: %v", err)
+	}
+	check(t, os.Chmod(path, 0o644))
+	check(t, os.Remove(path+".lock"))
+	check(t, os.Chmod(dir, 0o555))
+	defer os.Chmod(dir, 0o755)
+	if _, err := Open(t.Context(), path, Options{}); err == nil || !strings.Contains(err.Error(), "cannot be written") {
+		t.Errorf("a read-only folder: %v", err)
+	}
+}
+
+func TestOpenToRead(t *testing.T) {
+	path, ctx := filepath.Join(t.TempDir(), "rollcall.db"), t.Context()
+	if _, err := OpenToRead(ctx, path); err == nil || !strings.Contains(err.Error(), "DATABASE_URL") {
+		t.Errorf("a ledger that is not there: %v", err)
+	}
+	l := open(t, path)
+	record(t, l, "1", first(1))
+	r, err := OpenToRead(ctx, path) // while another has it open
+	check(t, err)
+	defer r.Close()
+	record(t, l, "2", first(2))
+	if totals, err := r.Totals(ctx, "prod"); err != nil || totals.Nodes != 2 {
+		t.Errorf("%+v, %v", totals, err)
+	}
+	if err := r.Watched(ctx, "prod", t0, "3"); err == nil {
+		t.Error("a ledger that is open to read was written")
+	}
+	if _, err := l.w.ExecContext(ctx, `PRAGMA user_version = 1`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenToRead(ctx, path); err == nil || !strings.Contains(err.Error(), "schema 1") {
+		t.Errorf("an older schema: %v", err)
+	}
+}
