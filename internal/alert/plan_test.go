@@ -244,6 +244,38 @@ func TestPlan(t *testing.T) {
 }
 
 // Growth is kept quiet by a mute of the whole cluster only, and only while it is active.
+// A catch-up is about the first gap that it takes in, its own before those of others, and about nothing else.
+func TestMergedAbout(t *testing.T) {
+	about := func(id int64, a wave.About) wave.Wave {
+		w := liveWave(id, wave.KindAway, 3*time.Minute, false)
+		w.About = a
+		return w
+	}
+	gap := func(id int64) wave.About { return wave.About{Gap: id} }
+	grown := wave.About{Growth: &wave.Growth{From: 1, To: 50}}
+	for _, tc := range []struct {
+		name string
+		live []wave.Wave
+		want wave.About
+	}{
+		{"no gap", []wave.Wave{about(5, wave.About{}), about(6, wave.About{})}, wave.About{}},
+		{"its own", []wave.Wave{about(5, gap(1)), about(6, gap(2))}, gap(1)},
+		{"another's", []wave.Wave{about(5, wave.About{}), about(6, gap(2)), about(7, gap(3))}, gap(2)},
+		{"not what is no gap", []wave.Wave{about(5, grown), about(6, grown), about(7, gap(3))}, gap(3)},
+		{"growth is not told by a catch-up", []wave.Wave{about(5, grown), about(6, wave.About{})}, wave.About{}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p := Plan([]wave.Todo{todo(1, fleet.Joined, "a")}, false, nil, tc.live, t0, Config{}.WithDefaults())
+			if p.Merge == nil {
+				t.Fatal("nothing is merged")
+			}
+			if diff := cmp.Diff(tc.want, p.Merge.About); diff != "" {
+				t.Errorf("About (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestClusterMuted(t *testing.T) {
 	all := wave.Mute{Cluster: "prod", Scope: wave.MuteCluster, At: t0, Until: t0.Add(time.Hour)}
 	pool := all

@@ -13,8 +13,8 @@ import (
 )
 
 // oneEngine finds what SQLite and PostgreSQL do not both know, or not with the same meaning.
-var oneEngine = regexp.MustCompile(`(?i)json_|->|\?\d|PRAGMA|sqlite_|rowid|AUTOINCREMENT|INDEXED BY|OR (REPLACE|IGNORE)|` +
-	`\b(instr|ltrim|rtrim|ifnull|total|group_concat|printf|strftime|unixepoch|iif)\(|\bLIKE\b|\bGLOB\b|` +
+var oneEngine = regexp.MustCompile(`(?i)json_|->|\?\d|PRAGMA|sqlite_|rowid|AUTOINCREMENT|INDEXED BY|` +
+	`OR (REPLACE|IGNORE)|\b(instr|ltrim|rtrim|ifnull|total|group_concat|printf|strftime|unixepoch|iif)\(|\bLIKE\b|\bGLOB\b|` +
 	`\bCAST\(|\b(max|min)\([^()]*,|\bsum\([a-z_.]+ (=|<>|<|>) |\bsum\([^()]* IS |(^|[ (,])\+[a-z]`)
 
 // SQL that only one engine knows stands in dialect.go, or in the files that are about SQLite's file.

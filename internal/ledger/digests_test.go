@@ -14,8 +14,8 @@ import (
 func TestDigestIsKept(t *testing.T) {
 	path, ctx := filepath.Join(t.TempDir(), "rollcall.db"), t.Context()
 	l := open(t, path)
-	d := must[wave.Digest](t)(l.AddDigest(ctx, wave.Digest{Posting: wave.Posting{Channel: "C1", Created: t0}, Cluster: "prod",
-		From: t0.Add(-time.Hour), Until: t0}))
+	d := must[wave.Digest](t)(l.AddDigest(ctx, wave.Digest{
+		Posting: wave.Posting{Channel: "C1", Created: t0}, Cluster: "prod", From: t0.Add(-time.Hour), Until: t0}))
 	d.Tried, d.Picture = true, wave.PictureFile
 	check(t, l.MarkPosting(ctx, d.Posting, t0))
 	d.ID, d.Hash, d.EditedAt = "1.2", 1<<63+5, t0

@@ -16,9 +16,10 @@ func TestEventTotals(t *testing.T) {
 		t.Helper()
 		var wrong int
 		check(t, l.r.DB.QueryRow(
-			`SELECT count(*) FROM event_totals t LEFT JOIN (SELECT cluster, scaling, count(*) AS events, sum(size) AS bytes FROM events GROUP BY cluster, scaling) e
-			ON e.cluster = t.cluster AND e.scaling = t.scaling WHERE t.events <> coalesce(e.events,
-				0) OR t.bytes <> coalesce(e.bytes, 0)`).Scan(&wrong))
+			`SELECT count(*) FROM event_totals t LEFT JOIN (
+				SELECT cluster, scaling, count(*) AS events, sum(size) AS bytes FROM events GROUP BY cluster, scaling) e
+			ON e.cluster = t.cluster AND e.scaling = t.scaling
+			WHERE t.events <> coalesce(e.events, 0) OR t.bytes <> coalesce(e.bytes, 0)`).Scan(&wrong))
 		var rows int
 		check(t, l.r.DB.QueryRow(`SELECT count(*) FROM event_totals`).Scan(&rows))
 		if wrong > 0 || rows == 0 {

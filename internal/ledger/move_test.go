@@ -38,8 +38,9 @@ func oldFile(t *testing.T, path string, nodes []fleet.Node, events []fleet.Event
 				removed = t0.Add(time.Hour).UnixMilli()
 			}
 			if _, err := tx.ExecContext(ctx,
-				`INSERT INTO nodes (cluster, uid, name, provider, instance_type, capacity_type, zone, region, pool, arch, os, detail, status, ready_reason,
-					ready_since, cordoned, ever_ready, unready, cordons, fingerprint, created_at, ready_at, removed_at, removed_after)
+				`INSERT INTO nodes (cluster, uid, name, provider, instance_type, capacity_type, zone, region, pool, arch, os,
+					detail, status, ready_reason, ready_since, cordoned, ever_ready, unready, cordons, fingerprint, created_at,
+					ready_at, removed_at, removed_after)
 				VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 1, ?, NULL, ?, NULL)`,
 				n.Cluster, n.UID, n.Name, n.Provider, n.InstanceType, n.CapacityType, n.Zone, n.Region, n.Pool, n.Arch, n.OS,
 				string(detail), string(n.Ready.Status), n.Ready.Reason,
@@ -55,7 +56,8 @@ func oldFile(t *testing.T, path string, nodes []fleet.Node, events []fleet.Event
 		}
 		for _, e := range events {
 			if _, err := tx.ExecContext(ctx,
-				`INSERT INTO events (cluster, uid, kind, namespace, name, regarding_uid, reason, type, note, controller, count, first_at, last_at, scaling, size)
+				`INSERT INTO events (cluster, uid, kind, namespace, name, regarding_uid, reason, type, note, controller, count,
+					first_at, last_at, scaling, size)
 				VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, e.Cluster, e.UID, e.Regarding.Kind, e.Regarding.Namespace,
 				e.Regarding.Name, e.Regarding.UID, e.Reason,
 				e.Type, e.Note, e.Controller, e.Count, e.First.UnixMilli(), e.Last.UnixMilli(), e.Scaling(), e.Size()); err != nil {
@@ -150,7 +152,8 @@ func TestMigrateFromFirstSchema(t *testing.T) {
 			}
 			var wrong int
 			check(t, l.r.DB.QueryRow(
-				`SELECT count(*) FROM event_totals t WHERE events <> (SELECT count(*) FROM events e WHERE e.cluster = t.cluster AND e.scaling = t.scaling)
+				`SELECT count(*) FROM event_totals t WHERE events <> (
+					SELECT count(*) FROM events e WHERE e.cluster = t.cluster AND e.scaling = t.scaling)
 				OR bytes <> (SELECT sum(size) FROM events e WHERE e.cluster = t.cluster AND e.scaling = t.scaling)`).Scan(&wrong))
 			if wrong > 0 {
 				t.Errorf("%d totals of events are wrong", wrong)

@@ -122,7 +122,8 @@ func merge(t *testing.T, fresh Open) {
 		t.Errorf("it is about %+v (-want +got):\n%s", w.About, diff)
 	}
 	// The gap stays as long as the wave that is about it.
-	if n, err := l.Prune(ctx, ledger.Retention{Scaling: time.Hour, Other: time.Hour}, t0.Add(100*time.Hour)); err != nil || n > 0 {
+	r := ledger.Retention{Scaling: time.Hour, Other: time.Hour}
+	if n, err := l.Prune(ctx, r, t0.Add(100*time.Hour)); err != nil || n > 0 {
 		t.Errorf("%d rows of a live wave pruned, %v", n, err)
 	}
 }
