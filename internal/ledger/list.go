@@ -34,11 +34,12 @@ func (l *Ledger) ListNodes(ctx context.Context, cluster string, f query.NodeFilt
 	if s.none {
 		return p, nil
 	}
-	total, err := l.count(ctx, s)
-	if err != nil {
+	if s.totals != nil {
+		p.Total = s.totals.Nodes
+	} else if p.Total, _, err = one(ctx, once{l.r}, value[int], `SELECT count(*) FROM nodes n WHERE `+s.where,
+		s.args...); err != nil {
 		return p, err
 	}
-	p.Total = total.Nodes
 	p.Nodes, err = l.nodeRecords(ctx, s, nodeOrder(f.Removed, order), offset, limit)
 	return p, err
 }
@@ -70,16 +71,11 @@ func (l *Ledger) CountNodes(ctx context.Context, cluster string, f query.NodeFil
 	if err != nil {
 		return t, err
 	}
-	return l.count(ctx, s)
-}
-
-// count counts what a scope selects.
-func (l *Ledger) count(ctx context.Context, s scope) (fleet.Totals, error) {
 	if s.totals != nil {
 		return *s.totals, nil
 	}
-	t := fleet.Totals{Capped: s.capped}
-	_, _, err := one(ctx, once{l.r}, scanTo(countDest(&t)...), `SELECT `+countColumns+` FROM nodes n WHERE `+s.where,
+	t.Capped = s.capped
+	_, _, err = one(ctx, once{l.r}, scanTo(countDest(&t)...), `SELECT `+countColumns+` FROM nodes n WHERE `+s.where,
 		s.args...)
 	return t, err
 }
