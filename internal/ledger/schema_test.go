@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"compress/gzip"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -64,8 +65,11 @@ func unpack(t *testing.T, name string) string {
 	return path
 }
 
-// testdata/schema-11.db.gz was written by the last program with schema 11, through its own methods, with
-// something of everything: see what is asked of it below. It opens, and all of it means what it meant.
+// testdata/schema-11.db.gz was written by the last program with schema 11, with something of everything: see
+// what is asked of it below. It opens, and all of it means what it meant.
+//
+// Such a file is made by a test at the last commit of a schema, which calls the ledger's own methods with
+// the nodes and moments that are asked for here, closes it, and leaves the file to gzip.
 func TestOpensSchema11(t *testing.T) {
 	l, ctx := open(t, unpack(t, "schema-11.db.gz")), t.Context()
 	at := func(minutes int) time.Time { return t0.Add(time.Duration(minutes) * time.Minute) }
@@ -125,6 +129,24 @@ func TestOpensSchema11(t *testing.T) {
 		t.Errorf("to-dos: %+v, %t, %v", todo, baseline, err)
 	}
 
+	ended, ok, err := l.Mute(ctx, 1)
+	if err != nil || !ok || !ended.ToldEnd || ended.EndedBy != "U2" || ended.Value != "m5.large" {
+		t.Errorf("the mute that has ended: %+v, %v", ended, err)
+	}
+	// What is done is still known by the keys of its messages.
+	for i, kind := range []wave.Kind{wave.KindBaseline, wave.KindJoined, wave.KindNotReady, wave.KindAway, wave.KindSurge,
+		wave.KindCreep, wave.KindMute} {
+		w, ok, err := l.WaveNodes(ctx, fmt.Sprintf("%s-%d", l.Instance(), i+1), 10)
+		if err != nil || !ok || w.Kind != kind {
+			t.Errorf("wave %d is %+v, %v; want %s", i+1, w, err, kind)
+		}
+	}
+
+	posted := must[wave.Digest](t)(l.AddDigest(ctx, wave.Digest{Cluster: "prod", From: t0, Until: at(30)}))
+	if posted.ID != "100.000006" || posted.Picture != wave.PictureFile || posted.File != "F1" ||
+		!posted.Done.Equal(at(31)) || posted.Channel != "C2" || !posted.Tried {
+		t.Errorf("the digest that was posted: %+v", posted)
+	}
 	last, ok, err := l.LastDigest(ctx, "prod")
 	if err != nil || !ok || !last.Tried || last.ID != "" || last.Picture != wave.PictureChart || !last.Done.IsZero() ||
 		last.Channel != "C2" || !last.Until.Equal(at(90)) || last.After != "100.000005" || last.Part != wave.PartDigest {
