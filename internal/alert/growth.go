@@ -62,9 +62,9 @@ func until(moments []int64, at time.Time) int {
 	return n
 }
 
-// DetectGrowth decides whether growth is to be told now, and of which kind. lives are all that reach
+// DetectGrowth decides whether to tell of growth now, and of which kind. lives are all that reach
 // into the last Lookback, told are the surges and creeps told before, oldest first. watched is
-// when the cluster was first watched: of the time before, nothing is known to be usual.
+// when the cluster was first watched: what was usual before that is unknown.
 func DetectGrowth(lives *Lives, told []wave.Wave, watched, now time.Time) (wave.Opening, bool) {
 	if g, ok := surge(lives, watched, now); ok && !toldSince(told, wave.KindSurge, now.Add(-surgeOver)) {
 		return wave.Opening{Kind: wave.KindSurge, About: wave.About{Growth: &g}, Closed: true}, true

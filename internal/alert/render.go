@@ -154,7 +154,7 @@ func costLess(_, left fleet.Cost) string  { return message.Hourly(left) + " less
 func costPlain(came, _ fleet.Cost) string { return message.Hourly(came) }
 
 func costDifference(came, left fleet.Cost) string {
-	if came.AtMost || left.AtMost { // the difference of two bounds is none
+	if came.AtMost || left.AtMost { // the difference of two bounds is not a bound
 		return ""
 	}
 	switch d := came.USD - left.USD; {

@@ -105,7 +105,7 @@ func (a *Answerer) To(ctx context.Context, line string, now time.Time) message.M
 		name, _, _ := strings.Cut(line, " ")
 		a.log.Error("answering a slash command failed", "command", name, "err", err)
 		return message.Notice("⚠️", "The ledger did not answer in time. Please try again.",
-			message.Button{Label: "Try again", Verb: message.Show, Value: line})
+			show("Try again", line))
 	}
 	return m
 }
@@ -147,7 +147,7 @@ func mistaken(m *command.Mistake) message.Message {
 			Style: message.Primary})
 	}
 	if m.Command != "" {
-		buttons = append(buttons, message.Button{Label: "Help", Verb: message.Show, Value: m.Command + " help"})
+		buttons = append(buttons, show("Help", m.Command+" help"))
 	}
 	if len(buttons) > 0 {
 		v.Parts = append(v.Parts, message.Part{Buttons: buttons})

@@ -33,13 +33,13 @@ func (a *Answerer) digest(ctx context.Context, cluster query.ClusterRecord, req 
 		if length == span.ago {
 			span.label = "✓ " + span.label
 		}
-		row = append(row, message.Button{Label: span.label, Verb: message.Show, Value: nodesLine(to)})
+		row = append(row, show(span.label, nodesLine(to)))
 	}
 	line := nodesLine(req)
 	v.Parts = append(v.Parts,
 		message.Part{Buttons: append(row,
-			message.Button{Label: "Nodes", Verb: message.Show, Value: nodesLine(command.Nodes{Cluster: req.Cluster})},
-			message.Button{Label: "Refresh", Verb: message.Show, Value: line},
+			show("Nodes", nodesLine(command.Nodes{Cluster: req.Cluster})),
+			show("Refresh", line),
 			message.Button{Label: "Share", Verb: message.Share, Value: line})})
 	return v, nil
 }

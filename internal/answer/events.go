@@ -38,7 +38,20 @@ func (a *Answerer) events(ctx context.Context, req command.Events, now time.Time
 	if err != nil {
 		return message.Message{}, err
 	}
-	span, err := a.store.EventSpan(ctx, cluster.Cluster)
+	state := message.Part{}
+	words := eventFilterWords(req)
+	if words != "" {
+		state.Lines = append(state.Lines, message.Line{{Text: "Only " + words}})
+	}
+	state.Lines = append(state.Lines, a.freshness(cluster, now))
+	if words == "" && at.IsZero() {
+		last, err := a.lastHour(ctx, cluster.Cluster, now)
+		if err != nil {
+			return message.Message{}, err
+		}
+		state.Lines = append(state.Lines, last)
+	}
+	end, err := a.endOfEvents(ctx, cluster.Cluster, req, page, now)
 	if err != nil {
 		return message.Message{}, err
 	}
@@ -47,41 +60,46 @@ func (a *Answerer) events(ctx context.Context, req command.Events, now time.Time
 		what = "scaling events"
 	}
 	v := eventView(cluster.Cluster+": "+what, page, req.Exact)
-	words := eventFilterWords(req)
-	state := message.Part{}
-	if words != "" {
-		state.Lines = append(state.Lines, message.Line{{Text: "Only " + words}})
+	v.Parts = slices.Concat([]message.Part{state}, v.Parts, end, eventButtons(req, page))
+	return v, nil
+}
+
+// lastHour counts a cluster's events of the last hour.
+func (a *Answerer) lastHour(ctx context.Context, name string, now time.Time) (message.Line, error) {
+	scaling, other, err := a.store.EventCounts(ctx, name, now.Add(-time.Hour))
+	number := func(n int) string {
+		if n > query.CountLimit {
+			return fmt.Sprintf("more than %d", query.CountLimit)
+		}
+		return strconv.Itoa(n)
 	}
-	state.Lines = append(state.Lines, a.freshness(cluster, now))
-	if words == "" && at.IsZero() {
-		scaling, other, err := a.store.EventCounts(ctx, cluster.Cluster, now.Add(-time.Hour))
-		if err != nil {
-			return message.Message{}, err
-		}
-		number := func(n int) string {
-			if n > query.CountLimit {
-				return fmt.Sprintf("more than %d", query.CountLimit)
-			}
-			return strconv.Itoa(n)
-		}
-		state.Lines = append(state.Lines,
-			message.Line{{Text: fmt.Sprintf("Last hour: %s scaling events, %s others.", number(scaling), number(other))}})
+	return message.Line{{Text: fmt.Sprintf("Last hour: %s scaling events, %s others.", number(scaling), number(other))}}, err
+}
+
+// endOfEvents says after the last page since when the ledger has events, and where nothing was found
+// what the person may have meant.
+func (a *Answerer) endOfEvents(ctx context.Context, name string, req command.Events, page query.EventPage,
+	now time.Time) (parts []message.Part, err error) {
+	if near := req.Nearest(); near != "" && len(page.Events) == 0 && page.SearchedTo.IsZero() {
+		line := "/events " + strings.TrimPrefix(near, "/events ")
+		parts = append(parts, message.Part{Lines: message.Sentence("Did you mean " + line + "?")},
+			message.Part{Buttons: []message.Button{show(line, line)}})
 	}
-	v.Parts = slices.Insert(v.Parts, 0, state)
-	if len(page.Events) == 0 && page.SearchedTo.IsZero() {
-		if near := req.Nearest(); near != "" {
-			line := "/events " + strings.TrimPrefix(near, "/events ")
-			v.Parts = append(v.Parts, message.Part{Lines: message.Sentence("Did you mean " + line + "?")},
-				message.Part{Buttons: []message.Button{{Label: line, Verb: message.Show, Value: line}}})
-		}
+	span, err := a.store.EventSpan(ctx, name)
+	if err != nil {
+		return nil, err
 	}
 	if oldest := earliest(span.Scaling, span.Other); !oldest.IsZero() && page.Older.IsZero() {
-		v.Parts = append(v.Parts,
-			message.Part{Note: message.Line{{Text: "The ledger has scaling events since "},
-				{At: cmp.Or(span.Scaling, now), Day: true}, {Text: " and others since "}, {At: cmp.Or(span.Other, now), Day: true},
-				{Text: "."}}})
+		parts = append(parts, message.Part{Note: message.Line{{Text: "The ledger has scaling events since "},
+			{At: cmp.Or(span.Scaling, now), Day: true}, {Text: " and others since "}, {At: cmp.Or(span.Other, now), Day: true},
+			{Text: "."}}})
 	}
-	bare := req
+	return parts, nil
+}
+
+// eventButtons turn the pages of events and change what is shown.
+func eventButtons(req command.Events, page query.EventPage) (parts []message.Part) {
+	bare := req // the first page
 	bare.Before, bare.After = command.Cursor{}, command.Cursor{}
 	turn := turnButtons(page, func(cur query.EventCursor) string {
 		to := bare
@@ -93,43 +111,39 @@ func (a *Answerer) events(ctx context.Context, req command.Events, now time.Time
 		}
 		return eventsLine(to)
 	}, message.Show)
-	if !at.IsZero() {
-		turn = append(turn, message.Button{Label: "Newest", Verb: message.Show, Value: eventsLine(bare)})
-	}
-	toggle := func(label string, on bool, change func(*command.Events)) message.Button {
-		to := bare
-		change(&to)
-		if on {
-			label = "✓ " + label
-		}
-		return message.Button{Label: label, Verb: message.Show, Value: eventsLine(to)}
-	}
-	warnings := slices.Equal(req.Types, []string{"Warning"})
-	exact := req
-	exact.Exact = !req.Exact
-	row := []message.Button{
-		toggle("Scaling only", req.Scaling, func(e *command.Events) { e.Scaling = !e.Scaling }),
-		toggle("Warnings only", warnings, func(e *command.Events) {
-			e.Types = []string{"Warning"}
-			if warnings {
-				e.Types = nil
-			}
-		}),
-		{Label: map[bool]string{false: "Exact times", true: "✓ Exact times"}[req.Exact], Verb: message.Show,
-			Value: eventsLine(exact)},
-	}
-	if req.For.Kind == "Node" && req.For.Name != "" && !strings.ContainsAny(req.For.Name, "*?") {
-		row = append(row, message.Button{Label: "The node", Verb: message.Show,
-			Value: nodesLine(command.Nodes{View: command.One, Name: req.For.Name, Cluster: req.Cluster})})
-	} else {
-		row = append(row, message.Button{Label: "Nodes", Verb: message.Show,
-			Value: nodesLine(command.Nodes{Cluster: req.Cluster})})
+	if !req.Before.IsZero() || !req.After.IsZero() {
+		turn = append(turn, show("Newest", eventsLine(bare)))
 	}
 	if len(turn) > 0 {
-		v.Parts = append(v.Parts, message.Part{Buttons: turn})
+		parts = append(parts, message.Part{Buttons: turn})
 	}
-	v.Parts = append(v.Parts, message.Part{Buttons: append(row, answerButtons(eventsLine(req))...)})
-	return v, nil
+
+	scaling, warnings, exact := bare, bare, req // each with one thing changed
+	scaling.Scaling, exact.Exact = !req.Scaling, !req.Exact
+	onlyWarnings := slices.Equal(req.Types, []string{"Warning"})
+	if warnings.Types = []string{"Warning"}; onlyWarnings {
+		warnings.Types = nil
+	}
+	row := []message.Button{
+		show(ticked("Scaling only", req.Scaling), eventsLine(scaling)),
+		show(ticked("Warnings only", onlyWarnings), eventsLine(warnings)),
+		show(ticked("Exact times", req.Exact), eventsLine(exact)),
+	}
+	if req.For.Kind == "Node" && req.For.Name != "" && !strings.ContainsAny(req.For.Name, "*?") {
+		row = append(row, show("The node",
+			nodesLine(command.Nodes{View: command.One, Name: req.For.Name, Cluster: req.Cluster})))
+	} else {
+		row = append(row, show("Nodes", nodesLine(command.Nodes{Cluster: req.Cluster})))
+	}
+	return append(parts, message.Part{Buttons: append(row, answerButtons(eventsLine(req))...)})
+}
+
+// ticked is the label of what is on or off.
+func ticked(label string, on bool) string {
+	if on {
+		return "✓ " + label
+	}
+	return label
 }
 
 // cursorOf is where a request's page begins.

@@ -70,7 +70,7 @@ type process struct {
 	clusters  []*Cluster
 }
 
-// Run runs Rollcall for the clusters of sources, of which there is at least one, until ctx ends, and returns
+// Run runs Rollcall for the clusters of sources, at least one, until ctx ends, and returns
 // nil then. Any other end is an error that a person can act on.
 func Run(ctx context.Context, c config.Config, sources []Source, o Options, log *slog.Logger) (err error) {
 	p := &process{config: c, options: o, log: log, health: &health{}, metrics: newMetrics(sources, o.Version)}

@@ -113,7 +113,7 @@ func checkCluster(ctx context.Context, l *checklist, c config.Config, version st
 	}
 }
 
-// checkLedger opens the ledger and lets go of it again. Where there is none it tries a new one
+// checkLedger opens the ledger and closes it again. Where there is none it tries a new one
 // in a folder of its own beside, which it takes away again: a check leaves nothing behind.
 func checkLedger(ctx context.Context, l *checklist, c config.Config, wrong map[string]bool) {
 	if wrong["DATABASE_URL"] {

@@ -308,8 +308,8 @@ func (p present) collectTelling(ctx context.Context, out chan<- prometheus.Metri
 	return errors.Join(err, err2)
 }
 
-// register adds what is looked up of a cluster.
+// register adds the metrics of a cluster that are read when they are scraped.
 func (m *metrics) register(p present) { m.of(p.cluster).in.MustRegister(p) }
 
-// registerProcess adds what is looked up of the process.
+// registerProcess adds those of the process.
 func (m *metrics) registerProcess(o ownState) { m.own.MustRegister(o) }

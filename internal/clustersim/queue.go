@@ -97,7 +97,7 @@ func (s *steps) Push(x any) { *s = append(*s, x.(step)) }
 func (s *steps) Pop() any {
 	old := *s
 	last := old[len(old)-1]
-	old[len(old)-1] = step{} // lets go of its closure
+	old[len(old)-1] = step{} // so that its closure can be collected
 	*s = old[:len(old)-1]
 	return last
 }

@@ -615,7 +615,7 @@ func parseCluster(value string) (string, error) {
 }
 
 // Cursor is a place in a list of events, newest first: that of the event with this time and UID.
-// The zero value is none.
+// The zero value stands for no place.
 type Cursor struct {
 	At  time.Time // the event's last time; UTC, whole milliseconds
 	UID string

@@ -141,7 +141,7 @@ func (d *Digester) due(ctx context.Context, last wave.Digest, had bool, now time
 		next.From = d.Schedule.Last(tick.Add(-1))
 		// There is no digest of a time in which nobody watched.
 		had = !cp.BaselineAt.IsZero()
-		next.From = latest(next.From, cp.BaselineAt)
+		next.From = fleet.Latest(next.From, cp.BaselineAt)
 	}
 	if had && !tick.IsZero() && tick.After(next.From) {
 		return next, true, nil

@@ -39,6 +39,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"rollcall/internal/fleet"
 	"rollcall/internal/message"
 	"rollcall/internal/wave"
 )
@@ -123,7 +124,7 @@ func (o *Outbox) PostAt(p wave.Posting, now time.Time) time.Time {
 
 func (o *Outbox) postAt(p wave.Posting, now time.Time) time.Time {
 	at := o.after(now, scope{}, scope{channel: p.Channel}, scope{posts: p.Channel}, scope{key: p.Key})
-	return latest(at, available(o.limiter(p.Channel), now))
+	return fleet.Latest(at, available(o.limiter(p.Channel), now))
 }
 
 // EditAt is when a message may be edited, as far as limits and failures are concerned.
@@ -135,7 +136,7 @@ func (o *Outbox) EditAt(p wave.Posting, now time.Time) time.Time {
 
 func (o *Outbox) editAt(p wave.Posting, now time.Time) time.Time {
 	at := o.after(now, scope{}, scope{channel: p.Channel}, scope{edits: true}, scope{key: p.Key})
-	return latest(at, available(o.edits, now))
+	return fleet.Latest(at, available(o.edits, now))
 }
 
 // AttachAt is when the picture of a message may be uploaded.
@@ -149,7 +150,7 @@ func (o *Outbox) AttachAt(p wave.Posting, now time.Time) time.Time {
 func (o *Outbox) after(now time.Time, of ...scope) time.Time {
 	at := now
 	for _, s := range of {
-		at = latest(at, o.pauses[s].until)
+		at = fleet.Latest(at, o.pauses[s].until)
 	}
 	return at
 }
@@ -169,13 +170,6 @@ func available(l *rate.Limiter, now time.Time) time.Time {
 		return now.Add(time.Duration(missing / float64(l.Limit()) * float64(time.Second)))
 	}
 	return now
-}
-
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // Held reports whether a message waits because it is refused for itself.
@@ -483,7 +477,7 @@ func (o *Outbox) succeeded(p wave.Posting) {
 	}
 }
 
-// Forget lets go of what is remembered of a message that will not be posted.
+// Forget drops what is remembered about a message that will not be posted.
 func (o *Outbox) Forget(key string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -71,7 +71,7 @@ type Teller struct {
 
 	live     []wave.Wave         // as read last; nil after a change
 	added    map[int64]time.Time // when this process last added a change to a wave
-	growthAt time.Time           // when growth is looked at next
+	growthAt time.Time           // when to look for growth next
 }
 
 // NewTeller returns a Teller. Run starts it.
@@ -242,7 +242,7 @@ func refreshMutes(live []wave.Wave, mutes []wave.Mute) {
 	}
 }
 
-// growthEvery is how often growth is looked at.
+// growthEvery is how often to look for growth.
 const growthEvery = time.Minute
 
 // detectGrowth adds a surge or a creep to a plan, if there is one to tell.
@@ -281,7 +281,7 @@ func (t *Teller) choose(live []wave.Wave, now time.Time) (*wave.Wave, alert.Step
 		for _, s := range alert.Next(*w, t.added[w.ID], now, t.alert) {
 			// Counted from now: moments that were read from the ledger know nothing of the
 			// process's own clock, and would be compared by one that may have been set.
-			due := latest(now.Add(s.At.Sub(now)), t.permitted(*w, s, now))
+			due := fleet.Latest(now.Add(s.At.Sub(now)), t.permitted(*w, s, now))
 			if best == nil || due.Before(at) || due.Equal(at) && s.Action < step.Action {
 				best, step, at = w, s, due
 			}

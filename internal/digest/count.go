@@ -191,7 +191,7 @@ func (r *runs) add(at int64, before, after int, span Span) {
 }
 
 // largest returns the runs that changed the number of nodes the most in their direction, which is
-// 1 or -1. A single node is none, nor is what was mostly made up for meanwhile.
+// 1 or -1. A single node does not count, nor does a rise that was mostly undone meanwhile.
 func (r *runs) largest(direction int) []Run {
 	net := func(r Run) int { return direction * (r.After - r.Before) }
 	big := slices.DeleteFunc(r.all, func(r Run) bool { return net(r) < 2 || net(r) < r.Nodes/4 })

@@ -133,7 +133,7 @@ type Coverage struct {
 	Unwatched time.Duration // their length together
 	Resumed   time.Duration // of the other spans without a watch: nothing was missed in them
 	Ongoing   bool          // the last of the gaps lasts at the end of the period
-	// EventsLost is the part of the gaps of which Kubernetes had no events any more: nodes that
+	// EventsLost is the part of the gaps whose events Kubernetes had already forgotten: nodes that
 	// came and went in it left no trace.
 	EventsLost time.Duration
 }

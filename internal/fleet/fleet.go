@@ -7,6 +7,7 @@
 package fleet
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -152,6 +153,9 @@ type Observation struct {
 	Changes []Change
 }
 
+// Latest returns the last of one or more moments.
+func Latest(moments ...time.Time) time.Time { return slices.MaxFunc(moments, time.Time.Compare) }
+
 // Gap is a span in which the cluster was not watched.
 type Gap struct {
 	ID      int64
@@ -162,7 +166,7 @@ type Gap struct {
 	// Missed is false when the watch resumed where it had stopped, so that no change was
 	// lost, and true when only the difference between before and after is known.
 	Missed bool
-	// EventsFrom is the oldest moment of the gap of which events still tell; zero when
+	// EventsFrom is the oldest moment of the gap that events still cover; zero when
 	// events could not be read.
 	EventsFrom time.Time
 }

@@ -22,7 +22,7 @@ type Machine struct {
 // Machine returns what the node's price depends on.
 func (n Node) Machine() Machine {
 	m := Machine{Provider: n.Provider, Region: n.Region, InstanceType: n.InstanceType, CapacityType: n.CapacityType}
-	// What is no sane price is none: a label is free text, and a sum must stay a number.
+	// A label is free text, and a sum must stay a number: anything but a plausible price counts as unknown.
 	if p, err := strconv.ParseFloat(n.Labels[PriceLabel], 64); err == nil && p > 0 && p <= maxLabelPrice {
 		m.LabelPrice = p
 	}

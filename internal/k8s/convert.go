@@ -98,10 +98,10 @@ func event(cluster string, o *eventsv1.Event) fleet.Event {
 	written := moment(o.CreationTimestamp)
 	e.First = firstMoment(o.EventTime.Time.UTC(), moment(o.DeprecatedFirstTimestamp), moment(o.DeprecatedLastTimestamp),
 		written)
-	e.Last = latest(moment(o.DeprecatedLastTimestamp), e.First)
+	e.Last = fleet.Latest(moment(o.DeprecatedLastTimestamp), e.First)
 	if o.Series != nil {
 		e.Count = max(e.Count, int(o.Series.Count))
-		e.Last = latest(e.Last, o.Series.LastObservedTime.UTC())
+		e.Last = fleet.Latest(e.Last, o.Series.LastObservedTime.UTC())
 	}
 	return e
 }
@@ -113,13 +113,6 @@ func firstMoment(ts ...time.Time) time.Time {
 		}
 	}
 	return time.Time{}
-}
-
-func latest(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
 }
 
 // sharer keeps one copy of each string that many nodes have.

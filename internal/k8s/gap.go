@@ -66,7 +66,7 @@ func (ps *proofs) add(e fleet.Event) {
 	if e.First.Before(p.first) {
 		p.first = e.First
 	}
-	p.last = latest(p.last, e.Last)
+	p.last = fleet.Latest(p.last, e.Last)
 	times := func(ts []time.Time) []time.Time {
 		if e.First.Equal(e.Last) {
 			return append(ts, e.Last)
@@ -104,7 +104,7 @@ func (ps *proofs) coverage(g fleet.Gap) time.Time {
 	if !ps.oldest.IsZero() && ps.oldest.Before(from) {
 		from = ps.oldest
 	}
-	return latest(g.From, from)
+	return fleet.Latest(g.From, from)
 }
 
 // of returns the times of one kind that events tell of a node, UID or not.
@@ -178,7 +178,7 @@ func (ps *proofs) prove(obs []fleet.Observation, g fleet.Gap) {
 // doubt turns "seen happen" into "happened since", for changes that were only found afterwards,
 // and lets resolve, if it is given, find a better time for each change without proof.
 func doubt(o *fleet.Observation, since time.Time, resolve func(*fleet.Change)) {
-	since = latest(since, o.Node.CreatedAt)
+	since = fleet.Latest(since, o.Node.CreatedAt)
 	for i := range o.Changes {
 		c := &o.Changes[i]
 		switch c.Proof {
@@ -187,7 +187,7 @@ func doubt(o *fleet.Observation, since time.Time, resolve func(*fleet.Change)) {
 			continue
 		}
 		c.Proof = fleet.ProofNone
-		if c.NotBefore = latest(c.NotBefore, since); c.NotBefore.After(c.At) {
+		if c.NotBefore = fleet.Latest(c.NotBefore, since); c.NotBefore.After(c.At) {
 			c.NotBefore = c.At
 		}
 		if resolve != nil {
@@ -235,7 +235,7 @@ func (ps *proofs) visit(cluster string, p *proof, g fleet.Gap) fleet.Observation
 	add(fleet.Joined, came, time.Time{}, fleet.ProofEvent)
 	left := p.removing
 	if left.IsZero() {
-		left = latest(g.Until, p.last)
+		left = fleet.Latest(g.Until, p.last)
 	}
 	ready := ps.of(p.uid, p.name, func(p *proof) []time.Time { return p.ready })
 	slices.SortFunc(ready, time.Time.Compare)

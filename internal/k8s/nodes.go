@@ -49,7 +49,7 @@ func (n *nodeWatch) run(ctx, writeCtx context.Context) error {
 	if err != nil {
 		return storing("reading where the watch stopped", err)
 	}
-	n.baselineAt, n.alive = cp.BaselineAt, latest(cp.BaselineAt, cp.WatchedUntil)
+	n.baselineAt, n.alive = cp.BaselineAt, fleet.Latest(cp.BaselineAt, cp.WatchedUntil)
 	if !cp.BaselineAt.IsZero() {
 		if n.known, err = n.store.KnownNodes(writeCtx, n.cluster); err != nil {
 			return storing("reading the known nodes", err)
@@ -150,7 +150,7 @@ func (n *nodeWatch) baseline(ctx, writeCtx context.Context) error {
 // catchUp records what happened while nobody watched, as far as the difference between the
 // ledger and the cluster, and the events, prove it.
 func (n *nodeWatch) catchUp(ctx, writeCtx context.Context, cause string) error {
-	// Events first: a node of which an event tells, and which the later list does not have, is
+	// Events first: a node that an event names and that the later list does not have is
 	// gone. The other way round it might only be new.
 	proofs, err := n.proofs(ctx, writeCtx)
 	if err != nil {

@@ -134,7 +134,7 @@ func (m *memory) RecordNodes(ctx context.Context, b fleet.Batch) error {
 	if b.ResourceVersion != "" {
 		m.checkpoint.NodesVersion = b.ResourceVersion
 	}
-	m.checkpoint.WatchedUntil = latest(m.checkpoint.WatchedUntil, b.At)
+	m.checkpoint.WatchedUntil = fleet.Latest(m.checkpoint.WatchedUntil, b.At)
 	return nil
 }
 
@@ -142,7 +142,7 @@ func (m *memory) Watched(ctx context.Context, cluster string, until time.Time, v
 	unlock, err := m.lock(ctx)
 	defer unlock()
 	m.marks++
-	m.checkpoint.WatchedUntil = latest(m.checkpoint.WatchedUntil, until)
+	m.checkpoint.WatchedUntil = fleet.Latest(m.checkpoint.WatchedUntil, until)
 	if version != "" {
 		m.checkpoint.NodesVersion = version
 	}
@@ -157,7 +157,7 @@ func (m *memory) RecordEvents(ctx context.Context, cluster string, events []flee
 		old, ok := m.events[e.UID]
 		if ok {
 			m.merged++
-			e.Count, e.Last = max(e.Count, old.Count), latest(e.Last, old.Last)
+			e.Count, e.Last = max(e.Count, old.Count), fleet.Latest(e.Last, old.Last)
 		}
 		m.events[e.UID] = e
 	}

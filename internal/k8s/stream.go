@@ -136,7 +136,7 @@ func (l listing[P]) current(ctx context.Context) (string, error) {
 }
 
 // ahead reports whether resource version a is after b. Versions of one resource are numbers
-// that may be compared (KEP-5504); what is none is taken for not ahead.
+// that may be compared (KEP-5504); anything else counts as not ahead.
 func ahead(a, b string) bool {
 	x, err1 := strconv.ParseUint(a, 10, 64)
 	y, err2 := strconv.ParseUint(b, 10, 64)

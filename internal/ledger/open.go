@@ -246,7 +246,7 @@ func (l *Ledger) openReader(ctx context.Context) error {
 	return err
 }
 
-// Close lets go of the database. What was committed is on disk.
+// Close closes the database. What was committed is on disk.
 func (l *Ledger) Close() (err error) {
 	defer doing(&err, "closing ledger %s", l.path)
 	return l.close()

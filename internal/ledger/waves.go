@@ -252,7 +252,7 @@ const (
 		JOIN nodes n ON n.cluster = c.cluster AND n.uid = c.node_uid ORDER BY c.first`
 )
 
-// WaveNodes returns whom a wave is about, at most limit nodes, by the key of any of its
+// WaveNodes returns which nodes a wave is about, at most limit, by the key of any of its
 // messages; ok is false if no wave has such a message, or has it no longer.
 func (l *Ledger) WaveNodes(ctx context.Context, key string, limit int) (w wave.Nodes, ok bool, err error) {
 	defer doing(&err, "reading the nodes of message %s", key)

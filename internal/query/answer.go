@@ -90,7 +90,7 @@ type EventPage struct {
 const CountLimit = 10000
 
 // EventSpan is how far back the events of a cluster go: the last time of the oldest event kept
-// of each class, zero if there is none.
+// of each class, zero if there are none.
 type EventSpan struct {
 	Scaling time.Time
 	Other   time.Time

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// Observer hears of calls to Slack: which method, and its result, which is ok, an error code of
-// Slack's, http_429 and the like, or no_answer. Both are words of few letters, of which there are
-// few. It must be quick.
+// Observer is called after each call to Slack with its method and its result: ok, an error code of
+// Slack's, http_429 and the like, or no_answer. There are few
+// different words of each, so they fit metric labels. It must be quick.
 type Observer func(method, result string, took time.Duration)
 
 // observed is a transport with an Observer.

@@ -13,8 +13,8 @@
 //     single frames, redelivery of events, pings, all disconnect reasons.
 //   - Interactivity: slash commands, block actions, modals, home tabs, suggestions, trigger_ids that live 3 s and work
 //     once, response_urls that live 30 min and work five times.
-//
-// - Which mentions and links of a message are live, and whom it rings: LiveMentions, LiveLinks, Message.Notifications.
+//   - Mentions and links: which of a message's are live, and which people it notifies (LiveMentions, LiveLinks,
+//     Message.Notifications).
 //
 // Faults can be injected into every call and every socket; see Server.Inject, Server.SetOutage and the methods of
 // Socket. The state is read through methods that return copies; Subscribe and WaitFor tell of changes, so that tests
@@ -33,12 +33,15 @@
 //   - Emoji names, time zones, user and channel ids within texts are not looked up. Membership of user groups and
 //     presence are unknown: <!here> counts as ringing all members.
 //   - How long bursts Slack tolerates, the size limit of metadata, the order of pages of history with oldest only, what
+//     files do while they are processed, the error for a switched-off Socket Mode and the answers to wrong
+//     response_urls are not documented; the emulator's are guesses on the strict side, named where they are made.
+//   - When rate limits are on, they are token buckets per method (per channel for chat.postMessage), not per workspace,
+//     token and sliding window.
+//   - It is not a secure server: secrets are pseudo-random, and there is no TLS of its own.
 //
-// files do while they are processed, the error
+// # Why it exports so much
 //
-//	  for a switched-off Socket Mode and the answers to wrong response_urls are not documented; the emulator's are
-//	  guesses on the strict side, named where they are made.
-//	- When rate limits are on, they are token buckets per method (per channel for chat.postMessage), not per workspace,
-//	  token and sliding window.
-//	- It is not a secure server: secrets are pseudo-random, and there is no TLS of its own.
+// A test plays every part at once: the workspace that an administrator sets up, the people who type and press, the
+// network that fails, and Slack itself, whose state it reads back. Each needs its few types and methods, and all of
+// them act on the one [Server]: packages for each would only hand its insides around.
 package slackemu

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Interaction is something that a person did and the app is told of. Mistakes of the caller (an unknown person, a
+// Interaction is something that a person did and that the app is told about. Mistakes of the caller (an unknown person, a
 // button that is not there) come out of Wait and Answer.
 type Interaction struct {
 	*Delivery

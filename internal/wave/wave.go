@@ -109,7 +109,7 @@ func (w Wave) LastChange() (id int64) {
 	return id
 }
 
-// Nodes is whom a wave is about, and when it happened.
+// Nodes are the nodes that a wave is about, and when it happened.
 type Nodes struct {
 	ID          int64
 	Cluster     string

@@ -92,7 +92,7 @@ type episode struct {
 	apiDown    sync.Mutex // held while the API server is being restarted
 
 	mu       sync.Mutex
-	spans    map[string][]span // trouble by kind; guarded by mu
+	spans    map[string][]span // faults by kind; guarded by mu
 	counts   map[string]int    // guarded by mu
 	breaches []violation       // found on the way; guarded by mu
 	err      error             // the test itself failed; guarded by mu
@@ -227,7 +227,7 @@ func (e *episode) watchTheMachine() {
 		before := time.Now()
 		e.sleep(tick)
 		if time.Since(before) > tick+500*time.Millisecond {
-			e.trouble("people")()
+			e.beginFault("people")()
 			e.count("times the machine stood still", 1)
 		}
 	}
@@ -317,7 +317,7 @@ func (e *episode) settle(patience time.Duration) time.Duration {
 	e.sleep(2 * time.Second) // for what the last steps have brought about, and the faults that wait for it
 	// What lasts has an end by itself; only half-open sockets may last longer.
 	e.until(10*time.Second, func() bool {
-		return !e.troubled("stop") && !e.troubled("disk") && !e.troubled("api")
+		return !e.faulty("stop") && !e.faulty("disk") && !e.faulty("api")
 	})
 	e.slack.ClearFaults()
 	e.slack.RefuseSockets(false)
@@ -369,7 +369,7 @@ func (e *episode) judge() []violation {
 }
 
 // copies counts the copies of messages, and those that may be where the program is blind.
-func (e *episode) copies(s sight) (all, forgiven int) {
+func (e *episode) copies(s channelView) (all, forgiven int) {
 	e.mu.Lock()
 	stopped := slices.Clone(e.spans["stop"])
 	e.mu.Unlock()

@@ -139,11 +139,11 @@ func TestJudge(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string
-			for _, v := range test.truth.judge(sight{posts: append(test.posts, baseline)}) {
+			for _, v := range test.truth.judge(channelView{posts: append(test.posts, baseline)}) {
 				got = append(got, v.kind)
 			}
 			if !slices.Equal(got, test.want) {
-				t.Errorf("%q, want %q: %v", got, test.want, test.truth.judge(sight{posts: append(test.posts, baseline)}))
+				t.Errorf("%q, want %q: %v", got, test.want, test.truth.judge(channelView{posts: append(test.posts, baseline)}))
 			}
 		})
 	}
@@ -156,19 +156,19 @@ func TestJudgeTellsOrderBaselinesAndMentions(t *testing.T) {
 	q := said("2", removed, "prod: a left", 1, "a removed")
 	q.first[claim{"a", removed}] = at.Add(-time.Second)
 	life := lived("a joined removed")
-	if v := life.judge(sight{posts: []post{baseline, p, q}}); len(v) != 1 || v[0].kind != wrongOrder {
+	if v := life.judge(channelView{posts: []post{baseline, p, q}}); len(v) != 1 || v[0].kind != wrongOrder {
 		t.Errorf("removed was shown before joined: %v", v)
 	}
 	q.first[claim{"a", removed}] = at.Add(time.Second)
-	if v := life.judge(sight{posts: []post{baseline, p, q}}); len(v) != 0 {
+	if v := life.judge(channelView{posts: []post{baseline, p, q}}); len(v) != 0 {
 		t.Errorf("all is well: %v", v)
 	}
 	again := baseline
 	again.key = "other"
-	if v := life.judge(sight{posts: []post{baseline, p, q, again}}); len(v) != 1 || v[0].kind != doubled {
+	if v := life.judge(channelView{posts: []post{baseline, p, q, again}}); len(v) != 1 || v[0].kind != doubled {
 		t.Errorf("two baselines: %v", v)
 	}
-	if v := life.judge(sight{posts: []post{baseline, p, q}, mentions: 1}); len(v) != 1 || v[0].kind != other {
+	if v := life.judge(channelView{posts: []post{baseline, p, q}, mentions: 1}); len(v) != 1 || v[0].kind != other {
 		t.Errorf("somebody was rung: %v", v)
 	}
 }
@@ -238,7 +238,7 @@ func TestCopies(t *testing.T) {
 		"killed before":               {call, ended(-time.Second), nil, map[string][]string{"a": {"1", "2"}}, 1, 0},
 		"and once more":               {lostAnswer, nil, nil, map[string][]string{"a": {"1", "2", "3"}}, 2, 1},
 	} {
-		all, forgiven := sight{keys: test.keys}.copies([]slackemu.Call{test.call}, test.endings, test.stopped)
+		all, forgiven := channelView{keys: test.keys}.copies([]slackemu.Call{test.call}, test.endings, test.stopped)
 		if all != test.all || forgiven != test.forgiven {
 			t.Errorf("%s: %d copies, %d forgiven, want %d and %d", name, all, forgiven, test.all, test.forgiven)
 		}

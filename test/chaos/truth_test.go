@@ -154,8 +154,8 @@ type post struct {
 	first map[claim]time.Time
 }
 
-// sight is all that a channel shows.
-type sight struct {
+// channelView is all that a channel shows.
+type channelView struct {
 	posts    []post
 	keys     map[string][]string // the ts of each message and reply with a key, oldest first
 	footer   string              // the newest running totals: "3 nodes, 2 ready"
@@ -164,7 +164,7 @@ type sight struct {
 
 // tellings counts the statements. The copies of a message count as one, because they are counted
 // by themselves.
-func (s sight) tellings() map[claim]int {
+func (s channelView) tellings() map[claim]int {
 	byKey := map[string]map[claim]int{}
 	for _, p := range s.posts {
 		count := map[claim]int{}
@@ -261,7 +261,7 @@ func (p post) names(c claim) bool { return slices.Contains(p.said, c) }
 
 // unnamed returns the nodes whose second steps are told as a number or not at all, because their
 // first is told in a table: by the second step.
-func (s sight) unnamed() map[claim]bool {
+func (s channelView) unnamed() map[claim]bool {
 	out := map[claim]bool{}
 	for _, p := range s.posts {
 		if !p.table {
@@ -284,7 +284,7 @@ func (s sight) unnamed() map[claim]bool {
 // Each step that must be told is told exactly once, each that may be at most once, and nothing
 // else. Of a node that is told in a table (more than five in a message) the second step, ready or
 // recovered, is told as a number: it is compared with the sum of the table's nodes.
-func (t *truth) judge(s sight) (out []violation) {
+func (t *truth) judge(s channelView) (out []violation) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	want, told, unnamed := t.want(), s.tellings(), s.unnamed()
@@ -409,7 +409,7 @@ func (p post) counts(want map[string]map[string]wants, told map[claim]int, singl
 }
 
 // order finds nodes of which a later step was shown before an earlier one that must be told.
-func (t *truth) order(s sight) (out []violation) {
+func (t *truth) order(s channelView) (out []violation) {
 	first := map[claim]time.Time{}
 	for _, p := range s.posts {
 		for c, at := range p.first {
@@ -466,7 +466,7 @@ func (t *truth) untold(l *life, told map[claim]int, unnamed map[claim]bool, coun
 
 // counted returns the second steps that tables have told as numbers: "name step", where the
 // number is the sum of what its nodes did.
-func (t *truth) counted(s sight, told map[claim]int) map[string]bool {
+func (t *truth) counted(s channelView, told map[claim]int) map[string]bool {
 	out := map[string]bool{}
 	want := t.want()
 	for _, p := range s.posts {

@@ -283,7 +283,7 @@ func (e *episode) free(n int) (out []string) {
 // when the program came back.
 func (e *episode) visit(n int) error {
 	e.bot.hold()
-	e.trouble("people")()
+	e.beginFault("people")()
 	e.count("kills", 1)
 	var lives []*life
 	certain := !e.clockMoves
@@ -366,7 +366,7 @@ func (e *episode) ask(s Step) {
 // people.
 func (e *episode) calm() bool {
 	began, up := e.bot.up()
-	if !up || e.troubled("people") {
+	if !up || e.faulty("people") {
 		return false
 	}
 	sockets := e.slack.Sockets()

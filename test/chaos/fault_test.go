@@ -17,9 +17,9 @@ import (
 
 func typesUID(s string) types.UID { return types.UID(s) }
 
-// trouble notes that a kind of trouble begins, and returns what ends it: "people" is between the
+// beginFault notes that a kind of fault begins, and returns what ends it: "people" is between the
 // program and people, "api" between it and the API server, "disk" and "stop" are their own.
-func (e *episode) trouble(kinds ...string) (end func()) {
+func (e *episode) beginFault(kinds ...string) (end func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	index := map[string]int{}
@@ -36,8 +36,8 @@ func (e *episode) trouble(kinds ...string) (end func()) {
 	}
 }
 
-// troubled says whether a kind of trouble is on.
-func (e *episode) troubled(kind string) bool {
+// faulty says whether a fault of a kind lasts.
+func (e *episode) faulty(kind string) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, s := range e.spans[kind] {
@@ -57,7 +57,7 @@ func (e *episode) disturbed() int {
 
 // lasting begins something that ends by itself after a while, or with the trouble's lane.
 func (e *episode) lasting(d time.Duration, end func(), kinds ...string) {
-	over := e.trouble(kinds...)
+	over := e.beginFault(kinds...)
 	e.loose.Go(func() {
 		select {
 		case <-time.After(d):
@@ -76,7 +76,7 @@ func (e *episode) act(s Step) error {
 		e.kill(s)
 		return nil
 	case Term:
-		e.trouble("people")()
+		e.beginFault("people")()
 		e.bot.end(syscall.SIGTERM, 0)
 	case Stop:
 		p, _, _ := e.bot.running()
@@ -91,7 +91,7 @@ func (e *episode) act(s Step) error {
 			return nil
 		}
 	case Cut:
-		e.trouble("api")()
+		e.beginFault("api")()
 		e.proxy.Cut()
 	case Stall:
 		e.proxy.Stall()
@@ -182,7 +182,7 @@ func (e *episode) kill(s Step) {
 		wait(moment, 20*time.Millisecond)
 		defer remove()
 	}
-	over := e.trouble("people")
+	over := e.beginFault("people")
 	e.bot.end(syscall.SIGKILL, s.For)
 	over()
 	e.count("kills", 1)
@@ -238,7 +238,7 @@ func (e *episode) sockets(s Step) {
 	case "half":
 		// They stay so until the program notices, or is killed.
 		open := e.slack.Sockets()
-		over := e.trouble("people")
+		over := e.beginFault("people")
 		e.slack.HalfOpenSockets()
 		e.loose.Go(func() {
 			defer over()
@@ -295,7 +295,7 @@ func (e *episode) restartAPI(s Step) error {
 			return nil
 		}
 	}
-	over := e.trouble("api")
+	over := e.beginFault("api")
 	e.cluster.KillAPIServer()
 	e.count(string(s.Kind), 1)
 	e.count("faults", 1)

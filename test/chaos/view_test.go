@@ -16,7 +16,7 @@ var footerForm = regexp.MustCompile(`prod: (\d+) nodes?, (\d+) ready`)
 var namers = []string{joined, ready, notReady, recovered, removed, "away", "catch_up"}
 
 // look reads a channel.
-func look(s *slackemu.Server, id string) (out sight) {
+func look(s *slackemu.Server, id string) (out channelView) {
 	out.keys = map[string][]string{}
 	for _, m := range s.AllMessages(id) {
 		var p struct{ Key string }
@@ -72,7 +72,7 @@ func look(s *slackemu.Server, id string) (out sight) {
 // copies counts the messages and replies that have the key of an earlier one, and how many of them
 // an app that cannot see its own messages may have posted: those before which an answer was lost,
 // or came so late that the program ended before it can have noted it.
-func (s sight) copies(calls []slackemu.Call, endings []ending, stopped []span) (all, forgiven int) {
+func (s channelView) copies(calls []slackemu.Call, endings []ending, stopped []span) (all, forgiven int) {
 	unnoted := map[string]bool{}
 	for _, c := range calls {
 		if c.Effect && (c.Fault != "" && c.Status != 200 || cutShort(c, endings, stopped)) {

@@ -1,0 +1,51 @@
+package answer
+
+import (
+	"fmt"
+	"strings"
+
+	"rollcall/internal/command"
+	"rollcall/internal/message"
+)
+
+// help shows how a command is used.
+func help(h command.Help) message.Message {
+	v := message.Message{Icon: "💡", Headline: h.Command + ": how to use it", Text: h.Command + ": how to use it"}
+	add := func(heading string, lines []command.Line) {
+		if len(lines) == 0 {
+			return
+		}
+		p := message.Part{Heading: heading}
+		for _, l := range lines {
+			p.Cards = append(p.Cards, message.Card{Name: l.Text, Lines: message.Sentence(l.Meaning)})
+		}
+		v.Parts = append(v.Parts, p)
+	}
+	add("", h.Usage)
+	if len(h.Flags) > 0 {
+		p := message.Part{Heading: "Filters"}
+		for _, f := range h.Flags {
+			line := strings.TrimSpace(f.Form() + " " + f.Value)
+			meaning := f.Meaning
+			if f.Detail != "" && len(h.Flags) == 1 {
+				meaning += ". " + f.Detail
+			}
+			p.Text = append(p.Text, fmt.Sprintf("%-20s %s", line, meaning))
+		}
+		v.Parts = append(v.Parts, p)
+	}
+	add("Examples", h.Examples)
+	for _, n := range h.Notes {
+		v.Parts = append(v.Parts, message.Part{Lines: message.Sentence(n)})
+	}
+	var buttons []message.Button
+	for i, e := range h.Examples {
+		if i < 3 {
+			buttons = append(buttons, show("Try "+e.Text, e.Text))
+		}
+	}
+	if len(buttons) > 0 {
+		v.Parts = append(v.Parts, message.Part{Buttons: buttons})
+	}
+	return v
+}

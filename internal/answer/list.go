@@ -1,0 +1,143 @@
+package answer
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"rollcall/internal/command"
+	"rollcall/internal/fleet"
+	"rollcall/internal/message"
+	"rollcall/internal/query"
+)
+
+// nodeList answers /nodes list.
+func (a *Answerer) nodeList(ctx context.Context, cluster query.ClusterRecord, req command.Nodes,
+	now time.Time) (message.Message, error) {
+	number := max(req.Page, 1)
+	page, err := a.store.ListNodes(ctx, cluster.Cluster, req.Filter(now), cmp.Or(req.Sort, query.SortNewest),
+		(number-1)*pageNodes, pageNodes)
+	if err != nil {
+		return message.Message{}, err
+	}
+	last := max(1, (page.Total+pageNodes-1)/pageNodes)
+	if len(page.Nodes) == 0 && page.Total > 0 && number > last {
+		req.Page = last // nodes have gone meanwhile
+		return a.nodeList(ctx, cluster, req, now)
+	}
+	v := message.Message{Icon: "📋",
+		Headline: fmt.Sprintf("%s: %s", cluster.Cluster, message.AtLeast(page.Total, page.Capped, "node"))}
+	if req.Removed {
+		v.Headline += " left" + sinceWords(req)
+	}
+	if filtered(req) && page.Total == 0 {
+		v.Headline = fmt.Sprintf("%s: no node matches", cluster.Cluster)
+	}
+	if last > 1 {
+		v.Headline += fmt.Sprintf(", page %d of %d", number, last)
+	}
+	v.Text = v.Headline
+	var state message.Part
+	if filtered(req) {
+		state.Lines = append(state.Lines, message.Line{{Text: "Only " + filterWords(req)}})
+	}
+	if page.Capped {
+		state.Lines = append(state.Lines,
+			message.Line{{Text: "More have left than are counted at once: those since "}, {At: page.SearchedTo, Day: true},
+				{Text: " are."}})
+	}
+	state.Lines = append(state.Lines, a.freshness(cluster, now))
+	v.Parts = append(v.Parts, state)
+	open := &message.Choice{Verb: message.Show, Prompt: "Open a node…"}
+	var cards message.Part
+	for _, n := range page.Nodes {
+		cards.Cards = append(cards.Cards, a.nodeCard(n, now))
+		open.Options = append(open.Options,
+			message.Option{Label: n.Name, Value: nodeLine(n, req.Cluster)})
+	}
+	v.Parts = append(v.Parts, cards, message.Part{Choice: open})
+	v.Parts = append(v.Parts, listControls(req, page.Total, number, last)...)
+	return v, nil
+}
+
+// listControls sort a list, turn its pages and lead elsewhere.
+func listControls(req command.Nodes, total, number, last int) (parts []message.Part) {
+	sorting := &message.Choice{Verb: message.Show, Prompt: "Sorted by " + string(cmp.Or(req.Sort, query.SortNewest))}
+	for _, s := range []query.NodeSort{query.SortNewest, query.SortOldest, query.SortName, query.SortType, query.SortZone,
+		query.SortPool} {
+		to := req
+		to.Sort, to.Page = s, 0
+		sorting.Options = append(sorting.Options, message.Option{Label: "Sort by " + string(s), Value: nodesLine(to)})
+	}
+	if total > 1 {
+		parts = append(parts, message.Part{Choice: sorting})
+	}
+	var turn []message.Button
+	to := req
+	if number > 1 {
+		to.Page = number - 1
+		if number == 2 {
+			to.Page = 0 // as when nobody says a page
+		}
+		turn = append(turn, show("◀ Previous", nodesLine(to)))
+	}
+	if number < last {
+		to.Page = number + 1
+		turn = append(turn, show("Next ▶", nodesLine(to)))
+	}
+	summary := req
+	summary.View, summary.Sort, summary.Page, summary.Names = command.Summary, "", 0, nil
+	turn = append(turn, show("Summary", nodesLine(summary)))
+	return append(parts, message.Part{Buttons: append(turn, answerButtons(nodesLine(req))...)})
+}
+
+// nodeState says how a node is: an icon and a word.
+func nodeState(n query.NodeRecord) (icon, word string) {
+	switch {
+	case !n.RemovedAt.IsZero():
+		return "⚪", "left"
+	case n.Ready.Status == fleet.Ready && n.Cordoned:
+		return "🚧", "ready, cordoned"
+	case n.Ready.Status == fleet.Ready:
+		return "🟢", "ready"
+	case n.FirstReady.IsZero():
+		icon, word = "🟡", "not ready yet"
+	default:
+		icon, word = "🔴", "not ready"
+	}
+	if n.Cordoned {
+		word += ", cordoned"
+	}
+	return icon, word
+}
+
+// nodeCard shows a node in a list.
+func (a *Answerer) nodeCard(n query.NodeRecord, now time.Time) message.Card {
+	icon, word := nodeState(n)
+	line := message.Line{{Text: fmt.Sprintf("%s %s, ", icon, word)}}
+	if n.RemovedAt.IsZero() {
+		line = append(line, message.Span{Text: fmt.Sprintf("up %s, since ", message.Duration(now.Sub(n.CreatedAt)))},
+			message.Span{At: n.CreatedAt, Day: now.Sub(n.CreatedAt) > 12*time.Hour})
+	} else {
+		line = append(line, leftSpans(n, now)...)
+	}
+	return message.Card{Name: n.Name, Lines: []message.Line{{{Text: message.Priced(n.Node, a.price)}}, line}}
+}
+
+// vague reports whether it is unknown, by more than people care about, when a node left.
+func vague(n query.NodeRecord) bool {
+	return !n.RemovedAfter.IsZero() && n.RemovedAt.Sub(n.RemovedAfter) >= time.Minute
+}
+
+// leftSpans says when a node left and how long it lived.
+func leftSpans(n query.NodeRecord, now time.Time) message.Line {
+	day := now.Sub(n.RemovedAt) > 12*time.Hour
+	if vague(n) {
+		return message.Line{{Text: "between "}, {At: n.RemovedAfter, Day: day}, {Text: " and "}, {At: n.RemovedAt, Day: day},
+			{Text: fmt.Sprintf(", lived %s to %s", message.Duration(n.RemovedAfter.Sub(n.CreatedAt)),
+				message.Duration(n.RemovedAt.Sub(n.CreatedAt)))}}
+	}
+	return message.Line{{At: n.RemovedAt, Ago: true}, {Text: " at "}, {At: n.RemovedAt, Day: day},
+		{Text: ", lived " + message.Duration(n.RemovedAt.Sub(n.CreatedAt))}}
+}
