@@ -50,14 +50,6 @@ func shrink(t *testing.T, limit *int, to int) {
 	t.Cleanup(func() { *limit = saved })
 }
 
-// backlog is how many changes are untold.
-func backlog(t *testing.T, l *Ledger) int {
-	t.Helper()
-	n, _, err := l.Backlog(t.Context(), "prod")
-	check(t, err)
-	return n
-}
-
 func node(n int) fleet.Node {
 	return fleet.Node{
 		Cluster: "prod", UID: fmt.Sprintf("uid-%d", n), Name: fmt.Sprintf("node-%d", n), Provider: "aws",
@@ -72,17 +64,6 @@ func node(n int) fleet.Node {
 }
 
 func first(n int) fleet.Observation { return fleet.First(node(n), t0) }
-
-// ready is the observation that follows first.
-func ready(t testing.TB, n int) fleet.Observation {
-	node := node(n)
-	node.Ready = fleet.Condition{Status: fleet.Ready, Reason: "KubeletReady", Since: t0.Add(41 * time.Second)}
-	o, ok := fleet.Diff(first(n).Known, node, t0.Add(42*time.Second))
-	if !ok {
-		t.Fatal("a node that became ready is no change")
-	}
-	return o
-}
 
 func record(t testing.TB, l *Ledger, rv string, os ...fleet.Observation) {
 	t.Helper()
@@ -153,23 +134,6 @@ func some() []fleet.Node {
 	ns[1].Cordoned = true
 	ns[2].Ready = fleet.Condition{Status: fleet.ReadyUnknown, Reason: "NodeStatusUnknown", Since: t0.Add(3 * time.Minute)}
 	return ns
-}
-
-// all collects a scan.
-func all[T any](t *testing.T, scan func(func(T, error) bool)) (vs []T) {
-	t.Helper()
-	for v, err := range scan {
-		check(t, err)
-		vs = append(vs, v)
-	}
-	return vs
-}
-
-func sum(machines map[fleet.Machine]int) (n int) {
-	for _, count := range machines {
-		n += count
-	}
-	return n
 }
 
 func must2[T any](v T, err error) T {
