@@ -73,7 +73,8 @@ func (a *Answerer) lastHour(ctx context.Context, name string, now time.Time) (me
 		}
 		return strconv.Itoa(n)
 	}
-	return message.Line{{Text: fmt.Sprintf("Last hour: %s scaling events, %s others.", number(scaling), number(other))}}, err
+	text := fmt.Sprintf("Last hour: %s scaling events, %s others.", number(scaling), number(other))
+	return message.Line{{Text: text}}, err
 }
 
 // endOfEvents says after the last page since when the ledger has events, and where nothing was found

@@ -114,7 +114,8 @@ func nodeHeadline(n query.NodeRecord, now time.Time) message.Message {
 	case n.RemovedAt.IsZero():
 		text += ", up " + message.Duration(now.Sub(n.CreatedAt))
 	case vague(n):
-		text += fmt.Sprintf(" %s to %s ago", message.Duration(now.Sub(n.RemovedAt)), message.Duration(now.Sub(n.RemovedAfter)))
+		text += fmt.Sprintf(" %s to %s ago", message.Duration(now.Sub(n.RemovedAt)),
+			message.Duration(now.Sub(n.RemovedAfter)))
 	default:
 		text += fmt.Sprintf(" %s ago, lived %s", message.Duration(now.Sub(n.RemovedAt)),
 			message.Duration(n.RemovedAt.Sub(n.CreatedAt)))

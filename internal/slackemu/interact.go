@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Interaction is something that a person did and that the app is told about. Mistakes of the caller (an unknown person, a
-// button that is not there) come out of Wait and Answer.
+// Interaction is something that a person did and that the app is told about. Mistakes of the caller (an unknown
+// person, a button that is not there) come out of Wait and Answer.
 type Interaction struct {
 	*Delivery
 	// TriggerID and ResponseURL as the payload has them; empty where it has none.
