@@ -161,6 +161,17 @@ type conn struct {
 	app     atomic.Value  // string: whom Slack greeted
 	replace chan struct{} // closed when Slack announces the end
 	once    sync.Once
+
+	mu      sync.Mutex
+	leaving bool      // Slack announced the end, or the connection ended; guarded by mu
+	acks    []sentAck // those sent in the last ackWithin, oldest first; guarded by mu
+}
+
+// A sentAck is an acknowledgement that was written to a connection. Slack may have closed the
+// connection before it read it.
+type sentAck struct {
+	frame []byte
+	at    time.Time
 }
 
 // connect opens a connection. Its errors do not hold the URL, whose ticket is a secret.
@@ -204,6 +215,7 @@ func (c *conn) listen(ctx context.Context) error {
 	}()
 	var handlers sync.WaitGroup
 	defer handlers.Wait()
+	defer c.leave()
 	alive := func() { c.ws.SetReadDeadline(time.Now().Add(silence)) }
 	alive()
 	c.ws.SetPingHandler(func(data string) error {
@@ -242,6 +254,7 @@ func (c *conn) listen(ctx context.Context) error {
 				return errors.New("too many connections of this app; is another Rollcall running with the same token?")
 			}
 			c.once.Do(func() { close(c.replace) })
+			c.leave()
 		default:
 			if req.EnvelopeID == "" {
 				continue
@@ -269,16 +282,50 @@ func (c *conn) answer(ctx context.Context, req socketmode.Request) {
 		res, _ = json.Marshal(socketmode.Response{EnvelopeID: req.EnvelopeID})
 	}
 	err = c.send(res)
-	if err == nil {
+	if err == nil && c.stays(res) || c.sendElsewhere(res) {
 		return
 	}
-	// Slack takes an acknowledgement on any connection, and this one is closing.
-	for _, other := range c.s.others(c) {
-		if other.send(res) == nil {
-			return
+	if err != nil {
+		c.s.log.Warn("an acknowledgement did not reach Slack", "type", req.Type, "err", err)
+	}
+}
+
+// stays reports whether the connection goes on after an acknowledgement was written to it, and keeps the
+// acknowledgement for leave.
+func (c *conn) stays(ack []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	c.acks = slices.DeleteFunc(c.acks, func(a sentAck) bool { return now.Sub(a.at) > ackWithin })
+	c.acks = append(c.acks, sentAck{ack, now})
+	return !c.leaving
+}
+
+// leave sends the last acknowledgements once more, on another connection: Slack closes this one, perhaps before it has
+// read them. It does nothing when it is called again.
+func (c *conn) leave() {
+	c.mu.Lock()
+	acks := c.acks
+	if c.leaving {
+		acks = nil
+	}
+	c.leaving, c.acks = true, nil
+	c.mu.Unlock()
+	for _, a := range acks {
+		if time.Since(a.at) < ackWithin {
+			c.sendElsewhere(a.frame)
 		}
 	}
-	c.s.log.Warn("an acknowledgement did not reach Slack", "type", req.Type, "err", err)
+}
+
+// sendElsewhere writes an acknowledgement to another connection: Slack takes it on any. It reports whether it could.
+func (c *conn) sendElsewhere(ack []byte) bool {
+	for _, other := range c.s.others(c) {
+		if other.send(ack) == nil && other.stays(ack) {
+			return true
+		}
+	}
+	return false
 }
 
 // send writes one frame.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -117,6 +118,31 @@ func TestRefreshLosesNothing(t *testing.T) { // not parallel: Slack gives every 
 	if lost.Load() > 0 {
 		t.Errorf("%d of %d commands lost", lost.Load(), asked.Load())
 	}
+}
+
+// An acknowledgement that was written to a connection which Slack no longer reads goes out on the other one.
+func TestAcknowledgesElsewhere(t *testing.T) {
+	t.Parallel()
+	s := slackemu.Start(t, slackemu.Config{})
+	connect(t, s, func(ctx context.Context, e slackapp.Envelope) any {
+		s.Sockets()[0].HalfOpen()
+		return echo(ctx, e)
+	})
+	for range 15 { // Slack delivers on either connection
+		waitFor(t, s, 10*time.Second, "two connections", func() bool { return s.Connected() == 2 })
+		oldest := s.Sockets()[0]
+		command := s.SlashCommand(slackemu.UserAda, slackemu.ChannelOps, "/nodes", "")
+		time.Sleep(200 * time.Millisecond) // the acknowledgement is written, and read by nobody
+		oldest.Drop()
+		if m, err := command.Answer(t.Context()); err != nil || m.Text != "hello" {
+			t.Fatalf("answer %q, %v", m.Text, err)
+		}
+		if s.SocketStats().AcksOnOtherConnection > 0 {
+			return
+		}
+		waitFor(t, s, 5*time.Second, "the drop", func() bool { return !slices.Contains(s.Sockets(), oldest) })
+	}
+	t.Error("no command came on the connection that was dropped")
 }
 
 // However Slack throws us out, we come back, and not more often than once a second.

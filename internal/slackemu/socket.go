@@ -80,6 +80,7 @@ type Socket struct {
 	closed chan struct{}
 	once   sync.Once
 	said   bool // hello sent; mu of the server
+	left   bool // the end was announced and follows at once; guarded by write
 }
 
 // Sockets returns the open connections, oldest first.
@@ -388,7 +389,10 @@ func (c *Socket) Disconnect(reason string) {
 		c.s.modeOff = true
 		c.s.mu.Unlock()
 	}
-	_ = c.send(disconnectFrame(reason))
+	c.write.Lock()
+	_ = c.sendLocked(disconnectFrame(reason))
+	c.left = reason != ReasonWarning
+	c.write.Unlock()
 	if reason != ReasonWarning {
 		c.bye()
 		return
@@ -473,20 +477,12 @@ func (s *Server) received(c *Socket, kind int, data []byte, fragmented bool) {
 // sendEnvelope gives an envelope to one connection; nil if there is none.
 func (s *Server) sendEnvelope(kind string, accepts bool, payload json.RawMessage, attempt int,
 	reason string) *envelope {
-	s.mu.Lock()
-	var ready []*Socket
-	for _, c := range s.conns {
-		// A connection that has not answered pings for three intervals would have been closed by Slack.
-		alive := time.Since(time.Unix(0, c.pong.Load())) <= 3*s.cfg.PingInterval
-		if c.said && c.Open() && alive {
-			ready = append(ready, c)
-		}
-	}
-	if len(ready) == 0 {
-		s.mu.Unlock()
+	c := s.takeSocket()
+	if c == nil {
 		return nil
 	}
-	c := ready[s.rand.IntN(len(ready))]
+	defer c.write.Unlock()
+	s.mu.Lock()
 	hex := s.secret()
 	env := &envelope{
 		id:      fmt.Sprintf("%s-%s-%s-%s-%s", hex[:8], hex[8:12], hex[12:16], hex[16:20], hex[20:]),
@@ -506,8 +502,37 @@ func (s *Server) sendEnvelope(kind string, accepts bool, payload json.RawMessage
 	if kind == "events_api" {
 		frame["retry_attempt"], frame["retry_reason"] = attempt, reason
 	}
-	_ = c.send(frame) // a frame that cannot be written is lost, as it would be
+	_ = c.sendLocked(frame) // a frame that cannot be written is lost, as it would be
 	return env
+}
+
+// takeSocket chooses a connection that takes envelopes and locks its write; nil if there is none. Nothing is given to a
+// connection behind the frame that announced its end.
+func (s *Server) takeSocket() *Socket {
+	left := map[*Socket]bool{}
+	for {
+		s.mu.Lock()
+		var ready []*Socket
+		for _, c := range s.conns {
+			// A connection that has not answered pings for three intervals would have been closed by Slack.
+			alive := time.Since(time.Unix(0, c.pong.Load())) <= 3*s.cfg.PingInterval
+			if c.said && c.Open() && alive && !left[c] {
+				ready = append(ready, c)
+			}
+		}
+		if len(ready) == 0 {
+			s.mu.Unlock()
+			return nil
+		}
+		c := ready[s.rand.IntN(len(ready))]
+		s.mu.Unlock()
+		c.write.Lock()
+		if !c.left {
+			return c
+		}
+		c.write.Unlock()
+		left[c] = true
+	}
 }
 
 // frameWatch follows the frames of a byte stream from a client, to know which messages came in several frames.
