@@ -138,7 +138,11 @@ func saySummary(r *rendering) {
 	why, span := "while Slack could not be reached", message.Period{From: w.OpenedAt, Until: w.LastAt}
 	if w.Gap != nil {
 		why, span = "while I was away", message.Period{From: w.Gap.From, Until: w.Gap.Until}
-		if w.Gap.Cause != "" && w.Gap.Cause != "restart" {
+		switch w.Gap.Cause {
+		case "", "restart":
+		case "cluster restored":
+			why = "after the cluster was restored from a backup"
+		default:
 			why = "while the watch was interrupted"
 		}
 	}

@@ -166,19 +166,24 @@ func costDifference(came, left fleet.Cost) string {
 	return ""
 }
 
-// unknowable says what nobody can know about a gap, which may be nil.
+// unknowable says what a comparison after a gap rests on, and what it cannot show.
 func unknowable(g *fleet.Gap) []message.Line {
 	if g == nil || !g.Missed {
 		return nil
 	}
+	var lines []message.Line
+	if !g.Confirmed.IsZero() {
+		lines = append(lines,
+			line("A list lacked all or nearly all nodes. A second one, at ", g.Confirmed, ", confirmed it."))
+	}
 	switch {
 	case g.EventsFrom.IsZero():
-		return []message.Line{line("Events could not be read: nodes that came and went in that time are not known.")}
+		lines = append(lines, line("Events could not be read: nodes that came and went in that time are not known."))
 	case g.EventsFrom.Sub(g.From) > time.Minute:
-		return []message.Line{line("Kubernetes keeps no events from before ", g.EventsFrom,
-			": nodes that came and went earlier left no trace.")}
+		lines = append(lines, line("Kubernetes keeps no events from before ", g.EventsFrom,
+			": nodes that came and went earlier left no trace."))
 	}
-	return nil
+	return lines
 }
 
 // group is what a node is counted by.

@@ -43,7 +43,13 @@ func story(m wave.Member, cfg Config) []message.Line {
 	down, hasDown := m.Step(fleet.WentUnready)
 	up, hasUp := m.Step(fleet.Recovered)
 	left, hasLeft := m.Step(fleet.Removed)
-	if hasJoined {
+	if hasJoined && joined.Occurrence > 1 {
+		l := line("back since ", joined.At, ": the same node, which had been recorded as gone")
+		if !hasReady && m.RemovedAt.IsZero() {
+			l = append(l, line(", not ready yet")...)
+		}
+		lines = append(lines, l)
+	} else if hasJoined {
 		l := line("joined ", joined.At)
 		if hasReady {
 			l = append(l, line(", ready after "+message.Duration(ready.At.Sub(joined.At)))...)

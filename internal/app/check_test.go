@@ -236,7 +236,7 @@ func TestCheckCluster(t *testing.T) {
 	for missing := range maps.Keys(all) {
 		t.Run("without "+missing, func(t *testing.T) {
 			user := c.NewUser(t)
-			var rules []rbacv1.PolicyRule
+			rules := []rbacv1.PolicyRule{cluster.ReadIdentity()}
 			for p := range all {
 				verb, resource, _ := strings.Cut(p, " ")
 				name, group, _ := strings.Cut(resource, ".")

@@ -46,10 +46,14 @@ func (h *health) opened(p *process, session *slackapp.Session) {
 		parts = append(parts,
 			part{name: "nodes" + of, problem: func(context.Context) string { return c.problem() }},
 			part{name: "events" + of, problem: func(context.Context) string {
-				if s := c.watcher.Status().Events; !s.Synced && len(s.Forbidden) == 0 {
+				switch s := c.watcher.Status().Events; {
+				case len(s.Forbidden) > 0: // events only explain: without the permission Rollcall still does its work
+				case s.Error != "":
+					return s.Error
+				case !s.Synced:
 					return "the events have not been read yet"
 				}
-				return "" // events only explain: without the permission Rollcall still does its work
+				return ""
 			}})
 	}
 	parts = append(parts,

@@ -2,6 +2,7 @@ package clustersim
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/version"
 )
 
@@ -37,7 +39,7 @@ var (
 )
 
 func init() {
-	scheme.AddKnownTypes(corev1.SchemeGroupVersion, &corev1.Node{}, &corev1.NodeList{})
+	scheme.AddKnownTypes(corev1.SchemeGroupVersion, &corev1.Node{}, &corev1.NodeList{}, &corev1.Namespace{})
 	scheme.AddKnownTypes(eventsv1.SchemeGroupVersion, &eventsv1.Event{}, &eventsv1.EventList{})
 	scheme.AddKnownTypes(authv1.SchemeGroupVersion, &authv1.SelfSubjectAccessReview{})
 	for _, gv := range []schema.GroupVersion{corev1.SchemeGroupVersion, eventsv1.SchemeGroupVersion,
@@ -81,6 +83,10 @@ func (c *Cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "ok")
 	case path == "/api/v1/nodes":
 		c.serveResource(w, r, e, &c.nodeResource, cut)
+	case path == "/api/v1/namespaces/kube-system" && r.Method == http.MethodGet:
+		e.write(w, http.StatusOK, &corev1.Namespace{
+			TypeMeta:   metav1.TypeMeta{Kind: "Namespace", APIVersion: "v1"},
+			ObjectMeta: metav1.ObjectMeta{Name: "kube-system", UID: c.identity()}})
 	case path == "/apis/events.k8s.io/v1/events":
 		c.serveResource(w, r, e, &c.eventResource, cut)
 	case path == "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews" && r.Method == http.MethodPost:
@@ -88,6 +94,13 @@ func (c *Cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		e.fail(w, apierrors.NewGenericServerResponse(http.StatusNotFound, r.Method, schema.GroupResource{}, "", "", 0, true))
 	}
+}
+
+// identity is the UID of the namespace kube-system. It is the same at every start, because to a ledger that is kept the
+// simulated cluster is the same one.
+func (c *Cluster) identity() types.UID {
+	h := sha256.Sum256([]byte(c.config.Name))
+	return types.UID(fmt.Sprintf("%x-%x-%x-%x-%x", h[:4], h[4:6], h[6:8], h[8:10], h[10:16]))
 }
 
 // authorized reports whether a request has the token: as a bearer's, or as the password to which
@@ -151,7 +164,8 @@ func review(w http.ResponseWriter, r *http.Request, e encoding) {
 	if a := rev.Spec.ResourceAttributes; a != nil && a.Subresource == "" {
 		reads := a.Verb == "get" || a.Verb == "list" || a.Verb == "watch"
 		known := a.Group == "" && a.Resource == "nodes" || a.Group == eventsv1.GroupName && a.Resource == "events"
-		rev.Status.Allowed = reads && known
+		rev.Status.Allowed = reads && known ||
+			a.Verb == "get" && a.Group == "" && a.Resource == "namespaces" && a.Name == "kube-system"
 	}
 	rev.SetGroupVersionKind(authv1.SchemeGroupVersion.WithKind("SelfSubjectAccessReview"))
 	e.write(w, http.StatusCreated, rev)

@@ -244,7 +244,7 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	checks := kc.Check(t.Context())
-	if len(checks) != 7 {
+	if len(checks) != 8 {
 		t.Errorf("%d checks: %+v", len(checks), checks)
 	}
 	for _, ch := range checks {

@@ -68,7 +68,26 @@ func First(n Node, seen time.Time) Observation {
 	}
 	o.Changes = append(o.Changes, change(&n, Joined, 1, at, proof))
 	if n.Ready.Status == Ready {
-		o.Changes = append(o.Changes, becameReady(&n, seen))
+		o.Changes = append(o.Changes, becameReady(&n, Known{}, seen))
+	}
+	return o
+}
+
+// Back returns what a node has behind it whose end was recorded and that is there again, with the same UID: after its
+// cluster was restored from a backup, or because a list that lacked it was not true. Its end was told, so its return is
+// too: it joined once more, when it was seen.
+func Back(old Known, n Node, seen time.Time) Observation {
+	now := Remember(&n, old)
+	now.Returns++
+	now.EverReady = n.Ready.Status == Ready // in this life
+	life := int(now.Returns) + 1
+	o := Observation{Node: n, Known: now}
+	o.Changes = append(o.Changes, change(&n, Joined, life, seen, ProofWatch))
+	if n.Ready.Status == Ready {
+		o.Changes = append(o.Changes, change(&n, BecameReady, life, seen, ProofWatch))
+	}
+	if n.Cordoned && !old.Cordoned {
+		o.Known.Cordons++
 	}
 	return o
 }
@@ -97,7 +116,7 @@ func Diff(old Known, n Node, seen time.Time) (Observation, bool) {
 		o.Changes = append(o.Changes, c)
 	}
 	if is && (!was || flapped) {
-		c := becameReady(&n, seen)
+		c := becameReady(&n, old, seen)
 		if old.EverReady {
 			c.Kind, c.Occurrence = Recovered, int(now.Unready)
 		}
@@ -117,7 +136,7 @@ func Diff(old Known, n Node, seen time.Time) (Observation, bool) {
 
 // Gone returns the end of a node's life, seen at the moment given.
 func Gone(n Node, old Known, seen time.Time) Observation {
-	return Observation{Node: n, Known: old, Changes: []Change{change(&n, Removed, 1, seen, ProofWatch)}}
+	return Observation{Node: n, Known: old, Changes: []Change{change(&n, Removed, int(old.Returns)+1, seen, ProofWatch)}}
 }
 
 // Remember returns what to keep in memory of a node, given what was known before.
@@ -133,14 +152,16 @@ func Remember(n *Node, old Known) Known {
 	k.Cordoned = n.Cordoned
 	k.Unready = min(k.Unready, math.MaxUint16-1)
 	k.Cordons = min(k.Cordons, math.MaxUint16-1)
+	k.Returns = min(k.Returns, math.MaxUint16-1)
 	return k
 }
 
-func becameReady(n *Node, seen time.Time) Change {
+func becameReady(n *Node, old Known, seen time.Time) Change {
+	life := int(old.Returns) + 1
 	if n.Ready.Since.IsZero() {
-		return change(n, BecameReady, 1, seen, ProofWatch)
+		return change(n, BecameReady, life, seen, ProofWatch)
 	}
-	return change(n, BecameReady, 1, n.Ready.Since, ProofObject)
+	return change(n, BecameReady, life, n.Ready.Since, ProofObject)
 }
 
 func change(n *Node, kind ChangeKind, occurrence int, at time.Time, proof Proof) Change {

@@ -142,6 +142,7 @@ type Known struct {
 	Cordoned    bool
 	Unready     uint16 // how often it went not ready
 	Cordons     uint16 // how often it was cordoned
+	Returns     uint16 // how often it came back after its end was recorded
 }
 
 // Observation is one look at a node that has something to record: the node as it is, what to
@@ -162,13 +163,16 @@ type Gap struct {
 	Cluster string
 	From    time.Time
 	Until   time.Time
-	Cause   string // "restart", "watch expired", "unreachable": for people
+	Cause   string // "restart", "watch expired", "watch silent", "cluster restored", "unreachable": for people
 	// Missed is false when the watch resumed where it had stopped, so that no change was
 	// lost, and true when only the difference between before and after is known.
 	Missed bool
 	// EventsFrom is the oldest moment of the gap that events still cover; zero when
 	// events could not be read.
 	EventsFrom time.Time
+	// Confirmed is when a second list confirmed that all or nearly all nodes are gone; zero if there was
+	// no need for one.
+	Confirmed time.Time
 }
 
 // Batch is what the node watcher asks the ledger to record in one transaction.
@@ -186,6 +190,7 @@ type Checkpoint struct {
 	WatchedUntil  time.Time // the last moment at which the node watch was known to be alive
 	NodesVersion  string    // resource version up to which nodes are recorded
 	EventsVersion string    // resource version up to which events are recorded
+	Identity      string    // UID of the cluster's namespace kube-system; "" while it is not known
 }
 
 // ObjectRef names the object that an event regards.

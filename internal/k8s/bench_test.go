@@ -79,8 +79,8 @@ func BenchmarkHeartbeat(b *testing.B) {
 		}
 	})
 	b.Run("handle", func(b *testing.B) {
-		n := nodeWatch{known: map[string]fleet.Known{}, state: &state{}}
-		obs := n.compare(node, time.Now())
+		n := nodeWatch{store: newMemory(), known: map[string]fleet.Known{}, state: &state{}}
+		obs := must(n.compare(b.Context(), node, time.Now()))
 		n.remember(obs)
 		d := decoder(frame)
 		b.ReportAllocs()
@@ -89,18 +89,18 @@ func BenchmarkHeartbeat(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			if n.compare(o.(*corev1.Node), time.Now()) != nil {
+			if must(n.compare(b.Context(), o.(*corev1.Node), time.Now())) != nil {
 				b.Fatal("a heartbeat is a change")
 			}
 			n.state.saw(o.(*corev1.Node).ResourceVersion, time.Now())
 		}
 	})
 	b.Run("compare", func(b *testing.B) {
-		n := nodeWatch{known: map[string]fleet.Known{}, state: &state{}}
-		n.remember(n.compare(node, time.Now()))
+		n := nodeWatch{store: newMemory(), known: map[string]fleet.Known{}, state: &state{}}
+		n.remember(must(n.compare(b.Context(), node, time.Now())))
 		b.ReportAllocs()
 		for b.Loop() {
-			if n.compare(node, time.Now()) != nil {
+			if must(n.compare(b.Context(), node, time.Now())) != nil {
 				b.Fatal("a heartbeat is a change")
 			}
 		}
@@ -112,7 +112,7 @@ func BenchmarkHeartbeat(b *testing.B) {
 func BenchmarkNodeChange(b *testing.B) {
 	node, frame := heartbeat(b)
 	b.Run("joined", func(b *testing.B) {
-		n := nodeWatch{known: map[string]fleet.Known{}, state: &state{}}
+		n := nodeWatch{store: newMemory(), known: map[string]fleet.Known{}, state: &state{}}
 		d := decoder(frame)
 		b.ReportAllocs()
 		for b.Loop() {
@@ -120,19 +120,19 @@ func BenchmarkNodeChange(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			if n.compare(o.(*corev1.Node), time.Now()) == nil {
+			if must(n.compare(b.Context(), o.(*corev1.Node), time.Now())) == nil {
 				b.Fatal("a new node is no change")
 			}
 		}
 	})
 	b.Run("diff", func(b *testing.B) {
-		n := nodeWatch{known: map[string]fleet.Known{}, state: &state{}}
+		n := nodeWatch{store: newMemory(), known: map[string]fleet.Known{}, state: &state{}}
 		was := node.DeepCopy()
 		was.Status.Conditions[3].Status = corev1.ConditionFalse
-		n.remember(n.compare(was, time.Now()))
+		n.remember(must(n.compare(b.Context(), was, time.Now())))
 		b.ReportAllocs()
 		for b.Loop() {
-			if n.compare(node, time.Now()) == nil {
+			if must(n.compare(b.Context(), node, time.Now())) == nil {
 				b.Fatal("becoming ready is no change")
 			}
 		}

@@ -48,8 +48,8 @@ func reachError(err error) error {
 }
 
 // Check looks at everything that the watcher needs of the API server: that it answers, and that
-// it permits get, list and watch of nodes and of events. It goes on after a failure, except
-// where nothing can be asked.
+// it permits get, list and watch of nodes and of events, and get of the namespace kube-system. It goes on after
+// a failure, except where nothing can be asked.
 func (c *Client) Check(ctx context.Context) []Check {
 	reach := Check{What: "reach the API server"}
 	v, err := c.Version(ctx)
@@ -61,19 +61,22 @@ func (c *Client) Check(ctx context.Context) []Check {
 	checks := []Check{reach}
 	for _, r := range []resource{nodes, events} {
 		for _, verb := range []string{"get", "list", "watch"} {
-			checks = append(checks, c.allowed(ctx, verb, r))
+			checks = append(checks, c.allowed(ctx, verb, r, ""))
 		}
 	}
-	return checks
+	return append(checks, c.allowed(ctx, "get", namespaces, kubeSystem))
 }
 
-// allowed asks whether this user may do verb to r.
-func (c *Client) allowed(ctx context.Context, verb string, r resource) Check {
+// allowed asks whether this user may do verb to r, or to the one object of it that is named.
+func (c *Client) allowed(ctx context.Context, verb string, r resource, object string) Check {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	check := Check{What: (&requestError{verb: verb, resource: r}).permission()}
+	if object != "" {
+		check.What += "/" + object
+	}
 	review := &authv1.SelfSubjectAccessReview{Spec: authv1.SelfSubjectAccessReviewSpec{
-		ResourceAttributes: &authv1.ResourceAttributes{Verb: verb, Group: r.group, Resource: r.name},
+		ResourceAttributes: &authv1.ResourceAttributes{Verb: verb, Group: r.group, Resource: r.name, Name: object},
 	}}
 	err := c.auth.Post().Resource("selfsubjectaccessreviews").Body(review).MaxRetries(0).Do(ctx).Into(review)
 	switch {

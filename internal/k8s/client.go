@@ -115,7 +115,7 @@ func list(names []string) string {
 // Client speaks to one API server. It holds no state but its connections, and is safe for
 // concurrent use.
 type Client struct {
-	core   rest.Interface // nodes
+	core   rest.Interface // nodes, the namespace kube-system
 	events rest.Interface // events.k8s.io/v1 events
 	auth   rest.Interface // access reviews
 }
@@ -128,7 +128,7 @@ var (
 )
 
 func init() {
-	scheme.AddKnownTypes(corev1.SchemeGroupVersion, &corev1.Node{}, &corev1.NodeList{})
+	scheme.AddKnownTypes(corev1.SchemeGroupVersion, &corev1.Node{}, &corev1.NodeList{}, &corev1.Namespace{})
 	scheme.AddKnownTypes(eventsv1.SchemeGroupVersion, &eventsv1.Event{}, &eventsv1.EventList{})
 	scheme.AddKnownTypes(authv1.SchemeGroupVersion, &authv1.SelfSubjectAccessReview{})
 	for _, gv := range []schema.GroupVersion{corev1.SchemeGroupVersion, eventsv1.SchemeGroupVersion,

@@ -167,7 +167,8 @@ func TestCheck(t *testing.T) {
 		what = append(what, check.What)
 	}
 	want := []string{"reach the API server", "get nodes", "list nodes", "watch nodes",
-		"get events.events.k8s.io", "list events.events.k8s.io", "watch events.events.k8s.io"}
+		"get events.events.k8s.io", "list events.events.k8s.io", "watch events.events.k8s.io",
+		"get namespaces/kube-system"}
 	if !slices.Equal(what, want) {
 		t.Errorf("checked %q, want %q", what, want)
 	}

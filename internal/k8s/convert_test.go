@@ -146,14 +146,14 @@ func frames[T any](t *testing.T, file string) (types []string, objects []*T) {
 // three are steps.
 func TestRecordedNode(t *testing.T) {
 	types, objects := frames[corev1.Node](t, "testdata/nodes.jsonl")
-	n := nodeWatch{cluster: "prod", known: map[string]fleet.Known{}}
+	n := nodeWatch{cluster: "prod", store: newMemory(), known: map[string]fleet.Known{}}
 	var got []string
 	for i, o := range objects {
 		obs := (*fleet.Observation)(nil)
 		if types[i] == "DELETED" {
 			obs = n.gone(o, noon)
 		} else {
-			obs = n.compare(o, noon)
+			obs = must(n.compare(t.Context(), o, noon))
 		}
 		if obs == nil {
 			continue
@@ -201,14 +201,14 @@ func TestRecordedEvents(t *testing.T) {
 // heartbeat is free.
 func TestHeartbeatAllocatesNothing(t *testing.T) {
 	node, _ := heartbeat(t)
-	n := nodeWatch{known: map[string]fleet.Known{}}
-	n.remember(n.compare(node, noon))
+	n := nodeWatch{store: newMemory(), known: map[string]fleet.Known{}}
+	n.remember(must(n.compare(t.Context(), node, noon)))
 	node.ResourceVersion = "123457"
 	for i := range node.Status.Conditions {
 		node.Status.Conditions[i].LastHeartbeatTime = at(time.Hour)
 	}
 	allocs := testing.AllocsPerRun(100, func() {
-		if n.compare(node, noon) != nil {
+		if must(n.compare(t.Context(), node, noon)) != nil {
 			t.Fatal("a heartbeat is a change")
 		}
 	})

@@ -3,6 +3,7 @@ package k8s
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	eventsv1 "k8s.io/api/events/v1"
@@ -19,13 +20,14 @@ const maxEvents = 500
 // eventWatch watches the events. Its fields belong to the goroutine of run; the recorder of a
 // session touches only store and state.
 type eventWatch struct {
-	cluster string
-	client  *Client
-	store   Store
-	timing  *timing
-	page    int
-	state   *state
-	logger  *slog.Logger
+	cluster  string
+	client   *Client
+	store    Store
+	timing   *timing
+	page     int
+	state    *state
+	identity *identity
+	logger   *slog.Logger
 }
 
 func (w *eventWatch) run(ctx, writeCtx context.Context) error {
@@ -34,21 +36,17 @@ func (w *eventWatch) run(ctx, writeCtx context.Context) error {
 		return storing("reading where the watch stopped", err)
 	}
 	version := cp.EventsVersion
-	// Events are not cached by the API server, and etcd lets a watch wait for a version that
-	// has not come yet. After a restore from a backup it would wait for long, and miss what
-	// happens until then.
-	verified := false
 	pace := pacer{timing: *w.timing}
 	for {
 		alive, began := false, time.Now()
-		switch {
-		case version == "":
-			version, err = w.list(ctx, writeCtx)
-		case !verified:
-			err = w.verify(ctx, version)
+		if _, err = w.identity.check(ctx); err == nil {
+			if version == "" {
+				version, err = w.list(ctx, writeCtx)
+			} else {
+				err = w.verify(ctx, version)
+			}
 		}
 		if err == nil {
-			verified = true
 			version, alive, err = w.watch(ctx, writeCtx, version)
 		}
 		if isLedger(err) {
@@ -61,14 +59,10 @@ func (w *eventWatch) run(ctx, writeCtx context.Context) error {
 			version = ""
 		}
 		wait := pace.pause(err, alive && time.Since(began) >= w.timing.backoff)
-		if wait > 0 {
-			verified = false
-		}
 		report(w.logger, w.state, err, wait)
 		if !sleep(ctx, wait) {
 			return nil
 		}
-		err = nil
 	}
 }
 
@@ -100,17 +94,15 @@ func (w *eventWatch) list(ctx, writeCtx context.Context) (string, error) {
 	return version, nil
 }
 
-// verify makes sure that the API server has got to the version at which a watch is to resume.
+// verify makes sure that the API server has got to the version at which a watch is to resume. Events are not cached by
+// the API server, and etcd lets a watch wait for a version that has not come yet: after a restore from a backup it
+// would wait for long, and miss what happens until then.
 func (w *eventWatch) verify(ctx context.Context, version string) error {
-	now, err := w.listing(ctx).current(ctx)
-	if err != nil {
-		return err
+	err := w.listing(ctx).verify(ctx, version)
+	if err == nil {
+		w.state.done("list", events)
 	}
-	w.state.done("list", events)
-	if ahead(version, now) {
-		return errVersionAhead
-	}
-	return nil
+	return err
 }
 
 // sentEvent is one frame of the watch.
@@ -134,7 +126,7 @@ func (w *eventWatch) watch(ctx, writeCtx context.Context, version string) (recor
 	g.Go(func() error {
 		defer close(queue)
 		defer s.stop()
-		alive, ended = w.read(ctx, s, queue)
+		alive, ended = w.read(ctx, s, version, queue)
 		return nil
 	})
 	recorded = version
@@ -149,11 +141,17 @@ func (w *eventWatch) watch(ctx, writeCtx context.Context, version string) (recor
 	return recorded, alive, ended
 }
 
-func (w *eventWatch) read(ctx context.Context, s *session, queue chan<- sentEvent) (alive bool, err error) {
+func (w *eventWatch) read(ctx context.Context, s *session, version string, queue chan<- sentEvent) (
+	alive bool, err error) {
+	var seen atomic.Value // string: the version of the last frame
+	seen.Store(version)
+	probe := newProbe(ctx, w.timing, func(ctx context.Context) error {
+		return w.listing(ctx).verify(ctx, seen.Load().(string))
+	})
+	defer probe.stop()
 	settled := time.NewTimer(w.timing.settle)
 	defer settled.Stop()
-	// There are no bookmarks for events, so silence is no sign. The session's length bounds
-	// how long a dead connection is believed in.
+	// There are no bookmarks for events: whether silence is a sign, the probe finds out.
 	for {
 		select {
 		case <-ctx.Done():
@@ -162,6 +160,10 @@ func (w *eventWatch) read(ctx context.Context, s *session, queue chan<- sentEven
 			alive = true
 			w.state.saw("", now)
 			w.state.synced()
+		case <-probe.due():
+			probe.begin()
+		case err := <-probe.failed:
+			return alive, err
 		case f, ok := <-s.ResultChan():
 			if !ok {
 				return alive, errClosed
@@ -186,6 +188,8 @@ func (w *eventWatch) read(ctx context.Context, s *session, queue chan<- sentEven
 				alive = true
 				w.state.synced()
 			}
+			seen.Store(o.ResourceVersion)
+			probe.heard()
 			w.state.saw("", time.Now())
 		}
 	}

@@ -17,7 +17,8 @@ import (
 )
 
 // clusterRole is what a person must apply when a permission is missing.
-const clusterRole = "apply the ClusterRole in manifests/ (get, list, watch on nodes and on events in events.k8s.io)"
+const clusterRole = "apply the ClusterRole in manifests/ (get, list, watch on nodes and on events in events.k8s.io; " +
+	"get on the namespace kube-system)"
 
 // resource is what a watch is about.
 type resource struct {

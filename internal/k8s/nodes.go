@@ -3,6 +3,7 @@ package k8s
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -21,6 +22,8 @@ const (
 	causeRestart     = "restart"
 	causeExpired     = "watch expired"
 	causeUnreachable = "unreachable"
+	causeSilent      = "watch silent"
+	causeRestored    = "cluster restored"
 )
 
 // maxBatch is how many observations one transaction of a live watch holds at most.
@@ -35,6 +38,7 @@ type nodeWatch struct {
 	timing          *timing
 	page, eventPage int
 	state           *state
+	identity        *identity
 	logger          *slog.Logger
 
 	known      map[string]fleet.Known // live nodes by UID, as recorded or handed on for it
@@ -49,6 +53,7 @@ func (n *nodeWatch) run(ctx, writeCtx context.Context) error {
 	if err != nil {
 		return storing("reading where the watch stopped", err)
 	}
+	n.identity.expect(cp.Identity)
 	n.baselineAt, n.alive = cp.BaselineAt, fleet.Latest(cp.BaselineAt, cp.WatchedUntil)
 	if !cp.BaselineAt.IsZero() {
 		if n.known, err = n.store.KnownNodes(writeCtx, n.cluster); err != nil {
@@ -62,11 +67,13 @@ func (n *nodeWatch) run(ctx, writeCtx context.Context) error {
 	pace := pacer{timing: *n.timing}
 	for {
 		alive, began := false, time.Now()
-		if !listed {
+		if listed {
+			err = n.verify(ctx)
+		} else {
 			err = n.list(ctx, writeCtx, cause)
 			listed = err == nil
 		}
-		if listed {
+		if err == nil {
 			alive, err = n.watch(ctx, writeCtx)
 		}
 		if isLedger(err) {
@@ -75,8 +82,13 @@ func (n *nodeWatch) run(ctx, writeCtx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if isExpired(err) {
+		switch {
+		case errors.Is(err, errVersionAhead):
+			cause, listed = causeRestored, false
+		case isExpired(err):
 			cause, listed = causeExpired, false
+		case errors.Is(err, errSilent):
+			cause, listed = causeSilent, false
 		}
 		wait := pace.pause(err, alive && time.Since(began) >= n.timing.backoff)
 		n.report(err, wait)
@@ -91,7 +103,7 @@ func (n *nodeWatch) run(ctx, writeCtx context.Context) error {
 func (n *nodeWatch) report(err error, wait time.Duration) { report(n.logger, n.state, err, wait) }
 
 func report(logger *slog.Logger, s *state, err error, wait time.Duration) {
-	if wait == 0 {
+	if wait == 0 && !errors.Is(err, errUnanswered) {
 		logger.Debug("watch ended, resuming", "reason", err)
 		return
 	}
@@ -102,10 +114,34 @@ func report(logger *slog.Logger, s *state, err error, wait time.Duration) {
 // list brings the ledger up to the cluster's state: the first one of a cluster records what is
 // there, every later one the difference.
 func (n *nodeWatch) list(ctx, writeCtx context.Context, cause string) error {
-	if n.baselineAt.IsZero() {
-		return n.baseline(ctx, writeCtx)
+	id, err := n.identity.check(ctx)
+	if err != nil {
+		return err
 	}
-	return n.catchUp(ctx, writeCtx, cause)
+	if n.baselineAt.IsZero() {
+		err = n.baseline(ctx, writeCtx)
+	} else {
+		err = n.catchUp(ctx, writeCtx, cause)
+	}
+	if err != nil {
+		return err
+	}
+	// Only now: a list that was not believed must not make its cluster the right one.
+	if err := n.store.RecordIdentity(writeCtx, n.cluster, id); err != nil {
+		return storing("recording which cluster this is", err)
+	}
+	n.identity.expect(id)
+	return nil
+}
+
+// verify makes sure that the API server has got to the version at which the watch is to resume: from one
+// whose data is older, a watch would get nothing until it has caught up, and miss what happened until then.
+func (n *nodeWatch) verify(ctx context.Context) error {
+	if _, err := n.identity.check(ctx); err != nil {
+		return err
+	}
+	version, _ := n.state.seen()
+	return n.listing().verify(ctx, version)
 }
 
 func (n *nodeWatch) listing() listing[*corev1.NodeList] {
@@ -156,35 +192,36 @@ func (n *nodeWatch) catchUp(ctx, writeCtx context.Context, cause string) error {
 	if err != nil {
 		return err
 	}
-	var (
-		there = map[string]bool{}
-		obs   []fleet.Observation
-		// After a long gap every node may be another one, and all wait for one transaction.
-		shared = sharer{}
-	)
-	l := n.listing()
-	l.begin = func() error { clear(there); obs = nil; return nil }
-	l.each = func(p *corev1.NodeList) error {
-		now := time.Now()
-		for i := range p.Items {
-			there[string(p.Items[i].UID)] = true
-			if o := n.compare(&p.Items[i], now); o != nil {
-				shared.labels(&o.Node)
-				obs = append(obs, *o)
-			}
-		}
-		return nil
-	}
-	version, err := l.do(ctx)
+	found, err := n.compareAll(ctx, writeCtx)
 	if err != nil {
 		return err
 	}
+	gap := fleet.Gap{Cluster: n.cluster, From: n.alive, Cause: cause, Missed: true}
+	if lost := n.lost(found.there); unbelievable(lost, len(n.known)) {
+		n.state.failed(fmt.Errorf("the list lacks %d of the %d known nodes; it is read once more before that is believed",
+			lost, len(n.known)))
+		n.logger.Warn("a list lacks all or nearly all known nodes; reading it once more before that is believed",
+			"known", len(n.known), "missing", lost, "in", n.timing.confirm.String())
+		if !sleep(ctx, n.timing.confirm) {
+			return ctx.Err()
+		}
+		if _, err := n.identity.check(ctx); err != nil {
+			return err
+		}
+		if found, err = n.compareAll(ctx, writeCtx); err != nil {
+			return err
+		}
+		if unbelievable(n.lost(found.there), len(n.known)) {
+			gap.Confirmed = time.Now()
+		}
+	}
 	n.state.done("list", nodes)
-	now := time.Now()
-	gap := fleet.Gap{Cluster: n.cluster, From: gapFrom(n.alive, now), Until: now, Cause: cause, Missed: true}
+	gap.Until = time.Now()
+	gap.From = gapFrom(gap.From, gap.Until)
 	gap.EventsFrom = proofs.coverage(gap)
+	obs := found.obs
 	for uid, k := range n.known {
-		if there[uid] {
+		if found.there[uid] {
 			continue
 		}
 		node, ok, err := n.store.Node(writeCtx, n.cluster, uid)
@@ -198,7 +235,7 @@ func (n *nodeWatch) catchUp(ctx, writeCtx context.Context, cause string) error {
 	}
 	proofs.prove(obs, gap)
 	for _, p := range proofs.strangers(gap, n.baselineAt) {
-		if _, ok := n.known[p.uid]; ok || there[p.uid] {
+		if _, ok := n.known[p.uid]; ok || found.there[p.uid] {
 			continue
 		}
 		if _, ok, err := n.store.Node(writeCtx, n.cluster, p.uid); err != nil {
@@ -210,7 +247,7 @@ func (n *nodeWatch) catchUp(ctx, writeCtx context.Context, cause string) error {
 	slices.SortStableFunc(obs, func(a, b fleet.Observation) int { return began(a).Compare(began(b)) })
 
 	err = n.store.RecordNodes(writeCtx, fleet.Batch{
-		Cluster: n.cluster, Observations: obs, Gap: &gap, ResourceVersion: version, At: gap.Until,
+		Cluster: n.cluster, Observations: obs, Gap: &gap, ResourceVersion: found.version, At: gap.Until,
 	})
 	if err != nil {
 		return storing("recording what happened in a gap", err)
@@ -219,10 +256,60 @@ func (n *nodeWatch) catchUp(ctx, writeCtx context.Context, cause string) error {
 		n.remember(&obs[i])
 	}
 	n.eventTries = 0
-	n.listed(version, gap.Until)
-	n.logger.Info("nodes compared with the ledger", "cause", cause, "since", gap.From, "nodes", len(there), "different",
-		len(obs))
+	n.listed(found.version, gap.Until)
+	n.logger.Info("nodes compared with the ledger", "cause", cause, "since", gap.From, "nodes", len(found.there),
+		"different", len(obs))
 	return nil
+}
+
+// comparison is a list of the nodes, compared with what is known.
+type comparison struct {
+	there   map[string]bool     // the nodes of the list, by UID
+	obs     []fleet.Observation // what is new or different; nothing of the nodes that the list lacks
+	version string              // the list's resource version
+}
+
+// compareAll lists the nodes and compares each with what is known of it.
+func (n *nodeWatch) compareAll(ctx, writeCtx context.Context) (found comparison, err error) {
+	found.there = map[string]bool{}
+	// After a long gap every node may be another one, and all wait for one transaction.
+	shared := sharer{}
+	l := n.listing()
+	l.begin = func() error { clear(found.there); found.obs = nil; return nil }
+	l.each = func(p *corev1.NodeList) error {
+		now := time.Now()
+		for i := range p.Items {
+			found.there[string(p.Items[i].UID)] = true
+			o, err := n.compare(writeCtx, &p.Items[i], now)
+			if err != nil {
+				return err
+			}
+			if o != nil {
+				shared.labels(&o.Node)
+				found.obs = append(found.obs, *o)
+			}
+		}
+		return nil
+	}
+	found.version, err = l.do(ctx)
+	return found, err
+}
+
+// lost counts the known nodes that a list lacks.
+func (n *nodeWatch) lost(there map[string]bool) int {
+	lost := 0
+	for uid := range n.known {
+		if !there[uid] {
+			lost++
+		}
+	}
+	return lost
+}
+
+// unbelievable reports whether a list lacks so many of the known nodes that an API server on another or an empty data
+// store is likelier than their end: all of them, or of ten and more nine in ten.
+func unbelievable(lost, known int) bool {
+	return known > 0 && (lost == known || known >= 10 && lost*10 >= known*9)
 }
 
 func began(o fleet.Observation) time.Time {
@@ -277,26 +364,29 @@ func (n *nodeWatch) proofs(ctx, writeCtx context.Context) (*proofs, error) {
 
 // compare looks at a live node and returns what there is to record of it, or nil. It changes
 // nothing but its scratch space: see remember. For a heartbeat it allocates nothing.
-func (n *nodeWatch) compare(o *corev1.Node, now time.Time) *fleet.Observation {
+func (n *nodeWatch) compare(ctx context.Context, o *corev1.Node, now time.Time) (*fleet.Observation, error) {
 	node := look(n.cluster, o, n.scratch)
 	n.scratch = node.Taints[:0]
 	old, known := n.known[node.UID]
 	if known && fleet.Fingerprint(&node) == old.Fingerprint {
-		return nil
+		return nil, nil
 	}
-	return different(node, old, known, now)
-}
-
-func different(node fleet.Node, old fleet.Known, known bool, now time.Time) *fleet.Observation {
 	keep(&node)
-	if !known {
-		obs := fleet.First(node, now)
-		return &obs
+	if known {
+		if obs, ok := fleet.Diff(old, node, now); ok {
+			return &obs, nil
+		}
+		return nil, nil
 	}
-	if obs, ok := fleet.Diff(old, node, now); ok {
-		return &obs
+	obs := fleet.First(node, now)
+	before, left, err := n.store.Left(ctx, n.cluster, node.UID)
+	if err != nil {
+		return nil, storing("reading whether a node is back", err)
 	}
-	return nil
+	if left {
+		obs = fleet.Back(before, node, now)
+	}
+	return &obs, nil
 }
 
 // remember applies an observation to what is known.
@@ -330,7 +420,10 @@ func (n *nodeWatch) watch(ctx, writeCtx context.Context) (alive bool, err error)
 	g.Go(func() error {
 		defer close(queue)
 		defer s.stop()
-		alive, ended = n.read(ctx, s, queue)
+		alive, ended = n.read(ctx, writeCtx, s, queue)
+		if isLedger(ended) {
+			return ended
+		}
 		return nil
 	})
 	g.Go(func() error {
@@ -348,7 +441,7 @@ func (n *nodeWatch) watch(ctx, writeCtx context.Context) (alive bool, err error)
 
 // read hands on what the watch tells until it ends. While it runs, n.known and n.alive are its
 // own.
-func (n *nodeWatch) read(ctx context.Context, s *session, queue chan<- sighting) (alive bool, err error) {
+func (n *nodeWatch) read(ctx, writeCtx context.Context, s *session, queue chan<- sighting) (alive bool, err error) {
 	now := time.Now()
 	// A watch that resumes after a while first tells what happened meanwhile. Nothing is
 	// missed, but "seen now" is then no proof of when it happened.
@@ -364,6 +457,11 @@ func (n *nodeWatch) read(ctx context.Context, s *session, queue chan<- sighting)
 	caughtUp := false
 	silence := time.NewTimer(n.timing.silence)
 	defer silence.Stop()
+	probe := newProbe(ctx, n.timing, func(ctx context.Context) error {
+		version, _ := n.state.seen()
+		return n.listing().verify(ctx, version)
+	})
+	defer probe.stop()
 	hand := func(o *fleet.Observation, version string) bool {
 		sg := sighting{obs: o, gap: gap, version: version}
 		if gap != nil {
@@ -386,6 +484,10 @@ func (n *nodeWatch) read(ctx context.Context, s *session, queue chan<- sighting)
 			return alive, nil
 		case <-silence.C:
 			return alive, errSilent
+		case <-probe.due():
+			probe.begin()
+		case err := <-probe.failed:
+			return alive, err
 		case now = <-settled.C:
 			// No error came right away: the API server accepted the resource version.
 			caughtUp, alive = true, true
@@ -417,7 +519,9 @@ func (n *nodeWatch) read(ctx context.Context, s *session, queue chan<- sighting)
 			var obs *fleet.Observation
 			switch f.Type {
 			case watch.Added, watch.Modified:
-				obs = n.compare(o, now)
+				if obs, err = n.compare(writeCtx, o, now); err != nil {
+					return alive, err
+				}
 			case watch.Deleted:
 				obs = n.gone(o, now)
 			}
@@ -434,6 +538,7 @@ func (n *nodeWatch) read(ctx context.Context, s *session, queue chan<- sighting)
 			n.alive = now
 			n.state.saw(o.ResourceVersion, now)
 			silence.Reset(n.timing.silence)
+			probe.heard()
 			if !caughtUp {
 				settled.Reset(min(n.timing.settle, max(0, latestSettle.Sub(now))))
 			}

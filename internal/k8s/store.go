@@ -24,7 +24,11 @@ type NodeStore interface {
 	KnownNodes(ctx context.Context, cluster string) (map[string]fleet.Known, error)
 	// Node returns a node as last recorded, also a removed one.
 	Node(ctx context.Context, cluster, uid string) (query.NodeRecord, bool, error)
+	// Left returns what was known of a node when its end was recorded; ok is false if it never was.
+	Left(ctx context.Context, cluster, uid string) (known fleet.Known, ok bool, err error)
 
+	// RecordIdentity records which cluster this is; "" changes nothing.
+	RecordIdentity(ctx context.Context, cluster, identity string) error
 	// RecordBaseline records one page of a cluster's very first list. A list that had to start
 	// again gives the same nodes again.
 	RecordBaseline(ctx context.Context, cluster string, nodes []fleet.Observation) error

@@ -78,6 +78,24 @@ func (m *memory) Node(ctx context.Context, cluster, uid string) (query.NodeRecor
 	return query.NodeRecord{}, false, err
 }
 
+func (m *memory) Left(ctx context.Context, cluster, uid string) (fleet.Known, bool, error) {
+	unlock, err := m.lock(ctx)
+	defer unlock()
+	if n := m.nodes[uid]; n != nil && n.gone {
+		return n.known, true, err
+	}
+	return fleet.Known{}, false, err
+}
+
+func (m *memory) RecordIdentity(ctx context.Context, cluster, identity string) error {
+	unlock, err := m.lock(ctx)
+	defer unlock()
+	if identity != "" {
+		m.checkpoint.Identity = identity
+	}
+	return err
+}
+
 func (m *memory) RecordBaseline(ctx context.Context, cluster string, obs []fleet.Observation) error {
 	unlock, err := m.lock(ctx)
 	defer unlock()
@@ -118,6 +136,7 @@ func (m *memory) RecordNodes(ctx context.Context, b fleet.Batch) error {
 			n = &memoryNode{}
 			m.nodes[o.Node.UID] = n
 		}
+		n.gone = n.gone && o.Known.Returns == n.known.Returns
 		n.node, n.known = o.Node, o.Known
 		for _, c := range o.Changes {
 			c.GapID = gap

@@ -20,6 +20,9 @@ type timing struct {
 	page      time.Duration // one page of a list, request to last byte
 	open      time.Duration // a watch, request to the response's header
 	silence   time.Duration // nodes: no frame, not even a bookmark (one a minute is usual)
+	probe     time.Duration // silence after which the API server is asked whether it is there
+	answer    time.Duration // how long it may take to answer that
+	confirm   time.Duration // between a list that is not believed and the one that confirms it
 	session   time.Duration // shortest length asked of a watch; the longest is twice that
 	grace     time.Duration // how long after the asked length a watch may still last
 	backoff   time.Duration // first pause after a failure that followed another
@@ -37,6 +40,9 @@ var defaultTiming = timing{
 	page:      60 * time.Second,
 	open:      30 * time.Second,
 	silence:   3 * time.Minute,
+	probe:     15 * time.Second,
+	answer:    10 * time.Second,
+	confirm:   30 * time.Second,
 	session:   5 * time.Minute,
 	grace:     30 * time.Second,
 	backoff:   500 * time.Millisecond,
@@ -135,6 +141,73 @@ func (l listing[P]) current(ctx context.Context) (string, error) {
 	return p.GetResourceVersion(), nil
 }
 
+// verify makes sure that the API server has got to a resource version: it returns errVersionAhead if its data is older.
+func (l listing[P]) verify(ctx context.Context, version string) error {
+	now, err := l.current(ctx)
+	if err == nil && ahead(version, now) {
+		err = errVersionAhead
+	}
+	return err
+}
+
+// probe asks the API server whether it is still there, and not back at an older state, when a watch has heard nothing
+// for a while: a connection that is dead, or that waits for a version to come, is as silent as a cluster in which
+// nothing happens. Its methods belong to one goroutine.
+type probe struct {
+	timing *timing
+	timer  *time.Timer
+	ask    func(context.Context) error
+	ctx    context.Context
+	cancel context.CancelFunc
+	failed chan error // why the watch must end
+	done   chan struct{}
+}
+
+// newProbe returns a probe that asks when nothing was heard for timing.probe. stop must be called.
+func newProbe(ctx context.Context, t *timing, ask func(context.Context) error) *probe {
+	p := &probe{timing: t, timer: time.NewTimer(t.probe), ask: ask, failed: make(chan error, 1),
+		done: make(chan struct{}, 1)}
+	p.ctx, p.cancel = context.WithCancel(ctx)
+	return p
+}
+
+// due is when begin is to be called.
+func (p *probe) due() <-chan time.Time { return p.timer.C }
+
+// heard puts the next question off.
+func (p *probe) heard() { p.timer.Reset(p.timing.probe) }
+
+// begin asks. If the answer is bad, or does not come, failed has the reason.
+func (p *probe) begin() {
+	p.heard()
+	select {
+	case p.done <- struct{}{}:
+	default:
+		return // the last question is not answered yet
+	}
+	go func() {
+		defer func() { <-p.done }()
+		ctx, cancel := context.WithTimeout(p.ctx, p.timing.answer)
+		defer cancel()
+		err := p.ask(ctx)
+		if re, ok := errors.AsType[*requestError](err); ok && !re.forbidden() {
+			err = fmt.Errorf("%w: %w", errUnanswered, err)
+		} else if !errors.Is(err, errVersionAhead) {
+			return
+		}
+		if p.ctx.Err() == nil {
+			p.failed <- err
+		}
+	}()
+}
+
+// stop ends the probe and waits for its question to end.
+func (p *probe) stop() {
+	p.timer.Stop()
+	p.cancel()
+	p.done <- struct{}{}
+}
+
 // ahead reports whether resource version a is after b. Versions of one resource are numbers
 // that may be compared (KEP-5504); anything else counts as not ahead.
 func ahead(a, b string) bool {
@@ -190,7 +263,9 @@ func watchError(r resource, o runtime.Object) error {
 var (
 	errClosed = errors.New("the connection was closed")
 	errSilent = errors.New("the API server sent nothing for too long")
-	errSlow   = fmt.Errorf("the API server did not begin to answer: %w", context.DeadlineExceeded)
+	// errUnanswered is the error of a watch that was open while the API server answered nothing.
+	errUnanswered = errors.New("the API server does not answer while its watch is silent")
+	errSlow       = fmt.Errorf("the API server did not begin to answer: %w", context.DeadlineExceeded)
 )
 
 // pacer decides how long to wait before the next try.

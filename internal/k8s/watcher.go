@@ -38,14 +38,15 @@ type Watcher struct {
 func New(c Config) *Watcher {
 	logger := cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	w := &Watcher{logger: logger, timing: defaultTiming}
+	id := &identity{cluster: c.Cluster, client: c.Client, timing: &w.timing, logger: logger}
 	w.nodes = &nodeWatch{
 		cluster: c.Cluster, client: c.Client, store: c.Store, timing: &w.timing,
 		page: cmp.Or(c.NodePage, 100), eventPage: cmp.Or(c.EventPage, 250),
-		state: &state{}, logger: logger.With("watch", "nodes"),
+		state: &state{}, identity: id, logger: logger.With("watch", "nodes"),
 	}
 	w.events = &eventWatch{
 		cluster: c.Cluster, client: c.Client, store: c.Store, timing: &w.timing,
-		page: cmp.Or(c.EventPage, 250), state: &state{}, logger: logger.With("watch", "events"),
+		page: cmp.Or(c.EventPage, 250), state: &state{}, identity: id, logger: logger.With("watch", "events"),
 	}
 	return w
 }

@@ -8,10 +8,10 @@ import (
 	"rollcall/internal/query"
 )
 
-const clusterColumns = `cluster, baseline_at, watched_until, nodes_version, events_version`
+const clusterColumns = `cluster, baseline_at, watched_until, nodes_version, events_version, identity`
 
 func scanCluster(r row) (c query.ClusterRecord, err error) {
-	err = r.Scan(&c.Cluster, at{&c.BaselineAt}, at{&c.WatchedUntil}, &c.NodesVersion, &c.EventsVersion)
+	err = r.Scan(&c.Cluster, at{&c.BaselineAt}, at{&c.WatchedUntil}, &c.NodesVersion, &c.EventsVersion, &c.Identity)
 	return c, err
 }
 
@@ -30,6 +30,19 @@ func (l *Ledger) Checkpoint(ctx context.Context, cluster string) (c fleet.Checkp
 	defer doing(&err, "reading the checkpoint of %s", cluster)
 	r, _, err := one(ctx, l.r, scanCluster, `SELECT `+clusterColumns+` FROM clusters WHERE cluster = ?`, cluster)
 	return r.Checkpoint, err
+}
+
+// RecordIdentity records which cluster this is; "" changes nothing.
+func (l *Ledger) RecordIdentity(ctx context.Context, cluster, identity string) (err error) {
+	defer doing(&err, "recording the identity of %s", cluster)
+	if identity == "" {
+		return nil
+	}
+	return l.tx(ctx, func(tx tx) error {
+		_, err := tx.exec(ctx, `UPDATE clusters SET identity = ? WHERE cluster = ? AND identity <> ?`, identity, cluster,
+			identity)
+		return err
+	})
 }
 
 // Watched records that the node watch was alive until the moment given, and where it may

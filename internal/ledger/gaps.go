@@ -8,10 +8,11 @@ import (
 )
 
 // gapColumns are what scanGap receives, of gaps g.
-const gapColumns = `g.id, g.cluster, g.from_at, g.until_at, g.cause, g.missed, g.events_from`
+const gapColumns = `g.id, g.cluster, g.from_at, g.until_at, g.cause, g.missed, g.events_from, g.confirmed`
 
 func scanGap(r row) (g fleet.Gap, err error) {
-	err = r.Scan(&g.ID, &g.Cluster, at{&g.From}, at{&g.Until}, &g.Cause, &g.Missed, at{&g.EventsFrom})
+	err = r.Scan(&g.ID, &g.Cluster, at{&g.From}, at{&g.Until}, &g.Cause, &g.Missed, at{&g.EventsFrom},
+		at{&g.Confirmed})
 	return g, err
 }
 
@@ -27,11 +28,11 @@ func (l *Ledger) gapsByID(ctx context.Context, ids []int64) ([]fleet.Gap, error)
 	return collect(ctx, l.r, scanGap, `SELECT `+gapColumns+` FROM gaps g WHERE `+l.sql.in(`g.id`), l.sql.list(ids))
 }
 
-const insertGapSQL = `INSERT INTO gaps (cluster, from_at, until_at, cause, missed, events_from)
-	VALUES (?, ?, ?, ?, ?, ?) RETURNING id`
+const insertGapSQL = `INSERT INTO gaps (cluster, from_at, until_at, cause, missed, events_from, confirmed)
+	VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id`
 
 func insertGap(ctx context.Context, tx tx, cluster string, g fleet.Gap) (id int64, err error) {
 	id, _, err = one(ctx, tx, value[int64], insertGapSQL, cluster, g.From.UnixMilli(), g.Until.UnixMilli(), g.Cause,
-		g.Missed, ms(g.EventsFrom))
+		g.Missed, ms(g.EventsFrom), ms(g.Confirmed))
 	return id, err
 }

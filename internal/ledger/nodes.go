@@ -78,30 +78,45 @@ func (l *Ledger) KnownNodes(ctx context.Context, cluster string) (known map[stri
 	return l.knownNodes(ctx, cluster)
 }
 
+// knownColumns are what scanKnown receives, of nodes.
+const knownColumns = `uid, fingerprint, ready_since, status, ever_ready, cordoned, unready, cordons, returns`
+
+// knownNode is what to remember of the node with a UID.
+type knownNode struct {
+	uid string
+	fleet.Known
+}
+
+func scanKnown(r row) (n knownNode, err error) {
+	var fingerprint int64
+	var since time.Time
+	err = r.Scan(&n.uid, &fingerprint, at{&since}, &n.Status, &n.EverReady, &n.Cordoned, &n.Unready, &n.Cordons,
+		&n.Returns)
+	n.Fingerprint = uint64(fingerprint)
+	if !since.IsZero() {
+		n.ReadySince = since.Unix()
+	}
+	return n, err
+}
+
 func (l *Ledger) knownNodes(ctx context.Context, cluster string) (map[string]fleet.Known, error) {
-	type live struct {
-		uid string
-		fleet.Known
-	}
-	scan := func(r row) (n live, err error) {
-		var fingerprint int64
-		var since time.Time
-		err = r.Scan(&n.uid, &fingerprint, at{&since}, &n.Status, &n.EverReady, &n.Cordoned, &n.Unready, &n.Cordons)
-		n.Fingerprint = uint64(fingerprint)
-		if !since.IsZero() {
-			n.ReadySince = since.Unix()
-		}
-		return n, err
-	}
 	known := map[string]fleet.Known{}
-	for n, err := range each(ctx, l.r, scan, `SELECT uid, fingerprint, ready_since, status, ever_ready, cordoned, unready,
-		cordons FROM nodes WHERE cluster = ? AND removed_at IS NULL`, cluster) {
+	for n, err := range each(ctx, l.r, scanKnown,
+		`SELECT `+knownColumns+` FROM nodes WHERE cluster = ? AND removed_at IS NULL`, cluster) {
 		if err != nil {
 			return nil, err
 		}
 		known[n.uid] = n.Known
 	}
 	return known, nil
+}
+
+// Left returns what was known of a node when its end was recorded; ok is false if it never was.
+func (l *Ledger) Left(ctx context.Context, cluster, uid string) (known fleet.Known, ok bool, err error) {
+	defer doing(&err, "reading whether node %s of %s has left", uid, cluster)
+	n, ok, err := one(ctx, l.r, scanKnown,
+		`SELECT `+knownColumns+` FROM nodes WHERE cluster = ? AND uid = ? AND removed_at IS NOT NULL`, cluster, uid)
+	return n.Known, ok, err
 }
 
 // RecordBaseline records one page of the very first list of a cluster: the nodes, and nothing
@@ -185,8 +200,8 @@ func recordNodes(ctx context.Context, tx tx, b fleet.Batch, live steps) error {
 			return err
 		}
 		after := liveKind{o.Node.Machine(), o.Node.Ready.Status == fleet.Ready, o.Node.Cordoned}
-		// A node that has left stays so, see upsertNodeSQL.
-		live.step(before, after, was, (was || !known) && !left(o))
+		// A node that has left stays so unless it is back, see upsertNodeSQL.
+		live.step(before, after, was, (was || !known || back(o)) && !left(o))
 		if err := upsertNode(ctx, tx, o); err != nil {
 			return err
 		}
@@ -204,10 +219,15 @@ func left(o *fleet.Observation) bool {
 	return slices.ContainsFunc(o.Changes, func(c fleet.Change) bool { return c.Kind == fleet.Removed })
 }
 
+// back reports whether an observation is a node's first after its end was recorded.
+func back(o *fleet.Observation) bool {
+	return slices.ContainsFunc(o.Changes, func(c fleet.Change) bool { return c.Kind == fleet.Joined && c.Occurrence > 1 })
+}
+
 const upsertNodeSQL = `INSERT INTO nodes (cluster, uid, name, provider, instance_type, capacity_type, zone, region,
 		pool, arch, os, detail, status, ready_reason, ready_since, cordoned, ever_ready, unready, cordons, fingerprint,
-		created_at, ready_at, removed_at, removed_after, label_set, own_labels, label_price)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		created_at, ready_at, removed_at, removed_after, label_set, own_labels, label_price, returns)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 	ON CONFLICT (cluster, uid) DO UPDATE SET name = excluded.name, provider = excluded.provider,
 		instance_type = excluded.instance_type, capacity_type = excluded.capacity_type, zone = excluded.zone,
 		region = excluded.region, pool = excluded.pool, arch = excluded.arch, os = excluded.os, detail = excluded.detail,
@@ -215,8 +235,11 @@ const upsertNodeSQL = `INSERT INTO nodes (cluster, uid, name, provider, instance
 		cordoned = excluded.cordoned, ever_ready = excluded.ever_ready, unready = excluded.unready,
 		cordons = excluded.cordons, fingerprint = excluded.fingerprint,
 		ready_at = coalesce(nodes.ready_at, excluded.ready_at),
-		removed_at = coalesce(nodes.removed_at, excluded.removed_at),
-		removed_after = coalesce(nodes.removed_after, excluded.removed_after),
+		removed_at = CASE WHEN excluded.returns > nodes.returns THEN NULL
+			ELSE coalesce(nodes.removed_at, excluded.removed_at) END,
+		removed_after = CASE WHEN excluded.returns > nodes.returns THEN NULL
+			ELSE coalesce(nodes.removed_after, excluded.removed_after) END,
+		returns = CASE WHEN excluded.returns > nodes.returns THEN excluded.returns ELSE nodes.returns END,
 		label_set = excluded.label_set, own_labels = excluded.own_labels, label_price = excluded.label_price`
 
 func upsertNode(ctx context.Context, tx tx, o *fleet.Observation) error {
@@ -241,6 +264,6 @@ func upsertNode(ctx context.Context, tx tx, o *fleet.Observation) error {
 	_, err = tx.exec(ctx, upsertNodeSQL, n.Cluster, n.UID, n.Name, n.Provider, n.InstanceType, n.CapacityType, n.Zone,
 		n.Region, n.Pool, n.Arch, n.OS, string(detail), string(n.Ready.Status), n.Ready.Reason, ms(n.Ready.Since), n.Cordoned,
 		k.EverReady, k.Unready, k.Cordons, int64(k.Fingerprint), n.CreatedAt.UnixMilli(), readyAt, removedAt, removedAfter,
-		set, own, n.Machine().LabelPrice)
+		set, own, n.Machine().LabelPrice, k.Returns)
 	return err
 }

@@ -275,6 +275,10 @@ CREATE TABLE digests (
 INSERT INTO digests (id, key, cluster, from_at, until_at, done_at)
 	SELECT id, key, cluster, from_at, until_at, done_at FROM digests_1;
 DROP TABLE digests_1;
+`, `
+ALTER TABLE clusters ADD COLUMN identity TEXT NOT NULL DEFAULT ''; -- UID of its namespace kube-system; '' if unknown
+ALTER TABLE nodes ADD COLUMN returns INTEGER NOT NULL DEFAULT 0;   -- how often it came back after its end
+ALTER TABLE gaps ADD COLUMN confirmed INTEGER;                     -- a second list confirmed the end of all nodes
 `}
 
 // migrate checks the file and brings its schema up to date.

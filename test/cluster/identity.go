@@ -195,11 +195,19 @@ func kubeconfig(tb testing.TB, user, server string, direct *rest.Config) string 
 	return path
 }
 
-// ReadNodesAndEvents are the rights that the app needs: to read nodes and events, nothing else.
+// ReadNodesAndEvents are the rights that the app needs: to read nodes, events and the cluster's identity.
 func ReadNodesAndEvents() []rbacv1.PolicyRule {
-	return append(ReadNodes(), rbacv1.PolicyRule{
+	return append(ReadNodes(), ReadIdentity(), rbacv1.PolicyRule{
 		APIGroups: []string{"events.k8s.io"}, Resources: []string{"events"}, Verbs: []string{"get", "list", "watch"},
 	})
+}
+
+// ReadIdentity is the right to read the namespace whose UID tells one cluster from another.
+func ReadIdentity() rbacv1.PolicyRule {
+	return rbacv1.PolicyRule{
+		APIGroups: []string{""}, Resources: []string{"namespaces"}, ResourceNames: []string{"kube-system"},
+		Verbs: []string{"get"},
+	}
 }
 
 // ReadNodes are the rights to read nodes alone, as a too narrow ClusterRole would give them.

@@ -80,7 +80,16 @@ func Scenes() map[string]wave.Wave {
 	oldGap := &fleet.Gap{ID: 1, From: T0.Add(-5 * time.Hour), Until: T0.Add(19 * time.Minute), Cause: "restart",
 		Missed: true, EventsFrom: T0.Add(-41 * time.Minute)}
 	blind := &fleet.Gap{ID: 1, From: T0, Until: T0.Add(19 * time.Minute), Cause: "watch expired", Missed: true}
+	emptied := &fleet.Gap{ID: 1, From: T0, Until: T0.Add(19 * time.Minute), Cause: "watch expired", Missed: true,
+		EventsFrom: T0, Confirmed: T0.Add(19 * time.Minute)}
+	restored := &fleet.Gap{ID: 1, From: T0, Until: T0.Add(19 * time.Minute), Cause: "cluster restored", Missed: true,
+		EventsFrom: T0}
+	back := wave.Member{Node: aNode(1), Steps: []fleet.Change{step(aNode(1), 7, fleet.Joined, 19*time.Minute),
+		step(aNode(1), 8, fleet.BecameReady, 19*time.Minute)}}
+	back.Steps[0].Occurrence, back.Steps[1].Occurrence = 2, 2
 	return map[string]wave.Wave{
+		"away-emptied":     {Kind: wave.KindAway, Gap: emptied, Members: []wave.Member{unproven}},
+		"away-restored":    {Kind: wave.KindAway, Gap: restored, Members: []wave.Member{back}},
 		"baseline":         {Kind: wave.KindBaseline},
 		"joined-one":       {Kind: wave.KindJoined, Members: []wave.Member{joined(1, 0)}},
 		"joined-one-ready": {Kind: wave.KindJoined, Members: []wave.Member{joined(1, 41*time.Second)}},

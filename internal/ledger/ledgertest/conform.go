@@ -19,6 +19,8 @@ func Conform(t *testing.T, open Open) {
 		{"node round trip", nodeRoundTrip},
 		{"recording is idempotent", recordingIsIdempotent},
 		{"same name is another node", sameNameIsAnotherNode},
+		{"node comes back", nodeComesBack},
+		{"identity", identity},
 		{"baseline forgets what its first try saw", baselineForgetsWhatItsFirstTrySaw},
 		{"baseline is that of the first list", baselineIsThatOfTheFirstList},
 		{"mark follows a clock that is set back", markFollowsAClockThatIsSetBack},

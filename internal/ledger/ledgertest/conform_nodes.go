@@ -59,6 +59,58 @@ func sameNameIsAnotherNode(t *testing.T, fresh Open) {
 	}
 }
 
+// nodeComesBack holds that a node whose end was recorded lives again when it is back, as often as it is.
+func nodeComesBack(t *testing.T, fresh Open) {
+	l, ctx := fresh(t), t.Context()
+	known := first(1).Known
+	if _, left, err := l.Left(ctx, "prod", "uid-1"); left || err != nil {
+		t.Errorf("a node that never was has left: %v, %v", left, err)
+	}
+	record(t, l, "10", first(1))
+	for life := 1; life <= 3; life++ {
+		if _, left, err := l.Left(ctx, "prod", "uid-1"); left || err != nil {
+			t.Errorf("life %d: a live node has left: %v, %v", life, left, err)
+		}
+		gone := fleet.Gone(node(1), known, t0.Add(time.Hour))
+		record(t, l, "11", gone)
+		record(t, l, "11", fleet.First(node(1), t0)) // what is recorded again brings nobody back
+		before, left, err := l.Left(ctx, "prod", "uid-1")
+		if diff := cmp.Diff(known, before); !left || err != nil || diff != "" {
+			t.Fatalf("life %d: left %v, %v (-want +got):\n%s", life, left, err, diff)
+		}
+		back := fleet.Back(before, node(1), t0.Add(2*time.Hour))
+		for range 2 {
+			record(t, l, "12", back)
+		}
+		known = back.Known
+		if diff := cmp.Diff(map[string]fleet.Known{"uid-1": known},
+			must[map[string]fleet.Known](t)(l.KnownNodes(ctx, "prod"))); diff != "" {
+			t.Errorf("life %d: KnownNodes (-want +got):\n%s", life, diff)
+		}
+		if totals := must[fleet.Totals](t)(l.Totals(ctx, "prod")); totals.Nodes != 1 {
+			t.Errorf("life %d: %d live nodes, want 1", life, totals.Nodes)
+		}
+	}
+	want := []string{"node-1 joined"}
+	for range 3 {
+		want = append(want, "node-1 removed", "node-1 joined")
+	}
+	if diff := cmp.Diff(want, todoIDs(t, l)); diff != "" {
+		t.Errorf("to-dos (-want +got):\n%s", diff)
+	}
+}
+
+func identity(t *testing.T, fresh Open) {
+	l, ctx := fresh(t), t.Context()
+	record(t, l, "10", first(1))
+	for _, tt := range [][2]string{{"", ""}, {"a", "a"}, {"", "a"}, {"b", "b"}} {
+		check(t, l.RecordIdentity(ctx, "prod", tt[0]))
+		if cp := must[fleet.Checkpoint](t)(l.Checkpoint(ctx, "prod")); cp.Identity != tt[1] || cp.NodesVersion != "10" {
+			t.Errorf("after %q: %+v", tt[0], cp)
+		}
+	}
+}
+
 func baselineForgetsWhatItsFirstTrySaw(t *testing.T, fresh Open) {
 	l := fresh(t)
 	check(t, l.RecordBaseline(t.Context(), "prod", []fleet.Observation{first(1), first(2)}))

@@ -131,7 +131,7 @@ func merge(t *testing.T, fresh Open) {
 func gapMarksItsChanges(t *testing.T, fresh Open) {
 	l, ctx := fresh(t), t.Context()
 	gap := &fleet.Gap{Cluster: "prod", From: t0, Until: t0.Add(time.Hour), Cause: "restart", Missed: true,
-		EventsFrom: t0.Add(time.Minute)}
+		EventsFrom: t0.Add(time.Minute), Confirmed: t0.Add(time.Hour)}
 	check(t, l.RecordNodes(ctx, fleet.Batch{Cluster: "prod", Observations: []fleet.Observation{first(1)}, Gap: gap,
 		At: t0}))
 	check(t, l.RecordNodes(ctx, fleet.Batch{Cluster: "prod", Gap: gap, At: t0})) // a gap without a difference
