@@ -16,6 +16,7 @@ const (
 	PostPart                 // post a thread reply whose intent is recorded
 	Edit                     // edit the main message: there is more to tell
 	AddList                  // record the next thread reply that lists nodes
+	AddUpdate                // record the thread reply that says what the main message can no longer say
 	AddCallOut               // record the thread reply about nodes that did not become ready
 	Close                    // bring the main message to its final form; take no more like changes
 	Finish                   // nothing more will change
@@ -23,7 +24,7 @@ const (
 
 // String names the action for the log.
 func (a Action) String() string {
-	return [...]string{"post", "post reply", "edit", "list nodes", "call out", "close", "finish"}[a]
+	return [...]string{"post", "post reply", "edit", "list nodes", "update in the thread", "call out", "close", "finish"}[a]
 }
 
 // Step is what a wave needs next, when, and why.
@@ -58,8 +59,16 @@ func Next(w wave.Wave, lastAdd, now time.Time, cfg Config) []Step {
 	var steps []Step
 	closed := !w.ClosedAt.IsZero()
 	expired := !now.Before(w.LastAt.Add(waveLife))
-	if w.Counts.Untold > 0 {
+	switch {
+	case w.Counts.Untold == 0:
+	case !w.Main.Frozen:
 		steps = append(steps, Step{Action: Edit, At: editAt(w, lastAdd), Why: "changes are untold"})
+	case !hasUnposted(w, wave.PartUpdate):
+		at := now
+		if !closed {
+			at = closesAt(w, cfg)
+		}
+		steps = append(steps, Step{Action: AddUpdate, At: at, Why: "changes are untold, and the message takes no edits"})
 	}
 	if i := slices.IndexFunc(w.Parts, func(p wave.Posting) bool { return p.ID == "" }); i >= 0 {
 		steps = append(steps, Step{Action: PostPart, At: now, Part: i, Why: "a reply is recorded but not posted"})
@@ -103,11 +112,15 @@ func Rewound(live []wave.Wave, now time.Time, cfg Config) []wave.Wave {
 
 // listed reports whether the wave's nodes are named in its thread rather than one by one.
 func listed(w wave.Wave) bool {
-	return w.Counts.Members > maxInline
+	return w.Counts.Members > MaxInline
 }
 
 func hasPart(w wave.Wave, part string) bool {
 	return slices.ContainsFunc(w.Parts, func(p wave.Posting) bool { return p.Part == part })
+}
+
+func hasUnposted(w wave.Wave, part string) bool {
+	return slices.ContainsFunc(w.Parts, func(p wave.Posting) bool { return p.Part == part && p.ID == "" })
 }
 
 // editAt is when the main message may be edited next: never sooner than a second after the

@@ -44,9 +44,9 @@ func (c Config) WithDefaults() Config {
 	return c
 }
 
-// maxInline is how many nodes a message shows one by one. More become a table, and the names
+// MaxInline is how many nodes a message shows one by one. More become a table, and the names
 // go to the thread.
-const maxInline = 5
+const MaxInline = 5
 
 // Plan decides to which wave each to-do belongs. live are the waves not done, oldest first;
 // mutes are those that are active or whose end is untold.
@@ -170,7 +170,7 @@ func awayWave(live []wave.Wave, gap int64) (int64, bool) {
 // openWave returns the wave that still takes changes of a kind.
 func openWave(live []wave.Wave, kind wave.Kind, now time.Time, cfg Config) (int64, bool) {
 	for _, w := range slices.Backward(live) {
-		if w.Kind == kind && w.ClosedAt.IsZero() && now.Before(closesAt(w, cfg)) {
+		if w.Kind == kind && w.ClosedAt.IsZero() && !w.Main.Frozen && now.Before(closesAt(w, cfg)) {
 			return w.ID, true
 		}
 	}

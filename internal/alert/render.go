@@ -46,7 +46,7 @@ func Render(w wave.Wave, totals fleet.Totals, first []fleet.Group, cfg Config) m
 		m: message.Message{Kind: string(w.Kind), Cluster: w.Cluster, Nodes: len(w.Members)}}
 	r.kind.say(r)
 	r.m.Headline += r.costWords()
-	if len(w.Members) > maxInline {
+	if len(w.Members) > MaxInline {
 		r.table = message.GroupTable(Groups(w.Members, cfg.Price))
 		r.add(r.statistics()...)
 		if w.ClosedAt.IsZero() {

@@ -95,7 +95,7 @@ func TestEachNameOnce(t *testing.T) {
 				names[c.Name]++
 			}
 		}
-		if len(w.Members) > maxInline {
+		if len(w.Members) > MaxInline {
 			for _, group := range RenderList(w, w.Members, 1).Parts[0].Table.Names {
 				for _, n := range group {
 					n, _, _ = strings.Cut(n, "  ") // from what it did

@@ -241,7 +241,7 @@ func counted(counts map[string]int) string {
 	keys := message.MostFirst(counts)
 	var parts []string
 	for i, k := range keys {
-		if i == maxInline {
+		if i == MaxInline {
 			parts = append(parts, fmt.Sprintf("%d other causes", len(keys)-i))
 			break
 		}

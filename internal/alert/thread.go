@@ -3,6 +3,7 @@ package alert
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,6 +76,30 @@ func NextList(w wave.Wave, room int) (uids []string) {
 		uids = append(uids, m.Node.UID)
 	}
 	return uids
+}
+
+// RenderUpdate says what the thread reply reads that stands for an edit of a wave's main message, which takes none any
+// more: the message as it is now, and of the nodes only what is not told yet.
+func RenderUpdate(w wave.Wave, totals fleet.Totals, cfg Config) message.Message {
+	untold := map[string]wave.Member{} // by name
+	for _, m := range w.Members {
+		i := slices.IndexFunc(m.Steps, func(c fleet.Change) bool { return c.ID > m.ToldUpTo })
+		if i >= 0 {
+			m.Steps = m.Steps[i:]
+			untold[m.Node.Name] = m
+		}
+	}
+	m := Render(w, totals, nil, cfg)
+	m.Kind, m.Nodes = wave.PartUpdate, len(untold)
+	for i := range m.Parts {
+		p := &m.Parts[i]
+		p.Buttons = nil
+		p.Cards = slices.DeleteFunc(p.Cards, func(c message.Card) bool { _, ok := untold[c.Name]; return !ok })
+		for j, c := range p.Cards {
+			p.Cards[j] = card(untold[c.Name], cfg)
+		}
+	}
+	return m
 }
 
 // RenderNeverReady says what the thread reply reads about nodes of a wave that did not become

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/slack-go/slack"
@@ -66,6 +67,7 @@ type process struct {
 	store     *ledger.Ledger
 	api       *slack.Client
 	outbox    *deliver.Outbox
+	refusal   atomic.Pointer[deliver.FatalError] // the last one of a sink; nil while it refuses nothing
 	summaries answer.Summaries
 	clusters  []*Cluster
 }
@@ -130,11 +132,12 @@ func (p *process) parts(ctx context.Context, addr string) (run []func() error) {
 	p.health.opened(p, session)
 	for _, c := range p.clusters {
 		p.metrics.register(present{c.name, p.store, c.watcher.Status, p.config.Prices.Price})
-		run = append(run, c.parts(ctx)...)
+		run = append(run, c.parts(ctx, p.persist)...)
 	}
 	p.metrics.registerProcess(ownState{p.store, p.health})
 	run = append(run,
-		func() error { return session.Run(ctx) },
+		func() error { return p.persist(ctx, session.Run) },
+		func() error { return p.persist(ctx, p.outbox.Run) },
 		func() error { return commands.Run(ctx) },
 		func() error {
 			keep := ledger.Retention{Scaling: c.ScalingRetention, Other: c.EventRetention}
@@ -149,6 +152,30 @@ func (p *process) parts(ctx context.Context, addr string) (run []func() error) {
 		})
 	}
 	return run
+}
+
+// refusedPause is how long a part waits after a sink has refused our credentials before it tries again.
+const refusedPause = time.Minute
+
+// persist runs a part that needs a sink until ctx ends. If the sink refuses our credentials, a person must act, but the
+// watches go on: what they do not record now, Kubernetes forgets. So the part waits and tries again, and its error ends
+// nothing; it is the process's when that is told to stop.
+func (p *process) persist(ctx context.Context, run func(context.Context) error) error {
+	for {
+		err := run(ctx)
+		fatal, ok := errors.AsType[*deliver.FatalError](err)
+		if !ok {
+			return err
+		}
+		p.refusal.Store(fatal)
+		p.log.Error("a person must act; the cluster is watched on, and what is not told is kept", "err", fatal,
+			"retry_in", refusedPause.String())
+		select {
+		case <-ctx.Done():
+			return fatal
+		case <-time.After(refusedPause):
+		}
+	}
 }
 
 // watchProblem says why the ledger may be behind a cluster, "" if it is not.

@@ -41,12 +41,13 @@ func (p *process) newCluster(name string, client *k8s.Client) *Cluster {
 	return x
 }
 
-// parts are the cluster's parts that run until ctx ends.
-func (c *Cluster) parts(ctx context.Context) []func() error {
+// parts are the cluster's parts that run until ctx ends. persist runs those that need a sink.
+func (c *Cluster) parts(ctx context.Context, persist func(context.Context, func(context.Context) error) error) (
+	run []func() error) {
 	return []func() error{
 		func() error { return c.watcher.Run(ctx) },
-		func() error { return c.teller.Run(ctx) },
-		func() error { return c.digester.Run(ctx) },
+		func() error { return persist(ctx, c.teller.Run) },
+		func() error { return persist(ctx, c.digester.Run) },
 	}
 }
 

@@ -58,10 +58,13 @@ func (h *health) opened(p *process, session *slackapp.Session) {
 	}
 	parts = append(parts,
 		part{name: "slack", problem: func(context.Context) string {
-			if !session.Ready() {
-				return "Slack has not greeted a Socket Mode connection"
+			if session.Ready() {
+				return ""
 			}
-			return ""
+			if refusal := p.refusal.Load(); refusal != nil {
+				return refusal.Error()
+			}
+			return "Slack has not greeted a Socket Mode connection"
 		}},
 		part{name: "telling", problem: func(context.Context) string { return p.outbox.Problem(false) }},
 		part{name: "digest", problem: func(context.Context) string { return p.outbox.Problem(true) }, aside: true})

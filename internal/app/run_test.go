@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -294,24 +295,25 @@ func TestAliveWhileTheLedgerIsOpened(t *testing.T) {
 	p.isReady(30 * time.Second)
 }
 
-// What trying again cannot help ends the program with 1, and its last line says what to do.
-func TestFinalErrors(t *testing.T) {
+// When Slack refuses the app, only a person can help. Readiness and the log say so, and the exit code once the program is
+// told to stop; but until then it goes on to record what happens in the cluster.
+func TestRefusedBySlack(t *testing.T) {
 	c := cluster.Shared(t)
 	for name, test := range map[string]struct {
 		before, after func(*slackemu.Server)
-		says          string
+		part, says    string
 	}{
 		"Socket Mode switched off": {nil, func(s *slackemu.Server) { s.SetSocketMode(false) },
-			"rollcall: Slack refuses Rollcall (link_disabled); Socket Mode is switched off: switch it on"},
+			"slack", "Slack refuses Rollcall (link_disabled); Socket Mode is switched off: switch it on"},
 		"app token revoked": {func(s *slackemu.Server) { s.RevokeToken(slackemu.DefaultAppToken) }, nil,
-			"rollcall: Slack refuses Rollcall (token_revoked); the token was revoked or the app uninstalled"},
+			"slack", "Slack refuses Rollcall (token_revoked); the token was revoked or the app uninstalled"},
 		"app token revoked while connected": {
 			nil, func(s *slackemu.Server) { s.RevokeToken(slackemu.DefaultAppToken); s.DropSockets() },
-			"rollcall: Slack refuses Rollcall (token_revoked);"},
+			"slack", "Slack refuses Rollcall (token_revoked);"},
 		"bot token revoked": {func(s *slackemu.Server) { s.RevokeToken(slackemu.DefaultBotToken) }, nil,
-			"rollcall: Slack refuses Rollcall (token_revoked); the token was revoked or the app uninstalled"},
+			"telling", "Slack refuses our credentials: token_revoked"},
 		"app uninstalled": {func(s *slackemu.Server) { s.DeactivateToken(slackemu.DefaultBotToken) }, nil,
-			"rollcall: Slack refuses Rollcall (account_inactive);"},
+			"telling", "Slack refuses our credentials: account_inactive"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -325,11 +327,23 @@ func TestFinalErrors(t *testing.T) {
 				p.isReady(20 * time.Second)
 				test.after(s)
 			}
+			p.isNotReady(20*time.Second, test.part, test.says)
+			p.says(10*time.Second, "a person must act")
+			n, err := c.CreateNode(t.Context(), cluster.NewNode("after-the-refusal"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { c.DeleteNode(context.Background(), n.Name) })
+			p.until(20*time.Second, "a node is recorded", func() bool {
+				_, body := p.get("/metrics")
+				return regexp.MustCompile(`(?m)^rollcall_changes_total\{.*kind="joined".*\} [1-9]`).MatchString(body)
+			})
+			p.cmd.Process.Signal(syscall.SIGTERM)
 			if code := p.ends(20 * time.Second); code != ExitFailed {
 				t.Errorf("exit code %d", code)
 			}
 			lines := strings.Split(strings.TrimSpace(p.out.String()), "\n")
-			if last := lines[len(lines)-1]; !strings.HasPrefix(last, test.says) {
+			if last := lines[len(lines)-1]; !strings.HasPrefix(last, "rollcall: Slack refuses Rollcall (") {
 				t.Errorf("the last line is %s", last)
 			}
 		})
@@ -444,6 +458,8 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 	ask()
 	s.RevokeToken(slackemu.DefaultBotToken)
 	join()
+	p.isNotReady(60*time.Second, "telling", "token_revoked")
+	p.cmd.Process.Signal(syscall.SIGTERM)
 	if code := p.ends(60 * time.Second); code != ExitFailed {
 		t.Errorf("exit code %d", code)
 	}

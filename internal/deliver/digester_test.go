@@ -127,7 +127,8 @@ func (e *editor) check(err error) {
 // digester returns a new one with an outbox of its own, as a new process would.
 func (e *editor) digester() *deliver.Digester {
 	c := e.config
-	c.Outbox = deliver.NewOutbox(slackapp.NewSink(e.api, deliver.Limits{MaxPause: 2 * time.Second}, c.Log), e.ledger,
+	c.Outbox = deliver.NewOutbox(slackapp.NewSink(e.api, deliver.Limits{MaxPause: 2 * time.Second,
+		Settle: time.Second}, c.Log), e.ledger,
 		c.Log)
 	return deliver.NewDigester(c)
 }

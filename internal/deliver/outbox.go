@@ -11,7 +11,9 @@
 //     The next start looks for the key in the channel, does not find it, and posts.
 //  3. The sink is called, with the key in the message's metadata. Killed while the sink has it and we have no
 //     answer, or after a time-out, a 5xx or a 429: the next try finds the key, takes the ID, and edits
-//     the message up to date. Only where the sink does not let us look is it posted again.
+//     the message up to date. Only where the sink does not let us look is it posted again. After a
+//     time-out the sink may still carry the call out: the next try waits for that, and whatever was
+//     posted twice is looked for once more later, and the twin deleted (see twins.go).
 //  4. Accepted records the ID, the hash of what it says, and which changes that tells. Killed before: as in
 //     step 3. Killed after: done.
 //
@@ -54,6 +56,9 @@ type Store interface {
 	Accepted(ctx context.Context, p wave.Posting, told int64, now time.Time) error
 	// MarkUpload records which file is the message's picture, and what becomes of it.
 	MarkUpload(ctx context.Context, p wave.Posting) error
+	// Doubtful returns the messages that the sink may have twice, and Settled records that it has one once.
+	Doubtful(ctx context.Context) ([]wave.Doubt, error)
+	Settled(ctx context.Context, key string) error
 }
 
 // Outbox posts messages to a sink. Its methods may be called from several goroutines, but not for
@@ -69,7 +74,12 @@ type Outbox struct {
 	edits    *rate.Limiter
 	pauses   map[scope]pause
 	absent   map[string]bool // keys of messages recorded as tried that the sink surely does not have
+	strange  map[string]int  // by key, how often the sink gave an answer that nobody knows the meaning of
+	beside   map[string]bool // keys of messages whose thread takes none: they are posted beside it
+	doubts   []wave.Doubt    // what Run has to look at, in the order of its time
 	problems map[scope]problem
+
+	doubted chan struct{} // holds one: doubts has grown
 }
 
 // scope is what a failure belongs to: the zero value is the sink as a whole.
@@ -94,14 +104,14 @@ func NewOutbox(sink Sink, store Store, log *slog.Logger) *Outbox {
 	l := sink.Limits()
 	return &Outbox{sink: sink, store: store, log: log, limits: l, posts: map[string]*rate.Limiter{},
 		edits: rate.NewLimiter(l.Edits, l.EditBurst), pauses: map[scope]pause{}, absent: map[string]bool{},
-		problems: map[scope]problem{}}
+		strange: map[string]int{}, beside: map[string]bool{}, problems: map[scope]problem{},
+		doubted: make(chan struct{}, 1)}
 }
 
 // Room is how many characters of text the body of a message holds.
 func (o *Outbox) Room() int { return o.limits.Room }
 
-// A FatalError ends the program: a sink does not take our credentials, and trying again cannot
-// help.
+// A FatalError ends what needs the sink: it does not take our credentials, and only a person can help.
 type FatalError struct {
 	Sink string
 	Code string // the sink's own word for it
@@ -207,6 +217,8 @@ const (
 	Later   Result = iota // it is to be tried again; PostAt and EditAt say when
 	Done                  // the sink has it, and that is recorded
 	Missing               // the message, or the one that it answers, is gone
+	Shut                  // the channel takes nothing: it is to be tried again, unless there is another channel
+	Fixed                 // the message takes no edits
 )
 
 // Draft is what is to be posted.
@@ -240,7 +252,8 @@ func Ordinary(m message.Message) iter.Seq[Variant] {
 // Post posts a message whose intent is recorded, after it has looked for it if the sink may have
 // it already. It returns the record as it is now. An error ends the program.
 func (o *Outbox) Post(ctx context.Context, p wave.Posting, d Draft) (wave.Posting, Result, error) {
-	if p.Tried && !o.Absent(p.Key) {
+	again := p.Tried && !o.Absent(p.Key)
+	if again {
 		found, err := o.find(ctx, &p, d)
 		if err != nil || found != Done {
 			return p, found, err
@@ -255,23 +268,53 @@ func (o *Outbox) Post(ctx context.Context, p wave.Posting, d Draft) (wave.Postin
 	if !o.takePost(p) {
 		return recorded, Later, nil // somebody else has posted in the channel just now
 	}
+	if again { // the first try may still be carried out
+		p.Doubtful = time.Now()
+	}
+	if d.Thread != "" && !o.isBeside(p.Key) {
+		posted, result, err := o.postTo(ctx, p, &recorded, d)
+		if result != refused {
+			return posted, result, err
+		}
+		// Its thread does not take it: it is said beside it.
+		o.setBeside(p.Key)
+	}
+	d.Thread = ""
+	posted, result, err := o.postTo(ctx, p, &recorded, d)
+	if result == refused {
+		return posted, Later, o.failed(posted, scope{key: p.Key}, Verdict{Outcome: Refused},
+			fmt.Errorf("it is refused in every form: %w", err))
+	}
+	return posted, result, err
+}
+
+// refused is the result of postTo for a message that is refused in every form; the error says why.
+const refused Result = -1
+
+// postTo posts a message in one place, in the first form that the sink takes. recorded is what the ledger holds.
+func (o *Outbox) postTo(ctx context.Context, p wave.Posting, recorded *wave.Posting, d Draft) (wave.Posting, Result,
+	error) {
 	var refusal error
 	for v := range d.Variants {
 		p.Picture = v.Picture
-		if !recorded.Tried || p.Channel != recorded.Channel || p.Picture != recorded.Picture {
+		if !recorded.Tried || p.Channel != recorded.Channel || p.Picture != recorded.Picture ||
+			!p.Doubtful.Equal(recorded.Doubtful) {
 			p.Tried = true
 			if err := o.store.MarkPosting(ctx, p, time.Now()); err != nil {
 				return p, Later, err
 			}
-			recorded = p
+			*recorded = p
 		}
 		o.setAbsent(p.Key, false)
 		id, err := o.sink.Post(ctx, Place{p.Channel, d.Thread}, p.Key, v.Message, v.Form)
-		verdict := o.sink.Judge(err, p.Channel)
+		verdict := o.known(p.Key, o.sink.Judge(err, p.Channel))
 		switch verdict.Outcome {
 		case Accepted:
 			o.succeeded(p)
 			p.ID, p.Hash = id, v.Message.Hash()
+			if !p.Doubtful.IsZero() {
+				o.doubt(wave.Doubt{Posting: p, Thread: d.Thread})
+			}
 			return p, Done, o.store.Accepted(ctx, p, d.Told, time.Now())
 		case Refused:
 			o.setAbsent(p.Key, true)
@@ -279,7 +322,13 @@ func (o *Outbox) Post(ctx context.Context, p wave.Posting, d Draft) (wave.Postin
 			o.log.Warn("a message was refused in one form; trying a simpler one", "sink", o.sink.Name(), "key", p.Key, "err",
 				err)
 			continue
-		case Gone:
+		case Unthreaded:
+			o.setAbsent(p.Key, true)
+			if d.Thread != "" {
+				return p, refused, err
+			}
+			verdict.Outcome = Strange
+		case Gone, Frozen:
 			o.setAbsent(p.Key, true)
 			if d.Thread != "" {
 				return p, Missing, nil
@@ -287,28 +336,73 @@ func (o *Outbox) Post(ctx context.Context, p wave.Posting, d Draft) (wave.Postin
 			verdict.Outcome = Strange // it answers nothing that could be gone
 		case Closed:
 			o.setAbsent(p.Key, true)
+			return p, Shut, o.failed(p, scope{posts: p.Channel}, verdict, err)
 		}
 		return p, Later, o.failed(p, scope{posts: p.Channel}, verdict, err)
 	}
-	return p, Later, o.failed(p, scope{key: p.Key}, Verdict{Outcome: Refused},
-		fmt.Errorf("it is refused in every form: %w", refusal))
+	return p, refused, refusal
+}
+
+// maxStrange is how often the sink may give an answer about a message that nobody knows the meaning of before it
+// counts as a refusal: it answered, so it did not take the message, and will not.
+const maxStrange = 3
+
+// known is a verdict about a message with what earlier ones add to it.
+func (o *Outbox) known(key string, v Verdict) Verdict {
+	if v.Outcome != Strange {
+		return v
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.strange[key]++; o.strange[key] >= maxStrange {
+		v.Outcome = Refused
+	}
+	return v
+}
+
+func (o *Outbox) isBeside(key string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.beside[key]
+}
+
+func (o *Outbox) setBeside(key string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.beside[key] = true
 }
 
 // find looks for a message that the sink may have, and fills in its ID if it is there. What it
 // says may be older than what is to be told: no hash causes an edit.
 func (o *Outbox) find(ctx context.Context, p *wave.Posting, d Draft) (Result, error) {
-	id, err := o.sink.Find(ctx, Place{p.Channel, d.Thread}, p.Key, p.After)
+	ids, thread, err := o.search(ctx, *p, d.Thread)
 	switch v := o.sink.Judge(err, p.Channel); {
 	case v.Outcome == Accepted:
-		if p.ID, p.Hash = id, 0; id != "" {
+		if len(ids) > 0 {
+			p.ID, p.Hash = ids[0], 0
 			o.succeeded(*p)
+			if !p.Doubtful.IsZero() {
+				o.doubt(wave.Doubt{Posting: *p, Thread: thread})
+			}
 		}
 		return Done, nil
 	case v.Outcome == Closed && p.Channel != d.Channel:
 		return Done, nil // what cannot be seen there is posted in the new place
 	default:
-		return Later, o.failed(*p, scope{posts: p.Channel}, v, err)
+		// Only this message waits: others may be posted without a search.
+		return Later, o.failed(*p, scope{key: p.Key}, v, err)
 	}
+}
+
+// search returns the IDs of a message that was to go to a thread, or to none, the oldest first, and the thread in which
+// they are: what a thread did not take is beside it.
+func (o *Outbox) search(ctx context.Context, p wave.Posting, thread string) (ids []string, in string, err error) {
+	ids, err = o.sink.Find(ctx, Place{p.Channel, thread}, p.Key, p.After)
+	if err != nil || len(ids) > 0 || thread == "" {
+		return ids, thread, err
+	}
+	ids, err = o.sink.Find(ctx, Place{Channel: p.Channel}, p.Key, p.After)
+	return ids, "", err
 }
 
 // takePost takes a post's part of the pace, if there is one to take.
@@ -327,14 +421,15 @@ func (o *Outbox) takeEdit(p wave.Posting) bool {
 }
 
 // Edit replaces a posted message. Where the sink takes it in no form it stays as it is, and counts
-// as told: trying for ever would hold up all that is to come in it.
+// as told: trying for ever would hold up all that is to come in it. The result is Shut if the channel is
+// closed to us, and Fixed if the sink takes no edits of the message any more.
 func (o *Outbox) Edit(ctx context.Context, p wave.Posting, m message.Message, told int64) (Result, error) {
 	if !o.takeEdit(p) {
 		return Later, nil
 	}
 	for _, f := range []Form{Rich, Plain} {
 		err := o.sink.Edit(ctx, p.Channel, p.ID, p.Key, m, f)
-		switch v := o.sink.Judge(err, p.Channel); v.Outcome {
+		switch v := o.known(p.Key, o.sink.Judge(err, p.Channel)); v.Outcome {
 		case Accepted:
 			o.succeeded(p)
 			p.Hash = m.Hash()
@@ -343,6 +438,10 @@ func (o *Outbox) Edit(ctx context.Context, p wave.Posting, m message.Message, to
 			o.log.Warn("an edit was refused in one form; trying a simpler one", "sink", o.sink.Name(), "key", p.Key, "err", err)
 		case Gone:
 			return Missing, nil
+		case Frozen:
+			return Fixed, nil
+		case Closed:
+			return Shut, o.failed(p, scope{edits: true}, v, err)
 		default:
 			return Later, o.failed(p, scope{edits: true}, v, err)
 		}
@@ -417,6 +516,7 @@ func (o *Outbox) failed(p wave.Posting, limited scope, v Verdict, err error) err
 	defer o.mu.Unlock()
 	switch v.Outcome {
 	case Fatal:
+		o.problem(scope{}, p, "refuses our credentials", v, err)
 		return &FatalError{Sink: o.sink.Name(), Code: v.Code, Hint: v.Hint, Err: err}
 	case Limited:
 		o.pauses[limited] = pause{until: now.Add(v.Wait)}
@@ -431,6 +531,9 @@ func (o *Outbox) failed(p wave.Posting, limited scope, v Verdict, err error) err
 		o.problem(s, p, "does not take a message; keeping it and trying again", v, err)
 	default:
 		o.pauses[scope{}] = longer(o.pauses[scope{}], o.limits.MaxPause, now)
+		if v.Unanswered { // it may still be carried out: what is asked for next must come after that
+			o.pauses[scope{key: p.Key}] = pause{until: now.Add(o.limits.Settle)}
+		}
 		o.problem(scope{}, p, "does not answer; keeping all messages and trying again", v, err)
 	}
 	return nil
@@ -463,6 +566,7 @@ func (o *Outbox) succeeded(p wave.Posting) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	again := false
+	delete(o.strange, p.Key)
 	for _, s := range []scope{{}, {channel: p.Channel}, {posts: p.Channel}, {edits: true}, {key: p.Key}} {
 		if _, ok := o.problems[s]; ok {
 			delete(o.problems, s)
@@ -482,6 +586,8 @@ func (o *Outbox) Forget(key string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.absent, key)
+	delete(o.strange, key)
+	delete(o.beside, key)
 	delete(o.pauses, scope{key: key})
 	delete(o.problems, scope{key: key})
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,9 +20,11 @@ import (
 
 // world is a sink and a ledger, both in memory, in which the process can be killed at each step.
 type world struct {
-	steps  int // calls made, each of which is two steps: before and after its effect
-	killAt int // the step at which the process is killed; 0 for never
+	mu     sync.Mutex // guards all of it while the outbox runs
+	steps  int        // calls made, each of which is two steps: before and after its effect
+	killAt int        // the step at which the process is killed; 0 for never
 
+	ids    int // given so far
 	posted []post
 	files  []post
 	shown  []post
@@ -35,12 +38,14 @@ type world struct {
 type post struct {
 	place         deliver.Place
 	key, text, id string
+	form          deliver.Form
 }
 
 // call is one to the sink.
 type call struct {
 	method, channel, key string
 	form                 deliver.Form
+	thread               string
 }
 
 // killed is what a killed process panics with.
@@ -59,6 +64,8 @@ func (w *world) step() {
 
 // do calls the sink or the ledger.
 func (w *world) do(c call, effect func()) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.step()
 	w.calls = append(w.calls, c)
 	if w.answer != nil {
@@ -92,15 +99,16 @@ func (w *world) Name() string { return "the sink" }
 
 func (w *world) Post(_ context.Context, to deliver.Place, key string, m message.Message, f deliver.Form) (id string,
 	err error) {
-	err = w.do(call{"post", to.Channel, key, f}, func() {
-		id = fmt.Sprint("id-", len(w.posted))
-		w.posted = append(w.posted, post{to, key, m.String(), id})
+	err = w.do(call{"post", to.Channel, key, f, to.Thread}, func() {
+		id = fmt.Sprint("id-", w.ids)
+		w.ids++
+		w.posted = append(w.posted, post{to, key, m.String(), id, f})
 	})
 	return id, err
 }
 
 func (w *world) Edit(_ context.Context, channel, id, key string, m message.Message, f deliver.Form) error {
-	return w.do(call{"edit", channel, key, f}, func() {
+	return w.do(call{"edit", channel, key, f, ""}, func() {
 		for i := range w.posted {
 			if w.posted[i].id == id {
 				w.posted[i].text = m.String()
@@ -109,15 +117,34 @@ func (w *world) Edit(_ context.Context, channel, id, key string, m message.Messa
 	})
 }
 
-func (w *world) Find(_ context.Context, to deliver.Place, key, _ string) (id string, err error) {
+func (w *world) Find(_ context.Context, to deliver.Place, key, _ string) (ids []string, err error) {
 	err = w.do(call{method: "find", channel: to.Channel, key: key}, func() {
 		for _, p := range w.posted {
 			if p.place == to && p.key == key {
-				id = p.id
+				ids = append(ids, p.id)
 			}
 		}
 	})
-	return id, err
+	return ids, err
+}
+
+func (w *world) Delete(_ context.Context, channel, id string) error {
+	return w.do(call{method: "delete", channel: channel}, func() {
+		w.posted = slices.DeleteFunc(w.posted, func(p post) bool { return p.id == id })
+	})
+}
+
+func (w *world) Doubtful(context.Context) ([]wave.Doubt, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.record.Doubtful.IsZero() || w.record.ID == "" {
+		return nil, nil
+	}
+	return []wave.Doubt{{Posting: w.record}}, nil
+}
+
+func (w *world) Settled(context.Context, string) error {
+	return w.do(call{method: "Settled"}, func() { w.record.Doubtful = time.Time{} })
 }
 
 func (w *world) Upload(context.Context, deliver.Picture) (file string, err error) {
@@ -153,7 +180,8 @@ func (w *world) Judge(err error, _ string) deliver.Verdict {
 func (w *world) Posted(string) time.Time { return time.Time{} }
 
 func (w *world) Limits() deliver.Limits {
-	return deliver.Limits{Posts: 1, PostBurst: 1, Edits: 1000, EditBurst: 1000, MaxPause: time.Minute, Room: 4000}
+	return deliver.Limits{Posts: 1, PostBurst: 1, Edits: 1000, EditBurst: 1000, MaxPause: time.Minute, Room: 4000,
+		Settle: 35 * time.Second}
 }
 
 func (w *world) outbox() *deliver.Outbox {
@@ -264,7 +292,7 @@ func TestFailureHoldsUpOnlyItsOwn(t *testing.T) {
 				draft := deliver.Draft{Channel: "C1", Variants: deliver.Ordinary(says("one"))}
 				for i := range 8 { // the longer it fails, the longer its pause
 					time.Sleep(2 * time.Minute)
-					if _, r, err := o.Post(t.Context(), w.record, draft); r != deliver.Later || err != nil {
+					if _, r, err := o.Post(t.Context(), w.record, draft); r != deliver.Later && r != deliver.Shut || err != nil {
 						t.Fatalf("try %d: result %v: %v", i, r, err)
 					}
 				}
@@ -365,5 +393,146 @@ func TestForms(t *testing.T) {
 	var fatal *deliver.FatalError
 	if !errors.As(err, &fatal) || err.Error() != "the sink refuses Rollcall (revoked); make a new token" {
 		t.Errorf("error %v", err)
+	}
+}
+
+// What the sink carries out late is not there twice in the end: after a time-out the next try waits for it, and
+// after any other lost answer the twin is deleted, also if the process is killed meanwhile.
+func TestCarriedOutLate(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		verdict deliver.Verdict
+		kill    bool
+		deletes int
+	}{
+		"after a time-out":           {deliver.Verdict{Outcome: deliver.Down, Unanswered: true}, false, 0},
+		"after an error":             {deliver.Verdict{Outcome: deliver.Down}, false, 1},
+		"after a limit":              {deliver.Verdict{Outcome: deliver.Limited, Wait: time.Second}, false, 1},
+		"after an error, and killed": {deliver.Verdict{Outcome: deliver.Down}, true, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := &world{record: wave.Posting{Key: "k", Channel: "C1"}}
+				late := false
+				w.answer = func(c call) *sinkError {
+					if late || c.method != "post" {
+						return nil
+					}
+					late = true
+					time.AfterFunc(30*time.Second, func() {
+						w.mu.Lock()
+						defer w.mu.Unlock()
+						w.posted = append(w.posted, post{place: deliver.Place{Channel: "C1"}, key: "k", id: "late"})
+					})
+					return &sinkError{tt.verdict}
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				run := func() *deliver.Outbox {
+					o := w.outbox()
+					go o.Run(ctx)
+					return o
+				}
+				o := run()
+				for p := w.record; p.ID == ""; {
+					var r deliver.Result
+					var err error
+					p, r, err = o.Post(ctx, p, deliver.Draft{Channel: "C1", Variants: deliver.Ordinary(says("one"))})
+					if err != nil || r == deliver.Missing {
+						t.Fatal(r, err)
+					}
+					time.Sleep(time.Second)
+				}
+				if tt.kill {
+					cancel()
+					synctest.Wait()
+					ctx, cancel = context.WithCancel(t.Context())
+					defer cancel()
+					run()
+				}
+				time.Sleep(2 * time.Minute)
+				synctest.Wait()
+				deletes := 0
+				for _, c := range w.calls {
+					if c.method == "delete" {
+						deletes++
+					}
+				}
+				if len(w.posted) != 1 || w.posted[0].id != w.record.ID || deletes != tt.deletes || !w.record.Doubtful.IsZero() {
+					t.Errorf("%d messages %v, %d deleted, record %+v\ncalls: %v", len(w.posted), w.posted, deletes, w.record,
+						w.calls)
+				}
+				cancel()
+				synctest.Wait()
+			})
+		})
+	}
+}
+
+// An answer that nobody knows the meaning of counts as a refusal when it comes again and again, and what a thread takes
+// in no form is said beside it.
+func TestStrangeAnswers(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		answer func(c call) *sinkError
+		thread string
+		want   deliver.Form
+	}{
+		"of rich messages": {func(c call) *sinkError {
+			if c.method == "post" && c.form < deliver.Plain {
+				return &sinkError{deliver.Verdict{Outcome: deliver.Strange, Code: "new_rule"}}
+			}
+			return nil
+		}, "", deliver.Plain},
+		"of a thread that is locked": {func(c call) *sinkError {
+			if c.method == "post" && c.thread != "" {
+				return &sinkError{deliver.Verdict{Outcome: deliver.Unthreaded}}
+			}
+			return nil
+		}, "T1", deliver.Rich},
+		"of a thread, for no known reason": {func(c call) *sinkError {
+			if c.method == "post" && c.thread != "" {
+				return &sinkError{deliver.Verdict{Outcome: deliver.Strange, Code: "new_rule"}}
+			}
+			return nil
+		}, "T1", deliver.Rich},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := &world{record: wave.Posting{Key: "k", Channel: "C1"}, answer: tt.answer}
+				o := w.outbox()
+				for i := 0; w.record.ID == ""; i++ {
+					_, r, err := o.Post(t.Context(), w.record,
+						deliver.Draft{Channel: "C1", Thread: tt.thread, Variants: deliver.Ordinary(says("one"))})
+					if err != nil || r == deliver.Missing || i > 100 {
+						t.Fatal(i, r, err)
+					}
+					time.Sleep(time.Second)
+				}
+				if len(w.posted) != 1 || w.posted[0].place.Thread != "" || w.posted[0].form != tt.want {
+					t.Errorf("posted %v\ncalls: %v", w.posted, w.calls)
+				}
+			})
+		})
+	}
+}
+
+// What becomes of an edit that is refused: the caller is told whether the message or its channel is the reason.
+func TestEditRefused(t *testing.T) {
+	t.Parallel()
+	for outcome, want := range map[deliver.Outcome]deliver.Result{
+		deliver.Gone: deliver.Missing, deliver.Frozen: deliver.Fixed, deliver.Closed: deliver.Shut,
+		deliver.Down: deliver.Later, deliver.Strange: deliver.Later,
+	} {
+		w := &world{answer: func(c call) *sinkError {
+			if c.method == "edit" {
+				return &sinkError{deliver.Verdict{Outcome: outcome}}
+			}
+			return nil
+		}}
+		got, err := w.outbox().Edit(t.Context(), wave.Posting{Key: "k", ID: "1", Channel: "C1"}, says("one"), 0)
+		if got != want || err != nil {
+			t.Errorf("outcome %v: result %v, %v; want %v", outcome, got, err, want)
+		}
 	}
 }

@@ -19,9 +19,11 @@ type Sink interface {
 	Post(ctx context.Context, to Place, key string, m message.Message, form Form) (id string, err error)
 	// Edit replaces a message that was posted under the key.
 	Edit(ctx context.Context, channel, id, key string, m message.Message, form Form) error
-	// Find returns the ID of the message that was posted under a key, later than the message whose
-	// ID is after ("": at any time); "" if there is none, or if the sink may not look.
-	Find(ctx context.Context, to Place, key, after string) (id string, err error)
+	// Find returns the IDs of the messages that were posted under a key, later than the message whose
+	// ID is after ("": at any time), the oldest first; none if there is none, or if the sink may not look.
+	Find(ctx context.Context, to Place, key, after string) (ids []string, err error)
+	// Delete deletes a message of ours.
+	Delete(ctx context.Context, channel, id string) error
 
 	// Upload hands over a picture, which nobody sees before ShowFile.
 	Upload(ctx context.Context, p Picture) (file string, err error)
@@ -73,22 +75,27 @@ type Outcome int
 
 // The outcomes.
 const (
-	Accepted Outcome = iota
-	Refused          // the sink will never take this content
-	Gone             // the message or thread is not there (any more)
-	Limited          // the sink wants us to wait; a post may have happened all the same
-	Down             // no answer, or one that says nothing: a post may have happened
-	Strange          // an answer about this message that nobody knows the meaning of: a post may have happened
-	Closed           // the channel or a permission is wrong: a person must act; not posted
-	Fatal            // the sink does not take our credentials: trying again cannot help
+	Accepted   Outcome = iota
+	Refused            // the sink will never take this content
+	Gone               // the message or thread is not there (any more)
+	Frozen             // the message is there, and takes no edits
+	Unthreaded         // the message is there, and takes no answers
+	Limited            // the sink wants us to wait; a post may have happened all the same
+	Down               // no answer, or one that says nothing: a post may have happened
+	Strange            // an answer about this message that nobody knows the meaning of: a post may have happened
+	Closed             // the channel or a permission is wrong: a person must act; not posted
+	Fatal              // the sink does not take our credentials: trying again cannot help
 )
 
 // Verdict is what an error means.
 type Verdict struct {
 	Outcome Outcome
 	Wait    time.Duration // how long the sink wants us to wait; only if it is Limited
-	Code    string        // the sink's own word for it; "" if it has none
-	Hint    string        // what a person can do; "" if nothing is known to help
+	// Unanswered is set if the sink is Down because it said nothing within our time-out: what was asked may
+	// still be carried out, for as long as Limits.Settle.
+	Unanswered bool
+	Code       string // the sink's own word for it; "" if it has none
+	Hint       string // what a person can do; "" if nothing is known to help
 }
 
 // Limits are how often a sink may be called and how much it takes.
@@ -98,5 +105,6 @@ type Limits struct {
 	Edits     rate.Limit    // edits a second, in all channels together
 	EditBurst int           // how many at once are tolerated
 	MaxPause  time.Duration // longest pause after failures
+	Settle    time.Duration // how long after a lost answer a call may still be carried out
 	Room      int           // characters of text that the body of a message holds
 }

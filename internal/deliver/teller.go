@@ -42,7 +42,8 @@ type TellerStore interface {
 	DropPart(ctx context.Context, key string) error
 	CloseWave(ctx context.Context, id int64, now time.Time) error
 	FinishWave(ctx context.Context, id int64, now time.Time) error
-	ReleaseWave(ctx context.Context, id int64, now time.Time) error
+	ReleaseWave(ctx context.Context, id int64, inline int, now time.Time) error
+	Freeze(ctx context.Context, w wave.Wave, inline int) error
 }
 
 // TellerConfig is what a Teller needs. Every field but Opened is required.
@@ -294,11 +295,11 @@ func (t *Teller) choose(live []wave.Wave, now time.Time) (*wave.Wave, alert.Step
 func (t *Teller) permitted(w wave.Wave, s alert.Step, now time.Time) time.Time {
 	switch s.Action {
 	case alert.Post:
-		return t.outbox.PostAt(w.Main, now)
+		return t.outbox.PostAt(wave.Posting{Key: w.Main.Key, Channel: t.channel}, now)
 	case alert.PostPart:
 		return t.outbox.PostAt(w.Parts[s.Part], now)
 	case alert.Edit, alert.Close, alert.Finish:
-		if w.Main.ID != "" { // what is not posted is closed without a call
+		if w.Main.ID != "" && !w.Main.Frozen { // what is not posted, or takes no edits, is closed without a call
 			return t.outbox.EditAt(w.Main, now)
 		}
 	}
@@ -317,7 +318,8 @@ func (t *Teller) take(ctx context.Context, w wave.Wave, step alert.Step) (err er
 		if err != nil {
 			return err
 		}
-		return t.post(ctx, w.Main, Draft{Channel: w.Main.Channel, Told: w.LastChange(), Variants: Ordinary(m)})
+		// SLACK_CHANNEL may have been mended since the intent was recorded.
+		return t.post(ctx, w, w.Main, Draft{Channel: t.channel, Told: w.LastChange(), Variants: Ordinary(m)})
 	case alert.PostPart:
 		return t.postPart(ctx, w, w.Parts[step.Part])
 	case alert.Edit:
@@ -327,6 +329,9 @@ func (t *Teller) take(ctx context.Context, w wave.Wave, step alert.Step) (err er
 		const headline = 1000 // characters that are not of the list
 		_, err := t.store.AddPart(ctx, w, wave.PartList, alert.NextList(w, t.outbox.Room()-headline), now)
 		return err
+	case alert.AddUpdate:
+		_, err := t.store.AddPart(ctx, w, wave.PartUpdate, nil, now)
+		return err
 	case alert.AddCallOut:
 		_, err := t.store.AddPart(ctx, w, wave.PartStuck, nil, now)
 		return err
@@ -335,6 +340,11 @@ func (t *Teller) take(ctx context.Context, w wave.Wave, step alert.Step) (err er
 		// Before the first message, that one says it in the final form.
 		if done, err := t.editIfPosted(ctx, w, now); err != nil || !done {
 			return err
+		}
+		if w.Main.Frozen && len(w.Members) == 0 { // its end is what it tells
+			if _, err := t.store.AddPart(ctx, w, wave.PartUpdate, nil, now); err != nil {
+				return err
+			}
 		}
 		return t.store.CloseWave(ctx, w.ID, now)
 	case alert.Finish:
@@ -349,11 +359,16 @@ func (t *Teller) take(ctx context.Context, w wave.Wave, step alert.Step) (err er
 
 // render renders a wave's main message.
 func (t *Teller) render(ctx context.Context, w wave.Wave) (message.Message, error) {
-	totals, err := t.store.Totals(ctx, w.Cluster)
-	if err != nil {
-		return message.Message{}, err
+	totals, first, err := t.totals(ctx, &w)
+	return alert.Render(w, totals, first, t.alert), err
+}
+
+// totals reads what a wave's message says beside its nodes: the cluster's totals, the groups of the first start, and
+// what its mute hid, which it fills in.
+func (t *Teller) totals(ctx context.Context, w *wave.Wave) (totals fleet.Totals, first []fleet.Group, err error) {
+	if totals, err = t.store.Totals(ctx, w.Cluster); err != nil {
+		return totals, nil, err
 	}
-	var first []fleet.Group
 	var machines map[fleet.Machine]int
 	if alert.ToldOnce(w.Kind) {
 		totals, first, machines, err = t.store.Baseline(ctx, w.Cluster)
@@ -361,19 +376,17 @@ func (t *Teller) render(ctx context.Context, w wave.Wave) (message.Message, erro
 		machines, err = t.store.Machines(ctx, w.Cluster)
 	}
 	if err != nil {
-		return message.Message{}, err
+		return totals, nil, err
 	}
 	totals.Cost = message.CostOf(machines, t.alert.Price)
 	if w.Mute != nil && !w.ClosedAt.IsZero() {
-		if w.Muted, err = t.store.Muted(ctx, w.Mute.ID); err != nil {
-			return message.Message{}, err
-		}
+		w.Muted, err = t.store.Muted(ctx, w.Mute.ID)
 	}
-	return alert.Render(w, totals, first, t.alert), nil
+	return totals, first, err
 }
 
 func (t *Teller) editIfPosted(ctx context.Context, w wave.Wave, now time.Time) (bool, error) {
-	if w.Main.ID == "" {
+	if w.Main.ID == "" || w.Main.Frozen {
 		return true, nil
 	}
 	return t.edit(ctx, w, now)
@@ -390,21 +403,57 @@ func (t *Teller) edit(ctx context.Context, w wave.Wave, now time.Time) (bool, er
 		return true, t.store.Accepted(ctx, rec, w.LastChange(), now)
 	}
 	result, err := t.outbox.Edit(ctx, rec, m, w.LastChange())
-	if err == nil && result == Missing {
+	switch {
+	case err != nil:
+	case result == Missing:
 		t.log.Warn("a message was deleted; what it had not told goes into a new one", "wave", w.ID, "kind", w.Kind)
-		err = t.store.ReleaseWave(ctx, w.ID, now)
+		err = t.release(ctx, w, now)
+	case result == Fixed:
+		t.log.Warn("a message takes no more edits; what it can no longer say is said in its thread", "wave", w.ID,
+			"kind", w.Kind)
+		err = t.store.Freeze(ctx, w, alert.MaxInline)
+	case result == Shut:
+		err = t.leave(ctx, w, now)
 	}
 	return result == Done, err
 }
 
+// release gives up a wave: what it has not told, and names that its thread has not listed, become to-dos again.
+func (t *Teller) release(ctx context.Context, w wave.Wave, now time.Time) error {
+	t.outbox.Forget(w.Main.Key)
+	for _, p := range w.Parts {
+		t.outbox.Forget(p.Key)
+	}
+	return t.store.ReleaseWave(ctx, w.ID, alert.MaxInline, now)
+}
+
+// leave gives up a wave whose channel takes nothing, if SLACK_CHANNEL is another one by now: what the old one will
+// never say goes there.
+func (t *Teller) leave(ctx context.Context, w wave.Wave, now time.Time) error {
+	if w.Main.Channel == t.channel {
+		return nil
+	}
+	t.log.Warn("the old channel takes nothing; what was not told there goes to the new one", "wave", w.ID, "kind", w.Kind,
+		"old", w.Main.Channel, "new", t.channel)
+	return t.release(ctx, w, now)
+}
+
 // post posts a message of a wave.
-func (t *Teller) post(ctx context.Context, rec wave.Posting, d Draft) error {
+func (t *Teller) post(ctx context.Context, w wave.Wave, rec wave.Posting, d Draft) error {
 	_, result, err := t.outbox.Post(ctx, rec, d)
-	if err == nil && result == Missing {
+	switch {
+	case err != nil:
+		return err
+	case result == Missing && rec.Part == wave.PartList:
+		t.log.Warn("a message was deleted; the names that its thread was to list go into a new one", "key", rec.Key)
+		return t.release(ctx, w, time.Now())
+	case result == Missing:
 		t.log.Warn("a message was deleted; its thread cannot go on", "key", rec.Key)
 		return t.dropPart(ctx, rec.Key)
+	case result == Shut && w.Main.ID != "":
+		return t.leave(ctx, w, time.Now())
 	}
-	return err
+	return nil
 }
 
 func (t *Teller) dropPart(ctx context.Context, key string) error {
@@ -421,7 +470,15 @@ func (t *Teller) postPart(ctx context.Context, w wave.Wave, rec wave.Posting) er
 			return t.dropPart(ctx, rec.Key)
 		}
 		d.Variants = Ordinary(m)
-		return t.post(ctx, rec, d)
+		return t.post(ctx, w, rec, d)
+	}
+	if rec.Part == wave.PartUpdate {
+		totals, _, err := t.totals(ctx, &w)
+		if err != nil {
+			return err
+		}
+		d.Told, d.Variants = w.LastChange(), Ordinary(alert.RenderUpdate(w, totals, t.alert))
+		return t.post(ctx, w, rec, d)
 	}
 	first := 0
 	var members []wave.Member
@@ -434,5 +491,5 @@ func (t *Teller) postPart(ctx context.Context, w wave.Wave, rec wave.Posting) er
 		}
 	}
 	d.Variants = Ordinary(alert.RenderList(w, members, first+1))
-	return t.post(ctx, rec, d)
+	return t.post(ctx, w, rec, d)
 }

@@ -35,7 +35,8 @@ type rig struct {
 	ended  chan error // what Run returned
 }
 
-var fast = deliver.Limits{Posts: 1000, PostBurst: 1000, Edits: 1000, EditBurst: 1000, MaxPause: 2 * time.Second}
+var fast = deliver.Limits{Posts: 1000, PostBurst: 1000, Edits: 1000, EditBurst: 1000, MaxPause: 2 * time.Second,
+	Settle: time.Second}
 
 func newRig(t *testing.T, cfg slackemu.Config) *rig {
 	l, err := ledger.Open(t.Context(), filepath.Join(t.TempDir(), "rollcall.db"), ledger.Options{})

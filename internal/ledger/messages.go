@@ -10,7 +10,8 @@ import (
 
 // postingColumns are what scanPosting receives, of messages m.
 const postingColumns = `m.key, m.wave_id, m.part, m.channel, coalesce(m.ts, ''), m.hash, m.created_at,
-	m.tried_at IS NOT NULL, m.edited_at, coalesce(m.after_ts, ''), m.picture, m.file`
+	m.tried_at IS NOT NULL, m.edited_at, coalesce(m.after_ts, ''), m.picture, m.file,
+	m.doubtful_at, m.frozen`
 
 // postingRow receives postingColumns.
 type postingRow struct {
@@ -21,7 +22,7 @@ type postingRow struct {
 func (r *postingRow) dest() []any {
 	p := &r.p
 	return []any{&p.Key, &p.WaveID, &p.Part, &p.Channel, &p.ID, &r.hash, at{&p.Created}, &p.Tried, at{&p.EditedAt},
-		&p.After, &p.Picture, &p.File}
+		&p.After, &p.Picture, &p.File, at{&p.Doubtful}, &p.Frozen}
 }
 
 func (r *postingRow) posting() wave.Posting {
@@ -78,11 +79,11 @@ func (l *Ledger) AddPart(ctx context.Context, w wave.Wave, part string, uids []s
 }
 
 // MarkPosting records that a message is about to be posted, in which channel, and what becomes of
-// its picture: from here on Slack may have it.
+// its picture, and whether an earlier try may be there too: from here on Slack may have it.
 func (l *Ledger) MarkPosting(ctx context.Context, p wave.Posting, now time.Time) (err error) {
 	defer doing(&err, "recording the intent of message %s", p.Key)
-	_, err = l.exec(ctx, `UPDATE messages SET tried_at = ?, channel = ?, picture = ?, file = ? WHERE key = ?`,
-		now.UnixMilli(), p.Channel, string(p.Picture), p.File, p.Key)
+	_, err = l.exec(ctx, `UPDATE messages SET tried_at = ?, channel = ?, picture = ?, file = ?, doubtful_at = ?
+		WHERE key = ?`, now.UnixMilli(), p.Channel, string(p.Picture), p.File, ms(p.Doubtful), p.Key)
 	return err
 }
 
@@ -108,6 +109,46 @@ func (l *Ledger) Accepted(ctx context.Context, p wave.Posting, told int64, now t
 			return err
 		}
 		_, err := tx.exec(ctx, tellSQL, now.UnixMilli(), p.WaveID, told)
+		return err
+	})
+}
+
+const doubtfulSQL = `SELECT ` + postingColumns + `, CASE m.part WHEN 'main' THEN '' WHEN 'digest' THEN ''
+		ELSE coalesce((SELECT x.ts FROM messages x WHERE x.wave_id = m.wave_id AND x.part = 'main'), '') END
+	FROM messages m WHERE m.doubtful_at IS NOT NULL AND m.ts IS NOT NULL ORDER BY m.doubtful_at`
+
+// Doubtful returns the messages that Slack has confirmed and may have twice.
+func (l *Ledger) Doubtful(ctx context.Context) (doubts []wave.Doubt, err error) {
+	defer doing(&err, "reading messages that may be there twice")
+	return collect(ctx, l.r, func(r row) (d wave.Doubt, err error) {
+		var p postingRow
+		err = r.Scan(append(p.dest(), &d.Thread)...)
+		d.Posting = p.posting()
+		return d, err
+	}, doubtfulSQL)
+}
+
+// Settled records that Slack has a message once.
+func (l *Ledger) Settled(ctx context.Context, key string) (err error) {
+	defer doing(&err, "recording that message %s is there once", key)
+	_, err = l.exec(ctx, `UPDATE messages SET doubtful_at = NULL WHERE key = ?`, key)
+	return err
+}
+
+// Freeze records that Slack takes no more edits of a wave's main message. If it names its nodes, because they are
+// inline or fewer, they count as listed there, so that its thread lists only the others.
+func (l *Ledger) Freeze(ctx context.Context, w wave.Wave, inline int) (err error) {
+	defer doing(&err, "freezing message %s", w.Main.Key)
+	return l.tx(ctx, func(tx tx) error {
+		if _, err := tx.exec(ctx, `UPDATE messages SET frozen = 1 WHERE key = ?`, w.Main.Key); err != nil {
+			return err
+		}
+		told, _, err := one(ctx, tx, value[int], toldNodesSQL, w.ID)
+		if err != nil || told > inline {
+			return err
+		}
+		_, err = tx.exec(ctx, `UPDATE changes SET part = ? WHERE wave_id = ? AND part IS NULL AND node_uid IN (
+			SELECT t.node_uid FROM changes t WHERE t.wave_id = ? AND t.told_at IS NOT NULL)`, w.Main.Key, w.ID, w.ID)
 		return err
 	})
 }

@@ -279,6 +279,9 @@ DROP TABLE digests_1;
 ALTER TABLE clusters ADD COLUMN identity TEXT NOT NULL DEFAULT ''; -- UID of its namespace kube-system; '' if unknown
 ALTER TABLE nodes ADD COLUMN returns INTEGER NOT NULL DEFAULT 0;   -- how often it came back after its end
 ALTER TABLE gaps ADD COLUMN confirmed INTEGER;                     -- a second list confirmed the end of all nodes
+ALTER TABLE messages ADD COLUMN doubtful_at INTEGER;               -- posted again: an earlier try may be there too
+ALTER TABLE messages ADD COLUMN frozen INTEGER NOT NULL DEFAULT 0; -- Slack takes no more edits of it
+CREATE INDEX messages_doubtful ON messages (doubtful_at) WHERE doubtful_at IS NOT NULL;
 `}
 
 // migrate checks the file and brings its schema up to date.

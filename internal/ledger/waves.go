@@ -225,7 +225,9 @@ func (l *Ledger) Members(ctx context.Context, id int64) (members []wave.Member, 
 		m := &members[i]
 		ofNode(&s.change, m.Node)
 		m.Steps = append(m.Steps, s.change)
-		m.Told = m.Told && s.told
+		if m.Told = m.Told && s.told; s.told {
+			m.ToldUpTo = s.change.ID
+		}
 		if s.part != "" {
 			m.Part = s.part
 		}
@@ -435,6 +437,9 @@ func (l *Ledger) CloseWave(ctx context.Context, id int64, now time.Time) (err er
 	return err
 }
 
+// toldNodesSQL counts the nodes of a wave that an accepted message tells.
+const toldNodesSQL = `SELECT count(DISTINCT node_uid) FROM changes WHERE wave_id = ? AND told_at IS NOT NULL`
+
 const finishWaveSQL = `UPDATE waves SET done_at = ?, closed_at = coalesce(closed_at, ?) WHERE id = ? AND NOT EXISTS (
 		SELECT 1 FROM changes t JOIN changes c ON c.cluster = t.cluster AND c.node_uid = t.node_uid
 		WHERE t.cluster = waves.cluster AND t.wave_id IS NULL AND t.tell = 1 AND c.wave_id = waves.id)`
@@ -461,16 +466,26 @@ func (l *Ledger) FinishWave(ctx context.Context, id int64, now time.Time) (err e
 	})
 }
 
-// ReleaseWave gives up a wave whose message is gone from Slack: what it had not told becomes
-// a to-do again, and another wave may tell its mute.
-func (l *Ledger) ReleaseWave(ctx context.Context, id int64, now time.Time) (err error) {
+// releaseSQL gives up what a wave has not told, and with a true second parameter also what it has told of nodes that
+// no accepted message names.
+const releaseSQL = `UPDATE changes SET wave_id = NULL, part = NULL, told_at = NULL WHERE wave_id = ? AND (told_at IS NULL
+	OR ? AND node_uid IN (SELECT c.node_uid FROM changes c LEFT JOIN messages m ON m.key = c.part AND m.ts IS NOT NULL
+		WHERE c.wave_id = ? GROUP BY c.node_uid HAVING max(m.key) IS NULL))`
+
+// ReleaseWave gives up a wave whose message is gone from Slack, or whose channel is: what it had not told becomes a to-do
+// again, and another wave may tell its mute. So does what it had told, of more than inline nodes, of those that its
+// thread was still to name.
+func (l *Ledger) ReleaseWave(ctx context.Context, id int64, inline int, now time.Time) (err error) {
 	defer doing(&err, "releasing wave %d", id)
 	return l.tx(ctx, func(tx tx) error {
-		if _, err := tx.exec(ctx, `UPDATE changes SET wave_id = NULL, part = NULL WHERE wave_id = ? AND told_at IS NULL`,
-			id); err != nil {
+		told, _, err := one(ctx, tx, value[int], toldNodesSQL, id)
+		if err != nil {
 			return err
 		}
-		_, err := tx.exec(ctx, `UPDATE waves SET done_at = ?, closed_at = coalesce(closed_at, ?),
+		if _, err := tx.exec(ctx, releaseSQL, id, told > inline, id); err != nil {
+			return err
+		}
+		_, err = tx.exec(ctx, `UPDATE waves SET done_at = ?, closed_at = coalesce(closed_at, ?),
 			about = CASE kind WHEN 'mute' THEN '' ELSE about END WHERE id = ?`, now.UnixMilli(), now.UnixMilli(), id)
 		return err
 	})

@@ -9,8 +9,10 @@ package slackapp
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"rollcall/internal/deliver"
@@ -48,17 +50,25 @@ func transport(observe Observer) http.RoundTripper {
 var outcomes = map[deliver.Outcome][]string{
 	deliver.Fatal: {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired",
 		"org_login_required", "not_allowed_token_type"},
-	deliver.Gone: {"message_not_found", "cant_update_message", "edit_window_closed", "thread_not_found",
-		"cannot_reply_to_message", "block_mismatch"},
+	deliver.Gone:   {"message_not_found", "thread_not_found", "block_mismatch"},
+	deliver.Frozen: {"cant_update_message", "edit_window_closed"},
+	deliver.Unthreaded: {"cannot_reply_to_message", "thread_locked", "restricted_action_thread_locked",
+		"restricted_action_non_threadable_channel"},
 	deliver.Refused: {"invalid_blocks", "invalid_blocks_format", "msg_too_long", "msg_blocks_too_long", "no_text",
 		"too_many_attachments", "only_one_table_allowed", "metadata_too_large", "invalid_metadata_format",
 		"invalid_metadata_schema", "metadata_must_be_sent_from_app", "invalid_arguments", "markdown_text_conflict"},
-	deliver.Closed: {"channel_not_found", "not_in_channel", "is_archived", "missing_scope", "restricted_action",
-		"restricted_action_read_only_channel", "restricted_action_thread_only_channel", "access_denied",
-		"no_permission", "ekm_access_denied", "team_access_not_granted", "messages_tab_disabled", "as_user_not_supported"},
+	deliver.Closed: {"channel_not_found", "not_in_channel", "is_archived", "is_inactive", "missing_scope",
+		"access_denied", "no_permission", "ekm_access_denied", "team_access_not_granted", "messages_tab_disabled", "as_user_not_supported"},
 	deliver.Limited: {"ratelimited", "rate_limited", "message_limit_exceeded"},
 	deliver.Down:    {"internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org"},
 }
+
+// restricted begins the codes that a channel's or workspace's rules for posting have; Slack adds to them.
+const restricted = "restricted_action"
+
+// maxWait is the longest that Slack may make us wait before we ask again. Its own limits are of a minute; a day, which
+// a broken proxy may ask for, would silence Rollcall.
+const maxWait = 2 * time.Minute
 
 // unsaidWait is how long we wait when Slack limits us without saying for how long.
 const unsaidWait = 5 * time.Second
@@ -72,16 +82,20 @@ func judge(err error, channel string) deliver.Verdict {
 		return deliver.Verdict{Outcome: deliver.Refused}
 	}
 	if limit, ok := errors.AsType[*slack.RateLimitedError](err); ok {
-		return deliver.Verdict{Outcome: deliver.Limited, Wait: max(limit.RetryAfter, time.Second)}
+		return deliver.Verdict{Outcome: deliver.Limited, Wait: min(max(limit.RetryAfter, time.Second), maxWait)}
 	}
 	if status, ok := errors.AsType[slack.StatusCodeError](err); ok && status.Code == http.StatusTooManyRequests {
 		return deliver.Verdict{Outcome: deliver.Limited, Wait: unsaidWait}
 	}
 	v := deliver.Verdict{Outcome: deliver.Down, Code: errorCode(err)}
 	if v.Code == "" {
+		v.Unanswered = timedOut(err)
 		return v
 	}
 	v.Outcome, v.Hint = deliver.Strange, Hint(v.Code, channel)
+	if strings.HasPrefix(v.Code, restricted) {
+		v.Outcome = deliver.Closed
+	}
 	for outcome, codes := range outcomes {
 		if slices.Contains(codes, v.Code) {
 			v.Outcome = outcome
@@ -91,6 +105,12 @@ func judge(err error, channel string) deliver.Verdict {
 		v.Wait = unsaidWait
 	}
 	return v
+}
+
+// timedOut reports whether Slack said nothing within our time-out.
+func timedOut(err error) bool {
+	timeout, ok := errors.AsType[net.Error](err)
+	return ok && timeout.Timeout()
 }
 
 // errorCode is Slack's error code, or "" if Slack did not answer.
@@ -124,7 +144,10 @@ func Hint(code, channel string) string {
 			"swapped or of another kind"
 	case "link_disabled", "not_allowed", "socket_mode_not_enabled":
 		return "Socket Mode is switched off: switch it on under Settings > Socket Mode of the app"
-	case "restricted_action", "restricted_action_read_only_channel":
+	case "is_inactive":
+		return fmt.Sprintf("%s is frozen: reactivate it, or name another channel", channel)
+	}
+	if strings.HasPrefix(code, restricted) {
 		return fmt.Sprintf("posting in %s is restricted: allow the app under the channel's posting permissions", channel)
 	}
 	return ""

@@ -7,10 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/slack-go/slack"
@@ -24,7 +22,7 @@ import (
 type Sink struct {
 	api    *slack.Client
 	limits deliver.Limits
-	find   finder
+	find   *finder
 }
 
 // NewSink returns a Sink. What is zero in limits becomes Slack's documented limit.
@@ -35,10 +33,15 @@ func NewSink(api *slack.Client, limits deliver.Limits, log *slog.Logger) *Sink {
 		Edits:     cmp.Or(limits.Edits, 0.8),   // chat.update: 50 a minute (Tier 3)
 		EditBurst: cmp.Or(limits.EditBurst, 5),
 		MaxPause:  cmp.Or(limits.MaxPause, 30*time.Second),
+		Settle:    cmp.Or(limits.Settle, settle),
 		Room:      maxBlockText,
 	}
-	return &Sink{api: api, limits: l, find: finder{api: api, log: log}}
+	return &Sink{api: api, limits: l, find: newFinder(api, log)}
 }
+
+// settle is how long after our time-out Slack may still carry a call out. Posts half a minute late have been seen; no
+// limit is documented.
+const settle = 45*time.Second - callTimeout
 
 // Name implements deliver.Sink.
 func (s *Sink) Name() string { return slackName }
@@ -128,8 +131,14 @@ func (c content) options(meta slack.SlackMetadata) []slack.MsgOption {
 }
 
 // Find implements deliver.Sink.
-func (s *Sink) Find(ctx context.Context, to deliver.Place, key, after string) (string, error) {
+func (s *Sink) Find(ctx context.Context, to deliver.Place, key, after string) ([]string, error) {
 	return s.find.find(ctx, to.Channel, to.Thread, key, after)
+}
+
+// Delete implements deliver.Sink.
+func (s *Sink) Delete(ctx context.Context, channel, ts string) error {
+	_, _, err := s.api.DeleteMessageContext(ctx, channel, ts)
+	return err
 }
 
 // FindFile implements deliver.Sink.
@@ -174,82 +183,4 @@ func (s *Sink) ShowFile(ctx context.Context, to deliver.Place, file, name string
 	_, err := s.api.CompleteUploadExternalContext(ctx, slack.CompleteUploadExternalParameters{
 		Files: []slack.FileSummary{{ID: file, Title: name}}, Channel: to.Channel, ThreadTimestamp: to.Thread})
 	return err
-}
-
-// finder looks for our own messages in a channel.
-type finder struct {
-	api   *slack.Client
-	log   *slog.Logger
-	blind atomic.Bool // the scopes do not allow it
-}
-
-// farBack is how many pages of a channel's history are searched where no message is known that
-// the one looked for must be later than. Its newest ones come first.
-const farBack = 25
-
-// find returns the ts of the message with a key, posted after another one in a channel, or in a
-// thread of it; "" if it is not there or if our scopes do not let us look. after is that other
-// one's ts, "" if none is known. It is Slack's, because our own clock may have been set since.
-func (f *finder) find(ctx context.Context, channel, thread, key, after string) (ts string, err error) {
-	err = f.look(ctx, channel, thread, after, func(m slack.Message) bool {
-		found := (m.Metadata.EventType == MetadataWave || m.Metadata.EventType == MetadataDigest) &&
-			m.Metadata.EventPayload["key"] == key
-		if found {
-			ts = m.Timestamp
-		}
-		return found
-	})
-	if err != nil {
-		err = fmt.Errorf("looking for message %s in %s: %w", key, channel, err)
-	}
-	return ts, err
-}
-
-// findFile reports whether a thread has a file; false also if our scopes do not let us look.
-func (f *finder) findFile(ctx context.Context, channel, thread, id string) (found bool, err error) {
-	err = f.look(ctx, channel, thread, "", func(m slack.Message) bool {
-		found = slices.ContainsFunc(m.Files, func(file slack.File) bool { return file.ID == id })
-		return found
-	})
-	if err != nil {
-		err = fmt.Errorf("looking for file %s in %s: %w", id, channel, err)
-	}
-	return found, err
-}
-
-// look goes through the messages of a channel after another one, or of a thread of it, until match
-// says that it has what it wants. Where our scopes do not let us look, there is nothing.
-func (f *finder) look(ctx context.Context, channel, thread, after string, match func(slack.Message) bool) error {
-	if f.blind.Load() {
-		return nil
-	}
-	cursor := ""
-	for pages := 1; ; pages++ {
-		var page []slack.Message
-		var err error
-		if thread != "" {
-			page, _, cursor, err = f.api.GetConversationRepliesContext(ctx, &slack.GetConversationRepliesParameters{
-				ChannelID: channel, Timestamp: thread, Cursor: cursor, Limit: 200, IncludeAllMetadata: true})
-		} else {
-			var res *slack.GetConversationHistoryResponse
-			res, err = f.api.GetConversationHistoryContext(ctx, &slack.GetConversationHistoryParameters{
-				ChannelID: channel, Oldest: after, Cursor: cursor, Limit: 200, IncludeAllMetadata: true})
-			if err == nil {
-				page, cursor = res.Messages, res.ResponseMetaData.NextCursor
-			}
-		}
-		if code := errorCode(err); code == "missing_scope" || code == "not_in_channel" || code == "no_permission" {
-			f.blind.Store(true)
-			f.log.Warn("cannot look for my own messages after a lost answer: a message may be posted twice; add the scope "+
-				"channels:history (groups:history for a private channel) and invite the app", "channel", channel, "code", code)
-			return nil
-		} else if code == "thread_not_found" {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		if slices.ContainsFunc(page, match) || cursor == "" || thread == "" && after == "" && pages == farBack {
-			return nil
-		}
-	}
 }

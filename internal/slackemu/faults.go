@@ -19,6 +19,8 @@ type Fault struct {
 	After bool
 	// Delay before anything happens.
 	Delay time.Duration
+	// Late carries the call out so long after it came, whatever was answered, and also if the client hung up.
+	Late time.Duration
 	// Hang never answers, until the client hangs up or the server is closed.
 	Hang bool
 	// Cut closes the connection without an answer.
@@ -87,6 +89,13 @@ func Refuse(code string) Fault { return Fault{Name: code, Code: code} }
 // HangUp never answers until the client hangs up; HangUp().AfterEffect() is the time-out after which nobody knows
 // whether the message was posted.
 func HangUp() Fault { return Fault{Name: "hang", Hang: true} }
+
+// CarriedOutLate is the same fault, but the call is carried out so long after it came.
+func (f Fault) CarriedOutLate(d time.Duration) Fault {
+	f.Late = d
+	f.Name += fmt.Sprintf(" carried out %v later", d)
+	return f
+}
 
 // CutConnection closes the connection without an answer.
 func CutConnection() Fault { return Fault{Name: "cut", Cut: true} }
@@ -197,6 +206,7 @@ func (f Fault) answer(s *Server, w http.ResponseWriter, r *http.Request) {
 		cut(w)
 	case f.Status != 0:
 		maps.Copy(w.Header(), f.Header)
+		w.Header().Set("Content-Length", strconv.Itoa(len(f.Body)))
 		w.WriteHeader(f.Status)
 		_, _ = w.Write([]byte(f.Body))
 	default:
@@ -218,6 +228,19 @@ func reset(conn net.Conn) {
 		_ = tcp.SetLinger(0)
 	}
 	_ = conn.Close()
+}
+
+// carryOutLate waits until the call is to be carried out, and reports false if the server is closed before.
+func (f Fault) carryOutLate(s *Server, w http.ResponseWriter, came time.Time) bool {
+	_ = http.NewResponseController(w).Flush() // the client need not wait; it may be gone
+	t := time.NewTimer(time.Until(came.Add(f.Late)))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-s.ctx.Done():
+		return false
+	}
 }
 
 // pause waits, but not longer than the client or the server does.

@@ -240,6 +240,13 @@ func (s *Server) withFault(w http.ResponseWriter, r *http.Request, call *Call, h
 		call.Status, call.Error, call.RetryAfter = fault.logged()
 		s.log(call)
 		fault.answer(s, w, r)
+		if fault.Late == 0 || !fault.carryOutLate(s, w, call.At) {
+			return
+		}
+		late := *call
+		_, _, err := handle()
+		late.Effect = err == nil
+		s.log(&late)
 		return
 	}
 	status, out, err := handle()

@@ -17,6 +17,8 @@ type Posting struct {
 	EditedAt time.Time // when Slack accepted it last
 	Picture  Picture   // what becomes of its picture; "" until that is settled
 	File     string    // Slack's ID of the picture that was uploaded, "" before that
+	Doubtful time.Time // when it was posted again though an earlier try may be there too; zero if it is there once
+	Frozen   bool      // it takes no more edits
 	// Held is set by whoever posts, and not kept: this very message is refused just now, though
 	// Slack takes others.
 	Held bool
@@ -27,6 +29,7 @@ const (
 	PartMain   = "main"   // the message that opens a wave
 	PartList   = "list"   // a thread reply that names nodes
 	PartStuck  = "stuck"  // a thread reply about nodes that did not become ready in time
+	PartUpdate = "update" // a thread reply that says what the main message can no longer say
 	PartDigest = "digest" // a digest, which belongs to no wave
 )
 
@@ -48,3 +51,10 @@ const (
 	PictureFile  Picture = "file"  // uploaded into the thread
 	PictureNone  Picture = "none"  // there is none
 )
+
+// Doubt is a message that the sink may have twice: it was posted again because an earlier try was not found, and that one
+// may have been carried out after we looked.
+type Doubt struct {
+	Posting
+	Thread string // the ID of the message that it answers; "" for none
+}

@@ -87,6 +87,7 @@ type Member struct {
 	RemovedAt time.Time      // when the node left, zero while it lives; known to any wave
 	Evidence  []fleet.Event  // events that may say why it left, oldest first; only if it left
 	Part      string         // key of the thread message that lists the node, "" if none does yet
+	ToldUpTo  int64          // the ID of the last of Steps that an accepted message tells, 0 for none
 	Told      bool           // Slack accepted a message that tells all of Steps
 }
 

@@ -301,6 +301,7 @@ func (c *Cluster) waitForRights(tb testing.TB, user string, rules []rbacv1.Polic
 							User: user, Groups: []string{"system:authenticated"},
 							ResourceAttributes: &authv1.ResourceAttributes{
 								Group: group, Resource: resource, Subresource: subresource, Verb: verb,
+								Name: strings.Join(rule.ResourceNames, ""), // at most one in these tests
 							},
 						}}
 						got, err := c.admin.AuthorizationV1().SubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})

@@ -95,7 +95,7 @@ func releaseGivesBackWhatWasNotTold(t *testing.T, fresh Open) {
 	w := must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))[0]
 	w.Main.ID = "1.1"
 	check(t, l.Accepted(ctx, w.Main, todo[0].Change.ID, t0))
-	check(t, l.ReleaseWave(ctx, w.ID, t0))
+	check(t, l.ReleaseWave(ctx, w.ID, 5, t0))
 	if diff := cmp.Diff([]string{"node-2 joined"}, todoIDs(t, l)); diff != "" {
 		t.Errorf("to-dos (-want +got):\n%s", diff)
 	}
