@@ -72,6 +72,7 @@ ok    watch nodes: permitted
 ok    get events.events.k8s.io: permitted
 ok    list events.events.k8s.io: permitted
 ok    watch events.events.k8s.io: permitted
+ok    get namespaces/kube-system: permitted
 ok    ledger: LEDGER is not there yet and can be created
 ok    digest: 0 9 29 2 * runs next at DAY 09:00 CET
 

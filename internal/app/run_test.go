@@ -329,7 +329,7 @@ func TestRefusedBySlack(t *testing.T) {
 			}
 			p.isNotReady(20*time.Second, test.part, test.says)
 			p.says(10*time.Second, "a person must act")
-			n, err := c.CreateNode(t.Context(), cluster.NewNode("after-the-refusal"))
+			n, err := c.CreateNode(t.Context(), cluster.NewNode("after-"+strings.ReplaceAll(strings.ToLower(name), " ", "-")))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -23,16 +24,18 @@ import (
 
 // rig is a ledger, the emulator and a teller between them.
 type rig struct {
-	t      *testing.T
-	slack  *slackemu.Server
-	ledger *ledger.Ledger
-	alert  alert.Config
-	pace   deliver.Limits
-	now    time.Time
-	known  map[string]fleet.Observation
-	names  map[string][]string // step → nodes that took it
-	stop   func()
-	ended  chan error // what Run returned
+	t       *testing.T
+	channel string
+	slack   *slackemu.Server
+	ledger  *ledger.Ledger
+	alert   alert.Config
+	pace    deliver.Limits
+	outbox  *deliver.Outbox // of the teller that was started last
+	now     time.Time
+	known   map[string]fleet.Observation
+	names   map[string][]string // step → nodes that took it
+	stop    func()
+	ended   chan error // what Run returned
 }
 
 var fast = deliver.Limits{Posts: 1000, PostBurst: 1000, Edits: 1000, EditBurst: 1000, MaxPause: 2 * time.Second,
@@ -43,7 +46,7 @@ func newRig(t *testing.T, cfg slackemu.Config) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, slack: slackemu.Start(t, cfg), ledger: l, now: time.Now().UTC().Truncate(time.Second),
+	r := &rig{t: t, channel: slackemu.ChannelOps, slack: slackemu.Start(t, cfg), ledger: l, now: time.Now().UTC().Truncate(time.Second),
 		known: map[string]fleet.Observation{}, names: map[string][]string{},
 		alert: alert.Config{WaveGap: 1500 * time.Millisecond, WaveMax: time.Minute, ReadyDeadline: time.Hour}}
 	t.Cleanup(func() {
@@ -68,7 +71,12 @@ func (r *rig) start() {
 	teller := r.teller(api, r.pace, log)
 	go func() {
 		defer close(ended)
-		ended <- teller.Run(ctx)
+		var outbox sync.WaitGroup
+		outbox.Go(func() { r.outbox.Run(ctx) })
+		err := teller.Run(ctx)
+		cancel()
+		outbox.Wait()
+		ended <- err
 	}()
 	r.stop = func() {
 		cancel()
@@ -79,8 +87,8 @@ func (r *rig) start() {
 
 // teller returns one with an outbox of its own.
 func (r *rig) teller(api *slack.Client, pace deliver.Limits, log *slog.Logger) *deliver.Teller {
-	outbox := deliver.NewOutbox(slackapp.NewSink(api, pace, log), r.ledger, log)
-	return deliver.NewTeller(deliver.TellerConfig{Cluster: "prod", Channel: slackemu.ChannelOps, Outbox: outbox,
+	r.outbox = deliver.NewOutbox(slackapp.NewSink(api, pace, log), r.ledger, log)
+	return deliver.NewTeller(deliver.TellerConfig{Cluster: "prod", Channel: r.channel, Outbox: r.outbox,
 		Store: r.ledger,
 		Alert: r.alert, Log: log})
 }
@@ -487,4 +495,116 @@ func TestRestartsInABurst(t *testing.T) {
 		}
 	}
 	r.settle("joined")
+}
+
+// A channel that was mended or moved while a wave was unposted gets it, and what an old channel that takes nothing any
+// more had not told, with the names that its thread was still to list.
+func TestChannelMoved(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, slackemu.Config{})
+	r.pace = fast
+	r.channel = slackemu.ChannelArchived
+	r.start()
+	r.join(0, 2)
+	r.eventually(10*time.Second, func() error {
+		if s := r.slack.Counts()["chat.postMessage"].Errors["is_archived"]; s < 2 {
+			return fmt.Errorf("%d posts were refused", s)
+		}
+		return nil
+	})
+	r.channel = slackemu.ChannelOps
+	r.start()
+	r.settle("joined")
+
+	// The channel is archived while a wave goes on.
+	r.join(2, 3)
+	r.settle("joined")
+	archived := func(c slackemu.Call) bool { return c.Args["channel"] == slackemu.ChannelOps }
+	for _, method := range []string{"chat.postMessage", "chat.update"} {
+		r.slack.Inject(slackemu.Rule{Method: method, Where: archived, Fault: slackemu.Refuse("is_archived")})
+	}
+	r.join(3, 14)
+	r.eventually(10*time.Second, func() error {
+		if s := r.slack.Counts()["chat.update"].Errors["is_archived"]; s < 1 {
+			return fmt.Errorf("%d edits were refused", s)
+		}
+		return nil
+	})
+	r.channel = slackemu.ChannelPrivate
+	r.start()
+	r.eventually(20*time.Second, func() error {
+		return channel.Expect(r.slack, slackemu.ChannelPrivate, "joined", r.names["joined"][3:])
+	})
+	r.names["joined"] = r.names["joined"][:3]
+	r.settle("joined")
+}
+
+// A message that takes no more edits stays; what it can no longer say is said in its thread, and names go on to be listed.
+func TestEditsForbidden(t *testing.T) {
+	t.Parallel()
+	for name, nodes := range map[string]int{"shown one by one": 2, "listed in the thread": 12, "more than it names": 9} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, slackemu.Config{})
+			r.pace = fast
+			r.start()
+			first := nodes
+			if nodes == 9 {
+				first = 3
+			}
+			r.join(0, first)
+			r.eventually(10*time.Second, func() error {
+				if n := len(r.waves("joined")); n != 1 {
+					return fmt.Errorf("%d messages", n)
+				}
+				return nil
+			})
+			r.slack.Fail("chat.update", 0, slackemu.Refuse("edit_window_closed"))
+			r.join(first, nodes)
+			for n := range nodes {
+				r.setReady(n, fleet.Ready, "KubeletReady")
+			}
+			if nodes == 2 {
+				r.settle("joined", "ready")
+			} else {
+				r.settle("joined") // of those in a table no message names who became ready
+			}
+			w := r.waves("joined")
+			if len(w) != 1 || w[0].Edits != 0 {
+				t.Errorf("%d messages, want one without edits", len(w))
+			}
+			updates := 0
+			for _, reply := range w[0].Replies {
+				if strings.Contains(slackemu.PlainText(reply), fmt.Sprintf("%d nodes joined, all ready", nodes)) {
+					updates++
+				}
+			}
+			if updates != 1 {
+				t.Errorf("%d replies say what the message can no longer say, want 1", updates)
+			}
+			if n := r.slack.Counts()["chat.update"].Errors["edit_window_closed"]; n > 1 {
+				t.Errorf("%d edits were tried", n)
+			}
+		})
+	}
+}
+
+// One message that Slack refuses for a reason that nobody has heard of, or in a thread that is locked, holds up nothing,
+// and is told all the same.
+func TestUnknownRefusal(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, slackemu.Config{})
+	r.pace = fast
+	rich := func(c slackemu.Call) bool {
+		return c.Args["blocks"] != "[]" && strings.Contains(c.Args["text"], "node-0")
+	}
+	r.slack.Inject(slackemu.Rule{Method: "chat.postMessage", Where: rich, Fault: slackemu.Refuse("never_heard_of_it")})
+	r.start()
+	r.join(0, 1)
+	r.eventually(30*time.Second, func() error {
+		if n, _, err := r.ledger.Backlog(t.Context(), "prod"); err != nil || n > 0 {
+			return fmt.Errorf("%d untold, %v", n, err)
+		}
+		return nil
+	})
 }

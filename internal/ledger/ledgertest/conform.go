@@ -28,6 +28,8 @@ func Conform(t *testing.T, open Open) {
 		{"totals", totals},
 		{"wave life", waveLife},
 		{"release gives back what was not told", releaseGivesBackWhatWasNotTold},
+		{"release gives back names that are owed", releaseGivesBackNamesThatAreOwed},
+		{"doubts", doubts},
 		{"merge", merge},
 		{"gap marks its changes", gapMarksItsChanges},
 		{"wave nodes", waveNodes},

@@ -1,6 +1,7 @@
 package ledgertest
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -98,6 +99,67 @@ func releaseGivesBackWhatWasNotTold(t *testing.T, fresh Open) {
 	check(t, l.ReleaseWave(ctx, w.ID, 5, t0))
 	if diff := cmp.Diff([]string{"node-2 joined"}, todoIDs(t, l)); diff != "" {
 		t.Errorf("to-dos (-want +got):\n%s", diff)
+	}
+}
+
+// releaseGivesBackNamesThatAreOwed holds that a wave that is given up gives back the nodes that it told without naming
+// them, and that one that takes no more edits lists those that it does not name.
+func releaseGivesBackNamesThatAreOwed(t *testing.T, fresh Open) {
+	l, ctx := fresh(t), t.Context()
+	record(t, l, "1", first(1), first(2), first(3))
+	check(t, l.Apply(ctx, "prod", "C1",
+		wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{1, 2, 3}}}}, false, t0))
+	w := must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))[0]
+	w.Main.ID = "1.1"
+	check(t, l.Accepted(ctx, w.Main, 3, t0))
+	part := must[wave.Posting](t)(l.AddPart(ctx, w, wave.PartList, []string{"uid-1"}, t0))
+	part.ID = "1.2"
+	check(t, l.Accepted(ctx, part, 0, t0))
+	must[wave.Posting](t)(l.AddPart(ctx, w, wave.PartList, []string{"uid-2"}, t0)) // which is never posted
+	check(t, l.ReleaseWave(ctx, w.ID, 2, t0))
+	if diff := cmp.Diff([]string{"node-2 joined", "node-3 joined"}, todoIDs(t, l)); diff != "" {
+		t.Errorf("to-dos (-want +got):\n%s", diff)
+	}
+
+	check(t, l.Apply(ctx, "prod", "C1",
+		wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{2, 3}}}}, false, t0))
+	w = must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))[0]
+	w.Main.ID = "2.1"
+	check(t, l.Accepted(ctx, w.Main, 2, t0))
+	check(t, l.Freeze(ctx, w, 2))
+	w = must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))[0]
+	members := must[[]wave.Member](t)(l.Members(ctx, w.ID))
+	if !w.Main.Frozen || w.Counts.Unlisted != 1 || members[0].Part == "" || members[1].Part != "" ||
+		members[0].ToldUpTo != 2 || members[1].ToldUpTo != 0 {
+		t.Errorf("wave %+v, members %+v", w, members)
+	}
+}
+
+// doubts holds that a message that may be there twice is known as that, with its thread, until it is settled.
+func doubts(t *testing.T, fresh Open) {
+	l, ctx := fresh(t), t.Context()
+	record(t, l, "1", first(1))
+	check(t, l.Apply(ctx, "prod", "C1",
+		wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{1}}}}, false, t0))
+	w := must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))[0]
+	part := must[wave.Posting](t)(l.AddPart(ctx, w, wave.PartList, []string{"uid-1"}, t0))
+	for i, p := range []wave.Posting{w.Main, part} {
+		p.Doubtful = t0.Add(time.Duration(i) * time.Minute)
+		check(t, l.MarkPosting(ctx, p, t0))
+		if got := must[[]wave.Doubt](t)(l.Doubtful(ctx)); len(got) != i {
+			t.Errorf("before it is confirmed: %+v", got)
+		}
+		p.ID = fmt.Sprint("1.", i)
+		check(t, l.Accepted(ctx, p, 0, t0))
+		got := must[[]wave.Doubt](t)(l.Doubtful(ctx))
+		thread := []string{"", "1.0"}[i]
+		if len(got) != i+1 || got[i].Key != p.Key || got[i].Thread != thread || !got[i].Doubtful.Equal(p.Doubtful) {
+			t.Errorf("doubts: %+v", got)
+		}
+	}
+	check(t, l.Settled(ctx, w.Main.Key))
+	if got := must[[]wave.Doubt](t)(l.Doubtful(ctx)); len(got) != 1 || got[0].Key != part.Key {
+		t.Errorf("doubts: %+v", got)
 	}
 }
 
