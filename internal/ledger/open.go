@@ -4,8 +4,8 @@
 // It owns the database file, its schema and every SQL statement. A change and its to-do (not
 // yet told) are written in one transaction, so that a process killed at any line has either
 // recorded both or neither; recording the same thing again records nothing. One process
-// writes at a time, which a lock file beside the database enforces. Package ledger never
-// decides what a person is told, and never talks to Kubernetes or Slack.
+// writes at a time, which locks enforce, and a token in the database where there are none (lock.go).
+// Package ledger never decides what a person is told, and never talks to Kubernetes or Slack.
 //
 // All times are kept in whole milliseconds and come back in UTC. An error says what was being done
 // and, where a person must act, what to do. What a method returns is the caller's.
@@ -24,10 +24,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
-	"github.com/gofrs/flock"
 	_ "modernc.org/sqlite" // the driver
 )
 
@@ -41,8 +39,9 @@ const applicationID = 0x526f6c6c
 type Ledger struct {
 	path     string
 	instance string
-	lock     *flock.Flock
-	log      *slog.Logger         // of migrations only
+	lock     *lock  // nil where nothing is written
+	token    string // that of meta while this process is the writer, see fence; "" while it is being opened
+	log      *slog.Logger
 	w        *sql.DB              // one connection: writers queue here
 	hot      map[string]*sql.Stmt // of w, see hot
 	labels   labelCache
@@ -59,13 +58,14 @@ type Options struct {
 	// LockWait is how long Open waits for another process to let go of the ledger; a pod
 	// that is being replaced needs its seconds to stop. Default 15 s.
 	LockWait time.Duration
-	// Log is told how far a migration is that takes minutes. Default: none.
+	// Log is told how far a migration is that takes minutes, and what protects the ledger less than
+	// usual. Default: none.
 	Log *slog.Logger
 }
 
 // Open opens the ledger in the SQLite file at path, or creates it where no file is. It
 // refuses, with a hint, a file that is corrupt, of another program, of a newer schema,
-// read-only, or open in another Rollcall.
+// read-only, open in another Rollcall, or known by several hard links. A symbolic link is followed.
 func Open(ctx context.Context, path string, o Options) (l *Ledger, err error) {
 	defer doing(&err, "opening ledger %s", path)
 	if o.LockWait == 0 {
@@ -74,15 +74,14 @@ func Open(ctx context.Context, path string, o Options) (l *Ledger, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if path, err = realPath(path); err != nil {
+		return nil, err
+	}
 	if err := inspect(path); err != nil {
 		return nil, err
 	}
-	l = &Ledger{path: path, lock: flock.New(path + ".lock"), log: o.Log, live: newLiveCounts(),
-		subs: map[chan struct{}]struct{}{}}
-	if err := l.acquire(ctx, o.LockWait); err != nil {
-		return nil, err
-	}
-	if err := l.open(ctx); err != nil {
+	l = &Ledger{path: path, lock: newLock(path), log: o.Log, live: newLiveCounts(), subs: map[chan struct{}]struct{}{}}
+	if err := l.open(ctx, o.LockWait); err != nil {
 		l.close() // the error that matters is the first one
 		return nil, err
 	}
@@ -94,11 +93,8 @@ func Open(ctx context.Context, path string, o Options) (l *Ledger, err error) {
 // there, and one whose schema is older than this program's.
 func OpenToRead(ctx context.Context, path string) (l *Ledger, err error) {
 	defer doing(&err, "opening ledger %s", path)
-	if err := inspect(path); err != nil {
+	if path, err = existing(path); err != nil {
 		return nil, err
-	}
-	if _, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("%w; name the ledger with DATABASE_URL", err)
 	}
 	l = &Ledger{path: path, log: slog.New(slog.DiscardHandler), subs: map[chan struct{}]struct{}{}}
 	if err := l.openReader(ctx); err != nil {
@@ -159,22 +155,19 @@ func inspect(path string) error {
 	return nil
 }
 
-func (l *Ledger) acquire(ctx context.Context, wait time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	ok, err := l.lock.TryLockContext(ctx, 50*time.Millisecond)
-	switch {
-	case ok:
-		return nil
-	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%w for %s; only one Rollcall may write a ledger: stop the other one, or give this one "+
-			"its own DATABASE_URL", ErrInUse, wait)
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return fmt.Errorf("its folder cannot be written (%w); mount it read-write and owned by the user that Rollcall "+
-			"runs as (fsGroup in a pod)", err)
-	default:
-		return fmt.Errorf("locking: %w", err)
+// existing looks at a ledger that must be there, and returns its path without symbolic links.
+func existing(path string) (string, error) {
+	path, err := realPath(path)
+	if err != nil {
+		return "", err
 	}
+	if err := inspect(path); err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("%w; name the ledger with DATABASE_URL", err)
+	}
+	return path, oneName(path)
 }
 
 func dsn(path string, pragmas ...string) string {
@@ -212,16 +205,34 @@ func (l *Ledger) create(ctx context.Context) error {
 	return os.Rename(fresh, l.path)
 }
 
-func (l *Ledger) open(ctx context.Context) error {
+// open takes the locks, waiting for another process as long as wait, and opens the database.
+func (l *Ledger) open(ctx context.Context, wait time.Duration) error {
+	waiting, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	if err := l.lock.takeFile(waiting); err != nil {
+		return err
+	}
 	if _, err := os.Stat(l.path); errors.Is(err, fs.ErrNotExist) {
 		if err := l.create(ctx); err != nil {
 			return err
 		}
 	}
+	if err := errors.Join(finishRestore(l.path), oneName(l.path)); err != nil {
+		return err
+	}
+	if err := l.lock.takeInode(waiting); err != nil {
+		return err
+	}
+	if err := l.lock.noInode; err != nil {
+		l.log.Warn("the file system cannot lock the ledger itself; its lock file must not be removed", "err", err)
+	}
 	if err := l.openWriter(l.path); err != nil {
 		return err
 	}
 	if err := l.migrate(ctx); err != nil {
+		return err
+	}
+	if err := l.takeOver(ctx); err != nil {
 		return err
 	}
 	if err := l.prepareHot(ctx); err != nil {
@@ -261,7 +272,7 @@ func (l *Ledger) close() error {
 		errs = append(errs, l.w.Close())
 	}
 	if l.lock != nil {
-		errs = append(errs, l.lock.Unlock())
+		errs = append(errs, l.lock.release())
 	}
 	return errors.Join(errs...)
 }
