@@ -238,7 +238,10 @@ func (l *Ledger) open(ctx context.Context, wait time.Duration) error {
 	if err := l.prepareHot(ctx); err != nil {
 		return err
 	}
-	return l.openReader(ctx)
+	if err := l.openReader(ctx); err != nil {
+		return err
+	}
+	return l.renewKeys(ctx)
 }
 
 // openReader opens the readers' side.
@@ -277,8 +280,8 @@ func (l *Ledger) close() error {
 	return errors.Join(errs...)
 }
 
-// Instance identifies this ledger among all others: it begins every message key, so that a
-// new ledger never takes an old one's messages for its own.
+// Instance identifies this ledger: it begins every message key, so that people can tell whose a message
+// is. A copy of the file has the same; what makes keys unique is newKey's.
 func (l *Ledger) Instance() string { return l.instance }
 
 // Ping reports whether the ledger answers: it returns an error if it does not.
