@@ -42,3 +42,9 @@ func links(info fs.FileInfo) uint64 {
 	}
 	return 1
 }
+
+// ours reports whether a file belongs to the user that this process runs as.
+func ours(info fs.FileInfo) bool {
+	s, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(s.Uid) == os.Geteuid()
+}

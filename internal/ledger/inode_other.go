@@ -14,3 +14,6 @@ func lockInode(*os.File) (held bool, err error) { return false, errors.ErrUnsupp
 
 // links is how many names a file has, as far as it is known.
 func links(fs.FileInfo) uint64 { return 1 }
+
+// ours is what it is on Linux. Elsewhere a file that cannot be changed is told of in the log.
+func ours(fs.FileInfo) bool { return true }

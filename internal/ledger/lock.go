@@ -30,7 +30,9 @@ type lock struct {
 const lockPause = 50 * time.Millisecond
 
 // newLock returns a lock of the database at path, which is free of symbolic links.
-func newLock(path string) *lock { return &lock{path: path, file: flock.New(path + ".lock")} }
+func newLock(path string) *lock {
+	return &lock{path: path, file: flock.New(path+".lock", flock.SetPermissions(private))}
+}
 
 // takeFile takes the lock file. It waits for another process until ctx ends.
 func (k *lock) takeFile(ctx context.Context) error {

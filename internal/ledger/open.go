@@ -196,6 +196,9 @@ func (l *Ledger) create(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := makePrivate(fresh); err != nil {
+		return err
+	}
 	if err := l.openWriter(fresh); err != nil {
 		return err
 	}
@@ -226,6 +229,7 @@ func (l *Ledger) open(ctx context.Context, wait time.Duration) error {
 	if err := l.lock.noInode; err != nil {
 		l.log.Warn("the file system cannot lock the ledger itself; its lock file must not be removed", "err", err)
 	}
+	l.tighten()
 	if err := l.openWriter(l.path); err != nil {
 		return err
 	}
@@ -242,6 +246,34 @@ func (l *Ledger) open(ctx context.Context, wait time.Duration) error {
 		return err
 	}
 	return l.renewKeys(ctx)
+}
+
+// private is the mode of all files of a ledger: it holds the events of all namespaces. SQLite gives the log
+// the mode of the database.
+const private fs.FileMode = 0o600
+
+// makePrivate makes an empty file, which SQLite takes for a new database, with the mode private.
+func makePrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, private)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// tighten takes the files of a ledger, which an older version made readable for everybody, away from all
+// users but their owner. Files of another owner are left alone: Rollcall reaches them as one of the others, for
+// example as a group that a pod's fsGroup has made.
+func (l *Ledger) tighten() {
+	for _, suffix := range []string{"", "-wal", "-shm", ".lock"} {
+		info, err := os.Stat(l.path + suffix)
+		if err != nil || info.Mode().Perm()&^private == 0 || !ours(info) {
+			continue
+		}
+		if err := os.Chmod(l.path+suffix, info.Mode().Perm()&private); err != nil {
+			l.log.Warn("others may read a file of the ledger, and its mode cannot be changed", "err", err)
+		}
+	}
 }
 
 // openReader opens the readers' side.
