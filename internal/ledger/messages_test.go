@@ -77,7 +77,7 @@ func TestCopiesShareNoKeys(t *testing.T) {
 // A key is renewed as often as the ledger is opened, and does not grow; one of an older version's form gets
 // an end.
 func TestKeyOf(t *testing.T) {
-	l := &Ledger{instance: "0123abcd"}
+	l := &Ledger{base: &base{instance: "0123abcd"}}
 	for _, of := range []string{"12", "12.1", "digest-my-cluster-1700000000", "digest-my-thirteenchars-1700000000"} {
 		for _, key := range []string{l.newKey(of), "0123abcd-" + of} {
 			if got := keyOf(key); got != of {

@@ -37,6 +37,12 @@ const applicationID = 0x526f6c6c
 
 // Ledger is an open store. Its methods may be called from several goroutines. Close it.
 type Ledger struct {
+	*base
+	r *reader // of the machine, or of people: see ForPeople. Never blocked by the writer (WAL).
+}
+
+// base is what a Ledger and its ForPeople have in common.
+type base struct {
 	path     string
 	instance string
 	lock     *lock  // nil where nothing is written
@@ -46,7 +52,8 @@ type Ledger struct {
 	hot      map[string]*sql.Stmt // of w, see hot
 	labels   labelCache
 	live     *liveCounts // nil where another process may write
-	r        *reader     // never blocked by the writer (WAL)
+	machine  *reader
+	people   *reader
 	sql      dialect
 
 	mu   sync.Mutex
@@ -80,7 +87,8 @@ func Open(ctx context.Context, path string, o Options) (l *Ledger, err error) {
 	if err := inspect(path); err != nil {
 		return nil, err
 	}
-	l = &Ledger{path: path, lock: newLock(path), log: o.Log, live: newLiveCounts(), subs: map[chan struct{}]struct{}{}}
+	l = &Ledger{base: &base{path: path, lock: newLock(path), log: o.Log, live: newLiveCounts(),
+		subs: map[chan struct{}]struct{}{}}}
 	if err := l.open(ctx, o.LockWait); err != nil {
 		l.close() // the error that matters is the first one
 		return nil, err
@@ -96,8 +104,8 @@ func OpenToRead(ctx context.Context, path string) (l *Ledger, err error) {
 	if path, err = existing(path); err != nil {
 		return nil, err
 	}
-	l = &Ledger{path: path, log: slog.New(slog.DiscardHandler), subs: map[chan struct{}]struct{}{}}
-	if err := l.openReader(ctx); err != nil {
+	l = &Ledger{base: &base{path: path, log: slog.New(slog.DiscardHandler), subs: map[chan struct{}]struct{}{}}}
+	if err := l.openReaders(ctx); err != nil {
 		l.close()
 		return nil, err
 	}
@@ -242,7 +250,7 @@ func (l *Ledger) open(ctx context.Context, wait time.Duration) error {
 	if err := l.prepareHot(ctx); err != nil {
 		return err
 	}
-	if err := l.openReader(ctx); err != nil {
+	if err := l.openReaders(ctx); err != nil {
 		return err
 	}
 	return l.renewKeys(ctx)
@@ -276,21 +284,32 @@ func (l *Ledger) tighten() {
 	}
 }
 
-// openReader opens the readers' side.
-func (l *Ledger) openReader(ctx context.Context) error {
-	// A small cache: every write of another connection empties it, and that costs the more the
-	// larger it is.
-	db, err := sql.Open("sqlite", dsn(l.path, "busy_timeout(5000)", "query_only(ON)", "cache_size(-1000)",
-		"temp_store(MEMORY)"))
-	if err != nil {
-		return err
+// readersEach is how many questions of people, and as many of Rollcall itself, are answered at a time.
+const readersEach = 3
+
+// openReaders opens the readers' side.
+func (l *Ledger) openReaders(ctx context.Context) (err error) {
+	for _, r := range []**reader{&l.machine, &l.people} {
+		// A small cache: every write of another connection empties it, and that costs the more the
+		// larger it is.
+		db, err := sql.Open("sqlite", dsn(l.path, "busy_timeout(5000)", "query_only(ON)", "cache_size(-1000)",
+			"temp_store(MEMORY)"))
+		if err != nil {
+			return err
+		}
+		db.SetMaxOpenConns(readersEach)
+		db.SetMaxIdleConns(readersEach)
+		*r = &reader{DB: db, stmts: map[string]*sql.Stmt{}}
 	}
-	db.SetMaxOpenConns(4)
-	db.SetMaxIdleConns(4)
-	l.r = &reader{DB: db, stmts: map[string]*sql.Stmt{}}
+	l.r = l.machine
 	l.instance, _, err = one(ctx, l.r, value[string], `SELECT value FROM meta WHERE name = 'instance'`)
 	return err
 }
+
+// ForPeople is the same ledger for the questions of people: they wait for each other only, so that however
+// many there are, and however long each takes, none holds up a watch, a message or a probe. To close one is
+// to close both.
+func (l *Ledger) ForPeople() *Ledger { return &Ledger{base: l.base, r: l.people} }
 
 // Close closes the database. What was committed is on disk.
 func (l *Ledger) Close() (err error) {
@@ -300,8 +319,10 @@ func (l *Ledger) Close() (err error) {
 
 func (l *Ledger) close() error {
 	var errs []error
-	if l.r != nil {
-		errs = append(errs, l.r.Close())
+	for _, r := range []*reader{l.machine, l.people} {
+		if r != nil {
+			errs = append(errs, r.Close())
+		}
 	}
 	if l.w != nil {
 		errs = append(errs, l.w.Close())

@@ -21,7 +21,7 @@ func TestMigrateMutes(t *testing.T) {
 	path, ctx := filepath.Join(t.TempDir(), "rollcall.db"), t.Context()
 	saved := migrations
 	migrations = migrations[:slices.IndexFunc(saved, func(m string) bool { return strings.Contains(m, "waves_mute") })]
-	old := &Ledger{path: path}
+	old := &Ledger{base: &base{path: path}}
 	err := old.create(ctx)
 	migrations = saved
 	check(t, err)
