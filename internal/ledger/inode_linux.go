@@ -48,3 +48,12 @@ func ours(info fs.FileInfo) bool {
 	s, ok := info.Sys().(*syscall.Stat_t)
 	return ok && int(s.Uid) == os.Geteuid()
 }
+
+// freeBytes is how much room is left for us on the disk that has a file; ok is false where it is not known.
+func freeBytes(path string) (n int64, ok bool) {
+	var s syscall.Statfs_t
+	if syscall.Statfs(path, &s) != nil {
+		return 0, false
+	}
+	return int64(s.Bavail) * int64(s.Bsize), true
+}

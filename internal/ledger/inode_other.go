@@ -17,3 +17,6 @@ func links(fs.FileInfo) uint64 { return 1 }
 
 // ours is what it is on Linux. Elsewhere a file that cannot be changed is told of in the log.
 func ours(fs.FileInfo) bool { return true }
+
+// freeBytes is what it is on Linux. Elsewhere it is not known.
+func freeBytes(string) (n int64, ok bool) { return 0, false }

@@ -56,6 +56,9 @@ type base struct {
 	people   *reader
 	sql      dialect
 
+	full     sync.Mutex // held while room is made
+	saidFull time.Time  // when the log was last told that the disk is full; guarded by full
+
 	mu   sync.Mutex
 	subs map[chan struct{}]struct{} // guarded by mu
 }
@@ -184,10 +187,10 @@ func dsn(path string, pragmas ...string) string {
 }
 
 // openWriter opens the connection that writes. synchronous=FULL: a commit has reached the disk
-// before anyone is told of it.
+// before anyone is told of it. A log that a large transaction has made longer than 32 MiB is cut to that.
 func (l *Ledger) openWriter(path string) (err error) {
 	l.w, err = sql.Open("sqlite", dsn(path, "busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)",
-		"cache_size(-4000)"))
+		"cache_size(-4000)", "journal_size_limit(33554432)"))
 	if err != nil {
 		return err
 	}
@@ -238,6 +241,15 @@ func (l *Ledger) open(ctx context.Context, wait time.Duration) error {
 		l.log.Warn("the file system cannot lock the ledger itself; its lock file must not be removed", "err", err)
 	}
 	l.tighten()
+	err := l.start(ctx)
+	if isFull(err) {
+		err = l.startOnFullDisk(ctx)
+	}
+	return err
+}
+
+// start opens the database, whose locks this process holds.
+func (l *Ledger) start(ctx context.Context) error {
 	if err := l.openWriter(l.path); err != nil {
 		return err
 	}
@@ -318,6 +330,15 @@ func (l *Ledger) Close() (err error) {
 }
 
 func (l *Ledger) close() error {
+	err := l.closeDatabase()
+	if l.lock != nil {
+		err = errors.Join(err, l.lock.release())
+	}
+	return err
+}
+
+// closeDatabase closes all connections.
+func (l *Ledger) closeDatabase() error {
 	var errs []error
 	for _, r := range []*reader{l.machine, l.people} {
 		if r != nil {
@@ -326,9 +347,6 @@ func (l *Ledger) close() error {
 	}
 	if l.w != nil {
 		errs = append(errs, l.w.Close())
-	}
-	if l.lock != nil {
-		errs = append(errs, l.lock.release())
 	}
 	return errors.Join(errs...)
 }

@@ -157,8 +157,17 @@ func changed(res sql.Result, err error) (int64, error) {
 }
 
 // tx runs f in a write transaction: all of it or nothing. It fails where this process is no longer the
-// ledger's writer.
+// ledger's writer. Where the disk is full it makes room, and runs f again from its beginning.
 func (l *Ledger) tx(ctx context.Context, f func(tx) error) error {
+	err := l.try(ctx, f)
+	if l.token != "" && isFull(err) && l.makeRoom(ctx) {
+		err = l.try(ctx, f)
+	}
+	return err
+}
+
+// try is tx without a second try.
+func (l *Ledger) try(ctx context.Context, f func(tx) error) error {
 	t, err := l.w.BeginTx(ctx, nil)
 	if err != nil {
 		return err
