@@ -123,8 +123,10 @@ func Run(ctx context.Context, c config.Config, sources []Source, o Options, log 
 // parts are the parts that run until ctx ends.
 func (p *process) parts(ctx context.Context, addr string) (run []func() error) {
 	c := p.config
-	answers := answer.New(answer.Config{Cluster: p.clusters[0].name, Store: p.store, Watch: p.watchProblem,
-		Health: p.health.list, NextDigest: c.Digest.Next, Summaries: p.summaries, Log: p.log})
+	people, summaries := p.store.ForPeople(), p.summaries
+	summaries.Store = people
+	answers := answer.New(answer.Config{Cluster: p.clusters[0].name, Store: people, Watch: p.watchProblem,
+		Health: p.health.list, NextDigest: c.Digest.Next, Summaries: summaries, Log: p.log})
 	commands := slackapp.NewCommands(slackapp.CommandsConfig{Answers: answers, Log: p.log, API: p.api,
 		Calls: p.metrics.call, Asked: p.metrics.answered,
 		AllowedUsers: c.SlackAllowedUsers, AllowedChannels: c.SlackAllowedChannels})

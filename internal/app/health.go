@@ -144,11 +144,18 @@ func (h *health) serve(ctx context.Context, listener net.Listener, metrics http.
 		}
 		fmt.Fprint(w, text)
 	})
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second}
+	server := newServer(mux)
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving health: %w", err)
 	}
 	return nil
+}
+
+// newServer is a server for probes and scrapes, which ask for little: whoever else reaches the port can hold
+// neither connections nor memory for long.
+func newServer(handler http.Handler) *http.Server {
+	return &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+		WriteTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10}
 }

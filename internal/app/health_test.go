@@ -2,6 +2,9 @@ package app
 
 import (
 	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,4 +44,31 @@ func TestWaitingIsCheap(t *testing.T) {
 			t.Error("up, although Slack is away")
 		}
 	})
+}
+
+// Whoever reaches the port can hold neither connections nor memory for long.
+func TestServerIsBounded(t *testing.T) {
+	s := newServer(http.NotFoundHandler())
+	if s.IdleTimeout == 0 || s.ReadHeaderTimeout == 0 || s.ReadTimeout == 0 || s.WriteTimeout == 0 {
+		t.Errorf("a time has no limit: %+v", s)
+	}
+	site := httptest.NewUnstartedServer(nil)
+	site.Config = s
+	site.Start()
+	defer site.Close()
+	for size, want := range map[int]int{1 << 10: http.StatusNotFound, 64 << 10: http.StatusRequestHeaderFieldsTooLarge} {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", site.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("X-Long", strings.Repeat("x", size))
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("a header of %d bytes: status %d, want %d", size, resp.StatusCode, want)
+		}
+	}
 }

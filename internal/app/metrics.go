@@ -107,7 +107,8 @@ func (m *metrics) of(cluster string) *clusterMetrics { return m.clusters[cluster
 
 // handler serves the metrics.
 func (m *metrics) handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
+	// Each scrape asks the ledger; two readers of metrics at a time are enough.
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry, MaxRequestsInFlight: 2})
 }
 
 func (m *metrics) call(method, result string, took time.Duration) {

@@ -9,12 +9,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
-
-	"github.com/gofrs/flock"
 )
 
 // Backup copies the ledger in the file at path into a new file, also while a process has it open:
@@ -25,11 +22,8 @@ func Backup(ctx context.Context, path, to string) (err error) {
 	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s is there already; name another file, or remove it", to)
 	}
-	if err := inspect(path); err != nil {
+	if path, err = existing(path); err != nil {
 		return err
-	}
-	if _, err := os.Stat(path); err != nil {
-		return fmt.Errorf("%w; name the ledger with DATABASE_URL", err)
 	}
 	db, err := sql.Open("sqlite", dsn(path, "busy_timeout(5000)"))
 	if err != nil {
@@ -39,6 +33,9 @@ func Backup(ctx context.Context, path, to string) (err error) {
 	part := to + ".part"
 	defer os.Remove(part)
 	if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := makePrivate(part); err != nil {
 		return err
 	}
 	if _, err := db.ExecContext(ctx, `VACUUM INTO ?`, part); err != nil {
@@ -68,11 +65,25 @@ func Restore(ctx context.Context, from, path string, now time.Time) (kept string
 	if dir, err := os.Stat(filepath.Dir(path)); err != nil || !dir.IsDir() {
 		return "", fmt.Errorf("the folder %s does not exist", filepath.Dir(path))
 	}
-	l := &Ledger{path: path, lock: flock.New(path + ".lock"), log: slog.New(slog.DiscardHandler)}
-	if err := l.acquire(ctx, time.Second); err != nil {
+	if path, err = realPath(path); err != nil {
 		return "", err
 	}
-	defer l.lock.Unlock()
+	waiting, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	k := newLock(path)
+	defer k.release()
+	if err := k.takeFile(waiting); err != nil {
+		return "", err
+	}
+	if err := finishRestore(path); err != nil {
+		return "", err
+	}
+	// What is there may be no ledger, or one that is damaged, but nobody may have it open.
+	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+		if err := k.takeInode(waiting); err != nil {
+			return "", err
+		}
+	}
 	part := path + ".part"
 	defer os.Remove(part)
 	if err := copyFile(from, part); err != nil {
@@ -87,8 +98,8 @@ func Restore(ctx context.Context, from, path string, now time.Time) (kept string
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return "", install(part, path)
 	}
-	kept = fmt.Sprintf("%s.replaced-%s", path, now.UTC().Format("20060102T150405Z"))
-	// Killed anywhere here, one of the two ledgers is in the place, whole. The old one's log goes
+	kept = path + keptInfix + now.UTC().Format("20060102T150405Z")
+	// Killed anywhere here, one of the two ledgers is in the place, whole: see finishRestore. The old one's log goes
 	// into its file first, because it would be taken for the new one's; what is so damaged that it
 	// cannot is kept as it is.
 	checkpoint(ctx, path)
@@ -102,6 +113,9 @@ func Restore(ctx context.Context, from, path string, now time.Time) (kept string
 	}
 	return kept, install(part, path)
 }
+
+// keptInfix is between a ledger's name and the moment at which Restore replaced it.
+const keptInfix = ".replaced-"
 
 // checkpoint brings what is in a ledger's log into its file, if it can.
 func checkpoint(ctx context.Context, path string) {
@@ -181,7 +195,7 @@ func copyFile(from, to string) error {
 		return err
 	}
 	defer in.Close()
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, private)
 	if err != nil {
 		return err
 	}

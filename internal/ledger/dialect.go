@@ -6,8 +6,8 @@ import (
 )
 
 // dialect is what SQLite and PostgreSQL say differently. All other statements of this package are SQL
-// that both know, apart from those about the database as a file: schema.go, move.go, open.go and
-// backup.go. There is only SQLite yet; a test keeps its own words out of the other files.
+// that both know, apart from those about the database as a file: schema.go, move.go, open.go,
+// backup.go and room.go. There is only SQLite yet; a test keeps its own words out of the other files.
 //
 // Parameters are written ?, once for each argument, in the order of the arguments: an engine that
 // numbers its parameters can count them where statements are compiled, in sql.go.

@@ -30,8 +30,7 @@ func (l *Ledger) LastDigest(ctx context.Context, cluster string) (d wave.Digest,
 // digest already, it returns that one.
 func (l *Ledger) AddDigest(ctx context.Context, d wave.Digest) (added wave.Digest, err error) {
 	defer doing(&err, "recording the digest of %s", d.Cluster)
-	// The tick makes the key unique for this ledger, and the instance among ledgers.
-	d.Key = fmt.Sprintf("%s-digest-%s-%d", l.instance, d.Cluster, d.Until.Unix())
+	d.Key = l.newKey(fmt.Sprintf("digest-%s-%d", d.Cluster, d.Until.Unix()))
 	d.WaveID, d.Part, d.Tried = 0, wave.PartDigest, false
 	err = l.tx(ctx, func(tx tx) error {
 		n, err := tx.exec(ctx, `INSERT INTO digests (key, cluster, from_at, until_at, done_at) VALUES (?, ?, ?, ?, ?)

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"iter"
+	"slices"
 	"time"
 
 	"rollcall/internal/fleet"
@@ -41,9 +42,26 @@ const (
 // RecordEvents merges events by (cluster, UID) in one transaction: the greater count or the
 // later time wins, and the same again changes nothing. The events watch may resume at
 // resourceVersion afterwards; "" leaves it where it was.
+//
+// On a disk that is full and stays so, events are left out, and the log is told: first those that are not of
+// scaling, then all of them, because they only explain, and the changes of nodes need what room there is.
 func (l *Ledger) RecordEvents(ctx context.Context, cluster string, events []fleet.Event, resourceVersion string) (
 	err error) {
 	defer doing(&err, "recording events of %s", cluster)
+	err = l.recordEvents(ctx, cluster, events, resourceVersion)
+	if !isFull(err) {
+		return err
+	}
+	kept := slices.DeleteFunc(slices.Clone(events), func(e fleet.Event) bool { return !e.Scaling() })
+	why := err
+	if err = l.recordEvents(ctx, cluster, kept, resourceVersion); isFull(err) {
+		kept, err = nil, nil
+	}
+	l.log.Warn("events are left out because the disk is full", "events", len(events)-len(kept), "err", why)
+	return err
+}
+
+func (l *Ledger) recordEvents(ctx context.Context, cluster string, events []fleet.Event, resourceVersion string) error {
 	return l.tx(ctx, func(tx tx) error {
 		var totals eventTotals
 		for i := range events {

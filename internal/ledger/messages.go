@@ -2,7 +2,9 @@ package ledger
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
+	"strings"
 	"time"
 
 	"rollcall/internal/wave"
@@ -52,8 +54,60 @@ func insertMessage(ctx context.Context, tx tx, p wave.Posting) error {
 	return err
 }
 
+// nonceLen is how many random characters end a key: 65 bits of crypto/rand.
+const nonceLen = 13
+
+// newKey is the key of a message that is about to be recorded. The instance and what it is of, for example
+// a wave's number, are for people who read a log. Its end, which is random, makes that no other message has
+// it, nor one that a copy of this file will post: a copy goes on with the same instance and numbers.
+func (l *Ledger) newKey(of string) string {
+	return fmt.Sprintf("%s-%s-%s", l.instance, of, rand.Text()[:nonceLen])
+}
+
+// keyOf is what newKey made a key of, and of an older version's key, which has no random end, all that
+// follows the instance.
+func keyOf(key string) string {
+	_, of, _ := strings.Cut(key, "-")
+	if i := len(of) - nonceLen - 1; i > 0 && of[i] == '-' && !strings.Contains(of[i+1:], "-") {
+		return of[:i]
+	}
+	return of
+}
+
+// renewKeys gives the messages that nobody has begun to post new keys. If this file is a copy, or the one
+// that was copied, the other goes on with them as they were then: without it, each would take the other's
+// messages for its own. One that was begun keeps its key, because Slack may have it.
+func (l *Ledger) renewKeys(ctx context.Context) error {
+	return l.tx(ctx, func(tx tx) error {
+		type intent struct {
+			key  string
+			wave int64
+		}
+		intents, err := collect(ctx, tx, func(r row) (m intent, err error) {
+			err = r.Scan(&m.key, &m.wave)
+			return m, err
+		}, `SELECT key, wave_id FROM messages WHERE ts IS NULL AND tried_at IS NULL`)
+		if err != nil {
+			return err
+		}
+		for _, m := range intents {
+			key := l.newKey(keyOf(m.key))
+			if _, err := tx.exec(ctx, `UPDATE changes SET part = ? WHERE wave_id = ? AND part = ?`,
+				key, m.wave, m.key); err != nil {
+				return err
+			}
+			for _, table := range []string{"messages", "waves", "digests"} {
+				if _, err := tx.exec(ctx, `UPDATE `+table+` SET key = ? WHERE key = ?`, key, m.key); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
 // AddPart records the intent of a thread message that lists the given members of a wave, and
-// returns it. Its key is the wave's with a running number.
+// returns it.
 func (l *Ledger) AddPart(ctx context.Context, w wave.Wave, part string, uids []string, now time.Time) (
 	p wave.Posting, err error) {
 	defer doing(&err, "recording a reply to wave %d", w.ID)
@@ -63,7 +117,7 @@ func (l *Ledger) AddPart(ctx context.Context, w wave.Wave, part string, uids []s
 		if err != nil {
 			return err
 		}
-		p.Key = fmt.Sprintf("%s.%d", w.Key, n)
+		p.Key = l.newKey(fmt.Sprintf("%d.%d", w.ID, n)) // replies are in the order of their keys
 		if err := insertMessage(ctx, tx, p); err != nil {
 			return err
 		}

@@ -17,14 +17,14 @@ var moves = map[int]func(context.Context, *Ledger) error{2: moveRows}
 func moveRows(ctx context.Context, l *Ledger) error {
 	// The inner pages of the old table, in which events are looked up one by one, have to stay in
 	// memory.
-	if _, err := l.exec(ctx, `PRAGMA cache_size = -32768`); err != nil {
+	if err := l.pragma(ctx, `PRAGMA cache_size = -32768`); err != nil {
 		return err
 	}
-	defer l.exec(ctx, `PRAGMA cache_size = -4000`)
+	defer l.pragma(ctx, `PRAGMA cache_size = -4000`)
 	// Indices of millions of events are sorted on disk. The ledger's own folder is the one
 	// that is certain to be writable and large enough.
 	folder := strings.ReplaceAll(filepath.Dir(l.path), "'", "''")
-	if _, err := l.exec(ctx, `PRAGMA temp_store_directory = '`+folder+`'`); err != nil {
+	if err := l.pragma(ctx, `PRAGMA temp_store_directory = '`+folder+`'`); err != nil {
 		return err
 	}
 	var last nodeKey

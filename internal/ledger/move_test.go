@@ -23,7 +23,7 @@ func oldFile(t *testing.T, path string, nodes []fleet.Node, events []fleet.Event
 	saved := migrations
 	migrations = migrations[:1]
 	defer func() { migrations = saved }()
-	l := &Ledger{path: path, log: slog.New(slog.DiscardHandler)}
+	l := &Ledger{base: &base{path: path, log: slog.New(slog.DiscardHandler)}}
 	check(t, l.create(ctx))
 	check(t, l.openWriter(path))
 	defer l.w.Close()
@@ -95,7 +95,7 @@ func TestMigrateFromFirstSchema(t *testing.T) {
 			oldFile(t, path, nodes, events)
 			ctx := t.Context()
 			if killed != "never" {
-				l := &Ledger{path: path, log: slog.New(slog.DiscardHandler)}
+				l := &Ledger{base: &base{path: path, log: slog.New(slog.DiscardHandler)}}
 				check(t, l.openWriter(path))
 				saved := migrations
 				migrations = migrations[:2]

@@ -173,7 +173,10 @@ func (l *Ledger) RecordNodes(ctx context.Context, b fleet.Batch) (err error) {
 	defer doing(&err, "recording nodes of %s", b.Cluster)
 	live := steps{}
 	err = l.live.change(b.Cluster, func() (steps, error) {
-		return live, l.tx(ctx, func(tx tx) error { return recordNodes(ctx, tx, b, live) })
+		return live, l.tx(ctx, func(tx tx) error {
+			clear(live)
+			return recordNodes(ctx, tx, b, live)
+		})
 	})
 	if err == nil && len(b.Observations) > 0 {
 		l.notify()

@@ -4,8 +4,8 @@
 // It owns the database file, its schema and every SQL statement. A change and its to-do (not
 // yet told) are written in one transaction, so that a process killed at any line has either
 // recorded both or neither; recording the same thing again records nothing. One process
-// writes at a time, which a lock file beside the database enforces. Package ledger never
-// decides what a person is told, and never talks to Kubernetes or Slack.
+// writes at a time, which locks enforce, and a token in the database where there are none (lock.go).
+// Package ledger never decides what a person is told, and never talks to Kubernetes or Slack.
 //
 // All times are kept in whole milliseconds and come back in UTC. An error says what was being done
 // and, where a person must act, what to do. What a method returns is the caller's.
@@ -24,10 +24,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
-	"github.com/gofrs/flock"
 	_ "modernc.org/sqlite" // the driver
 )
 
@@ -39,16 +37,27 @@ const applicationID = 0x526f6c6c
 
 // Ledger is an open store. Its methods may be called from several goroutines. Close it.
 type Ledger struct {
+	*base
+	r *reader // of the machine, or of people: see ForPeople. Never blocked by the writer (WAL).
+}
+
+// base is what a Ledger and its ForPeople have in common.
+type base struct {
 	path     string
 	instance string
-	lock     *flock.Flock
-	log      *slog.Logger         // of migrations only
+	lock     *lock  // nil where nothing is written
+	token    string // that of meta while this process is the writer, see fence; "" while it is being opened
+	log      *slog.Logger
 	w        *sql.DB              // one connection: writers queue here
 	hot      map[string]*sql.Stmt // of w, see hot
 	labels   labelCache
 	live     *liveCounts // nil where another process may write
-	r        *reader     // never blocked by the writer (WAL)
+	machine  *reader
+	people   *reader
 	sql      dialect
+
+	full     sync.Mutex // held while room is made
+	saidFull time.Time  // when the log was last told that the disk is full; guarded by full
 
 	mu   sync.Mutex
 	subs map[chan struct{}]struct{} // guarded by mu
@@ -59,13 +68,14 @@ type Options struct {
 	// LockWait is how long Open waits for another process to let go of the ledger; a pod
 	// that is being replaced needs its seconds to stop. Default 15 s.
 	LockWait time.Duration
-	// Log is told how far a migration is that takes minutes. Default: none.
+	// Log is told how far a migration is that takes minutes, and what protects the ledger less than
+	// usual. Default: none.
 	Log *slog.Logger
 }
 
 // Open opens the ledger in the SQLite file at path, or creates it where no file is. It
 // refuses, with a hint, a file that is corrupt, of another program, of a newer schema,
-// read-only, or open in another Rollcall.
+// read-only, open in another Rollcall, or known by several hard links. A symbolic link is followed.
 func Open(ctx context.Context, path string, o Options) (l *Ledger, err error) {
 	defer doing(&err, "opening ledger %s", path)
 	if o.LockWait == 0 {
@@ -74,15 +84,15 @@ func Open(ctx context.Context, path string, o Options) (l *Ledger, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if path, err = realPath(path); err != nil {
+		return nil, err
+	}
 	if err := inspect(path); err != nil {
 		return nil, err
 	}
-	l = &Ledger{path: path, lock: flock.New(path + ".lock"), log: o.Log, live: newLiveCounts(),
-		subs: map[chan struct{}]struct{}{}}
-	if err := l.acquire(ctx, o.LockWait); err != nil {
-		return nil, err
-	}
-	if err := l.open(ctx); err != nil {
+	l = &Ledger{base: &base{path: path, lock: newLock(path), log: o.Log, live: newLiveCounts(),
+		subs: map[chan struct{}]struct{}{}}}
+	if err := l.open(ctx, o.LockWait); err != nil {
 		l.close() // the error that matters is the first one
 		return nil, err
 	}
@@ -94,14 +104,11 @@ func Open(ctx context.Context, path string, o Options) (l *Ledger, err error) {
 // there, and one whose schema is older than this program's.
 func OpenToRead(ctx context.Context, path string) (l *Ledger, err error) {
 	defer doing(&err, "opening ledger %s", path)
-	if err := inspect(path); err != nil {
+	if path, err = existing(path); err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("%w; name the ledger with DATABASE_URL", err)
-	}
-	l = &Ledger{path: path, log: slog.New(slog.DiscardHandler), subs: map[chan struct{}]struct{}{}}
-	if err := l.openReader(ctx); err != nil {
+	l = &Ledger{base: &base{path: path, log: slog.New(slog.DiscardHandler), subs: map[chan struct{}]struct{}{}}}
+	if err := l.openReaders(ctx); err != nil {
 		l.close()
 		return nil, err
 	}
@@ -159,22 +166,19 @@ func inspect(path string) error {
 	return nil
 }
 
-func (l *Ledger) acquire(ctx context.Context, wait time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	ok, err := l.lock.TryLockContext(ctx, 50*time.Millisecond)
-	switch {
-	case ok:
-		return nil
-	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%w for %s; only one Rollcall may write a ledger: stop the other one, or give this one "+
-			"its own DATABASE_URL", ErrInUse, wait)
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return fmt.Errorf("its folder cannot be written (%w); mount it read-write and owned by the user that Rollcall "+
-			"runs as (fsGroup in a pod)", err)
-	default:
-		return fmt.Errorf("locking: %w", err)
+// existing looks at a ledger that must be there, and returns its path without symbolic links.
+func existing(path string) (string, error) {
+	path, err := realPath(path)
+	if err != nil {
+		return "", err
 	}
+	if err := inspect(path); err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("%w; name the ledger with DATABASE_URL", err)
+	}
+	return path, oneName(path)
 }
 
 func dsn(path string, pragmas ...string) string {
@@ -183,10 +187,10 @@ func dsn(path string, pragmas ...string) string {
 }
 
 // openWriter opens the connection that writes. synchronous=FULL: a commit has reached the disk
-// before anyone is told of it.
+// before anyone is told of it. A log that a large transaction has made longer than 32 MiB is cut to that.
 func (l *Ledger) openWriter(path string) (err error) {
 	l.w, err = sql.Open("sqlite", dsn(path, "busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)",
-		"cache_size(-4000)"))
+		"cache_size(-4000)", "journal_size_limit(33554432)"))
 	if err != nil {
 		return err
 	}
@@ -203,6 +207,9 @@ func (l *Ledger) create(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := makePrivate(fresh); err != nil {
+		return err
+	}
 	if err := l.openWriter(fresh); err != nil {
 		return err
 	}
@@ -212,39 +219,109 @@ func (l *Ledger) create(ctx context.Context) error {
 	return os.Rename(fresh, l.path)
 }
 
-func (l *Ledger) open(ctx context.Context) error {
+// open takes the locks, waiting for another process as long as wait, and opens the database.
+func (l *Ledger) open(ctx context.Context, wait time.Duration) error {
+	waiting, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	if err := l.lock.takeFile(waiting); err != nil {
+		return err
+	}
 	if _, err := os.Stat(l.path); errors.Is(err, fs.ErrNotExist) {
 		if err := l.create(ctx); err != nil {
 			return err
 		}
 	}
+	if err := errors.Join(finishRestore(l.path), oneName(l.path)); err != nil {
+		return err
+	}
+	if err := l.lock.takeInode(waiting); err != nil {
+		return err
+	}
+	if err := l.lock.noInode; err != nil {
+		l.log.Warn("the file system cannot lock the ledger itself; its lock file must not be removed", "err", err)
+	}
+	l.tighten()
+	err := l.start(ctx)
+	if isFull(err) {
+		err = l.startOnFullDisk(ctx)
+	}
+	return err
+}
+
+// start opens the database, whose locks this process holds.
+func (l *Ledger) start(ctx context.Context) error {
 	if err := l.openWriter(l.path); err != nil {
 		return err
 	}
 	if err := l.migrate(ctx); err != nil {
 		return err
 	}
+	if err := l.takeOver(ctx); err != nil {
+		return err
+	}
 	if err := l.prepareHot(ctx); err != nil {
 		return err
 	}
-	return l.openReader(ctx)
+	if err := l.openReaders(ctx); err != nil {
+		return err
+	}
+	return l.renewKeys(ctx)
 }
 
-// openReader opens the readers' side.
-func (l *Ledger) openReader(ctx context.Context) error {
-	// A small cache: every write of another connection empties it, and that costs the more the
-	// larger it is.
-	db, err := sql.Open("sqlite", dsn(l.path, "busy_timeout(5000)", "query_only(ON)", "cache_size(-1000)",
-		"temp_store(MEMORY)"))
+// private is the mode of all files of a ledger: it holds the events of all namespaces. SQLite gives the log
+// the mode of the database.
+const private fs.FileMode = 0o600
+
+// makePrivate makes an empty file, which SQLite takes for a new database, with the mode private.
+func makePrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, private)
 	if err != nil {
 		return err
 	}
-	db.SetMaxOpenConns(4)
-	db.SetMaxIdleConns(4)
-	l.r = &reader{DB: db, stmts: map[string]*sql.Stmt{}}
+	return f.Close()
+}
+
+// tighten takes the files of a ledger, which an older version made readable for everybody, away from all
+// users but their owner. Files of another owner are left alone: Rollcall reaches them as one of the others, for
+// example as a group that a pod's fsGroup has made.
+func (l *Ledger) tighten() {
+	for _, suffix := range []string{"", "-wal", "-shm", ".lock"} {
+		info, err := os.Stat(l.path + suffix)
+		if err != nil || info.Mode().Perm()&^private == 0 || !ours(info) {
+			continue
+		}
+		if err := os.Chmod(l.path+suffix, info.Mode().Perm()&private); err != nil {
+			l.log.Warn("others may read a file of the ledger, and its mode cannot be changed", "err", err)
+		}
+	}
+}
+
+// readersEach is how many questions of people, and as many of Rollcall itself, are answered at a time.
+const readersEach = 3
+
+// openReaders opens the readers' side.
+func (l *Ledger) openReaders(ctx context.Context) (err error) {
+	for _, r := range []**reader{&l.machine, &l.people} {
+		// A small cache: every write of another connection empties it, and that costs the more the
+		// larger it is.
+		db, err := sql.Open("sqlite", dsn(l.path, "busy_timeout(5000)", "query_only(ON)", "cache_size(-1000)",
+			"temp_store(MEMORY)"))
+		if err != nil {
+			return err
+		}
+		db.SetMaxOpenConns(readersEach)
+		db.SetMaxIdleConns(readersEach)
+		*r = &reader{DB: db, stmts: map[string]*sql.Stmt{}}
+	}
+	l.r = l.machine
 	l.instance, _, err = one(ctx, l.r, value[string], `SELECT value FROM meta WHERE name = 'instance'`)
 	return err
 }
+
+// ForPeople is the same ledger for the questions of people: they wait for each other only, so that however
+// many there are, and however long each takes, none holds up a watch, a message or a probe. To close one is
+// to close both.
+func (l *Ledger) ForPeople() *Ledger { return &Ledger{base: l.base, r: l.people} }
 
 // Close closes the database. What was committed is on disk.
 func (l *Ledger) Close() (err error) {
@@ -253,21 +330,29 @@ func (l *Ledger) Close() (err error) {
 }
 
 func (l *Ledger) close() error {
+	err := l.closeDatabase()
+	if l.lock != nil {
+		err = errors.Join(err, l.lock.release())
+	}
+	return err
+}
+
+// closeDatabase closes all connections.
+func (l *Ledger) closeDatabase() error {
 	var errs []error
-	if l.r != nil {
-		errs = append(errs, l.r.Close())
+	for _, r := range []*reader{l.machine, l.people} {
+		if r != nil {
+			errs = append(errs, r.Close())
+		}
 	}
 	if l.w != nil {
 		errs = append(errs, l.w.Close())
 	}
-	if l.lock != nil {
-		errs = append(errs, l.lock.Unlock())
-	}
 	return errors.Join(errs...)
 }
 
-// Instance identifies this ledger among all others: it begins every message key, so that a
-// new ledger never takes an old one's messages for its own.
+// Instance identifies this ledger: it begins every message key, so that people can tell whose a message
+// is. A copy of the file has the same; what makes keys unique is newKey's.
 func (l *Ledger) Instance() string { return l.instance }
 
 // Ping reports whether the ledger answers: it returns an error if it does not.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -127,4 +128,41 @@ func TestOpenToRead(t *testing.T) {
 	if _, err := OpenToRead(ctx, path); err == nil || !strings.Contains(err.Error(), "schema 1") {
 		t.Errorf("an older schema: %v", err)
 	}
+}
+
+// Nobody but their owner reads a ledger's files and its backups. Those that an older version made readable
+// for everybody are taken away from the others when the ledger is opened.
+func TestModes(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("modes are Unix's")
+	}
+	path := filepath.Join(t.TempDir(), "rollcall.db")
+	l := open(t, path)
+	record(t, l, "1", first(1))
+	names := []string{path, path + "-wal", path + "-shm", path + ".lock"}
+	modes := func(when string, names ...string) {
+		t.Helper()
+		for _, name := range names {
+			if info := must[os.FileInfo](t)(os.Stat(name)); info.Mode().Perm() != 0o600 {
+				t.Errorf("%s %s has mode %v", when, filepath.Base(name), info.Mode())
+			}
+		}
+	}
+	modes("new:", names...)
+	check(t, Backup(t.Context(), path, path+".copy"))
+	modes("a backup:", path+".copy")
+	log := must[[]byte](t)(os.ReadFile(path + "-wal"))
+	check(t, l.Close())
+	check(t, os.WriteFile(path+"-wal", log, 0o600)) // as after a kill
+	check(t, os.WriteFile(path+"-shm", nil, 0o600))
+	for _, name := range names {
+		check(t, os.Chmod(name, 0o664))
+	}
+	l = open(t, path)
+	record(t, l, "2", first(2))
+	modes("of an older version:", names...)
+	check(t, os.Chmod(path+".copy", 0o644))
+	check(t, l.Close())
+	must[string](t)(Restore(t.Context(), path+".copy", path, t0))
+	modes("restored:", path)
 }

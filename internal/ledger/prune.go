@@ -18,20 +18,25 @@ type Retention struct {
 	// MaxOther and MaxScaling bound the events kept, in bytes as fleet.Event.Size counts them;
 	// the oldest go first. 0 means DefaultMaxOther and DefaultMaxScaling.
 	MaxOther, MaxScaling int64
+	// MaxFile bounds all that is in the file, in bytes on disk: where it is more, removed nodes go, with their
+	// changes and labels, the oldest first. What is live or untold stays. 0 means DefaultMaxFile.
+	MaxFile int64
 }
 
-// The bounds on disk of the two classes of events. They are Rollcall's own choice: together
-// they fit the 2 GiB volume of the manifests with room for the log.
+// The bounds on disk, of the two classes of events and of all together. They are Rollcall's own choice: they
+// fit the 5 GiB volume of the manifests with room for the log and for an upgrade.
 const (
 	DefaultMaxOther   = 128 << 20
 	DefaultMaxScaling = 1 << 30
+	DefaultMaxFile    = 3 << 30
 )
 
 // pruneStep is how many rows one transaction deletes, so that a writer waits for a few
 // milliseconds at most.
 const pruneStep = 200
 
-// Run prunes every interval until ctx ends. A failed round is logged and tried again.
+// Run prunes every interval until ctx ends, and keeps a reserve for a full disk. A failed round is logged and
+// tried again.
 func (l *Ledger) Run(ctx context.Context, r Retention, interval time.Duration, log *slog.Logger) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
@@ -44,6 +49,9 @@ func (l *Ledger) Run(ctx context.Context, r Retention, interval time.Duration, l
 			log.Warn("pruning the ledger failed; trying again later", "err", err)
 		case n > 0:
 			log.Debug("pruned the ledger", "rows", n)
+		}
+		if err := l.keepReserve(); err != nil {
+			log.Warn("no room can be kept for a full disk; trying again later", "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -106,6 +114,7 @@ func (l *Ledger) Prune(ctx context.Context, r Retention, now time.Time) (rows in
 	for scaling, limit := range []int64{cmp.Or(r.MaxOther, DefaultMaxOther), cmp.Or(r.MaxScaling, DefaultMaxScaling)} {
 		prune(func() (int64, error) { return l.bound(ctx, scaling, limit) })
 	}
+	prune(func() (int64, error) { return l.boundFile(ctx, cmp.Or(r.MaxFile, DefaultMaxFile)) })
 	return rows, err
 }
 
@@ -170,24 +179,98 @@ func (l *Ledger) bound(ctx context.Context, scaling int, limit int64) (total int
 // old, one step of them, and returns how many and how large they were.
 func (l *Ledger) deleteEvents(ctx context.Context, cluster string, scaling int, old int64) (n, freed int64, err error) {
 	err = l.tx(ctx, func(tx tx) error {
-		sizes, err := collect(ctx, tx, value[int64], `DELETE FROM events WHERE id IN (SELECT id FROM events
-			WHERE cluster = ? AND scaling = ? AND last_at < ? ORDER BY last_at LIMIT ?) RETURNING size`,
-			cluster, scaling, old, pruneStep)
-		if err != nil {
-			return err
-		}
-		n = int64(len(sizes))
-		for _, size := range sizes {
-			freed += size
-		}
-		var by eventTotals
-		by[scaling].events, by[scaling].bytes = -n, -freed
-		return by.add(ctx, tx, cluster)
+		n, freed, err = deleteEvents(ctx, tx, cluster, scaling, old)
+		return err
 	})
 	if err != nil {
 		return 0, 0, err
 	}
 	return n, freed, nil
+}
+
+func deleteEvents(ctx context.Context, tx tx, cluster string, scaling int, old int64) (n, freed int64, err error) {
+	sizes, err := collect(ctx, tx, value[int64], `DELETE FROM events WHERE id IN (SELECT id FROM events
+		WHERE cluster = ? AND scaling = ? AND last_at < ? ORDER BY last_at LIMIT ?) RETURNING size`,
+		cluster, scaling, old, pruneStep)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, size := range sizes {
+		freed += size
+	}
+	n = int64(len(sizes))
+	var by eventTotals
+	by[scaling].events, by[scaling].bytes = -n, -freed
+	return n, freed, by.add(ctx, tx, cluster)
+}
+
+// boundFile deletes removed nodes with their changes, the oldest first, until the file holds no more than limit
+// bytes. What is live or untold stays, however much it is.
+func (l *Ledger) boundFile(ctx context.Context, limit int64) (total int64, err error) {
+	for ctx.Err() == nil {
+		size, err := l.fileSize(ctx)
+		if err != nil || size.used <= limit {
+			return total, err
+		}
+		var n int64
+		if err := l.tx(ctx, func(tx tx) error { n, err = deleteLives(ctx, tx); return err }); err != nil || n == 0 {
+			return total, err
+		}
+		if total == 0 {
+			l.log.Warn("the ledger has reached its bound; removed nodes are forgotten before SCALING_RETENTION",
+				"bytes", size.used, "bound", limit)
+		}
+		total += n
+		if err := l.pruneLabels(ctx); err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+// oldLivesSQL selects the lives that may go first: of nodes that left longest ago, all that there was to tell of
+// them is told, by waves that are done.
+const oldLivesSQL = `SELECT n.uid, n.removed_at FROM nodes n WHERE n.cluster = ? AND n.removed_at > 0 AND NOT EXISTS (
+		SELECT 1 FROM changes c WHERE c.cluster = n.cluster AND c.node_uid = n.uid AND (c.tell = 1 AND c.told_at IS NULL
+			OR EXISTS (SELECT 1 FROM waves w WHERE w.id = c.wave_id AND w.done_at IS NULL)))
+	ORDER BY n.removed_at LIMIT ?`
+
+// deleteLives deletes one step of removed nodes with their changes, and returns how many rows it were.
+func deleteLives(ctx context.Context, tx tx) (n int64, err error) {
+	clusters, err := collect(ctx, tx, value[string], `SELECT cluster FROM clusters`)
+	if err != nil {
+		return 0, err
+	}
+	type life struct {
+		cluster, uid string
+		removed      int64
+	}
+	var old []life
+	for _, cluster := range clusters {
+		of, err := collect(ctx, tx, func(r row) (life, error) {
+			x := life{cluster: cluster}
+			err := r.Scan(&x.uid, &x.removed)
+			return x, err
+		}, oldLivesSQL, cluster, pruneStep)
+		if err != nil {
+			return 0, err
+		}
+		old = append(old, of...)
+	}
+	slices.SortStableFunc(old, func(a, b life) int { return cmp.Compare(a.removed, b.removed) })
+	for _, x := range old[:min(len(old), pruneStep)] {
+		for _, stmt := range []string{
+			`DELETE FROM changes WHERE cluster = ? AND node_uid = ?`,
+			`DELETE FROM nodes WHERE cluster = ? AND uid = ?`,
+		} {
+			rows, err := tx.exec(ctx, stmt, x.cluster, x.uid)
+			if err != nil {
+				return 0, err
+			}
+			n += rows
+		}
+	}
+	return n, nil
 }
 
 // deleteStepwise runs a statement that deletes at most as many rows as its last parameter says, until

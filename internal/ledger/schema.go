@@ -325,13 +325,9 @@ func (l *Ledger) migrate(ctx context.Context) error {
 	}
 	if before > 0 && before < version {
 		// A migration may have left a log as large as the database.
-		if _, err := l.exec(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
-			return err
-		}
+		return l.pragma(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`)
 	}
-	// A write that changes nothing proves that the file can be written, before it matters.
-	_, err = l.exec(ctx, `UPDATE meta SET value = value WHERE name = 'instance'`)
-	return err
+	return nil
 }
 
 // step applies the migration that follows a schema's version.

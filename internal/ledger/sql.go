@@ -124,9 +124,9 @@ func (a at) Scan(v any) error {
 
 // hot are the writer's statements between a change in the cluster and its message in Slack, and
 // those of events, which are the most.
-var hot = []string{oldNodeSQL, upsertNodeSQL, insertChangeSQL, markSQL, insertWaveSQL, keyWaveSQL, insertMessageSQL,
-	assignSQL, extendWaveSQL, acceptSQL, tellSQL, findLabelsSQL, insertLabelsSQL, insertEventSQL, oldEventSQL,
-	mergeEventSQL, addTotalsSQL, eventsVersionSQL}
+var hot = []string{writerSQL, oldNodeSQL, upsertNodeSQL, insertChangeSQL, markSQL, insertWaveSQL, keyWaveSQL,
+	insertMessageSQL, assignSQL, extendWaveSQL, acceptSQL, tellSQL, findLabelsSQL, insertLabelsSQL, insertEventSQL,
+	oldEventSQL, mergeEventSQL, addTotalsSQL, eventsVersionSQL}
 
 // tx is a write transaction.
 type tx struct {
@@ -156,13 +156,28 @@ func changed(res sql.Result, err error) (int64, error) {
 	return res.RowsAffected()
 }
 
-// tx runs f in a write transaction: all of it or nothing.
+// tx runs f in a write transaction: all of it or nothing. It fails where this process is no longer the
+// ledger's writer. Where the disk is full it makes room, and runs f again from its beginning.
 func (l *Ledger) tx(ctx context.Context, f func(tx) error) error {
+	err := l.try(ctx, f)
+	if l.token != "" && isFull(err) && l.makeRoom(ctx) {
+		err = l.try(ctx, f)
+	}
+	return err
+}
+
+// try is tx without a second try.
+func (l *Ledger) try(ctx context.Context, f func(tx) error) error {
 	t, err := l.w.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
-	if err := f(tx{t, l.hot}); err != nil {
+	within := tx{t, l.hot}
+	if err := l.fence(ctx, within); err != nil {
+		t.Rollback()
+		return err
+	}
+	if err := f(within); err != nil {
 		t.Rollback()
 		return err
 	}
@@ -170,8 +185,16 @@ func (l *Ledger) tx(ctx context.Context, f func(tx) error) error {
 }
 
 // exec runs one statement in a transaction of its own, and returns how many rows it changed.
-func (l *Ledger) exec(ctx context.Context, stmt string, args ...any) (int64, error) {
-	return changed(l.w.ExecContext(ctx, stmt, args...))
+func (l *Ledger) exec(ctx context.Context, stmt string, args ...any) (n int64, err error) {
+	err = l.tx(ctx, func(tx tx) error { n, err = tx.exec(ctx, stmt, args...); return err })
+	return n, err
+}
+
+// pragma runs a statement on the writer's connection that is about the file or the connection, which no
+// transaction may hold.
+func (l *Ledger) pragma(ctx context.Context, stmt string) error {
+	_, err := l.w.ExecContext(ctx, stmt)
+	return err
 }
 
 // prepareHot compiles the writer's statements.

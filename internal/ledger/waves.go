@@ -3,7 +3,7 @@ package ledger
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"strconv"
 	"time"
 
 	"rollcall/internal/fleet"
@@ -379,9 +379,7 @@ func (l *Ledger) openWave(ctx context.Context, tx tx, cluster string, n wave.Ope
 	if err != nil {
 		return 0, err
 	}
-	// A number is given once, so the key is unique for this ledger, and the instance makes it
-	// unique among ledgers.
-	main.Key = fmt.Sprintf("%s-%d", l.instance, main.WaveID)
+	main.Key = l.newKey(strconv.FormatInt(main.WaveID, 10))
 	if _, err := tx.exec(ctx, keyWaveSQL, main.Key, main.WaveID); err != nil {
 		return 0, err
 	}

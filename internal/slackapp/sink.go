@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -174,8 +175,21 @@ func (s *Sink) Upload(ctx context.Context, p deliver.Picture) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return to.FileID, s.api.UploadToURL(ctx, slack.UploadToURLParameters{
+	err = s.api.UploadToURL(ctx, slack.UploadToURLParameters{
 		UploadURL: to.UploadURL, Reader: bytes.NewReader(p.PNG), Filename: p.Name})
+	return to.FileID, withoutAddress(err, to.UploadURL)
+}
+
+// withoutAddress cuts the address of an upload out of an error of sending to it: whoever knows the address
+// may write there, and errors are shown in the log, in /readyz and in the Home tab.
+func withoutAddress(err error, address string) error {
+	for sending, ok := errors.AsType[*url.Error](err); ok; sending, ok = errors.AsType[*url.Error](err) {
+		err = sending.Err
+	}
+	if err != nil && strings.Contains(err.Error(), address) {
+		return errors.New("the address that Slack gave for the upload cannot be used")
+	}
+	return err
 }
 
 // ShowFile implements deliver.Sink.

@@ -36,6 +36,9 @@ const root = "../../manifests"
 // folders are what people apply.
 var folders = []string{"base", "overlays/ephemeral", "overlays/kubeconfig"}
 
+// components are what people may add to one of them.
+var components = []string{"components/closed-metrics"}
+
 var rendered = map[string][]byte{}
 
 // render is kubectl kustomize of a folder. Its objects are the caller's to change.
@@ -129,7 +132,8 @@ func TestKinds(t *testing.T) {
 	// Every folder with a kustomization is among those that are tested.
 	err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
 		folder, _ := filepath.Rel(root, filepath.Dir(path))
-		if err == nil && d.Name() == "kustomization.yaml" && !slices.Contains(folders, filepath.ToSlash(folder)) {
+		if err == nil && d.Name() == "kustomization.yaml" && !slices.Contains(folders, filepath.ToSlash(folder)) &&
+			!slices.Contains(components, filepath.ToSlash(folder)) {
 			t.Errorf("%s is not tested", folder)
 		}
 		return err
@@ -352,5 +356,37 @@ func TestDocumentedOverlay(t *testing.T) {
 	if c.Image != "registry.example.com/rollcall:v1.0.0" || env["SLACK_CHANNEL"] != "C0EXAMPLE" ||
 		env["CLUSTER_NAME"] != "prod" || env["DIGEST_TIMEZONE"] != "Europe/Berlin" {
 		t.Errorf("image %s, variables %v", c.Image, env)
+	}
+}
+
+// The component lets nobody but the monitoring's namespace in, and leaves the way out as it is.
+func TestClosedMetrics(t *testing.T) {
+	dir, err := os.MkdirTemp(".", "closed-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	text := "resources: [../" + root + "/base]\ncomponents: [../" + root + "/" + components[0] + "]\n"
+	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rendered, err := resources.AsYaml()
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := one[networkingv1.NetworkPolicy](t, render(t, "base"), "NetworkPolicy")
+	closed := one[networkingv1.NetworkPolicy](t, objects(t, dir, rendered), "NetworkPolicy")
+	in := closed.Spec.Ingress
+	if len(in) != 1 || len(in[0].From) != 1 || in[0].From[0].PodSelector != nil || in[0].From[0].IPBlock != nil ||
+		in[0].From[0].NamespaceSelector.MatchLabels["kubernetes.io/metadata.name"] != "monitoring" {
+		t.Errorf("these may come in: %+v", in)
+	}
+	closed.Spec.Ingress[0].From = nil
+	if diff := cmp.Diff(open.Spec, closed.Spec); diff != "" {
+		t.Errorf("something else has changed (-base +component):\n%s", diff)
 	}
 }

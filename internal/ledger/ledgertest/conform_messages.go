@@ -29,7 +29,7 @@ func postings(t *testing.T, fresh Open) {
 	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{1, 2}}}},
 		false, t0))
 	w := onlyWave(t, l)
-	must[wave.Posting](t)(l.AddPart(ctx, w, wave.PartList, nil, at(1)))
+	reply := must[wave.Posting](t)(l.AddPart(ctx, w, wave.PartList, nil, at(1)))
 	d := must[wave.Digest](t)(l.AddDigest(ctx, wave.Digest{Posting: wave.Posting{Channel: "C2", Created: at(2)},
 		Cluster: "prod", From: t0.Add(-time.Hour), Until: t0}))
 	for _, tc := range []struct {
@@ -39,7 +39,7 @@ func postings(t *testing.T, fresh Open) {
 	}{
 		{"main", wave.Posting{Key: w.Key, WaveID: w.ID, Part: wave.PartMain, Channel: "C1", Created: t0},
 			func() wave.Posting { return onlyWave(t, l).Main }},
-		{"reply", wave.Posting{Key: w.Key + ".1", WaveID: w.ID, Part: wave.PartList, Channel: "C1", Created: at(1)},
+		{"reply", wave.Posting{Key: reply.Key, WaveID: w.ID, Part: wave.PartList, Channel: "C1", Created: at(1)},
 			func() wave.Posting { return onlyWave(t, l).Parts[0] }},
 		{"digest", wave.Posting{Key: d.Key, Part: wave.PartDigest, Channel: "C2", Created: at(2)},
 			func() wave.Posting {
@@ -99,7 +99,7 @@ func postings(t *testing.T, fresh Open) {
 	if m := live[1].Main; !m.Tried || m.ID != "" || m.After != "100.reply" {
 		t.Errorf("posted at once: %+v", m)
 	}
-	check(t, l.DropPart(ctx, w.Key+".1"))
+	check(t, l.DropPart(ctx, reply.Key))
 	if live = must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod")); len(live[0].Parts) != 0 {
 		t.Errorf("a reply that was given up: %+v", live[0].Parts)
 	}
