@@ -28,10 +28,14 @@ var (
 	optionalScopes = [][2]string{
 		{"channels:history", "a message in a public channel may be posted twice when Slack's answer is lost"},
 		{"groups:history", "a message in a private channel may be posted twice when Slack's answer is lost"},
-		{"users:read", "a mute until tomorrow 9:00 goes by DIGEST_TIMEZONE"},
+		{peopleScope, "a mute until tomorrow 9:00 goes by DIGEST_TIMEZONE"},
 		{"files:write", "the digest has no picture where Slack does not draw charts"},
 	}
 )
+
+// peopleScope is the scope that tells who somebody is. Without a list of people who may use Rollcall nobody is let
+// in without it.
+const peopleScope = "users:read"
 
 // addScope is how a scope is given.
 func addScope(scope string) string {
@@ -41,8 +45,9 @@ func addScope(scope string) string {
 }
 
 // CheckBot tries the bot token: its kind and validity, its scopes, and whether it can post to
-// each channel.
-func CheckBot(ctx context.Context, api *slack.Client, channels []string) []Finding {
+// each channel. listed says that SLACK_ALLOWED_USERS names who may use Rollcall, so that nobody has to be
+// asked about.
+func CheckBot(ctx context.Context, api *slack.Client, channels []string, listed bool) []Finding {
 	auth, err := api.AuthTestContext(ctx)
 	if err != nil {
 		return []Finding{{What: "Slack bot token", Detail: failure(err, "")}}
@@ -62,10 +67,16 @@ func CheckBot(ctx context.Context, api *slack.Client, channels []string) []Findi
 		findings = append(findings, f)
 	}
 	for _, o := range optionalScopes {
-		if scope, without := o[0], o[1]; !slices.Contains(scopes, scope) {
-			findings = append(findings,
-				Finding{What: "Slack scope " + scope, OK: true,
-					Detail: fmt.Sprintf("not given (optional): %s; to give it, %s", without, addScope(scope))})
+		scope, without := o[0], o[1]
+		switch {
+		case slices.Contains(scopes, scope):
+		case scope == peopleScope && !listed:
+			findings = append(findings, Finding{What: "Slack scope " + scope,
+				Detail: "missing: Rollcall cannot tell members of the workspace from guests and people of other " +
+					"organisations, and refuses everybody; " + addScope(scope) + ", or name who may use it in SLACK_ALLOWED_USERS"})
+		default:
+			findings = append(findings, Finding{What: "Slack scope " + scope, OK: true,
+				Detail: fmt.Sprintf("not given (optional): %s; to give it, %s", without, addScope(scope))})
 		}
 	}
 	for _, id := range channels {

@@ -305,9 +305,7 @@ func (c *Commands) filtered(ctx context.Context, x form, in slack.InteractionCal
 	}
 	line := strings.TrimSpace(help.Command + " " + req.String())
 	if x.over || x.to.responseURL == "" {
-		ctx, cancel := context.WithTimeout(ctx, checkWithin) // the answer goes with the acknowledgement
-		defer cancel()
-		what := c.answer(ctx, line, onModal)
+		what := c.answer(ctx, line, onModal) // it goes with the acknowledgement
 		view := c.modal(scene{who: asker{User: x.user, Channel: x.channel}}, what)
 		return slack.NewUpdateViewSubmissionResponse(&view)
 	}
@@ -360,7 +358,7 @@ func morning(now time.Time, zone *time.Location) time.Time {
 
 // openMute opens the form that mutes what a message is about. value is its wave's key.
 func (c *Commands) openMute(ctx context.Context, s scene, value string, now time.Time) {
-	zone := c.zones.of(ctx, s.who.User)
+	zone := c.zoneOf(ctx, s.who.User)
 	scopes, err := c.answers.MuteScopes(ctx, value)
 	if err != nil {
 		c.log.Error("looking up what can be muted failed", "err", err)
@@ -402,7 +400,7 @@ func (c *Commands) muted(ctx context.Context, x form, in slack.InteractionCallba
 	now := time.Now()
 	scope, value, ok := strings.Cut(in.View.State.Values[fieldScope][fieldValue].SelectedOption.Value, ":")
 	span := in.View.State.Values[fieldUntil][fieldValue].SelectedOption.Value
-	until := morning(now, c.zones.of(ctx, x.user))
+	until := morning(now, c.zoneOf(ctx, x.user))
 	if span != untilMorning {
 		i := slices.IndexFunc(muteFor, func(m struct {
 			value, label string

@@ -23,7 +23,7 @@ func (c *Commands) interact(ctx context.Context, e Envelope) any {
 	}
 	// Of a form, the channel is the one in which it was opened: that was checked then, and what
 	// the form's metadata says is not believed.
-	who := asker{App: in.APIAppID, Team: in.User.TeamID, Enterprise: in.Enterprise.ID, User: in.User.ID,
+	who := asker{App: in.APIAppID, Home: in.User.TeamID, User: in.User.ID,
 		Channel: cmp.Or(in.Channel.ID, in.Container.ChannelID)}
 	switch in.Type {
 	case slack.InteractionTypeBlockActions:
@@ -69,7 +69,7 @@ func (c *Commands) pressed(ctx context.Context, app string, who asker, in slack.
 	c.later(ctx, func(ctx context.Context) {
 		if why := c.mayNot(ctx, s.who, app, "a button"); why != "" {
 			s.to.replace = false
-			c.show(ctx, s, refusal("this button", why))
+			c.show(ctx, s, refused("this button", why))
 			return
 		}
 		c.do(ctx, s, verb, value)
