@@ -27,6 +27,9 @@ type CommandsConfig struct {
 	Calls Observer
 	Asked func(command string, took time.Duration)
 
+	// Owner signs what is shown, so that what is pressed there is known again.
+	Owner Owner
+
 	// Who may use commands, where; empty: every full member of the own workspace, everywhere.
 	AllowedUsers    []string
 	AllowedChannels []string
@@ -43,6 +46,7 @@ type Commands struct {
 	http    *http.Client // for response_urls
 	forms   forms
 	home    homes
+	owner   Owner
 	people  people
 	zone    *time.Location // of people whose own is not known
 	busy    sync.WaitGroup // answers on their way
@@ -55,7 +59,7 @@ func NewCommands(c CommandsConfig) *Commands {
 	if c.Asked == nil {
 		c.Asked = func(string, time.Duration) {}
 	}
-	x := &Commands{answers: c.Answers, log: c.Log, api: c.API, asked: c.Asked,
+	x := &Commands{answers: c.Answers, log: c.Log, api: c.API, asked: c.Asked, owner: c.Owner,
 		http:   &http.Client{Timeout: callTimeout, Transport: transport(c.Calls)},
 		people: people{api: c.API}, zone: c.Answers.Zone()}
 	x.access = access{api: c.API, people: &x.people, users: c.AllowedUsers, channels: c.AllowedChannels}
@@ -207,5 +211,5 @@ func ephemeral(what content) any {
 
 // answer says what a command line asks for, on a surface.
 func (c *Commands) answer(ctx context.Context, line string, on surface) content {
-	return best(c.answers.To(ctx, line, time.Now()), on)
+	return c.drawBest(c.answers.To(ctx, line, time.Now()), on)
 }

@@ -207,7 +207,7 @@ func (c *Commands) publish(ctx context.Context, who asker, now time.Time) {
 		c.log.Error("looking up the Home tab failed", "err", err)
 		m = message.Notice("⚠️", "The ledger did not answer in time. Open this tab again.")
 	}
-	what := render(m, onHome)
+	what := c.draw(m, onHome)
 	h := fnv.New64a()
 	json.NewEncoder(h).Encode(what.blocks)
 	if c.home.published(who.User, h.Sum64(), now) && !c.publishContent(ctx, who, what) {
