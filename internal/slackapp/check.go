@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"time"
 
 	"rollcall/internal/deliver"
 
@@ -153,22 +152,20 @@ func CheckSocket(ctx context.Context, api *slack.Client) Finding {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- c.listen(ctx) }()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		select {
-		case err := <-ended:
-			f.Detail = failure(err, "")
-			return f
-		case <-tick.C:
-			if c.greeted.Load() {
-				f.OK, f.Detail = true, "Slack said hello"
-				cancel()
-				<-ended
-				return f
-			}
-		}
+	select {
+	case err := <-ended:
+		f.Detail = failure(err, "")
+		return f
+	case <-c.hello:
 	}
+	f.OK, f.Detail = true, "Slack said hello"
+	if others := c.total - 1; others > 0 {
+		f.Detail += fmt.Sprintf("; other connections of this app: %d. A running Rollcall keeps %d; more, or any while none "+
+			"runs, are another program's, which gets a share of what people type and press: %s", others, connections, ownApp)
+	}
+	c.retire()
+	<-ended
+	return f
 }
 
 // failure shows an error with its hint.
