@@ -150,9 +150,14 @@ func (s *Session) look(ctx context.Context) error {
 	return err
 }
 
+// retireAfter is how long a connection that was only to be greeted stays: what Slack sends right behind its
+// greeting is answered on it.
+const retireAfter = 50 * time.Millisecond
+
 // retire closes a connection that is not needed any more. What Slack has sent on it is still read, and answered
 // elsewhere.
 func (c *conn) retire() {
+	time.Sleep(retireAfter)
 	c.leave()
 	c.write.Lock()
 	defer c.write.Unlock()

@@ -144,3 +144,18 @@ func TestOwnConnectionsAreNotOthers(t *testing.T) {
 		t.Errorf("the log:\n%s", log)
 	}
 }
+
+// A check says how many other connections of the app there are.
+func TestCheckCountsConnections(t *testing.T) {
+	t.Parallel()
+	s := slackemu.Start(t, slackemu.Config{NoRateLimits: true})
+	api := NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, s.APIURL(), nil)
+	if f := CheckSocket(t.Context(), api); !f.OK || f.Detail != "Slack said hello" {
+		t.Errorf("alone: %+v", f)
+	}
+	runCounted(t, s, time.Hour)
+	eventually(t, 5*time.Second, "two connections", func() bool { return s.Connected() == 2 })
+	if f := CheckSocket(t.Context(), api); !f.OK || !strings.Contains(f.Detail, "other connections of this app: 2.") {
+		t.Errorf("beside a running Rollcall: %+v", f)
+	}
+}
