@@ -66,6 +66,7 @@ type process struct {
 
 	store     *ledger.Ledger
 	api       *slack.Client
+	owner     slackapp.Owner // of what it posts
 	outbox    *deliver.Outbox
 	refusal   atomic.Pointer[deliver.FatalError] // the last one of a sink; nil while it refuses nothing
 	summaries answer.Summaries
@@ -105,7 +106,8 @@ func Run(ctx context.Context, c config.Config, sources []Source, o Options, log 
 	defer func() { err = errors.Join(err, p.store.Close()) }()
 
 	p.api = slackapp.NewAPI(c.SlackBotToken.Reveal(), c.SlackAppToken.Reveal(), c.SlackAPIURL, p.metrics.call)
-	p.outbox = deliver.NewOutbox(slackapp.NewSink(p.api, o.Limits, p.log), p.store, p.log)
+	p.owner = slackapp.Owner{Instance: p.store.Instance(), Cluster: sources[0].Name}
+	p.outbox = deliver.NewOutbox(slackapp.NewSink(p.api, o.Limits, p.log).Signed(p.owner), p.store, p.log)
 	p.summaries = answer.Summaries{Store: p.store, Price: c.Prices.Price, Zone: c.Zone, Keep: c.ScalingRetention}
 	for i, s := range sources {
 		p.clusters = append(p.clusters, p.newCluster(s.Name, clients[i]))
@@ -128,7 +130,7 @@ func (p *process) parts(ctx context.Context, addr string) (run []func() error) {
 	answers := answer.New(answer.Config{Cluster: p.clusters[0].name, Store: people, Watch: p.watchProblem,
 		Health: p.health.list, NextDigest: c.Digest.Next, Summaries: summaries, Log: p.log})
 	commands := slackapp.NewCommands(slackapp.CommandsConfig{Answers: answers, Log: p.log, API: p.api,
-		Calls: p.metrics.call, Asked: p.metrics.answered,
+		Calls: p.metrics.call, Asked: p.metrics.answered, Owner: p.owner,
 		AllowedUsers: c.SlackAllowedUsers, AllowedChannels: c.SlackAllowedChannels})
 	session := slackapp.NewSession(p.api, commands.Handle, p.log)
 	p.health.opened(p, session)

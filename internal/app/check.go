@@ -81,7 +81,7 @@ func checkSlack(ctx context.Context, l *checklist, c config.Config, wrong map[st
 		if !wrong["DIGEST_CHANNEL"] && c.DigestChannel != c.SlackChannel {
 			channels = append(channels, c.DigestChannel)
 		}
-		for _, f := range slackapp.CheckBot(ctx, slackAPI(c), channels) {
+		for _, f := range slackapp.CheckBot(ctx, slackAPI(c), channels, len(c.SlackAllowedUsers) > 0) {
 			l.line(f.OK, f.What, f.Detail)
 		}
 	}

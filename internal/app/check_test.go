@@ -117,7 +117,9 @@ func TestCheckSlack(t *testing.T) {
 			fails: []string{`Slack Socket Mode: token_revoked; .*copy the new token`}},
 		{name: "scopes missing", wrong: func(s *slackemu.Server) { s.SetScopes(slackemu.DefaultBotToken, "channels:read") },
 			fails: []string{`Slack scope chat:write: missing; add the line "- chat:write" under oauth_config, scopes, bot ` +
-				`.*install the app again`, `Slack scope commands: missing; add the line "- commands"`}},
+				`.*install the app again`, `Slack scope commands: missing; add the line "- commands"`,
+				`Slack scope users:read: missing: .*refuses everybody; add the line "- users:read" .*, or name who may use it in ` +
+					`SLACK_ALLOWED_USERS$`}},
 		{name: "scope of the app token missing",
 			wrong: func(s *slackemu.Server) { s.RemoveScope(slackemu.DefaultAppToken, "connections:write") },
 			fails: []string{`Slack Socket Mode: missing_scope; .*connections:write`}},
@@ -130,7 +132,8 @@ func TestCheckSlack(t *testing.T) {
 			fails: []string{`Slack channel C0OTHER: not_in_channel; type /invite @Rollcall in C0OTHER`}},
 		{name: "not in the channel, seen by its history", env: []string{"SLACK_CHANNEL", slackemu.ChannelOther},
 			wrong: func(s *slackemu.Server) {
-				s.SetScopes(slackemu.DefaultBotToken, "chat:write", "commands", "channels:history", "files:write")
+				s.SetScopes(slackemu.DefaultBotToken, "chat:write", "commands", "channels:history", "files:write",
+					"users:read")
 			},
 			fails: []string{`Slack channel C0OTHER: not_in_channel; type /invite`}},
 		{name: "channel unknown", env: []string{"SLACK_CHANNEL", "C0NOWHERE"}, fails: []string{`Slack channel C0NOWHERE: ` +

@@ -50,7 +50,7 @@ func TestTwoClusters(t *testing.T) {
 		t.Fatal("it is not ready")
 	}
 	want := "ledger: ok\nnodes of east: ok\nevents of east: ok\nnodes of west: ok\nevents of west: ok\nslack: ok\n" +
-		"telling: ok\ndigest: ok\n"
+		"connections: ok\ntelling: ok\ndigest: ok\n"
 	if got := body(t, "http://"+server+"/readyz"); got != want {
 		t.Errorf("/readyz says\n%s", got)
 	}

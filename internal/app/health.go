@@ -66,6 +66,7 @@ func (h *health) opened(p *process, session *slackapp.Session) {
 			}
 			return "Slack has not greeted a Socket Mode connection"
 		}},
+		part{name: "connections", problem: func(context.Context) string { return session.Shared() }, aside: true},
 		part{name: "telling", problem: func(context.Context) string { return p.outbox.Problem(false) }},
 		part{name: "digest", problem: func(context.Context) string { return p.outbox.Problem(true) }, aside: true})
 	h.parts.Store(&parts)

@@ -231,7 +231,7 @@ func TestReadiness(t *testing.T) {
 		s.RefuseSockets(false)
 		p.isReady(30 * time.Second)
 		status, body := p.get("/readyz")
-		if status != http.StatusOK || body != "ledger: ok\nnodes: ok\nevents: ok\nslack: ok\ntelling: ok\ndigest: ok\n" {
+		if status != http.StatusOK || body != "ledger: ok\nnodes: ok\nevents: ok\nslack: ok\nconnections: ok\ntelling: ok\ndigest: ok\n" {
 			t.Errorf("%d\n%s", status, body)
 		}
 		s.RefuseSockets(true)

@@ -15,7 +15,7 @@ var meanings = map[string]string{
 	"SLACK_APP_TOKEN":        "app-level token (xapp-…) with the scope connections:write",
 	"SLACK_CHANNEL":          "ID of the channel for alerts",
 	"SLACK_API_URL":          "for an emulator or a proxy",
-	"SLACK_ALLOWED_USERS":    "user IDs that may use commands; empty: everyone of the bot's own workspace",
+	"SLACK_ALLOWED_USERS":    "user IDs that may use Rollcall; empty: every full member of the bot's own workspace",
 	"SLACK_ALLOWED_CHANNELS": "channel IDs where commands may be used; empty: everywhere",
 	"KUBECONFIG":             "kubeconfig file; empty: in-cluster, else ~/.kube/config",
 	"KUBE_CONTEXT":           "context in the kubeconfig; empty: its current one",

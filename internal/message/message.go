@@ -34,6 +34,8 @@ type Message struct {
 	// means the usual sentence.
 	Bare  string
 	Broad bool // a thread reply that the channel is shown too
+	// Owner is the signature of the Rollcall that the buttons belong to, as a sink writes it; "" signs none.
+	Owner string
 }
 
 // Period is a span of time: From is in it, Until is not.

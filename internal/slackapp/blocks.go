@@ -56,13 +56,13 @@ type content struct {
 // render turns a message into blocks for a surface, and into the text that stands for them. Charts
 // are left out: not every workspace has them yet, and modals never do.
 func render(m message.Message, on surface) content {
-	return (&builder{on: on, budget: maxBlockText}).build(m)
+	return (&builder{on: on, budget: maxBlockText, owner: m.Owner}).build(m)
 }
 
 // charted is render for a message, with its charts, which not every workspace takes.
 func charted(m message.Message) content {
 	plain := render(m, onMessage)
-	b := &builder{budget: maxBlockText, charts: true}
+	b := &builder{budget: maxBlockText, charts: true, owner: m.Owner}
 	if c := b.build(m); b.drawn {
 		c.plain = &plain
 		return c
@@ -89,6 +89,7 @@ type builder struct {
 	blocks []slack.Block
 	tables int
 	ids    int
+	owner  string // signs the buttons
 }
 
 func (b *builder) build(m message.Message) content {
@@ -248,8 +249,7 @@ func (b *builder) buttons(bs []message.Button) {
 		if len(elements) == maxRow || units(x.Value) > maxValue {
 			continue
 		}
-		b.ids++
-		e := slack.NewButtonBlockElement(fmt.Sprintf("%s:%d", x.Verb, b.ids), x.Value,
+		e := slack.NewButtonBlockElement(b.id(x.Verb), x.Value,
 			plainText(clip(clean(x.Label), maxButton)))
 		e.Style = slack.Style(x.Style)
 		elements = append(elements, e)
@@ -264,7 +264,6 @@ func (b *builder) choice(c *message.Choice) {
 	if len(b.blocks) >= b.on.maxBlocks() {
 		return
 	}
-	b.ids++
 	var options []*slack.OptionBlockObject
 	seen := map[string]bool{}
 	for _, o := range c.Options {
@@ -278,8 +277,14 @@ func (b *builder) choice(c *message.Choice) {
 		return
 	}
 	e := slack.NewOptionsSelectBlockElement(slack.OptTypeStatic, plainText(clip(c.Prompt, maxButton)),
-		fmt.Sprintf("%s:%d", c.Verb, b.ids), options...)
+		b.id(c.Verb), options...)
 	b.blocks = append(b.blocks, slack.NewActionBlock("", e))
+}
+
+// id is the action_id of the next button or menu: what it does, a number, and whose it is.
+func (b *builder) id(verb message.Verb) string {
+	b.ids++
+	return sign(fmt.Sprintf("%s:%d", verb, b.ids), b.owner)
 }
 
 func plainText(s string) *slack.TextBlockObject {

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"time"
 
 	"rollcall/internal/deliver"
 
@@ -28,10 +27,14 @@ var (
 	optionalScopes = [][2]string{
 		{"channels:history", "a message in a public channel may be posted twice when Slack's answer is lost"},
 		{"groups:history", "a message in a private channel may be posted twice when Slack's answer is lost"},
-		{"users:read", "a mute until tomorrow 9:00 goes by DIGEST_TIMEZONE"},
+		{peopleScope, "a mute until tomorrow 9:00 goes by DIGEST_TIMEZONE"},
 		{"files:write", "the digest has no picture where Slack does not draw charts"},
 	}
 )
+
+// peopleScope is the scope that tells who somebody is. Without a list of people who may use Rollcall nobody is let
+// in without it.
+const peopleScope = "users:read"
 
 // addScope is how a scope is given.
 func addScope(scope string) string {
@@ -41,8 +44,9 @@ func addScope(scope string) string {
 }
 
 // CheckBot tries the bot token: its kind and validity, its scopes, and whether it can post to
-// each channel.
-func CheckBot(ctx context.Context, api *slack.Client, channels []string) []Finding {
+// each channel. listed says that SLACK_ALLOWED_USERS names who may use Rollcall, so that nobody has to be
+// asked about.
+func CheckBot(ctx context.Context, api *slack.Client, channels []string, listed bool) []Finding {
 	auth, err := api.AuthTestContext(ctx)
 	if err != nil {
 		return []Finding{{What: "Slack bot token", Detail: failure(err, "")}}
@@ -62,10 +66,16 @@ func CheckBot(ctx context.Context, api *slack.Client, channels []string) []Findi
 		findings = append(findings, f)
 	}
 	for _, o := range optionalScopes {
-		if scope, without := o[0], o[1]; !slices.Contains(scopes, scope) {
-			findings = append(findings,
-				Finding{What: "Slack scope " + scope, OK: true,
-					Detail: fmt.Sprintf("not given (optional): %s; to give it, %s", without, addScope(scope))})
+		scope, without := o[0], o[1]
+		switch {
+		case slices.Contains(scopes, scope):
+		case scope == peopleScope && !listed:
+			findings = append(findings, Finding{What: "Slack scope " + scope,
+				Detail: "missing: Rollcall cannot tell members of the workspace from guests and people of other " +
+					"organisations, and refuses everybody; " + addScope(scope) + ", or name who may use it in SLACK_ALLOWED_USERS"})
+		default:
+			findings = append(findings, Finding{What: "Slack scope " + scope, OK: true,
+				Detail: fmt.Sprintf("not given (optional): %s; to give it, %s", without, addScope(scope))})
 		}
 	}
 	for _, id := range channels {
@@ -142,22 +152,20 @@ func CheckSocket(ctx context.Context, api *slack.Client) Finding {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- c.listen(ctx) }()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		select {
-		case err := <-ended:
-			f.Detail = failure(err, "")
-			return f
-		case <-tick.C:
-			if c.greeted.Load() {
-				f.OK, f.Detail = true, "Slack said hello"
-				cancel()
-				<-ended
-				return f
-			}
-		}
+	select {
+	case err := <-ended:
+		f.Detail = failure(err, "")
+		return f
+	case <-c.hello:
 	}
+	f.OK, f.Detail = true, "Slack said hello"
+	if others := c.total - 1; others > 0 {
+		f.Detail += fmt.Sprintf("; other connections of this app: %d. A running Rollcall keeps %d; more, or any while none "+
+			"runs, are another program's, which gets a share of what people type and press: %s", others, connections, ownApp)
+	}
+	c.retire()
+	<-ended
+	return f
 }
 
 // failure shows an error with its hint.

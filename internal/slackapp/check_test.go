@@ -4,7 +4,10 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
+
+	"github.com/slack-go/slack"
 )
 
 // What the check calls missing is what the app manifest asks for.
@@ -26,5 +29,17 @@ func TestScopesAreTheManifests(t *testing.T) {
 	slices.Sort(known)
 	if !slices.Equal(asked, known) {
 		t.Errorf("the manifest asks for %q, the check looks for %q", asked, known)
+	}
+}
+
+// A hint names the channel that the call was about, never the variable that perhaps named another one.
+func TestHintsNameTheChannel(t *testing.T) {
+	t.Parallel()
+	for _, code := range []string{"channel_not_found", "not_in_channel", "is_archived", "restricted_action",
+		"restricted_action_read_only_channel"} {
+		v := judge(slack.SlackErrorResponse{Err: code}, "C0DIGEST")
+		if !strings.Contains(v.Hint, "C0DIGEST") || strings.Contains(v.Hint, "SLACK_CHANNEL") {
+			t.Errorf("%s: %s", code, v.Hint)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package slackapp
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -26,7 +27,10 @@ type CommandsConfig struct {
 	Calls Observer
 	Asked func(command string, took time.Duration)
 
-	// Who may use commands, where; empty: everyone of the own workspace, everywhere.
+	// Owner signs what is shown, so that what is pressed there is known again.
+	Owner Owner
+
+	// Who may use commands, where; empty: every full member of the own workspace, everywhere.
 	AllowedUsers    []string
 	AllowedChannels []string
 }
@@ -42,8 +46,12 @@ type Commands struct {
 	http    *http.Client // for response_urls
 	forms   forms
 	home    homes
-	zones   zones
+	owner   Owner
+	people  people
+	zone    *time.Location // of people whose own is not known
 	busy    sync.WaitGroup // answers on their way
+
+	zoneless sync.Once // says that people's zones cannot be known
 }
 
 // NewCommands returns Commands. Handle answers an envelope, and Run must be running meanwhile.
@@ -51,16 +59,17 @@ func NewCommands(c CommandsConfig) *Commands {
 	if c.Asked == nil {
 		c.Asked = func(string, time.Duration) {}
 	}
-	return &Commands{answers: c.Answers, log: c.Log, api: c.API, asked: c.Asked,
+	x := &Commands{answers: c.Answers, log: c.Log, api: c.API, asked: c.Asked, owner: c.Owner,
 		http:   &http.Client{Timeout: callTimeout, Transport: transport(c.Calls)},
-		access: access{api: c.API, log: c.Log, users: c.AllowedUsers, channels: c.AllowedChannels},
-		zones:  zones{api: c.API, log: c.Log, unknown: c.Answers.Zone()}}
+		people: people{api: c.API}, zone: c.Answers.Zone()}
+	x.access = access{api: c.API, people: &x.people, users: c.AllowedUsers, channels: c.AllowedChannels}
+	return x
 }
 
 // How long answers may take.
 const (
-	// checkWithin bounds finding out who somebody is: what could not be found out by then is
-	// said in the time that is left to acknowledge.
+	// checkWithin bounds finding out who somebody is, and all that goes with an acknowledgement: what could
+	// not be found out by then is said in the time that is left.
 	checkWithin = ackWithin - 500*time.Millisecond
 	// patience is how long an acknowledgement waits for the answer, to carry it along. An answer
 	// that takes longer comes through the response_url.
@@ -79,6 +88,8 @@ func (c *Commands) Run(ctx context.Context) error {
 // Handle answers an envelope with its acknowledgement, at once or within Slack's 3 s; what takes
 // longer follows. What it does not know is acknowledged and left alone.
 func (c *Commands) Handle(ctx context.Context, e Envelope) any {
+	ctx, cancel := context.WithTimeout(ctx, checkWithin)
+	defer cancel()
 	switch e.Type {
 	case "slash_commands":
 		return c.slash(ctx, e)
@@ -97,10 +108,10 @@ func (c *Commands) slash(ctx context.Context, e Envelope) any {
 		c.log.Warn("Slack sent a slash command that cannot be read", "err", err)
 		return nil
 	}
-	who := asker{App: cmd.APIAppID, Team: cmd.TeamID, Enterprise: cmd.EnterpriseID, User: cmd.UserID,
+	who := asker{App: cmd.APIAppID, Where: cmd.TeamID, WhereEnterprise: cmd.EnterpriseID, User: cmd.UserID,
 		Channel: cmd.ChannelID}
 	if why := c.mayNot(ctx, who, e.App, cmd.Command); why != "" {
-		return ephemeral(refusal(cmd.Command, why))
+		return ephemeral(refused(cmd.Command, why))
 	}
 	line := strings.TrimSpace(cmd.Command + " " + cmd.Text)
 	began := time.Now()
@@ -108,6 +119,9 @@ func (c *Commands) slash(ctx context.Context, e Envelope) any {
 	done := make(chan content, 1)
 	c.later(ctx, func(ctx context.Context) { done <- c.answer(ctx, line, onMessage) })
 	to := delivery{responseURL: cmd.ResponseURL, channel: cmd.ChannelID, user: cmd.UserID}
+	// What the check has taken of the time is not there any more.
+	wait, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	select {
 	case what := <-done:
 		if payload := ephemeral(what); payload != nil {
@@ -115,7 +129,7 @@ func (c *Commands) slash(ctx context.Context, e Envelope) any {
 			return payload
 		}
 		c.later(ctx, func(ctx context.Context) { c.deliver(ctx, to, what); answered() })
-	case <-time.After(patience):
+	case <-wait.Done():
 		c.later(ctx, func(ctx context.Context) { c.deliver(ctx, to, <-done); answered() })
 	}
 	return nil
@@ -123,18 +137,31 @@ func (c *Commands) slash(ctx context.Context, e Envelope) any {
 
 // mayNot says why somebody may not do something, and logs it; "" if they may.
 func (c *Commands) mayNot(ctx context.Context, who asker, app, what string) string {
-	ctx, cancel := context.WithTimeout(ctx, checkWithin)
-	defer cancel()
-	why := c.access.refuse(ctx, who, app)
-	if why != "" {
-		c.log.Warn("somebody was refused", "what", what, "user", who.User, "team", who.Team, "channel", who.Channel, "why",
-			why)
+	r := c.check(ctx, who, app)
+	if r.why != "" {
+		c.logRefusal(who, what, r)
 	}
-	return why
+	return r.why
 }
 
-// refusal is what somebody is told who may not.
-func refusal(what, why string) content {
+// check says whether somebody may use Rollcall, within checkWithin.
+func (c *Commands) check(ctx context.Context, who asker, app string) refusal {
+	ctx, cancel := context.WithTimeout(ctx, checkWithin)
+	defer cancel()
+	return c.access.refuse(ctx, who, app)
+}
+
+func (c *Commands) logRefusal(who asker, what string, r refusal) {
+	args := []any{"what", what, "user", who.User, "team", cmp.Or(who.Home, who.Where), "channel", who.Channel,
+		"why", r.why}
+	if r.err != nil {
+		args = append(args, "err", r.err)
+	}
+	c.log.Warn("somebody was refused", args...)
+}
+
+// refused is what somebody is told who may not.
+func refused(what, why string) content {
 	title := "You may not use " + what + " here"
 	return render(message.Message{Icon: "🚫", Headline: title, Text: title + ": " + why,
 		Parts: []message.Part{{Lines: message.Sentence(why)}}}, onMessage)
@@ -184,5 +211,5 @@ func ephemeral(what content) any {
 
 // answer says what a command line asks for, on a surface.
 func (c *Commands) answer(ctx context.Context, line string, on surface) content {
-	return best(c.answers.To(ctx, line, time.Now()), on)
+	return c.drawBest(c.answers.To(ctx, line, time.Now()), on)
 }

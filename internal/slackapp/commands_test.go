@@ -280,35 +280,44 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// People of other workspaces are refused, whatever the lists say; only an app that is installed
-// in a whole organisation serves all of it. The commands are handed over as Slack might send
-// them, because the emulator's own always name its workspace.
+// What was done in another workspace is refused, whatever the lists say, and so are people of other
+// workspaces; only an app that is installed in a whole organisation serves all of it. The commands are handed over
+// as Slack might send them, because the emulator's own always name its workspace.
 func TestForeignTeams(t *testing.T) {
 	t.Parallel()
+	const foreign, sister = slackemu.ForeignTeamID, "T0SISTER"
+	org := slackemu.Config{TeamID: "E0ACME", EnterpriseID: "E0ACME"}
 	for _, test := range []struct {
-		name                string
-		us                  slackemu.Config
-		team, enterprise    string
-		allowed             bool
-		alsoOnTheAllowLists bool
+		name             string
+		us               slackemu.Config
+		team, enterprise string // where the command was typed
+		who              slackemu.User
+		allowed, listed  bool
 	}{
 		{name: "own", team: slackemu.DefaultTeamID, allowed: true},
-		{name: "foreign", team: slackemu.ForeignTeamID},
-		{name: "foreign, on the list", team: slackemu.ForeignTeamID, alsoOnTheAllowLists: true},
-		{name: "none"},
+		{name: "typed elsewhere", team: foreign, who: slackemu.User{TeamID: foreign}},
+		{name: "typed elsewhere, on the list", team: foreign, who: slackemu.User{TeamID: foreign}, listed: true},
+		{name: "nowhere", listed: true},
+		{name: "foreign, in a shared channel", team: slackemu.DefaultTeamID, who: slackemu.User{TeamID: foreign}},
 		{name: "own, in an organisation", us: slackemu.Config{EnterpriseID: "E0ACME"}, team: slackemu.DefaultTeamID,
-			enterprise: "E0ACME", allowed: true},
-		{name: "another of the organisation", us: slackemu.Config{EnterpriseID: "E0ACME"}, team: "T0SISTER",
+			enterprise: "E0ACME", allowed: true, who: slackemu.User{TeamID: sister, EnterpriseID: "E0ACME",
+				Teams: []string{sister, slackemu.DefaultTeamID}}},
+		{name: "another of the organisation", us: slackemu.Config{EnterpriseID: "E0ACME"}, team: slackemu.DefaultTeamID,
+			enterprise: "E0ACME", who: slackemu.User{TeamID: sister, EnterpriseID: "E0ACME", Teams: []string{sister}}},
+		{name: "typed in another of the organisation", us: slackemu.Config{EnterpriseID: "E0ACME"}, team: sister,
 			enterprise: "E0ACME"},
-		{name: "app of the whole organisation", us: slackemu.Config{TeamID: "E0ACME", EnterpriseID: "E0ACME"},
-			team: "T0SISTER", enterprise: "E0ACME", allowed: true},
-		{name: "another organisation", us: slackemu.Config{TeamID: "E0ACME", EnterpriseID: "E0ACME"},
-			team: slackemu.ForeignTeamID, enterprise: "E0OTHER"},
-		{name: "no organisation", us: slackemu.Config{TeamID: "E0ACME", EnterpriseID: "E0ACME"},
-			team: slackemu.ForeignTeamID},
+		{name: "app of the whole organisation", us: org, team: sister, enterprise: "E0ACME", allowed: true,
+			who: slackemu.User{TeamID: sister, EnterpriseID: "E0ACME", Teams: []string{sister}}},
+		{name: "a guest of the organisation", us: org, team: sister, enterprise: "E0ACME",
+			who: slackemu.User{TeamID: foreign}},
+		{name: "another organisation", us: org, team: foreign, enterprise: "E0OTHER", who: slackemu.User{TeamID: foreign,
+			EnterpriseID: "E0OTHER", Teams: []string{foreign}}},
+		{name: "no organisation", us: org, team: foreign, who: slackemu.User{TeamID: foreign}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
+			test.who.ID, test.who.Name = slackemu.UserEve, "eve"
+			test.us.Users = []slackemu.User{test.who}
 			s := slackemu.Start(t, test.us)
 			l, err := ledger.Open(t.Context(), filepath.Join(t.TempDir(), "rollcall.db"), ledger.Options{})
 			if err != nil {
@@ -317,7 +326,7 @@ func TestForeignTeams(t *testing.T) {
 			t.Cleanup(func() { l.Close() })
 			log := &syncBuffer{}
 			c := deskOn(l, s, slog.New(slog.NewTextHandler(log, nil)))
-			if test.alsoOnTheAllowLists {
+			if test.listed {
 				c.AllowedUsers, c.AllowedChannels = []string{slackemu.UserEve}, []string{slackemu.ChannelOps}
 			}
 			payload, err := json.Marshal(map[string]string{"command": "/nodes", "api_app_id": slackemu.DefaultAppID,

@@ -69,6 +69,9 @@ func (f *forms) put(x form) string {
 	return token
 }
 
+// remember is put, with the Owner's signature behind the token.
+func (c *Commands) remember(x form) string { return sign(c.forms.put(x), c.owner.String()) }
+
 // get returns a person's own form.
 func (f *forms) get(token, user string) (form, bool) {
 	f.mu.Lock()
@@ -126,7 +129,7 @@ func (c *Commands) openFilter(ctx context.Context, s scene, line string, now tim
 	}
 	m := slack.ModalViewRequest{Type: slack.VTModal, CallbackID: callbackFilter, Title: plainText(title),
 		Submit: plainText("Show"), Close: plainText("Cancel"),
-		PrivateMetadata: c.forms.put(x)}
+		PrivateMetadata: c.remember(x)}
 	var toggles []command.Flag
 	if e, ok := req.(*command.Events); ok {
 		m.Blocks.BlockSet = append(m.Blocks.BlockSet,
@@ -162,7 +165,7 @@ func (c *Commands) openForm(ctx context.Context, s scene, m slack.ModalViewReque
 		if s.on == onMessage {
 			const sorry = "Slack did not open the form in time. Please press the button again."
 			s.to.replace = false
-			c.show(ctx, s, render(message.Notice("⚠️", sorry), onMessage))
+			c.show(ctx, s, c.draw(message.Notice("⚠️", sorry), onMessage))
 		}
 	}
 }
@@ -227,10 +230,14 @@ func switches(flags []command.Flag, req request) slack.Block {
 
 // submitted takes a form. Mistakes are answered beside their fields.
 func (c *Commands) submitted(ctx context.Context, app string, who asker, in slack.InteractionCallback) any {
-	x, ok := c.forms.get(in.View.PrivateMetadata, who.User)
+	x, of, ok := c.formOf(in.View, who.User)
 	who.Channel = x.channel
 	if why := c.mayNot(ctx, who, app, "a form"); why != "" {
 		return instead("🚫 "+why, "")
+	}
+	if of != (Owner{}) && !c.owner.owns(of) {
+		c.log.Warn("a form of another Rollcall was submitted", "user", who.User, "form", in.View.CallbackID, "of", of)
+		return c.disown(in.View, of)
 	}
 	if !ok {
 		return instead("⚠️ This form is too old, or Rollcall was restarted meanwhile. Please type the command again, or "+
@@ -305,9 +312,7 @@ func (c *Commands) filtered(ctx context.Context, x form, in slack.InteractionCal
 	}
 	line := strings.TrimSpace(help.Command + " " + req.String())
 	if x.over || x.to.responseURL == "" {
-		ctx, cancel := context.WithTimeout(ctx, checkWithin) // the answer goes with the acknowledgement
-		defer cancel()
-		what := c.answer(ctx, line, onModal)
+		what := c.answer(ctx, line, onModal) // it goes with the acknowledgement
 		view := c.modal(scene{who: asker{User: x.user, Channel: x.channel}}, what)
 		return slack.NewUpdateViewSubmissionResponse(&view)
 	}
@@ -360,7 +365,7 @@ func morning(now time.Time, zone *time.Location) time.Time {
 
 // openMute opens the form that mutes what a message is about. value is its wave's key.
 func (c *Commands) openMute(ctx context.Context, s scene, value string, now time.Time) {
-	zone := c.zones.of(ctx, s.who.User)
+	zone := c.zoneOf(ctx, s.who.User)
 	scopes, err := c.answers.MuteScopes(ctx, value)
 	if err != nil {
 		c.log.Error("looking up what can be muted failed", "err", err)
@@ -387,7 +392,7 @@ func (c *Commands) openMute(ctx context.Context, s scene, value string, now time
 	c.openForm(ctx, s,
 		slack.ModalViewRequest{Type: slack.VTModal, CallbackID: callbackMute, Title: plainText("Mute alerts"),
 			Submit: plainText("Mute"), Close: plainText("Cancel"),
-			PrivateMetadata: c.forms.put(x), Blocks: slack.Blocks{BlockSet: []slack.Block{
+			PrivateMetadata: c.remember(x), Blocks: slack.Blocks{BlockSet: []slack.Block{
 				slack.NewInputBlock(fieldScope, plainText("Which alerts"), nil, scope),
 				slack.NewInputBlock(fieldUntil, plainText("For how long"), nil, until),
 				slack.NewContextBlock("",
@@ -402,7 +407,7 @@ func (c *Commands) muted(ctx context.Context, x form, in slack.InteractionCallba
 	now := time.Now()
 	scope, value, ok := strings.Cut(in.View.State.Values[fieldScope][fieldValue].SelectedOption.Value, ":")
 	span := in.View.State.Values[fieldUntil][fieldValue].SelectedOption.Value
-	until := morning(now, c.zones.of(ctx, x.user))
+	until := morning(now, c.zoneOf(ctx, x.user))
 	if span != untilMorning {
 		i := slices.IndexFunc(muteFor, func(m struct {
 			value, label string

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"hash/fnv"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -31,20 +30,21 @@ type homes struct {
 
 type openHome struct {
 	who    asker
+	app    string // that Slack greeted the connection as
 	opened time.Time
 	shown  time.Time // when it was published last
 	hash   uint64    // of what it shows
 }
 
 // opened notes that a person opened the tab.
-func (h *homes) opened(who asker, now time.Time) {
+func (h *homes) opened(who asker, app string, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.open == nil {
 		h.open = map[string]*openHome{}
 	}
 	if o := h.open[who.User]; o != nil {
-		o.opened, o.who = now, who
+		o.opened, o.who, o.app = now, who, app
 		return
 	}
 	if len(h.open) >= maxHomes {
@@ -56,20 +56,20 @@ func (h *homes) opened(who asker, now time.Time) {
 		}
 		delete(h.open, oldest)
 	}
-	h.open[who.User] = &openHome{who: who, opened: now}
+	h.open[who.User] = &openHome{who: who, app: app, opened: now}
 }
 
-// due returns the people whose tab may be brought up to date.
-func (h *homes) due(now time.Time) []asker {
+// due returns the tabs that may be brought up to date.
+func (h *homes) due(now time.Time) []openHome {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var out []asker
+	var out []openHome
 	for user, o := range h.open {
 		switch {
 		case now.Sub(o.opened) > homeFor:
 			delete(h.open, user)
 		case now.Sub(o.shown) >= homeEvery:
-			out = append(out, o.who)
+			out = append(out, *o)
 		}
 	}
 	return out
@@ -87,6 +87,13 @@ func (h *homes) published(user string, hash uint64, now time.Time) bool {
 	changed := o.hash != hash
 	o.hash = hash
 	return changed
+}
+
+// closed notes that a tab is not kept up to date any more.
+func (h *homes) closed(user string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.open, user)
 }
 
 // forget makes the next publishing of a tab a new one, because Slack did not take the last.
@@ -135,8 +142,8 @@ func (c *Commands) keepHomes(ctx context.Context) error {
 		case <-tick.C: // what changes is seen then: the ledger, health, mutes that run out
 		}
 		now := time.Now()
-		for _, who := range c.home.due(now) {
-			c.publish(ctx, who, now)
+		for _, o := range c.home.due(now) {
+			c.refresh(ctx, o, now)
 		}
 	}
 }
@@ -160,16 +167,34 @@ func (c *Commands) event(ctx context.Context, e Envelope) {
 	if p.Event.Type != "app_home_opened" || p.Event.Tab != "home" {
 		return
 	}
-	who := asker{App: p.App, Team: p.Team, Enterprise: p.Enterprise, User: p.Event.User}
+	who := asker{App: p.App, Where: p.Team, WhereEnterprise: p.Enterprise, User: p.Event.User}
 	c.later(ctx, func(ctx context.Context) {
-		if why := c.mayNot(ctx, who, e.App, "the Home tab"); why != "" {
-			c.publishContent(ctx, who, refusal("Rollcall's Home tab", why))
+		if why := c.mayNot(ctx, who, e.App, theHome); why != "" {
+			c.home.closed(who.User)
+			c.publishContent(ctx, who, refused(theHome, why))
 			return
 		}
 		now := time.Now()
-		c.home.opened(who, now)
+		c.home.opened(who, e.App, now)
 		c.publish(ctx, who, now)
 	})
+}
+
+// theHome names the Home tab for people.
+const theHome = "Rollcall's Home tab"
+
+// refresh brings a tab up to date, if the person still may have it. What cannot be found out just now is found
+// out at the next look.
+func (c *Commands) refresh(ctx context.Context, o openHome, now time.Time) {
+	switch r := c.check(ctx, o.who, o.app); {
+	case r.passing:
+	case r.why != "":
+		c.logRefusal(o.who, theHome, r)
+		c.home.closed(o.who.User)
+		c.publishContent(ctx, o.who, refused(theHome, r.why))
+	default:
+		c.publish(ctx, o.who, now)
+	}
 }
 
 // publish shows a person's Home tab as it is now, unless that is what it shows.
@@ -182,7 +207,7 @@ func (c *Commands) publish(ctx context.Context, who asker, now time.Time) {
 		c.log.Error("looking up the Home tab failed", "err", err)
 		m = message.Notice("⚠️", "The ledger did not answer in time. Open this tab again.")
 	}
-	what := render(m, onHome)
+	what := c.draw(m, onHome)
 	h := fnv.New64a()
 	json.NewEncoder(h).Encode(what.blocks)
 	if c.home.published(who.User, h.Sum64(), now) && !c.publishContent(ctx, who, what) {
@@ -200,53 +225,18 @@ func (c *Commands) publishContent(ctx context.Context, who asker, what content) 
 	return err == nil
 }
 
-// zones remembers people's time zones.
-type zones struct {
-	api     *slack.Client
-	log     *slog.Logger
-	unknown *time.Location // of people whose own is not known
-
-	mu  sync.Mutex
-	by  map[string]*time.Location // by user; guarded by mu
-	off bool                      // the scope is missing; guarded by mu
-}
-
-// zoneWithin bounds asking Slack for a person's time zone: a form must open within 3 s.
-const zoneWithin = 800 * time.Millisecond
-
-// maxZones is how many people's zones are remembered.
-const maxZones = 10_000
-
-// of is a person's time zone, as far as the scope users:read lets Rollcall ask.
-func (z *zones) of(ctx context.Context, user string) *time.Location {
-	z.mu.Lock()
-	zone, off := z.by[user], z.off
-	z.mu.Unlock()
-	if zone != nil {
-		return zone
+// zoneOf is a person's time zone, as far as the scope users:read lets Rollcall ask.
+func (c *Commands) zoneOf(ctx context.Context, user string) *time.Location {
+	p, err := c.people.of(ctx, user)
+	if errorCode(err) == "missing_scope" {
+		c.zoneless.Do(func() {
+			c.log.Info("people's time zones are not known without the scope users:read; using the digest's", "zone",
+				c.zone.String())
+		})
 	}
-	if off {
-		return z.unknown
+	zone, wrong := time.LoadLocation(p.zone)
+	if err != nil || wrong != nil || p.zone == "" {
+		return c.zone
 	}
-	ctx, cancel := context.WithTimeout(ctx, zoneWithin)
-	defer cancel()
-	u, err := z.api.GetUserInfoContext(ctx, user)
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	if code := errorCode(err); code == "missing_scope" {
-		z.off = true
-		z.log.Info("people's time zones are not known without the scope users:read; using the digest's", "zone",
-			z.unknown.String())
-	}
-	if err != nil {
-		return z.unknown
-	}
-	if zone, err = time.LoadLocation(u.TZ); err != nil || u.TZ == "" {
-		zone = z.unknown
-	}
-	if z.by == nil || len(z.by) >= maxZones {
-		z.by = map[string]*time.Location{}
-	}
-	z.by[user] = zone
 	return zone
 }

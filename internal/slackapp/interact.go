@@ -23,13 +23,14 @@ func (c *Commands) interact(ctx context.Context, e Envelope) any {
 	}
 	// Of a form, the channel is the one in which it was opened: that was checked then, and what
 	// the form's metadata says is not believed.
-	who := asker{App: in.APIAppID, Team: in.User.TeamID, Enterprise: in.Enterprise.ID, User: in.User.ID,
+	who := asker{App: in.APIAppID, Home: in.User.TeamID, User: in.User.ID,
 		Channel: cmp.Or(in.Channel.ID, in.Container.ChannelID)}
 	switch in.Type {
 	case slack.InteractionTypeBlockActions:
 		for _, a := range in.ActionCallback.BlockActions {
 			if verb, _, ok := strings.Cut(a.ActionID, ":"); ok {
-				c.pressed(ctx, e.App, who, in, message.Verb(verb), cmp.Or(a.Value, a.SelectedOption.Value))
+				c.pressed(ctx, e.App, who, in,
+					press{a.ActionID, message.Verb(verb), cmp.Or(a.Value, a.SelectedOption.Value)})
 			}
 		}
 	case slack.InteractionTypeViewSubmission:
@@ -50,18 +51,24 @@ type scene struct {
 	quiet   bool   // the message was the person's own answer, so it is replaced
 }
 
+// press is a button that was pressed, or an option that was chosen.
+type press struct {
+	id    string // the action_id
+	verb  message.Verb
+	value string
+}
+
 // pressed does what a button or a menu says. The acknowledgement goes out at once; the rest
 // follows.
-func (c *Commands) pressed(ctx context.Context, app string, who asker, in slack.InteractionCallback, verb message.Verb,
-	value string) {
+func (c *Commands) pressed(ctx context.Context, app string, who asker, in slack.InteractionCallback, p press) {
 	s := scene{who: who, name: cmp.Or(in.User.Name, in.User.ID), trigger: in.TriggerID, quiet: in.Container.IsEphemeral,
 		to: delivery{responseURL: in.ResponseURL, channel: who.Channel, user: who.User, replace: in.Container.IsEphemeral &&
-			verb == message.Show}}
+			p.verb == message.Show}}
 	if in.Container.Type == "view" {
 		s.on, s.view, s.hash = onModal, in.View.ID, in.View.Hash
 		if in.View.Type == slack.VTHomeTab {
 			s.on = onHome
-		} else if form, ok := c.forms.get(in.View.PrivateMetadata, who.User); ok {
+		} else if form, _, ok := c.formOf(in.View, who.User); ok {
 			// A modal is in no channel; it was opened from one that was checked.
 			s.who.Channel, s.to.channel = form.channel, form.channel
 		}
@@ -69,10 +76,15 @@ func (c *Commands) pressed(ctx context.Context, app string, who asker, in slack.
 	c.later(ctx, func(ctx context.Context) {
 		if why := c.mayNot(ctx, s.who, app, "a button"); why != "" {
 			s.to.replace = false
-			c.show(ctx, s, refusal("this button", why))
+			c.show(ctx, s, refused("this button", why))
 			return
 		}
-		c.do(ctx, s, verb, value)
+		if why := c.owner.refuseButton(p.id, p.verb, p.value); why != "" {
+			c.log.Warn("a button of another Rollcall was pressed", "user", s.who.User, "verb", p.verb, "id", p.id, "why", why)
+			c.tell(ctx, s, why)
+			return
+		}
+		c.do(ctx, s, p.verb, p.value)
 	})
 }
 
@@ -83,7 +95,7 @@ func (c *Commands) do(ctx context.Context, s scene, verb message.Verb, value str
 	case message.Show, message.Open:
 		c.show(ctx, s, c.answer(ctx, value, s.surface()))
 	case message.WaveNodes, message.WaveEvents:
-		c.show(ctx, s, render(c.answers.ToWave(ctx, verb, value, now), s.surface()))
+		c.show(ctx, s, c.draw(c.answers.ToWave(ctx, verb, value, now), s.surface()))
 	case message.Share:
 		c.share(ctx, s, value)
 	case message.Filter:
@@ -127,7 +139,7 @@ func (c *Commands) show(ctx context.Context, s scene, what content) {
 func (c *Commands) modal(s scene, what content) slack.ModalViewRequest {
 	return slack.ModalViewRequest{Type: slack.VTModal, Title: plainText("Rollcall"), Close: plainText("Close"),
 		Blocks:          slack.Blocks{BlockSet: what.blocks},
-		PrivateMetadata: c.forms.put(form{user: s.who.User, channel: s.who.Channel})}
+		PrivateMetadata: c.remember(form{user: s.who.User, channel: s.who.Channel})}
 }
 
 // share shows an answer to the channel, without its buttons, and says who shared it.
@@ -141,10 +153,10 @@ func (c *Commands) share(ctx context.Context, s scene, line string) {
 		message.Part{Buttons: []message.Button{{Label: "Open for me", Verb: message.Open, Value: line}}})
 	to := s.to
 	to.replace, to.toAll = false, true
-	if s.on == onMessage && c.deliver(ctx, to, charted(m)) {
+	if s.on == onMessage && c.deliver(ctx, to, c.drawBest(m, onMessage)) {
 		return
 	}
-	c.show(ctx, s, render(message.Notice("⚠️",
+	c.show(ctx, s, c.draw(message.Notice("⚠️",
 		"Slack did not take it for the channel. Type the command there, and press Share again.",
 		message.Button{Label: "Back", Verb: message.Show, Value: line}), s.surface()))
 }
@@ -160,5 +172,5 @@ func (c *Commands) unmute(ctx context.Context, s scene, value string, now time.T
 		return
 	}
 	s.to.replace = false
-	c.show(ctx, s, render(m, s.surface()))
+	c.show(ctx, s, c.draw(m, s.surface()))
 }

@@ -59,6 +59,7 @@ type Session struct {
 
 	opens *rate.Limiter // connection attempts, over all connections
 	alive atomic.Int32  // connections that said hello
+	count counter       // of the app's connections
 
 	mu    sync.Mutex
 	seen  map[string]time.Time // envelope and event IDs handled, for dedupeFor; guarded by mu
@@ -72,7 +73,8 @@ const dedupeFor = 15 * time.Minute
 // NewSession returns a Session whose envelopes go to handle. Run starts it.
 func NewSession(api *slack.Client, handle Handler, log *slog.Logger) *Session {
 	return &Session{api: api, handle: handle, log: log,
-		opens: rate.NewLimiter(rate.Every(time.Second), 1), seen: map[string]time.Time{}, conns: map[*conn]bool{}}
+		opens: rate.NewLimiter(rate.Every(time.Second), 1), seen: map[string]time.Time{}, conns: map[*conn]bool{},
+		count: counter{log: log, again: make(chan struct{}, 1), sure: countAgain}}
 }
 
 // Ready reports whether a connection is up that Slack has greeted.
@@ -91,6 +93,7 @@ func (s *Session) Run(ctx context.Context) error {
 			}
 		})
 	}
+	wg.Go(func() { s.recount(ctx) })
 	wg.Wait()
 	if fatal, ok := errors.AsType[*deliver.FatalError](context.Cause(ctx)); ok {
 		return fatal
@@ -158,6 +161,8 @@ type conn struct {
 	ws      *websocket.Conn
 	write   sync.Mutex // guards writes to ws
 	greeted atomic.Bool
+	hello   chan struct{} // closed when Slack greets
+	total   int           // connections of the app, ours too; set before hello is closed
 	app     atomic.Value  // string: whom Slack greeted
 	replace chan struct{} // closed when Slack announces the end
 	once    sync.Once
@@ -197,7 +202,8 @@ func (s *Session) connect(ctx context.Context) (*conn, error) {
 		return nil, fmt.Errorf("opening a Slack connection: %w%s", err, status)
 	}
 	ws.SetReadLimit(maxEnvelope)
-	return &conn{s: s, ws: ws, replace: make(chan struct{})}, nil
+	s.count.opened()
+	return &conn{s: s, ws: ws, hello: make(chan struct{}), replace: make(chan struct{})}, nil
 }
 
 // listen reads until the connection ends.
@@ -213,6 +219,7 @@ func (c *conn) listen(ctx context.Context) error {
 		defer c.s.mu.Unlock()
 		delete(c.s.conns, c)
 	}()
+	defer c.s.count.ended()
 	var handlers sync.WaitGroup
 	defer handlers.Wait()
 	defer c.leave()
@@ -244,6 +251,9 @@ func (c *conn) listen(ctx context.Context) error {
 				c.s.conns[c] = true
 				c.s.mu.Unlock()
 				c.s.log.Info("connected to Slack", "connections", req.NumConnections, "app", req.ConnectionInfo.AppID)
+				c.s.count.counted(req.NumConnections, time.Now())
+				c.total = req.NumConnections
+				close(c.hello)
 			}
 		case "disconnect":
 			if req.Reason == "link_disabled" {

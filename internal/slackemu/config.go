@@ -26,7 +26,7 @@ const (
 
 	UserAda   = "U0ADA"   // Europe/London
 	UserGrace = "U0GRACE" // America/New_York
-	UserEve   = "U0EVE"   // of another organisation, a guest of #ops-nodes through a shared channel
+	UserEve   = "U0EVE"   // of another organisation, a member of #ops-nodes, which is shared with it
 
 	ForeignTeamID = "T0FOREIGN" // Eve's
 )
@@ -128,6 +128,14 @@ type User struct {
 	IsBot              bool
 	IsAdmin            bool
 	Deleted            bool
+	// IsRestricted is a multi-channel guest of the workspace, IsUltraRestricted a single-channel guest.
+	IsRestricted, IsUltraRestricted bool
+	// EnterpriseID is the person's organisation and Teams its workspaces that the person is a member of, in
+	// Enterprise Grid.
+	EnterpriseID string
+	Teams        []string
+	// Invisible people get user_not_visible from users.info.
+	Invisible bool
 }
 
 // DefaultScopes are the scopes of the default bot token.

@@ -227,6 +227,9 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 		if c.half.Load() {
 			return nil
 		}
+		c.write.Lock() // nothing is given to a connection that the app closes
+		c.left = true
+		c.write.Unlock()
 		return echoClose(code, text)
 	})
 

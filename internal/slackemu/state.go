@@ -328,6 +328,18 @@ func (s *Server) EditChannel(id string, edit func(*Channel)) bool {
 	return c != nil
 }
 
+// EditUser changes a person: make a guest of them, deactivate them. It says whether there is such a person. edit must
+// not call the Server.
+func (s *Server) EditUser(id string, edit func(*User)) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u := s.users[id]
+	if u != nil {
+		edit(u)
+	}
+	return u != nil
+}
+
 // Users returns the people and bots of the workspace by id.
 func (s *Server) Users() []User {
 	s.mu.Lock()

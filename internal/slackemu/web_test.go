@@ -288,8 +288,27 @@ func TestChannelsAndUsers(t *testing.T) {
 	}
 	eve, err := api.GetUserInfo(UserEve)
 	must(t, err)
-	if eve.TeamID != ForeignTeamID {
-		t.Errorf("Eve is of %s", eve.TeamID)
+	if eve.TeamID != ForeignTeamID || eve.IsStranger || eve.TZ != "" {
+		t.Errorf("Eve, whom the app meets in a shared channel: %+v", eve)
+	}
+	s.EditChannel(ChannelOps, func(c *Channel) { c.Members = []string{DefaultBotUserID, UserAda} })
+	if eve, err = api.GetUserInfo(UserEve); err != nil || !eve.IsStranger {
+		t.Errorf("Eve, whom the app meets nowhere: %+v, %v", eve, err)
+	}
+	s.EditUser(UserGrace, func(u *User) {
+		u.IsUltraRestricted, u.EnterpriseID, u.Teams = true, "E0ACME", []string{DefaultTeamID}
+	})
+	u, err = api.GetUserInfo(UserGrace)
+	must(t, err)
+	if !u.IsRestricted || !u.IsUltraRestricted || u.Enterprise.EnterpriseID != "E0ACME" || len(u.Enterprise.Teams) != 1 {
+		t.Errorf("a single-channel guest: %+v", u)
+	}
+	s.EditUser(UserGrace, func(u *User) { u.Invisible = true })
+	if _, err := api.GetUserInfo(UserGrace); err == nil || err.Error() != "user_not_visible" {
+		t.Errorf("an invisible person: %v", err)
+	}
+	if s.EditUser("U0NOBODY", func(*User) {}) {
+		t.Error("nobody was changed")
 	}
 	bot, err := api.GetBotInfo(slack.GetBotInfoParameters{Bot: DefaultBotID})
 	must(t, err)

@@ -10,8 +10,11 @@ func usersInfo(req *request) (answer, *apiError) {
 		return nil, badArgument("missing required field: user")
 	}
 	u := s.users[req.arg("user")]
-	if u == nil {
+	switch {
+	case u == nil:
 		return nil, refuse("user_not_found")
+	case u.Invisible:
+		return nil, refuse("user_not_visible")
 	}
 	return answer{"user": s.userObject(u)}, nil
 }
@@ -23,14 +26,37 @@ func (s *Server) userObject(u *User) map[string]any {
 	if loc, err := time.LoadLocation(u.TZ); err == nil {
 		label, offset = time.Now().In(loc).Zone()
 	}
-	return map[string]any{
-		"id": u.ID, "team_id": u.TeamID, "name": u.Name, "real_name": u.RealName, "deleted": u.Deleted, "tz": u.TZ,
-		"tz_label":  label,
-		"tz_offset": offset, "is_bot": u.IsBot, "is_admin": u.IsAdmin, "is_owner": false, "is_primary_owner": false,
-		"is_restricted": false, "is_ultra_restricted": false, "is_stranger": u.TeamID != s.cfg.TeamID, "is_app_user": false,
-		"updated": 1_700_000_000, "color": "9f69e7",
+	o := map[string]any{
+		"id": u.ID, "team_id": u.TeamID, "name": u.Name, "real_name": u.RealName, "deleted": u.Deleted,
+		"is_bot": u.IsBot, "is_app_user": false, "updated": 1_700_000_000,
 		"profile": map[string]any{"real_name": u.RealName, "display_name": u.Name, "team": u.TeamID},
 	}
+	if u.EnterpriseID != "" {
+		o["enterprise_user"] = map[string]any{"id": u.ID, "enterprise_id": u.EnterpriseID, "teams": u.Teams,
+			"is_admin": false, "is_owner": false}
+	}
+	foreign := u.TeamID != s.cfg.TeamID && (u.EnterpriseID == "" || u.EnterpriseID != s.cfg.EnterpriseID)
+	if foreign {
+		o["is_stranger"] = !s.meets(u.ID)
+	}
+	if foreign || u.Deleted {
+		return o // Slack says nothing of their roles and their time zone
+	}
+	o["tz"], o["tz_label"], o["tz_offset"], o["color"] = u.TZ, label, offset, "9f69e7"
+	o["is_admin"], o["is_owner"], o["is_primary_owner"] = u.IsAdmin, false, false
+	o["is_restricted"], o["is_ultra_restricted"] = u.IsRestricted || u.IsUltraRestricted, u.IsUltraRestricted
+	return o
+}
+
+// meets reports whether somebody is in a shared channel that the app is in. Who is of another organisation and is in
+// none is a stranger to it; who is in one is not. Callers hold mu.
+func (s *Server) meets(user string) bool {
+	for _, c := range s.channels {
+		if c.IsShared && c.member(user) && c.member(s.cfg.BotUserID) {
+			return true
+		}
+	}
+	return false
 }
 
 func botsInfo(req *request) (answer, *apiError) {
