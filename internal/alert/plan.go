@@ -117,12 +117,13 @@ func Plan(todo []wave.Todo, baseline bool, mutes []wave.Mute, live []wave.Wave, 
 }
 
 // audible returns the to-dos that are told. The others it plans to silence, as the selector
-// wants, or to mute.
+// wants, or to mute. A step that follows one already told is told, whatever labels the node has got meanwhile: otherwise
+// what was told of it would become false.
 func audible(todo []wave.Todo, mutes []wave.Mute, now time.Time, cfg Config, p *wave.Plan) []wave.Todo {
 	var told []wave.Todo
 	for _, t := range todo {
 		switch mute := mutedBy(t, mutes, now); {
-		case cfg.Alerts != nil && !cfg.Alerts(t.Node.Labels):
+		case t.StepWave == 0 && cfg.Alerts != nil && !cfg.Alerts(t.Node.Labels):
 			p.Silence = append(p.Silence, t.Change.ID)
 		case mute != 0:
 			p.Mute[t.Change.ID] = mute

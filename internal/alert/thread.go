@@ -110,7 +110,7 @@ func RenderNeverReady(w wave.Wave, cfg Config) (message.Message, bool) {
 	for _, m := range w.Members {
 		_, joined := m.Step(fleet.Joined)
 		_, ready := m.Step(fleet.BecameReady)
-		if joined && !ready && m.RemovedAt.IsZero() {
+		if joined && !ready && m.RemovedAt.IsZero() && m.Node.Ready.Status != fleet.Ready {
 			cost.Add(cfg.priceOf(m.Node), 1, time.Hour)
 			why := cmp.Or(m.Node.Ready.Message, m.Node.Ready.Reason, "no Ready condition")
 			names = append(names, m.Node.Name+": "+message.Clip(why, maxReason))

@@ -46,7 +46,8 @@ func newRig(t *testing.T, cfg slackemu.Config) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, channel: slackemu.ChannelOps, slack: slackemu.Start(t, cfg), ledger: l, now: time.Now().UTC().Truncate(time.Second),
+	r := &rig{t: t, channel: slackemu.ChannelOps, slack: slackemu.Start(t, cfg), ledger: l,
+		now:   time.Now().UTC().Truncate(time.Second),
 		known: map[string]fleet.Observation{}, names: map[string][]string{},
 		alert: alert.Config{WaveGap: 1500 * time.Millisecond, WaveMax: time.Minute, ReadyDeadline: time.Hour}}
 	t.Cleanup(func() {
@@ -539,7 +540,8 @@ func TestChannelMoved(t *testing.T) {
 	r.settle("joined")
 }
 
-// A message that takes no more edits stays; what it can no longer say is said in its thread, and names go on to be listed.
+// A message that takes no more edits stays; what it can no longer say is said in its thread, and names go on to be
+// listed.
 func TestEditsForbidden(t *testing.T) {
 	t.Parallel()
 	for name, nodes := range map[string]int{"shown one by one": 2, "listed in the thread": 12, "more than it names": 9} {
@@ -607,4 +609,26 @@ func TestUnknownRefusal(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// A label that comes late and that ALERT_NODE_SELECTOR leaves out takes nothing back: the node that was told to have
+// joined is told to be ready, and is not called out as not ready.
+func TestLateLabel(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, slackemu.Config{})
+	r.pace = fast
+	r.alert.ReadyDeadline = 2 * time.Second
+	r.alert.Alerts = func(l map[string]string) bool { return l["quiet"] == "" }
+	r.start()
+	r.join(0, 1)
+	r.settle("joined")
+	o := r.known[r.node(0).UID]
+	o.Node.Labels = map[string]string{"quiet": "yes"}
+	r.known[r.node(0).UID] = o
+	r.setReady(0, fleet.Ready, "KubeletReady")
+	r.settle("joined", "ready")
+	time.Sleep(3 * time.Second)
+	if w := r.waves(""); len(w) != 1 || len(w[0].Replies) > 0 {
+		t.Errorf("%d messages, want one without replies", len(w))
+	}
 }

@@ -43,7 +43,8 @@ func bubble(t *testing.T, f func(r *rig)) {
 			t.Fatal(err)
 		}
 		defer l.Close()
-		r := &rig{t: t, slack: emu, ledger: l, now: time.Now().UTC(), known: map[string]fleet.Observation{},
+		r := &rig{t: t, channel: slackemu.ChannelOps, slack: emu, ledger: l, now: time.Now().UTC(),
+			known: map[string]fleet.Observation{},
 			names: map[string][]string{}}
 		api := slack.New(slackemu.DefaultBotToken, slack.OptionAPIURL("http://slack/api/"),
 			slack.OptionHTTPClient(&http.Client{Transport: inMemory{emu}}))

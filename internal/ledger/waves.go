@@ -76,10 +76,11 @@ func parseAbout(text string) (a wave.About, err error) {
 }
 
 // unfinished counts the nodes of a wave w that are still to take the step after the one that
-// brought them into it.
+// brought them into it. One that another wave tells, or that nobody is to be told, was taken.
 const unfinished = `SELECT count(*) FROM changes c JOIN nodes n ON n.cluster = c.cluster AND n.uid = c.node_uid
 	WHERE c.wave_id = w.id AND n.removed_at IS NULL AND NOT EXISTS (SELECT 1 FROM changes r
-		WHERE r.cluster = c.cluster AND r.node_uid = c.node_uid AND r.wave_id = w.id AND r.occurrence = c.occurrence
+		WHERE r.cluster = c.cluster AND r.node_uid = c.node_uid AND r.occurrence = c.occurrence
+		AND (r.wave_id IS NOT NULL OR r.tell = 0)
 		AND r.kind = CASE c.kind WHEN 'joined' THEN 'ready' ELSE 'recovered' END)`
 
 // waveColumns are what scanWave receives, of waves w.

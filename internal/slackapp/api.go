@@ -68,7 +68,7 @@ const restricted = "restricted_action"
 
 // maxWait is the longest that Slack may make us wait before we ask again. Its own limits are of a minute; a day, which
 // a broken proxy may ask for, would silence Rollcall.
-const maxWait = 2 * time.Minute
+const maxWait = time.Minute
 
 // unsaidWait is how long we wait when Slack limits us without saying for how long.
 const unsaidWait = 5 * time.Second
