@@ -24,7 +24,8 @@ const (
 
 // String names the action for the log.
 func (a Action) String() string {
-	return [...]string{"post", "post reply", "edit", "list nodes", "update in the thread", "call out", "close", "finish"}[a]
+	return [...]string{"post", "post reply", "edit", "list nodes", "update in the thread", "call out", "close",
+		"finish"}[a]
 }
 
 // Step is what a wave needs next, when, and why.

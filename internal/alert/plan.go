@@ -117,8 +117,8 @@ func Plan(todo []wave.Todo, baseline bool, mutes []wave.Mute, live []wave.Wave, 
 }
 
 // audible returns the to-dos that are told. The others it plans to silence, as the selector
-// wants, or to mute. A step that follows one already told is told, whatever labels the node has got meanwhile: otherwise
-// what was told of it would become false.
+// wants, or to mute. A step that follows one already told is told, whatever labels the node has got
+// meanwhile: otherwise what was told of it would become false.
 func audible(todo []wave.Todo, mutes []wave.Mute, now time.Time, cfg Config, p *wave.Plan) []wave.Todo {
 	var told []wave.Todo
 	for _, t := range todo {

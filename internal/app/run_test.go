@@ -295,8 +295,8 @@ func TestAliveWhileTheLedgerIsOpened(t *testing.T) {
 	p.isReady(30 * time.Second)
 }
 
-// When Slack refuses the app, only a person can help. Readiness and the log say so, and the exit code once the program is
-// told to stop; but until then it goes on to record what happens in the cluster.
+// When Slack refuses the app, only a person can help. Readiness and the log say so, and the exit code once the program
+// is told to stop; but until then it goes on to record what happens in the cluster.
 func TestRefusedBySlack(t *testing.T) {
 	c := cluster.Shared(t)
 	for name, test := range map[string]struct {

@@ -591,8 +591,7 @@ func TestEditsForbidden(t *testing.T) {
 	}
 }
 
-// One message that Slack refuses for a reason that nobody has heard of, or in a thread that is locked, holds up nothing,
-// and is told all the same.
+// One message that Slack refuses for a reason that nobody has heard of holds up nothing, and is told all the same.
 func TestUnknownRefusal(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, slackemu.Config{})

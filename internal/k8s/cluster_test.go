@@ -440,3 +440,37 @@ func TestRights(t *testing.T) {
 		t.Errorf("status: %+v", s.Events)
 	}
 }
+
+// TestRestoredEtcd holds that after etcd was restored from a backup, with and without a bump of its revision,
+// everything that the restore took back or brought back is recorded, and what follows is too.
+func TestRestoredEtcd(t *testing.T) {
+	for name, bump := range map[string]bool{"revisions are given anew": false, "revisions go on": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := cluster.Start(t, cluster.Options{})
+			ctx := t.Context()
+			for _, name := range []string{"old-1", "old-2", "old-3"} {
+				must(c.CreateNode(ctx, cluster.NewNode(name, cluster.Ready())))
+			}
+			store := newMemory()
+			w := start(t, c.Config(cluster.UserAdmin), store)
+			w.waitSynced(t)
+			backup := must(c.SaveEtcd(ctx))
+			cluster.Eventually(t, 30*time.Second,
+				func(ctx context.Context) error { return c.DeleteNode(ctx, "old-1") })
+			must(c.CreateNode(ctx, cluster.NewNode("new-1")))
+			store.waitChanges(t, "old-1", "removed#1")
+			store.waitChanges(t, "new-1", "joined#1")
+			ok(t, c.RestoreEtcd(ctx, backup, bump))
+			store.waitChanges(t, "old-1", "removed#1", "joined#2", "ready#2")
+			store.waitChanges(t, "new-1", "joined#1", "removed#1")
+			must(c.CreateNode(ctx, cluster.NewNode("new-2")))
+			ok(t, c.DeleteNode(ctx, "old-1"))
+			store.waitChanges(t, "new-2", "joined#1")
+			store.waitChanges(t, "old-1", "removed#1", "joined#2", "ready#2", "removed#2")
+			if s := w.Status(); s.Nodes.Error != "" || s.Events.Error != "" {
+				t.Errorf("status %+v", s)
+			}
+		})
+	}
+}

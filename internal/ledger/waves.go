@@ -467,13 +467,14 @@ func (l *Ledger) FinishWave(ctx context.Context, id int64, now time.Time) (err e
 
 // releaseSQL gives up what a wave has not told, and with a true second parameter also what it has told of nodes that
 // no accepted message names.
-const releaseSQL = `UPDATE changes SET wave_id = NULL, part = NULL, told_at = NULL WHERE wave_id = ? AND (told_at IS NULL
+const releaseSQL = `UPDATE changes SET wave_id = NULL, part = NULL, told_at = NULL
+	WHERE wave_id = ? AND (told_at IS NULL
 	OR ? AND node_uid IN (SELECT c.node_uid FROM changes c LEFT JOIN messages m ON m.key = c.part AND m.ts IS NOT NULL
 		WHERE c.wave_id = ? GROUP BY c.node_uid HAVING max(m.key) IS NULL))`
 
-// ReleaseWave gives up a wave whose message is gone from Slack, or whose channel is: what it had not told becomes a to-do
-// again, and another wave may tell its mute. So does what it had told, of more than inline nodes, of those that its
-// thread was still to name.
+// ReleaseWave gives up a wave whose message is gone from Slack, or whose channel is: what it had not told becomes
+// a to-do again, and another wave may tell its mute. So does what it had told, of more than inline nodes, of those
+// that its thread was still to name.
 func (l *Ledger) ReleaseWave(ctx context.Context, id int64, inline int, now time.Time) (err error) {
 	defer doing(&err, "releasing wave %d", id)
 	return l.tx(ctx, func(tx tx) error {

@@ -58,7 +58,8 @@ var outcomes = map[deliver.Outcome][]string{
 		"too_many_attachments", "only_one_table_allowed", "metadata_too_large", "invalid_metadata_format",
 		"invalid_metadata_schema", "metadata_must_be_sent_from_app", "invalid_arguments", "markdown_text_conflict"},
 	deliver.Closed: {"channel_not_found", "not_in_channel", "is_archived", "is_inactive", "missing_scope",
-		"access_denied", "no_permission", "ekm_access_denied", "team_access_not_granted", "messages_tab_disabled", "as_user_not_supported"},
+		"access_denied", "no_permission", "ekm_access_denied", "team_access_not_granted", "messages_tab_disabled",
+		"as_user_not_supported"},
 	deliver.Limited: {"ratelimited", "rate_limited", "message_limit_exceeded"},
 	deliver.Down:    {"internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org"},
 }

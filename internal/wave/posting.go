@@ -52,8 +52,8 @@ const (
 	PictureNone  Picture = "none"  // there is none
 )
 
-// Doubt is a message that the sink may have twice: it was posted again because an earlier try was not found, and that one
-// may have been carried out after we looked.
+// Doubt is a message that the sink may have twice: it was posted again because an earlier try was not found, and that
+// one may have been carried out after we looked.
 type Doubt struct {
 	Posting
 	Thread string // the ID of the message that it answers; "" for none

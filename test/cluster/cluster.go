@@ -51,16 +51,17 @@ type ControllerManager struct {
 // Cluster is a running control plane. Its methods may be called from several goroutines, except those that start and
 // stop the same component.
 type Cluster struct {
-	dir       string
-	options   Options
-	identity  *identity
-	etcdURL   string
-	apiPort   int
-	programs  map[string]string
-	admin     *kubernetes.Clientset
-	mu        sync.Mutex
-	processes []*process // guarded by mu; the latest of each name is the living one
-	stopping  bool       // guarded by mu
+	dir          string
+	options      Options
+	identity     *identity
+	etcdURL      string
+	etcdPeerPort int
+	apiPort      int
+	programs     map[string]string
+	admin        *kubernetes.Clientset
+	mu           sync.Mutex
+	processes    []*process // guarded by mu; the latest of each name is the living one
+	stopping     bool       // guarded by mu
 }
 
 // Start brings up a control plane of the test's own and stops it when the test ends. When the test fails, the ends of
@@ -172,7 +173,7 @@ func startOnce(ctx context.Context, dir string, options Options, programs map[st
 	}
 	c := &Cluster{
 		dir: dir, options: options, identity: id, programs: programs,
-		etcdURL: fmt.Sprintf("http://127.0.0.1:%d", ports[0]), apiPort: ports[2],
+		etcdURL: fmt.Sprintf("http://127.0.0.1:%d", ports[0]), etcdPeerPort: ports[1], apiPort: ports[2],
 	}
 	defer func() {
 		if err != nil {
@@ -183,7 +184,7 @@ func startOnce(ctx context.Context, dir string, options Options, programs map[st
 		return nil, fmt.Errorf("making the admin's client: %w", err)
 	}
 	// Both at once: kube-apiserver waits for etcd by itself, and loading it takes longer than etcd's whole start.
-	etcdProcess, err := c.startEtcd(ports[1])
+	etcdProcess, err := c.startEtcd(c.etcdPeerPort)
 	if err != nil {
 		return nil, err
 	}
@@ -357,11 +358,6 @@ func (c *Cluster) StartAPIServer(ctx context.Context) error {
 // version, or a list that continues an older one, then gets 410 Gone (Expired). Nodes are served from the API server's
 // watch cache, which remembers a little longer: use [Cluster.ForgetHistory] for them.
 func (c *Cluster) Compact(ctx context.Context) (revision int64, err error) {
-	var status struct {
-		Header struct {
-			Revision int64 `json:"revision,string"`
-		} `json:"header"`
-	}
 	// Compacting at a revision keeps that revision. So one is written that no object has: then every version older
 	// than the newest object's is gone, also the one just before it.
 	// JSON makes base64 of them, as etcd wants
@@ -369,10 +365,9 @@ func (c *Cluster) Compact(ctx context.Context) (revision int64, err error) {
 	if err := c.etcdCall(ctx, "/v3/kv/put", put, &struct{}{}); err != nil {
 		return 0, fmt.Errorf("writing a revision to etcd: %w", err)
 	}
-	if err := c.etcdCall(ctx, "/v3/maintenance/status", map[string]any{}, &status); err != nil {
-		return 0, fmt.Errorf("asking etcd for its revision: %w", err)
+	if revision, err = c.revision(ctx); err != nil {
+		return 0, err
 	}
-	revision = status.Header.Revision
 	err = c.etcdCall(ctx, "/v3/kv/compaction", map[string]any{"revision": revision, "physical": true}, &struct{}{})
 	if err != nil && !strings.Contains(err.Error(), "has been compacted") {
 		return 0, fmt.Errorf("compacting etcd at revision %d: %w", revision, err)

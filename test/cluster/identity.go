@@ -197,9 +197,9 @@ func kubeconfig(tb testing.TB, user, server string, direct *rest.Config) string 
 
 // ReadNodesAndEvents are the rights that the app needs: to read nodes, events and the cluster's identity.
 func ReadNodesAndEvents() []rbacv1.PolicyRule {
-	return append(ReadNodes(), ReadIdentity(), rbacv1.PolicyRule{
+	return append(ReadNodes(), rbacv1.PolicyRule{
 		APIGroups: []string{"events.k8s.io"}, Resources: []string{"events"}, Verbs: []string{"get", "list", "watch"},
-	})
+	}, ReadIdentity())
 }
 
 // ReadIdentity is the right to read the namespace whose UID tells one cluster from another.

@@ -161,7 +161,7 @@ func TestServiceAccountMayReadNodesAndEventsAlone(t *testing.T) {
 		}
 	}
 	slices.Sort(rights)
-	if want := []string{"get events.events.k8s.io", "get nodes", "list events.events.k8s.io", "list nodes",
+	if want := []string{"get events.events.k8s.io", "get namespaces", "get nodes", "list events.events.k8s.io", "list nodes",
 		"watch events.events.k8s.io", "watch nodes"}; !slices.Equal(rights, want) {
 		t.Errorf("the ServiceAccount may %q, want %q", rights, want)
 	}
@@ -193,6 +193,14 @@ func TestServiceAccountMayReadNodesAndEventsAlone(t *testing.T) {
 		"list Pods":    func() error { _, err := client.CoreV1().Pods("").List(ctx, metav1.ListOptions{}); return err },
 		"list ConfigMaps": func() error {
 			_, err := client.CoreV1().ConfigMaps(d.Namespace).List(ctx, metav1.ListOptions{})
+			return err
+		},
+		"list Namespaces": func() error {
+			_, err := client.CoreV1().Namespaces().List(ctx, metav1.ListOptions{})
+			return err
+		},
+		"read another Namespace": func() error {
+			_, err := client.CoreV1().Namespaces().Get(ctx, d.Namespace, metav1.GetOptions{})
 			return err
 		},
 		"list core events": func() error { _, err := client.CoreV1().Events("").List(ctx, metav1.ListOptions{}); return err },

@@ -34,6 +34,8 @@ func joined(n int, readyAfter time.Duration) wave.Member {
 	m := wave.Member{Node: node, Steps: []fleet.Change{step(node, 1, fleet.Joined, 0)}}
 	if readyAfter > 0 {
 		m.Steps = append(m.Steps, step(node, 2, fleet.BecameReady, readyAfter))
+	} else {
+		m.Node.Ready = fleet.Condition{Status: fleet.NotReady, Reason: "KubeletNotReady"}
 	}
 	return m
 }
