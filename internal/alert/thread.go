@@ -90,7 +90,7 @@ func RenderUpdate(w wave.Wave, totals fleet.Totals, cfg Config) message.Message 
 		}
 	}
 	m := Render(w, totals, nil, cfg)
-	m.Kind, m.Nodes = wave.PartUpdate, len(untold)
+	m.Kind = wave.PartUpdate
 	for i := range m.Parts {
 		p := &m.Parts[i]
 		p.Buttons = nil

@@ -91,11 +91,12 @@ type episode struct {
 	loose      sync.WaitGroup
 	apiDown    sync.Mutex // held while the API server is being restarted
 
-	mu       sync.Mutex
-	spans    map[string][]span // faults by kind; guarded by mu
-	counts   map[string]int    // guarded by mu
-	breaches []violation       // found on the way; guarded by mu
-	err      error             // the test itself failed; guarded by mu
+	mu        sync.Mutex
+	spans     map[string][]span // faults by kind; guarded by mu
+	counts    map[string]int    // guarded by mu
+	lateUntil time.Time         // when Slack has carried out all that it carries out late; guarded by mu
+	breaches  []violation       // found on the way; guarded by mu
+	err       error             // the test itself failed; guarded by mu
 }
 
 // outcome is what an episode has shown.
@@ -329,14 +330,19 @@ func (e *episode) settle(patience time.Duration) time.Duration {
 		e.bot.end(syscall.SIGKILL, 0)
 		e.count("kills", 1)
 	}
+	e.mu.Lock()
+	late := e.lateUntil
+	e.mu.Unlock()
+	e.sleep(time.Until(late))
 	began := time.Now()
 	e.forgiveVisits()
 	e.until(patience, func() bool {
 		vs := e.judge()
-		// What is told twice stays so; what is lost may be on its way.
-		return len(vs) == 0 ||
-			slices.ContainsFunc(vs,
-				func(v violation) bool { return v.kind == doubled || v.kind == wrongOrder || v.kind == other })
+		// What is told twice stays so, unless Slack did it late: then the program deletes the twin. What is lost may be
+		// on its way.
+		return len(vs) == 0 || slices.ContainsFunc(vs, func(v violation) bool {
+			return v.kind == doubled && late.IsZero() || v.kind == wrongOrder || v.kind == other
+		})
 	})
 	took := time.Since(began)
 	e.finally()

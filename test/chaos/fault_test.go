@@ -200,6 +200,9 @@ func (e *episode) spoil(s Step) error {
 		"502": slackemu.BadGateway(), "503": slackemu.Unavailable(), "hang": slackemu.HangUp(),
 		"cut":  slackemu.CutConnection(),
 		"slow": slackemu.Slow(2 * time.Second), "internal_error": slackemu.Refuse("internal_error"),
+		"429-day": slackemu.RateLimited(86_400), "never_heard_of_it": slackemu.Refuse("never_heard_of_it"),
+		"edit_window_closed": slackemu.Refuse("edit_window_closed"),
+		"late":               slackemu.HangUp().CarriedOutLate(s.For), "500-late": slackemu.ServerError().CarriedOutLate(s.For),
 	}
 	fault, ok := faults[what]
 	if !ok {
@@ -208,7 +211,12 @@ func (e *episode) spoil(s Step) error {
 	if after {
 		fault = fault.AfterEffect()
 	}
-	remove := e.slack.Inject(slackemu.Rule{Method: method, Times: s.N, Fault: fault, Where: func(slackemu.Call) bool {
+	remove := e.slack.Inject(slackemu.Rule{Method: method, Times: s.N, Fault: fault, Where: func(c slackemu.Call) bool {
+		if fault.Late > 0 {
+			e.mu.Lock()
+			e.lateUntil = later(e.lateUntil, c.At.Add(fault.Late))
+			e.mu.Unlock()
+		}
 		select {
 		case e.struck <- struct{}{}:
 		default:

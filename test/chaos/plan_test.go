@@ -316,6 +316,17 @@ func planFault(r *rand.Rand, kind Kind) Step {
 		if strings.Contains(s.What, "/hang") {
 			s.N = 1 // it takes the client's whole time-out
 		}
+		if r.IntN(4) == 0 { // what lasts, and what is rare
+			s.N = 1
+			s.What = weighted(r, []choice[string]{{2, "chat.postMessage/late"}, {1, "chat.postMessage/500-late"},
+				{1, "chat.postMessage/429-day"}, {1, "chat.update/429-day"}, {2, "chat.postMessage/never_heard_of_it"},
+				{2, "chat.update/never_heard_of_it"}, {3, "chat.update/edit_window_closed"}})
+			if strings.HasSuffix(s.What, "late") {
+				s.For = ms(r, 5000, 40_000)
+			} else if strings.HasSuffix(s.What, "/never_heard_of_it") {
+				s.N = 1 + r.IntN(6)
+			}
+		}
 	case Outage:
 		s.For, s.What = ms(r, 300, 5000), []string{"503", "closed"}[r.IntN(2)]
 	case Sockets:

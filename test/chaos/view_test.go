@@ -43,6 +43,7 @@ func look(s *slackemu.Server, id string) (out channelView) {
 			p.said = append(p.said, claim{told.Node, told.Step})
 		}
 		p.table = len(p.said) == 0 && w.Nodes > 0 && slices.Contains(namers, w.Kind)
+		p.updated(&out, &newest, w.Replies)
 		lists := map[string][]channel.Telling{} // by key: a list that was posted twice is one
 		for _, r := range w.Replies {
 			var q struct{ Key string }
@@ -67,6 +68,26 @@ func look(s *slackemu.Server, id string) (out channelView) {
 		out.posts = append(out.posts, p)
 	}
 	return out
+}
+
+// updated takes over what replies say in place of an edit, where Slack takes none: the last of them is the message.
+func (p *post) updated(s *channelView, newest *time.Time, replies []slackemu.Message) {
+	for _, r := range replies {
+		var q struct {
+			Kind  string
+			Nodes int
+		}
+		if r.Metadata == nil || json.Unmarshal(r.Metadata.EventPayload, &q) != nil || q.Kind != "update" {
+			continue
+		}
+		p.text, p.nodes = r.Text, q.Nodes
+		p.table = p.table || len(channel.Of(r, nil)) == 0
+		if f := footerForm.FindStringSubmatch(slackemu.PlainText(r)); f != nil {
+			if at := r.Versions[len(r.Versions)-1].At; at.After(*newest) {
+				*newest, s.footer = at, f[1]+" nodes, "+f[2]+" ready"
+			}
+		}
+	}
 }
 
 // copies counts the messages and replies that have the key of an earlier one, and how many of them
