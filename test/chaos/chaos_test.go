@@ -5,11 +5,11 @@
 // the seed (Plan), a fresh ledger, a fresh Slack emulator, and an emptied cluster of a real API
 // server. Three lanes of steps go on side by side for half a minute: nodes take steps of their
 // lives, people ask, and trouble comes: SIGKILL (at random moments, and right before or after Slack
-// has posted), SIGSTOP, SIGTERM, the API server killed, history compacted, connections cut, silent,
-// slow or refused, calls to Slack that fail before or after their effect, or that it carries out up to
-// 40 s late, limits of a day, refusals that nobody has heard of, edits forbidden, outages, sockets dropped,
-// refreshed or half-open, a full disk, and a clock that is set by seconds to days. Then all trouble
-// ends, and within 90 s the channel must tell the truth. Episodes take turns at letting the program
+// has posted), SIGSTOP, SIGTERM, the API server killed, history compacted, another server in its place,
+// connections cut, silent, slow or refused, calls to Slack that fail before or after their effect or are
+// carried out up to 40 s late, limits of a day, refusals that nobody has heard of, edits forbidden, outages,
+// sockets dropped, refreshed or half-open, a full disk, and a clock that is set by seconds to days. Then all
+// trouble ends, and within 90 s the channel must tell the truth. Episodes take turns at letting the program
 // read the channel's history; without it a message may be copied once for each answer that was
 // lost, as the emulator's log of calls shows.
 //

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"rollcall/internal/slackemu"
 	"rollcall/test/cluster"
 )
@@ -26,6 +28,7 @@ type arena struct {
 	bot        string
 	cluster    *cluster.Cluster
 	proxy      *cluster.Proxy
+	impostors  map[string]string // addresses of servers that lie, by lie
 	kubeconfig string
 	disk       string // a small file system of its own, or "" where none can be mounted
 	dir        string
@@ -43,6 +46,14 @@ func enter(t *testing.T) *arena {
 	user := a.cluster.NewUser(t)
 	a.cluster.Grant(t, user, cluster.ReadNodesAndEvents()...)
 	a.kubeconfig = a.cluster.KubeconfigVia(t, user, a.proxy.URL())
+	system, err := a.cluster.Admin().CoreV1().Namespaces().Get(t.Context(), "kube-system", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.impostors = map[string]string{}
+	for _, lie := range []cluster.Lie{cluster.OtherCluster, cluster.FreshCluster, cluster.EmptyList} {
+		a.impostors[string(lie)] = a.cluster.Impostor(t, lie, system.UID)
+	}
 	disk := filepath.Join(a.dir, "disk")
 	if err := os.Mkdir(disk, 0o700); err != nil {
 		t.Fatal(err)
@@ -257,6 +268,7 @@ func serve(s *slackemu.Server) (address string, stop func(), err error) {
 func (e *episode) clean() error {
 	e.proxy.Flow()
 	e.proxy.Slow(0, 0)
+	e.proxy.Divert("")
 	if err := e.proxy.Accept(); err != nil {
 		return err
 	}

@@ -107,6 +107,14 @@ func (e *episode) act(s Step) error {
 				e.fail(err)
 			}
 		}, "api")
+	case Impostor:
+		if !e.told() {
+			return nil // what is there at the very first start, nobody can doubt
+		}
+		e.proxy.Divert(e.impostors[s.What])
+		e.proxy.Cut()
+		e.lasting(s.For, func() { e.proxy.Divert(""); e.proxy.Cut() }, "api")
+		count += " " + s.What
 	case Slack:
 		if err := e.spoil(s); err != nil {
 			return err

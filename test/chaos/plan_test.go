@@ -42,13 +42,14 @@ const (
 	APIKill  Kind = "api"    // the API server is killed and started again
 	Forget   Kind = "forget" // the same, and history is compacted: 410 Gone
 	Compact  Kind = "compact"
-	Cut      Kind = "cut"     // connections to the API server are closed
-	Stall    Kind = "stall"   // they say nothing
-	Slow     Kind = "slow"    // they carry N bytes a second
-	Refuse   Kind = "refuse"  // they are closed and new ones refused
-	Slack    Kind = "slack"   // N calls go wrong; What is method/fault, with "+after" after the effect
-	Outage   Kind = "outage"  // every call to Slack fails; What is "503" or "closed"
-	Sockets  Kind = "sockets" // What: "refresh", "warning", "drop" (N times), "half" or "refuse"
+	Cut      Kind = "cut"      // connections to the API server are closed
+	Stall    Kind = "stall"    // they say nothing
+	Slow     Kind = "slow"     // they carry N bytes a second
+	Refuse   Kind = "refuse"   // they are closed and new ones refused
+	Impostor Kind = "impostor" // another server answers instead; What is a cluster.Lie
+	Slack    Kind = "slack"    // N calls go wrong; What is method/fault, with "+after" after the effect
+	Outage   Kind = "outage"   // every call to Slack fails; What is "503" or "closed"
+	Sockets  Kind = "sockets"  // What: "refresh", "warning", "drop" (N times), "half" or "refuse"
 	DiskFull Kind = "disk"
 	Clock    Kind = "clock" // the program's clock is set by For, forwards or backwards
 )
@@ -158,7 +159,7 @@ var lanes = map[Kind]string{
 	Kill: troubleLane, Stop: troubleLane, Term: troubleLane, APIKill: troubleLane, Forget: troubleLane,
 	Compact: troubleLane,
 	Cut:     troubleLane, Stall: troubleLane, Slow: troubleLane, Refuse: troubleLane, Slack: troubleLane,
-	Outage:  troubleLane,
+	Outage: troubleLane, Impostor: troubleLane,
 	Sockets: troubleLane, DiskFull: troubleLane, Clock: troubleLane,
 }
 
@@ -275,7 +276,7 @@ func planTrouble(r *rand.Rand) []Step {
 		steps = append(steps, s)
 	}
 	kinds := []choice[Kind]{{4, Stop}, {1, Term}, {1, Compact}, {3, Cut}, {2, Stall}, {1, Slow}, {2, Refuse}, {9, Slack},
-		{2, Outage}, {4, Sockets}, {1, DiskFull}, {2, Clock}}
+		{2, Impostor}, {2, Outage}, {4, Sockets}, {1, DiskFull}, {2, Clock}}
 	others := 19 + r.IntN(5)
 	if r.IntN(5) < 3 { // dear on a small machine
 		others--
@@ -301,6 +302,8 @@ func planFault(r *rand.Rand, kind Kind) Step {
 		}
 	case Stall, Refuse:
 		s.For = ms(r, 200, 6000)
+	case Impostor:
+		s.For, s.What = ms(r, 500, 8000), []string{"other", "fresh", "empty"}[r.IntN(3)]
 	case Slow:
 		s.For, s.N = ms(r, 1000, 5000), 20_000+r.IntN(200_000)
 	case Slack:

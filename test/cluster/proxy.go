@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net"
@@ -16,6 +17,8 @@ import (
 type Proxy struct {
 	backend string
 	address string
+
+	diverted string // where new connections lead instead of to backend; "" for nowhere else; guarded by mu
 
 	mu       sync.Mutex
 	listener net.Listener       // nil while refusing
@@ -92,6 +95,13 @@ func (p *Proxy) Cut() {
 	for l := range p.links {
 		l.close()
 	}
+}
+
+// Divert leads new connections to another address instead, until it is called with "". Open ones stay; see [Proxy.Cut].
+func (p *Proxy) Divert(address string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.diverted = address
 }
 
 // Refuse answers new connections with "connection refused" until [Proxy.Accept]. Open ones stay; see [Proxy.Cut].
@@ -199,7 +209,10 @@ func (p *Proxy) join(l *link) {
 		delete(p.links, l)
 		p.mu.Unlock()
 	}()
-	server, err := net.Dial("tcp", p.backend)
+	p.mu.Lock()
+	to := cmp.Or(p.diverted, p.backend)
+	p.mu.Unlock()
+	server, err := net.Dial("tcp", to)
 	if err != nil {
 		p.pass(l) // a stalled network does not even say that nobody is there
 		return
