@@ -1,6 +1,9 @@
 package k8s
 
 import (
+	"cmp"
+	"maps"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -9,6 +12,9 @@ import (
 
 	"rollcall/internal/fleet"
 )
+
+// Text is cleaned here, where it comes in: see fleet.CleanText. Kubernetes allows only ASCII in most names and labels,
+// but not every API server is Kubernetes. A UID that the API server itself gives out is left as it is.
 
 // look converts a Node to what a comparison needs: everything except what labels and provider
 // ID tell, which [fleet.Describe] adds if there is a difference to record.
@@ -20,13 +26,13 @@ func look(cluster string, o *corev1.Node, scratch []fleet.Taint) fleet.Node {
 	n := fleet.Node{
 		Cluster: cluster,
 		UID:     string(o.UID),
-		Name:    o.Name,
-		Arch:    o.Status.NodeInfo.Architecture,
-		OS:      o.Status.NodeInfo.OperatingSystem,
-		Labels:  o.Labels,
+		Name:    fleet.CleanText(o.Name),
+		Arch:    fleet.CleanText(o.Status.NodeInfo.Architecture),
+		OS:      fleet.CleanText(o.Status.NodeInfo.OperatingSystem),
+		Labels:  labels(o.Labels),
 		Detail: fleet.Detail{
-			ProviderID:     o.Spec.ProviderID,
-			KubeletVersion: o.Status.NodeInfo.KubeletVersion,
+			ProviderID:     fleet.CleanText(o.Spec.ProviderID),
+			KubeletVersion: fleet.CleanText(o.Status.NodeInfo.KubeletVersion),
 			Taints:         scratch[:0],
 			Capacity:       resources(o.Status.Capacity),
 			Allocatable:    resources(o.Status.Allocatable),
@@ -37,14 +43,17 @@ func look(cluster string, o *corev1.Node, scratch []fleet.Taint) fleet.Node {
 	}
 	for i := range o.Spec.Taints {
 		t := &o.Spec.Taints[i]
-		n.Taints = append(n.Taints, fleet.Taint{Key: t.Key, Value: t.Value, Effect: string(t.Effect)})
+		n.Taints = append(n.Taints, fleet.Taint{
+			Key: fleet.CleanText(t.Key), Value: fleet.CleanText(t.Value), Effect: fleet.CleanText(string(t.Effect)),
+		})
 	}
 	for i := range o.Status.Conditions {
 		c := &o.Status.Conditions[i]
 		if c.Type != corev1.NodeReady {
 			continue
 		}
-		n.Ready.Reason, n.Ready.Message, n.Ready.Since = c.Reason, c.Message, moment(c.LastTransitionTime)
+		n.Ready.Reason, n.Ready.Message = fleet.CleanText(c.Reason), fleet.CleanText(c.Message)
+		n.Ready.Since = moment(c.LastTransitionTime)
 		// Constants, because the status is kept in memory per node.
 		switch c.Status {
 		case corev1.ConditionTrue:
@@ -54,6 +63,22 @@ func look(cluster string, o *corev1.Node, scratch []fleet.Taint) fleet.Node {
 		}
 	}
 	return n
+}
+
+// labels are the labels of an object, cleaned: the object's own map if they are clean, as they nearly always are.
+func labels(of map[string]string) map[string]string {
+	for k, v := range of {
+		if fleet.CleanText(k) == k && fleet.CleanText(v) == v {
+			continue
+		}
+		cleaned := make(map[string]string, len(of))
+		// In one order, in case two keys become one: the fingerprint must be the same at each look.
+		for _, k := range slices.Sorted(maps.Keys(of)) {
+			cleaned[fleet.CleanText(k)] = fleet.CleanText(of[k])
+		}
+		return cleaned
+	}
+	return of
 }
 
 // keep makes what look returned last, and completes it.
@@ -81,19 +106,16 @@ func event(cluster string, o *eventsv1.Event) fleet.Event {
 		Cluster: cluster,
 		UID:     string(o.UID),
 		Regarding: fleet.ObjectRef{
-			Kind:      o.Regarding.Kind,
-			Namespace: o.Regarding.Namespace,
-			Name:      o.Regarding.Name,
-			UID:       string(o.Regarding.UID),
+			Kind:      fleet.CleanText(o.Regarding.Kind),
+			Namespace: fleet.CleanText(o.Regarding.Namespace),
+			Name:      fleet.CleanText(o.Regarding.Name),
+			UID:       fleet.CleanText(string(o.Regarding.UID)),
 		},
-		Reason:     o.Reason,
-		Type:       o.Type,
-		Note:       o.Note,
-		Controller: o.ReportingController,
+		Reason:     fleet.CleanText(o.Reason),
+		Type:       fleet.CleanText(o.Type),
+		Note:       fleet.CleanText(o.Note),
+		Controller: fleet.CleanText(cmp.Or(o.ReportingController, o.DeprecatedSource.Component)),
 		Count:      max(1, int(o.DeprecatedCount)),
-	}
-	if e.Controller == "" {
-		e.Controller = o.DeprecatedSource.Component
 	}
 	written := moment(o.CreationTimestamp)
 	e.First = firstMoment(o.EventTime.Time.UTC(), moment(o.DeprecatedFirstTimestamp), moment(o.DeprecatedLastTimestamp),
