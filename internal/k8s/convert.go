@@ -13,8 +13,26 @@ import (
 	"rollcall/internal/fleet"
 )
 
-// Text is cleaned here, where it comes in: see fleet.CleanText. Kubernetes allows only ASCII in most names and labels,
-// but not every API server is Kubernetes. A UID that the API server itself gives out is left as it is.
+// Text is cleaned and cut here, where it comes in: see fleet.CleanText. Kubernetes allows only ASCII in most names and
+// labels, but not every API server is Kubernetes; and an event that is written through core/v1 may have fields of any
+// length. A UID that the API server itself gives out is left as it is.
+const (
+	// maxNote bounds notes, messages and provider IDs, in bytes. Source: NoteLengthLimit of Kubernetes
+	// (pkg/apis/core/validation/events.go), which events.k8s.io/v1 holds notes to.
+	maxNote = 1024
+	// maxName bounds every other text, in bytes. Source: Kubernetes' longest name is a qualified one, 253 bytes of
+	// prefix, a slash, and 63.
+	maxName = 317
+)
+
+func note(s string) string { return clipped(s, maxNote) }
+func word(s string) string { return clipped(s, maxName) }
+
+// clipped cleans text and cuts it to so many bytes. What a long text is cut from is not kept in memory.
+func clipped(s string, bytes int) string {
+	// Cut first, so that a huge text is not copied; and again, because a broken byte becomes three.
+	return fleet.Cut(fleet.CleanText(fleet.Cut(s, bytes)), bytes)
+}
 
 // look converts a Node to what a comparison needs: everything except what labels and provider
 // ID tell, which [fleet.Describe] adds if there is a difference to record.
@@ -26,13 +44,13 @@ func look(cluster string, o *corev1.Node, scratch []fleet.Taint) fleet.Node {
 	n := fleet.Node{
 		Cluster: cluster,
 		UID:     string(o.UID),
-		Name:    fleet.CleanText(o.Name),
-		Arch:    fleet.CleanText(o.Status.NodeInfo.Architecture),
-		OS:      fleet.CleanText(o.Status.NodeInfo.OperatingSystem),
+		Name:    word(o.Name),
+		Arch:    word(o.Status.NodeInfo.Architecture),
+		OS:      word(o.Status.NodeInfo.OperatingSystem),
 		Labels:  labels(o.Labels),
 		Detail: fleet.Detail{
-			ProviderID:     fleet.CleanText(o.Spec.ProviderID),
-			KubeletVersion: fleet.CleanText(o.Status.NodeInfo.KubeletVersion),
+			ProviderID:     note(o.Spec.ProviderID),
+			KubeletVersion: word(o.Status.NodeInfo.KubeletVersion),
 			Taints:         scratch[:0],
 			Capacity:       resources(o.Status.Capacity),
 			Allocatable:    resources(o.Status.Allocatable),
@@ -43,16 +61,14 @@ func look(cluster string, o *corev1.Node, scratch []fleet.Taint) fleet.Node {
 	}
 	for i := range o.Spec.Taints {
 		t := &o.Spec.Taints[i]
-		n.Taints = append(n.Taints, fleet.Taint{
-			Key: fleet.CleanText(t.Key), Value: fleet.CleanText(t.Value), Effect: fleet.CleanText(string(t.Effect)),
-		})
+		n.Taints = append(n.Taints, fleet.Taint{Key: word(t.Key), Value: word(t.Value), Effect: word(string(t.Effect))})
 	}
 	for i := range o.Status.Conditions {
 		c := &o.Status.Conditions[i]
 		if c.Type != corev1.NodeReady {
 			continue
 		}
-		n.Ready.Reason, n.Ready.Message = fleet.CleanText(c.Reason), fleet.CleanText(c.Message)
+		n.Ready.Reason, n.Ready.Message = word(c.Reason), note(c.Message)
 		n.Ready.Since = moment(c.LastTransitionTime)
 		// Constants, because the status is kept in memory per node.
 		switch c.Status {
@@ -65,16 +81,16 @@ func look(cluster string, o *corev1.Node, scratch []fleet.Taint) fleet.Node {
 	return n
 }
 
-// labels are the labels of an object, cleaned: the object's own map if they are clean, as they nearly always are.
+// labels are the labels of an object, cleaned and cut: nearly always that is the object's own map.
 func labels(of map[string]string) map[string]string {
 	for k, v := range of {
-		if fleet.CleanText(k) == k && fleet.CleanText(v) == v {
+		if word(k) == k && word(v) == v {
 			continue
 		}
 		cleaned := make(map[string]string, len(of))
 		// In one order, in case two keys become one: the fingerprint must be the same at each look.
 		for _, k := range slices.Sorted(maps.Keys(of)) {
-			cleaned[fleet.CleanText(k)] = fleet.CleanText(of[k])
+			cleaned[word(k)] = word(of[k])
 		}
 		return cleaned
 	}
@@ -106,15 +122,15 @@ func event(cluster string, o *eventsv1.Event) fleet.Event {
 		Cluster: cluster,
 		UID:     string(o.UID),
 		Regarding: fleet.ObjectRef{
-			Kind:      fleet.CleanText(o.Regarding.Kind),
-			Namespace: fleet.CleanText(o.Regarding.Namespace),
-			Name:      fleet.CleanText(o.Regarding.Name),
-			UID:       fleet.CleanText(string(o.Regarding.UID)),
+			Kind:      word(o.Regarding.Kind),
+			Namespace: word(o.Regarding.Namespace),
+			Name:      word(o.Regarding.Name),
+			UID:       word(string(o.Regarding.UID)),
 		},
-		Reason:     fleet.CleanText(o.Reason),
-		Type:       fleet.CleanText(o.Type),
-		Note:       fleet.CleanText(o.Note),
-		Controller: fleet.CleanText(cmp.Or(o.ReportingController, o.DeprecatedSource.Component)),
+		Reason:     word(o.Reason),
+		Type:       word(o.Type),
+		Note:       note(o.Note),
+		Controller: word(cmp.Or(o.ReportingController, o.DeprecatedSource.Component)),
 		Count:      max(1, int(o.DeprecatedCount)),
 	}
 	written := moment(o.CreationTimestamp)
