@@ -73,18 +73,39 @@ func First(n Node, seen time.Time) Observation {
 	return o
 }
 
+// Look says how a known node was looked at.
+type Look struct {
+	At time.Time // the moment of the look
+	// Missed is true for a look at a list after a span without a watch: the node may have been otherwise in between. A
+	// watch delivers every write of an object, so nothing comes between two of its looks.
+	Missed bool
+}
+
 // Diff compares a look at a node with what was known of it. It returns false when there is
-// nothing to record. A Ready condition whose last transition moved although its status is the
-// same went away and came back between two looks: both steps are reported, the first with
-// ProofNone.
-func Diff(old Known, n Node, seen time.Time) (Observation, bool) {
-	now := Remember(&n, old)
-	if now.Fingerprint == old.Fingerprint {
+// nothing to record.
+//
+// A Ready condition whose last transition moved although its status is the same went away and came back if a list shows
+// it: both steps are reported, the first with ProofNone. If a watch shows it, there was no such step: whoever writes
+// this condition moves the time with its heartbeats. The time of such a node proves nothing from then on, and is
+// ignored.
+func Diff(old Known, n Node, look Look) (Observation, bool) {
+	if old.Same(&n) {
 		return Observation{}, false
+	}
+	now := Remember(&n, old)
+	moved := n.Ready.Status == old.Status && now.ReadySince != old.ReadySince &&
+		now.ReadySince != 0 && old.ReadySince != 0 && !old.SinceMoves
+	if moved && !look.Missed {
+		old.SinceMoves = true
+		now = Remember(&n, old)
+	}
+	seen := look.At
+	if now.SinceMoves {
+		n.Ready.Since = time.Time{}
 	}
 	o := Observation{Node: n}
 	is, was := n.Ready.Status == Ready, old.Status == Ready
-	flapped := is && was && now.ReadySince > old.ReadySince
+	flapped := is && was && moved && look.Missed && now.ReadySince > old.ReadySince
 	if was && (!is || flapped) {
 		now.Unready++
 		c := change(&n, WentUnready, int(now.Unready), n.Ready.Since, ProofObject)
@@ -115,18 +136,36 @@ func Diff(old Known, n Node, seen time.Time) (Observation, bool) {
 	return o, true
 }
 
+// Same reports whether a look at a node shows nothing that the ledger does not know: a heartbeat.
+func (k Known) Same(n *Node) bool { return k.fingerprint(n) == k.Fingerprint }
+
+// fingerprint is the node's Fingerprint without what is not to be believed of it.
+func (k Known) fingerprint(n *Node) uint64 {
+	if !k.SinceMoves {
+		return Fingerprint(n)
+	}
+	since := n.Ready.Since
+	n.Ready.Since = time.Time{}
+	sum := Fingerprint(n)
+	n.Ready.Since = since
+	return sum
+}
+
 // Gone returns the end of a node's life, seen at the moment given.
 func Gone(n Node, old Known, seen time.Time) Observation {
+	if old.SinceMoves {
+		n.Ready.Since = time.Time{}
+	}
 	return Observation{Node: n, Known: old, Changes: []Change{change(&n, Removed, 1, seen, ProofWatch)}}
 }
 
 // Remember returns what to keep in memory of a node, given what was known before.
 func Remember(n *Node, old Known) Known {
 	k := old
-	k.Fingerprint = Fingerprint(n)
+	k.Fingerprint = old.fingerprint(n)
 	k.Status = n.Ready.Status
 	k.ReadySince = 0
-	if !n.Ready.Since.IsZero() {
+	if !n.Ready.Since.IsZero() && !old.SinceMoves {
 		k.ReadySince = n.Ready.Since.Unix()
 	}
 	k.EverReady = old.EverReady || n.Ready.Status == Ready

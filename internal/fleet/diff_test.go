@@ -140,9 +140,11 @@ func TestDiff(t *testing.T) {
 	up := func(since time.Duration) func(*Node) {
 		return func(n *Node) { n.Ready.Status, n.Ready.Since = Ready, born.Add(since) }
 	}
+	const watched, compared = false, true
 	type look struct {
 		change func(*Node)
 		want   []string // nil: nothing to record
+		missed bool
 	}
 	none := []string{} // something to record, but no step
 	tests := []struct {
@@ -150,39 +152,62 @@ func TestDiff(t *testing.T) {
 		first func(*Node)
 		looks []look
 	}{
-		{"heartbeat", func(*Node) {}, []look{{func(n *Node) { n.Ready.Message = "still fine" }, nil}}},
-		{"label", func(*Node) {}, []look{{func(n *Node) { n.Labels = maps.Clone(n.Labels); n.Labels["c"] = "3" }, none}}},
-		{"becomes ready", down(0), []look{{up(40 * time.Second), []string{"ready#1 at 40s by object"}}}},
+		{"heartbeat", func(*Node) {}, []look{{func(n *Node) { n.Ready.Message = "still fine" }, nil, watched}}},
+		{"label", func(*Node) {}, []look{{func(n *Node) { n.Labels = maps.Clone(n.Labels); n.Labels["c"] = "3" }, none,
+			watched}}},
+		{"becomes ready", down(0), []look{{up(40 * time.Second), []string{"ready#1 at 40s by object"}, watched}}},
 		{"without a transition time", func(n *Node) { n.Ready = Condition{Status: ReadyUnknown} }, []look{
-			{func(n *Node) { n.Ready.Status = Ready }, []string{"ready#1 at 1h0m0s by watch"}},
-			{func(n *Node) { n.Ready.Status = NotReady }, []string{"not_ready#1 at 1h0m0s by watch"}},
+			{func(n *Node) { n.Ready.Status = Ready }, []string{"ready#1 at 1h0m0s by watch"}, watched},
+			{func(n *Node) { n.Ready.Status = NotReady }, []string{"not_ready#1 at 1h0m0s by watch"}, watched},
 		}},
 		{"goes and comes, twice", func(*Node) {}, []look{
-			{down(60 * time.Second), []string{"not_ready#1 at 1m0s by object (NodeStatusUnknown)"}},
-			{up(70 * time.Second), []string{"recovered#1 at 1m10s by object"}},
-			{down(80 * time.Second), []string{"not_ready#2 at 1m20s by object (NodeStatusUnknown)"}},
-			{up(90 * time.Second), []string{"recovered#2 at 1m30s by object"}},
+			{down(60 * time.Second), []string{"not_ready#1 at 1m0s by object (NodeStatusUnknown)"}, watched},
+			{up(70 * time.Second), []string{"recovered#1 at 1m10s by object"}, watched},
+			{down(80 * time.Second), []string{"not_ready#2 at 1m20s by object (NodeStatusUnknown)"}, watched},
+			{up(90 * time.Second), []string{"recovered#2 at 1m30s by object"}, watched},
 		}},
 		{"from False to Unknown is no new step", func(n *Node) { n.Ready.Status = NotReady },
-			[]look{{down(60 * time.Second), none}}},
+			[]look{{down(60 * time.Second), none, watched}}},
 		{"flap between two looks", func(*Node) {}, []look{
-			{up(90 * time.Second), []string{"not_ready#1 at 1m30s by none not before 30s", "recovered#1 at 1m30s by object"}},
-			{func(*Node) {}, nil},
+			{up(90 * time.Second), []string{"not_ready#1 at 1m30s by none not before 30s", "recovered#1 at 1m30s by object"},
+				compared},
+			{func(*Node) {}, nil, compared},
 		}},
-		{"a transition time that goes back is no flap", func(*Node) {}, []look{{up(10 * time.Second), none}}},
+		{"heartbeats that move the transition time", func(*Node) {}, []look{
+			{up(40 * time.Second), none, watched}, // it is kept once that the time proves nothing
+			{up(50 * time.Second), nil, watched},
+			{up(60 * time.Second), nil, watched},
+			{up(20 * time.Minute), nil, compared}, // in a gap too
+			{func(n *Node) { up(21 * time.Minute)(n); n.Labels = map[string]string{"c": "3"} }, none, compared},
+			{down(22 * time.Minute), []string{"not_ready#1 at 1h0m0s by watch (NodeStatusUnknown)"}, watched},
+			{down(23 * time.Minute), nil, watched},
+			{up(24 * time.Minute), []string{"recovered#1 at 1h0m0s by watch"}, watched},
+			{up(25 * time.Minute), nil, compared},
+		}},
+		{"heartbeats of a node that is not ready", down(0), []look{
+			{down(10 * time.Second), none, watched},
+			{down(20 * time.Second), nil, watched},
+			{up(30 * time.Second), []string{"ready#1 at 1h0m0s by watch"}, watched},
+		}},
+		{"the condition's first time moves nothing", func(n *Node) { n.Ready = Condition{Status: ReadyUnknown} }, []look{
+			{down(10 * time.Second), none, watched},
+			{up(20 * time.Second), []string{"ready#1 at 20s by object"}, watched},
+			{up(50 * time.Second), []string{"not_ready#1 at 50s by none not before 20s", "recovered#1 at 50s by object"}, compared},
+		}},
+		{"a transition time that goes back is no flap", func(*Node) {}, []look{{up(10 * time.Second), none, compared}}},
 		{"cordon, uncordon, cordon", func(*Node) {}, []look{
-			{func(n *Node) { n.Cordoned = true }, []string{"cordoned#1 at 1h0m0s by watch"}},
-			{func(n *Node) { n.Cordoned = false }, []string{"uncordoned#1 at 1h0m0s by watch"}},
-			{func(n *Node) { n.Cordoned = true }, []string{"cordoned#2 at 1h0m0s by watch"}},
+			{func(n *Node) { n.Cordoned = true }, []string{"cordoned#1 at 1h0m0s by watch"}, watched},
+			{func(n *Node) { n.Cordoned = false }, []string{"uncordoned#1 at 1h0m0s by watch"}, watched},
+			{func(n *Node) { n.Cordoned = true }, []string{"cordoned#2 at 1h0m0s by watch"}, watched},
 		}},
 		{"uncordoned though first seen cordoned", func(n *Node) { n.Cordoned = true }, []look{
-			{func(n *Node) { n.Cordoned = false }, []string{"uncordoned#1 at 1h0m0s by watch"}},
-			{func(n *Node) { n.Cordoned = true }, []string{"cordoned#2 at 1h0m0s by watch"}},
-			{func(n *Node) { n.Cordoned = false }, []string{"uncordoned#2 at 1h0m0s by watch"}},
+			{func(n *Node) { n.Cordoned = false }, []string{"uncordoned#1 at 1h0m0s by watch"}, watched},
+			{func(n *Node) { n.Cordoned = true }, []string{"cordoned#2 at 1h0m0s by watch"}, watched},
+			{func(n *Node) { n.Cordoned = false }, []string{"uncordoned#2 at 1h0m0s by watch"}, watched},
 		}},
 		{"several at once", down(0), []look{
 			{func(n *Node) { up(50 * time.Second)(n); n.Cordoned = true },
-				[]string{"ready#1 at 50s by object", "cordoned#1 at 1h0m0s by watch"}},
+				[]string{"ready#1 at 50s by object", "cordoned#1 at 1h0m0s by watch"}, watched},
 		}},
 	}
 	for _, tt := range tests {
@@ -192,7 +217,7 @@ func TestDiff(t *testing.T) {
 			known := First(n, seen).Known
 			for i, l := range tt.looks {
 				l.change(&n)
-				o, ok := Diff(known, n, seen)
+				o, ok := Diff(known, n, Look{At: seen, Missed: l.missed})
 				if ok != (l.want != nil) {
 					t.Fatalf("look %d: recorded: %v", i+1, ok)
 				}
@@ -202,7 +227,7 @@ func TestDiff(t *testing.T) {
 				if got := steps(o.Changes); !slices.Equal(got, l.want) {
 					t.Errorf("look %d: got %q, want %q", i+1, got, l.want)
 				}
-				if known = o.Known; known.Fingerprint != Fingerprint(&n) {
+				if known = o.Known; !known.Same(&n) {
 					t.Errorf("look %d: the next heartbeat would be recorded again", i+1)
 				}
 			}

@@ -31,7 +31,7 @@ type Condition struct {
 	Status  ReadyStatus
 	Reason  string    // e.g. KubeletReady, NodeStatusUnknown
 	Message string    // free text from the cluster: untrusted
-	Since   time.Time // lastTransitionTime, whole seconds; zero if the condition is missing
+	Since   time.Time // lastTransitionTime, whole seconds; zero if the condition is missing or the time proves nothing
 }
 
 // Taint is a node's taint.
@@ -138,6 +138,7 @@ type Known struct {
 	Fingerprint uint64      // of everything the ledger keeps; see Fingerprint
 	ReadySince  int64       // Unix seconds of the Ready condition's last transition
 	Status      ReadyStatus // of the Ready condition
+	SinceMoves  bool        // the time of the last transition moves although the status does not: it proves nothing
 	EverReady   bool
 	Cordoned    bool
 	Unready     uint16 // how often it went not ready

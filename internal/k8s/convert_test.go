@@ -154,7 +154,7 @@ func TestRecordedNode(t *testing.T) {
 		if types[i] == "DELETED" {
 			obs = n.gone(o, noon)
 		} else {
-			obs = n.compare(o, noon)
+			obs = n.compare(o, fleet.Look{At: noon})
 		}
 		if obs == nil {
 			continue
@@ -203,13 +203,13 @@ func TestRecordedEvents(t *testing.T) {
 func TestHeartbeatAllocatesNothing(t *testing.T) {
 	node, _ := heartbeat(t)
 	n := nodeWatch{known: map[string]fleet.Known{}}
-	n.remember(n.compare(node, noon))
+	n.remember(n.compare(node, fleet.Look{At: noon}))
 	node.ResourceVersion = "123457"
 	for i := range node.Status.Conditions {
 		node.Status.Conditions[i].LastHeartbeatTime = at(time.Hour)
 	}
 	allocs := testing.AllocsPerRun(100, func() {
-		if n.compare(node, noon) != nil {
+		if n.compare(node, fleet.Look{At: noon}) != nil {
 			t.Fatal("a heartbeat is a change")
 		}
 	})

@@ -168,7 +168,7 @@ func (n *nodeWatch) catchUp(ctx, writeCtx context.Context, cause string) error {
 		now := time.Now()
 		for i := range p.Items {
 			there[string(p.Items[i].UID)] = true
-			if o := n.compare(&p.Items[i], now); o != nil {
+			if o := n.compare(&p.Items[i], fleet.Look{At: now, Missed: true}); o != nil {
 				shared.labels(&o.Node)
 				obs = append(obs, *o)
 			}
@@ -277,23 +277,23 @@ func (n *nodeWatch) proofs(ctx, writeCtx context.Context) (*proofs, error) {
 
 // compare looks at a live node and returns what there is to record of it, or nil. It changes
 // nothing but its scratch space: see remember. For a heartbeat it allocates nothing.
-func (n *nodeWatch) compare(o *corev1.Node, now time.Time) *fleet.Observation {
+func (n *nodeWatch) compare(o *corev1.Node, how fleet.Look) *fleet.Observation {
 	node := look(n.cluster, o, n.scratch)
 	n.scratch = node.Taints[:0]
 	old, known := n.known[node.UID]
-	if known && fleet.Fingerprint(&node) == old.Fingerprint {
+	if known && old.Same(&node) {
 		return nil
 	}
-	return different(node, old, known, now)
+	return different(node, old, known, how)
 }
 
-func different(node fleet.Node, old fleet.Known, known bool, now time.Time) *fleet.Observation {
+func different(node fleet.Node, old fleet.Known, known bool, how fleet.Look) *fleet.Observation {
 	keep(&node)
 	if !known {
-		obs := fleet.First(node, now)
+		obs := fleet.First(node, how.At)
 		return &obs
 	}
-	if obs, ok := fleet.Diff(old, node, now); ok {
+	if obs, ok := fleet.Diff(old, node, how); ok {
 		return &obs
 	}
 	return nil
@@ -417,7 +417,7 @@ func (n *nodeWatch) read(ctx context.Context, s *session, queue chan<- sighting)
 			var obs *fleet.Observation
 			switch f.Type {
 			case watch.Added, watch.Modified:
-				obs = n.compare(o, now)
+				obs = n.compare(o, fleet.Look{At: now})
 			case watch.Deleted:
 				obs = n.gone(o, now)
 			}

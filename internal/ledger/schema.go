@@ -275,6 +275,9 @@ CREATE TABLE digests (
 INSERT INTO digests (id, key, cluster, from_at, until_at, done_at)
 	SELECT id, key, cluster, from_at, until_at, done_at FROM digests_1;
 DROP TABLE digests_1;
+`, `
+-- The time of the node's last transition moves although its status does not: see fleet.Known.
+ALTER TABLE nodes ADD COLUMN since_moves INTEGER NOT NULL DEFAULT 0;
 `}
 
 // migrate checks the file and brings its schema up to date.

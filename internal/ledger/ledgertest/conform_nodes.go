@@ -19,14 +19,26 @@ func nodeRoundTrip(t *testing.T, fresh Open) {
 	if diff := cmp.Diff(node(1), got.Node); !ok || diff != "" {
 		t.Errorf("Node (-want +got):\n%s", diff)
 	}
-	known := must[map[string]fleet.Known](t)(l.KnownNodes(t.Context(), "prod"))
-	if diff := cmp.Diff(map[string]fleet.Known{"uid-1": first(1).Known}, known); diff != "" {
-		t.Errorf("KnownNodes (-want +got):\n%s", diff)
+	knows := func(want fleet.Known) {
+		t.Helper()
+		known := must[map[string]fleet.Known](t)(l.KnownNodes(t.Context(), "prod"))
+		if diff := cmp.Diff(map[string]fleet.Known{"uid-1": want}, known); diff != "" {
+			t.Errorf("KnownNodes (-want +got):\n%s", diff)
+		}
 	}
+	knows(first(1).Known)
 	cp := must[fleet.Checkpoint](t)(l.Checkpoint(t.Context(), "prod"))
 	if cp.NodesVersion != "10" || !cp.WatchedUntil.Equal(t0) || !cp.BaselineAt.IsZero() {
 		t.Errorf("Checkpoint = %+v", cp)
 	}
+	moving := node(1)
+	moving.Ready.Since = t0.Add(10 * time.Second)
+	o, _ := fleet.Diff(first(1).Known, moving, fleet.Look{At: t0.Add(10 * time.Second)})
+	if !o.Known.SinceMoves {
+		t.Fatalf("%+v", o.Known)
+	}
+	record(t, l, "11", o)
+	knows(o.Known)
 	if _, ok, err := l.Node(t.Context(), "other", "uid-1"); ok || err != nil {
 		t.Errorf("a node of another cluster: %v, %v", ok, err)
 	}

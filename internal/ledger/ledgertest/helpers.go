@@ -50,7 +50,7 @@ func first(n int) fleet.Observation { return fleet.First(node(n), t0) }
 func ready(t testing.TB, n int) fleet.Observation {
 	node := node(n)
 	node.Ready = fleet.Condition{Status: fleet.Ready, Reason: "KubeletReady", Since: t0.Add(41 * time.Second)}
-	o, ok := fleet.Diff(first(n).Known, node, t0.Add(42*time.Second))
+	o, ok := fleet.Diff(first(n).Known, node, fleet.Look{At: t0.Add(42 * time.Second)})
 	if !ok {
 		t.Fatal("a node that became ready is no change")
 	}
