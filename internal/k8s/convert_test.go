@@ -148,13 +148,14 @@ func frames[T any](t *testing.T, file string) (types []string, objects []*T) {
 func TestRecordedNode(t *testing.T) {
 	types, objects := frames[corev1.Node](t, "testdata/nodes.jsonl")
 	n := nodeWatch{cluster: "prod", known: map[string]fleet.Known{}}
+	seen := noon.Add(time.Hour)
 	var got []string
 	for i, o := range objects {
 		obs := (*fleet.Observation)(nil)
 		if types[i] == "DELETED" {
-			obs = n.gone(o, noon)
+			obs = n.gone(o, seen)
 		} else {
-			obs = n.compare(o, fleet.Look{At: noon})
+			obs = n.compare(o, fleet.Look{At: seen})
 		}
 		if obs == nil {
 			continue
@@ -167,7 +168,7 @@ func TestRecordedNode(t *testing.T) {
 			t.Errorf("frame %d: %+v", i, obs.Node)
 		}
 	}
-	want := []string{"0 joined 12:12:21 object", "2 ready 12:12:21 object", "10 removed 12:00:00 watch"}
+	want := []string{"0 joined 12:12:21 object", "2 ready 12:12:21 object", "10 removed 13:00:00 watch"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

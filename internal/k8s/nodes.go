@@ -166,9 +166,10 @@ func (n *nodeWatch) catchUp(ctx, writeCtx context.Context, cause string) error {
 	l.begin = func() error { clear(there); obs = nil; return nil }
 	l.each = func(p *corev1.NodeList) error {
 		now := time.Now()
+		how := fleet.Look{At: now, After: gapFrom(n.alive, now), Missed: true}
 		for i := range p.Items {
 			there[string(p.Items[i].UID)] = true
-			if o := n.compare(&p.Items[i], fleet.Look{At: now, Missed: true}); o != nil {
+			if o := n.compare(&p.Items[i], how); o != nil {
 				shared.labels(&o.Node)
 				obs = append(obs, *o)
 			}
@@ -417,7 +418,11 @@ func (n *nodeWatch) read(ctx context.Context, s *session, queue chan<- sighting)
 			var obs *fleet.Observation
 			switch f.Type {
 			case watch.Added, watch.Modified:
-				obs = n.compare(o, fleet.Look{At: now})
+				how := fleet.Look{At: now, After: since}
+				if caughtUp {
+					how.After = n.alive
+				}
+				obs = n.compare(o, how)
 			case watch.Deleted:
 				obs = n.gone(o, now)
 			}

@@ -85,18 +85,22 @@ func (l *Ledger) knownNodes(ctx context.Context, cluster string) (map[string]fle
 	}
 	scan := func(r row) (n live, err error) {
 		var fingerprint int64
-		var since time.Time
-		err = r.Scan(&n.uid, &fingerprint, at{&since}, &n.SinceMoves, &n.Status, &n.EverReady, &n.Cordoned, &n.Unready,
-			&n.Cordons)
+		var since, claim time.Time
+		err = r.Scan(&n.uid, &fingerprint, at{&since}, at{&claim}, &n.SinceMoves, &n.Status, &n.EverReady, &n.Cordoned,
+			&n.Unready, &n.Cordons)
 		n.Fingerprint = uint64(fingerprint)
 		if !since.IsZero() {
 			n.ReadySince = since.Unix()
 		}
+		if !claim.IsZero() {
+			n.ReadyClaim = claim.Unix()
+		}
 		return n, err
 	}
 	known := map[string]fleet.Known{}
-	for n, err := range each(ctx, l.r, scan, `SELECT uid, fingerprint, ready_since, since_moves <> 0, status, ever_ready,
-		cordoned, unready, cordons FROM nodes WHERE cluster = ? AND removed_at IS NULL`, cluster) {
+	for n, err := range each(ctx, l.r, scan, `SELECT uid, fingerprint, ready_since,
+		coalesce(ready_claim, ready_since), since_moves <> 0, status, ever_ready, cordoned, unready, cordons
+		FROM nodes WHERE cluster = ? AND removed_at IS NULL`, cluster) {
 		if err != nil {
 			return nil, err
 		}
@@ -207,8 +211,8 @@ func left(o *fleet.Observation) bool {
 
 const upsertNodeSQL = `INSERT INTO nodes (cluster, uid, name, provider, instance_type, capacity_type, zone, region,
 		pool, arch, os, detail, status, ready_reason, ready_since, cordoned, ever_ready, unready, cordons, fingerprint,
-		created_at, ready_at, removed_at, removed_after, label_set, own_labels, label_price, since_moves)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		created_at, ready_at, removed_at, removed_after, label_set, own_labels, label_price, since_moves, ready_claim)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 	ON CONFLICT (cluster, uid) DO UPDATE SET name = excluded.name, provider = excluded.provider,
 		instance_type = excluded.instance_type, capacity_type = excluded.capacity_type, zone = excluded.zone,
 		region = excluded.region, pool = excluded.pool, arch = excluded.arch, os = excluded.os, detail = excluded.detail,
@@ -219,7 +223,7 @@ const upsertNodeSQL = `INSERT INTO nodes (cluster, uid, name, provider, instance
 		removed_at = coalesce(nodes.removed_at, excluded.removed_at),
 		removed_after = coalesce(nodes.removed_after, excluded.removed_after),
 		label_set = excluded.label_set, own_labels = excluded.own_labels, label_price = excluded.label_price,
-		since_moves = excluded.since_moves`
+		since_moves = excluded.since_moves, ready_claim = excluded.ready_claim`
 
 func upsertNode(ctx context.Context, tx tx, o *fleet.Observation) error {
 	n, k := &o.Node, &o.Known
@@ -243,6 +247,6 @@ func upsertNode(ctx context.Context, tx tx, o *fleet.Observation) error {
 	_, err = tx.exec(ctx, upsertNodeSQL, n.Cluster, n.UID, n.Name, n.Provider, n.InstanceType, n.CapacityType, n.Zone,
 		n.Region, n.Pool, n.Arch, n.OS, string(detail), string(n.Ready.Status), n.Ready.Reason, ms(n.Ready.Since), n.Cordoned,
 		k.EverReady, k.Unready, k.Cordons, int64(k.Fingerprint), n.CreatedAt.UnixMilli(), readyAt, removedAt, removedAfter,
-		set, own, n.Machine().LabelPrice, k.SinceMoves)
+		set, own, n.Machine().LabelPrice, k.SinceMoves, k.ReadyClaim*1000)
 	return err
 }

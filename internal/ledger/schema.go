@@ -278,6 +278,10 @@ DROP TABLE digests_1;
 `, `
 -- The time of the node's last transition moves although its status does not: see fleet.Known.
 ALTER TABLE nodes ADD COLUMN since_moves INTEGER NOT NULL DEFAULT 0;
+`, `
+-- The time of the node's last transition as the object has it, 0 if it has none; ready_since is what was accepted of
+-- it. NULL: ready_since is the object's.
+ALTER TABLE nodes ADD COLUMN ready_claim INTEGER;
 `}
 
 // migrate checks the file and brings its schema up to date.

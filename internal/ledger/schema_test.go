@@ -111,6 +111,16 @@ func TestOpensSchema11(t *testing.T) {
 		t.Errorf("growth: %+v", grown)
 	}
 
+	known := must[map[string]fleet.Known](t)(l.KnownNodes(ctx, "prod"))
+	for uid, k := range known {
+		if k.ReadyClaim != k.ReadySince || k.ReadyClaim == 0 || k.SinceMoves {
+			t.Errorf("what was known of node %s: %+v", uid, k)
+		}
+	}
+	if len(known) == 0 {
+		t.Error("no node is known")
+	}
+
 	mutes := must[[]wave.Mute](t)(l.UntoldMutes(ctx, "prod"))
 	if len(mutes) != 1 || mutes[0].Value != "batch" || byKind[wave.KindMute].Mute == nil ||
 		*byKind[wave.KindMute].Mute != mutes[0] {

@@ -39,6 +39,18 @@ func nodeRoundTrip(t *testing.T, fresh Open) {
 	}
 	record(t, l, "11", o)
 	knows(o.Known)
+	// A clock that is ahead: the time that counts is another one than the object's.
+	ahead := node(1)
+	ahead.Ready = fleet.Condition{Status: fleet.Ready, Since: t0.Add(8 * time.Hour)}
+	o, _ = fleet.Diff(first(1).Known, ahead, fleet.Look{At: t0.Add(time.Minute)})
+	if o.Known.ReadyClaim == o.Known.ReadySince {
+		t.Fatalf("%+v", o.Known)
+	}
+	record(t, l, "12", o)
+	knows(o.Known)
+	if got, _, err := l.Node(t.Context(), "prod", "uid-1"); err != nil || !got.Ready.Since.Equal(t0.Add(time.Minute)) {
+		t.Errorf("ready since %s, %v", got.Ready.Since, err)
+	}
 	if _, ok, err := l.Node(t.Context(), "other", "uid-1"); ok || err != nil {
 		t.Errorf("a node of another cluster: %v, %v", ok, err)
 	}
