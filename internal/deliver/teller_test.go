@@ -134,7 +134,7 @@ func (r *rig) setReady(n int, status fleet.ReadyStatus, reason string) {
 	node := r.known[fmt.Sprintf("uid-%d", n)].Node
 	node.Ready = fleet.Condition{Status: status, Reason: reason,
 		Since: r.now.Add(time.Duration(len(r.names["ready"])+41) * time.Second)}
-	o, ok := fleet.Diff(r.known[node.UID].Known, node, time.Now())
+	o, ok := fleet.Diff(r.known[node.UID].Known, node, fleet.Look{At: time.Now()})
 	if !ok {
 		r.t.Fatal("no difference")
 	}

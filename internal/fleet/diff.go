@@ -55,6 +55,31 @@ func (h hash) number(v int64) hash {
 	return h
 }
 
+// Look says how a known node was looked at.
+type Look struct {
+	At time.Time // the moment of the look
+	// After is the last moment at which the node is known to have been as it was; zero if none is known.
+	After time.Time
+	// Missed is true for a look at a list after a span without a watch: the node may have been otherwise in between. A
+	// watch delivers every write of an object, so nothing comes between two of its looks.
+	Missed bool
+}
+
+// stampDelay is how long before the last look at what was a transition may be stamped and yet be in time: the stamp is
+// written a little later, and cut to whole seconds. It is Rollcall's own choice.
+const stampDelay = 2 * time.Second
+
+// transition returns when the Ready condition that a look shows came about, and how that is known. The clock that
+// stamped it is another machine's, and may be hours off: the stamp is a proof only between the last look at what was
+// and this one. Any other is none, and then the moment of the look is the proof.
+func (l Look) transition(n *Node, moves bool) (time.Time, Proof) {
+	at, earliest := n.Ready.Since, Latest(l.After, n.CreatedAt).Add(-stampDelay)
+	if at.IsZero() || moves || at.After(l.At) || at.Before(earliest) {
+		return Latest(l.At, n.CreatedAt), ProofWatch
+	}
+	return at, ProofObject
+}
+
 // First returns what a node seen for the first time has behind it: it joined, and is ready
 // already or not. seen is the moment of the look.
 func First(n Node, seen time.Time) Observation {
@@ -62,13 +87,18 @@ func First(n Node, seen time.Time) Observation {
 	if at.IsZero() {
 		at, proof = seen, ProofWatch
 	}
-	o := Observation{Node: n, Known: Remember(&n, Known{})}
+	o := Observation{Known: Remember(&n, Known{})}
+	since, stamped := Look{At: seen}.transition(&n, false)
+	if !n.Ready.Since.IsZero() {
+		n.Ready.Since = since
+	}
+	o.Node, o.Known.ReadySince = n, seconds(n.Ready.Since)
 	if n.Cordoned {
 		o.Known.Cordons = 1 // not told, but the one that its first uncordon ends
 	}
 	o.Changes = append(o.Changes, change(&n, Joined, 1, at, proof))
 	if n.Ready.Status == Ready {
-		o.Changes = append(o.Changes, becameReady(&n, Known{}, seen))
+		o.Changes = append(o.Changes, change(&n, BecameReady, 1, since, stamped))
 	}
 	return o
 }
@@ -80,6 +110,10 @@ func Back(old Known, n Node, seen time.Time) Observation {
 	now := Remember(&n, old)
 	now.Returns++
 	now.EverReady = n.Ready.Status == Ready // in this life
+	if !n.Ready.Since.IsZero() {
+		n.Ready.Since, _ = Look{At: seen}.transition(&n, old.SinceMoves)
+	}
+	now.ReadySince = seconds(n.Ready.Since)
 	life := int(now.Returns) + 1
 	o := Observation{Node: n, Known: now}
 	o.Changes = append(o.Changes, change(&n, Joined, life, seen, ProofWatch))
@@ -93,30 +127,48 @@ func Back(old Known, n Node, seen time.Time) Observation {
 }
 
 // Diff compares a look at a node with what was known of it. It returns false when there is
-// nothing to record. A Ready condition whose last transition moved although its status is the
-// same went away and came back between two looks: both steps are reported, the first with
-// ProofNone.
-func Diff(old Known, n Node, seen time.Time) (Observation, bool) {
-	now := Remember(&n, old)
-	if now.Fingerprint == old.Fingerprint {
+// nothing to record. The node of the observation has the time of its last transition as it was
+// accepted, which may be another one than the object's.
+//
+// A Ready condition whose last transition moved although its status is the same went away and came back if a list shows
+// it: both steps are reported, the first with ProofNone. If a watch shows it, there was no such step: whoever writes
+// this condition moves the time with its heartbeats. The time of such a node proves nothing from then on, and is
+// ignored.
+func Diff(old Known, n Node, look Look) (Observation, bool) {
+	if old.Same(&n) {
 		return Observation{}, false
 	}
+	now := Remember(&n, old)
+	// Whether it went on or back does not matter: the clock may have been set.
+	moved := n.Ready.Status == old.Status && now.ReadyClaim != old.ReadyClaim &&
+		now.ReadyClaim != 0 && old.ReadyClaim != 0 && !old.SinceMoves
+	if moved && !look.Missed {
+		old.SinceMoves = true
+		now = Remember(&n, old)
+	}
+	look.After = Latest(look.After, moment(old.ReadySince)) // what was began then
+	at, proof := look.transition(&n, now.SinceMoves)
+	switch {
+	case n.Ready.Status != old.Status, moved && look.Missed, old.ReadySince == 0 && now.ReadyClaim != 0:
+		n.Ready.Since = at
+	default:
+		n.Ready.Since = moment(old.ReadySince)
+	}
+	now.ReadySince = seconds(n.Ready.Since)
 	o := Observation{Node: n}
 	is, was := n.Ready.Status == Ready, old.Status == Ready
-	flapped := is && was && now.ReadySince > old.ReadySince
+	flapped := is && was && moved && look.Missed
 	if was && (!is || flapped) {
 		now.Unready++
-		c := change(&n, WentUnready, int(now.Unready), n.Ready.Since, ProofObject)
+		c := change(&n, WentUnready, int(now.Unready), at, proof)
 		c.Reason = n.Ready.Reason
 		if flapped {
-			c.Reason, c.Proof, c.NotBefore = "", ProofNone, time.Unix(old.ReadySince, 0).UTC()
-		} else if c.At.IsZero() {
-			c.At, c.Proof = seen, ProofWatch
+			c.Reason, c.Proof, c.NotBefore = "", ProofNone, Latest(look.After, n.CreatedAt)
 		}
 		o.Changes = append(o.Changes, c)
 	}
 	if is && (!was || flapped) {
-		c := becameReady(&n, old, seen)
+		c := change(&n, BecameReady, int(old.Returns)+1, at, proof)
 		if old.EverReady {
 			c.Kind, c.Occurrence = Recovered, int(now.Unready)
 		}
@@ -128,26 +180,42 @@ func Diff(old Known, n Node, seen time.Time) (Observation, bool) {
 			kind = Cordoned
 			now.Cordons++
 		}
-		o.Changes = append(o.Changes, change(&n, kind, max(1, int(now.Cordons)), seen, ProofWatch))
+		o.Changes = append(o.Changes, change(&n, kind, max(1, int(now.Cordons)), look.At, ProofWatch))
 	}
 	o.Known = now
 	return o, true
 }
 
+// Same reports whether a look at a node shows nothing that the ledger does not know: a heartbeat.
+func (k Known) Same(n *Node) bool { return k.fingerprint(n) == k.Fingerprint }
+
+// fingerprint is the node's Fingerprint without what is not to be believed of it.
+func (k Known) fingerprint(n *Node) uint64 {
+	if !k.SinceMoves {
+		return Fingerprint(n)
+	}
+	since := n.Ready.Since
+	n.Ready.Since = time.Time{}
+	sum := Fingerprint(n)
+	n.Ready.Since = since
+	return sum
+}
+
 // Gone returns the end of a node's life, seen at the moment given.
 func Gone(n Node, old Known, seen time.Time) Observation {
+	if old.ReadySince != 0 {
+		n.Ready.Since = moment(old.ReadySince)
+	}
 	return Observation{Node: n, Known: old, Changes: []Change{change(&n, Removed, int(old.Returns)+1, seen, ProofWatch)}}
 }
 
-// Remember returns what to keep in memory of a node, given what was known before.
+// Remember returns what to keep in memory of a node, given what was known before, except for when its status came
+// about: what the node says of that is only a claim.
 func Remember(n *Node, old Known) Known {
 	k := old
-	k.Fingerprint = Fingerprint(n)
+	k.Fingerprint = old.fingerprint(n)
 	k.Status = n.Ready.Status
-	k.ReadySince = 0
-	if !n.Ready.Since.IsZero() {
-		k.ReadySince = n.Ready.Since.Unix()
-	}
+	k.ReadyClaim = seconds(n.Ready.Since)
 	k.EverReady = old.EverReady || n.Ready.Status == Ready
 	k.Cordoned = n.Cordoned
 	k.Unready = min(k.Unready, math.MaxUint16-1)
@@ -156,12 +224,19 @@ func Remember(n *Node, old Known) Known {
 	return k
 }
 
-func becameReady(n *Node, old Known, seen time.Time) Change {
-	life := int(old.Returns) + 1
-	if n.Ready.Since.IsZero() {
-		return change(n, BecameReady, life, seen, ProofWatch)
+// seconds is a moment as Known keeps it; moment is the way back.
+func seconds(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
 	}
-	return change(n, BecameReady, life, n.Ready.Since, ProofObject)
+	return t.Unix()
+}
+
+func moment(seconds int64) time.Time {
+	if seconds == 0 {
+		return time.Time{}
+	}
+	return time.Unix(seconds, 0).UTC()
 }
 
 func change(n *Node, kind ChangeKind, occurrence int, at time.Time, proof Proof) Change {

@@ -140,9 +140,11 @@ func TestDiff(t *testing.T) {
 	up := func(since time.Duration) func(*Node) {
 		return func(n *Node) { n.Ready.Status, n.Ready.Since = Ready, born.Add(since) }
 	}
+	const watched, compared = false, true
 	type look struct {
 		change func(*Node)
 		want   []string // nil: nothing to record
+		missed bool
 	}
 	none := []string{} // something to record, but no step
 	tests := []struct {
@@ -150,39 +152,66 @@ func TestDiff(t *testing.T) {
 		first func(*Node)
 		looks []look
 	}{
-		{"heartbeat", func(*Node) {}, []look{{func(n *Node) { n.Ready.Message = "still fine" }, nil}}},
-		{"label", func(*Node) {}, []look{{func(n *Node) { n.Labels = maps.Clone(n.Labels); n.Labels["c"] = "3" }, none}}},
-		{"becomes ready", down(0), []look{{up(40 * time.Second), []string{"ready#1 at 40s by object"}}}},
+		{"heartbeat", func(*Node) {}, []look{{func(n *Node) { n.Ready.Message = "still fine" }, nil, watched}}},
+		{"label", func(*Node) {}, []look{{func(n *Node) { n.Labels = maps.Clone(n.Labels); n.Labels["c"] = "3" }, none,
+			watched}}},
+		{"becomes ready", down(0), []look{{up(40 * time.Second), []string{"ready#1 at 40s by object"}, watched}}},
 		{"without a transition time", func(n *Node) { n.Ready = Condition{Status: ReadyUnknown} }, []look{
-			{func(n *Node) { n.Ready.Status = Ready }, []string{"ready#1 at 1h0m0s by watch"}},
-			{func(n *Node) { n.Ready.Status = NotReady }, []string{"not_ready#1 at 1h0m0s by watch"}},
+			{func(n *Node) { n.Ready.Status = Ready }, []string{"ready#1 at 1h0m0s by watch"}, watched},
+			{func(n *Node) { n.Ready.Status = NotReady }, []string{"not_ready#1 at 1h0m0s by watch"}, watched},
 		}},
 		{"goes and comes, twice", func(*Node) {}, []look{
-			{down(60 * time.Second), []string{"not_ready#1 at 1m0s by object (NodeStatusUnknown)"}},
-			{up(70 * time.Second), []string{"recovered#1 at 1m10s by object"}},
-			{down(80 * time.Second), []string{"not_ready#2 at 1m20s by object (NodeStatusUnknown)"}},
-			{up(90 * time.Second), []string{"recovered#2 at 1m30s by object"}},
+			{down(60 * time.Second), []string{"not_ready#1 at 1m0s by object (NodeStatusUnknown)"}, watched},
+			{up(70 * time.Second), []string{"recovered#1 at 1m10s by object"}, watched},
+			{down(80 * time.Second), []string{"not_ready#2 at 1m20s by object (NodeStatusUnknown)"}, watched},
+			{up(90 * time.Second), []string{"recovered#2 at 1m30s by object"}, watched},
 		}},
 		{"from False to Unknown is no new step", func(n *Node) { n.Ready.Status = NotReady },
-			[]look{{down(60 * time.Second), none}}},
+			[]look{{down(60 * time.Second), none, watched}}},
 		{"flap between two looks", func(*Node) {}, []look{
-			{up(90 * time.Second), []string{"not_ready#1 at 1m30s by none not before 30s", "recovered#1 at 1m30s by object"}},
-			{func(*Node) {}, nil},
+			{up(90 * time.Second), []string{"not_ready#1 at 1m30s by none not before 30s", "recovered#1 at 1m30s by object"},
+				compared},
+			{func(*Node) {}, nil, compared},
 		}},
-		{"a transition time that goes back is no flap", func(*Node) {}, []look{{up(10 * time.Second), none}}},
+		{"heartbeats that move the transition time", func(*Node) {}, []look{
+			{up(40 * time.Second), none, watched}, // it is kept once that the time proves nothing
+			{up(50 * time.Second), nil, watched},
+			{up(60 * time.Second), nil, watched},
+			{up(20 * time.Minute), nil, compared}, // in a gap too
+			{func(n *Node) { up(21 * time.Minute)(n); n.Labels = map[string]string{"c": "3"} }, none, compared},
+			{down(22 * time.Minute), []string{"not_ready#1 at 1h0m0s by watch (NodeStatusUnknown)"}, watched},
+			{down(23 * time.Minute), nil, watched},
+			{up(24 * time.Minute), []string{"recovered#1 at 1h0m0s by watch"}, watched},
+			{up(25 * time.Minute), nil, compared},
+		}},
+		{"heartbeats of a node that is not ready", down(0), []look{
+			{down(10 * time.Second), none, watched},
+			{down(20 * time.Second), nil, watched},
+			{up(30 * time.Second), []string{"ready#1 at 1h0m0s by watch"}, watched},
+		}},
+		{"the condition's first time moves nothing", func(n *Node) { n.Ready = Condition{Status: ReadyUnknown} }, []look{
+			{down(10 * time.Second), none, watched},
+			{up(20 * time.Second), []string{"ready#1 at 20s by object"}, watched},
+			{up(50 * time.Second), []string{"not_ready#1 at 50s by none not before 20s", "recovered#1 at 50s by object"}, compared},
+		}},
+		{"a transition time that goes back, after a gap", func(*Node) {}, []look{
+			{up(10 * time.Second), []string{"not_ready#1 at 1h0m0s by none not before 30s", "recovered#1 at 1h0m0s by watch"},
+				compared},
+		}},
+		{"a transition time that goes back, watched", func(*Node) {}, []look{{up(10 * time.Second), none, watched}}},
 		{"cordon, uncordon, cordon", func(*Node) {}, []look{
-			{func(n *Node) { n.Cordoned = true }, []string{"cordoned#1 at 1h0m0s by watch"}},
-			{func(n *Node) { n.Cordoned = false }, []string{"uncordoned#1 at 1h0m0s by watch"}},
-			{func(n *Node) { n.Cordoned = true }, []string{"cordoned#2 at 1h0m0s by watch"}},
+			{func(n *Node) { n.Cordoned = true }, []string{"cordoned#1 at 1h0m0s by watch"}, watched},
+			{func(n *Node) { n.Cordoned = false }, []string{"uncordoned#1 at 1h0m0s by watch"}, watched},
+			{func(n *Node) { n.Cordoned = true }, []string{"cordoned#2 at 1h0m0s by watch"}, watched},
 		}},
 		{"uncordoned though first seen cordoned", func(n *Node) { n.Cordoned = true }, []look{
-			{func(n *Node) { n.Cordoned = false }, []string{"uncordoned#1 at 1h0m0s by watch"}},
-			{func(n *Node) { n.Cordoned = true }, []string{"cordoned#2 at 1h0m0s by watch"}},
-			{func(n *Node) { n.Cordoned = false }, []string{"uncordoned#2 at 1h0m0s by watch"}},
+			{func(n *Node) { n.Cordoned = false }, []string{"uncordoned#1 at 1h0m0s by watch"}, watched},
+			{func(n *Node) { n.Cordoned = true }, []string{"cordoned#2 at 1h0m0s by watch"}, watched},
+			{func(n *Node) { n.Cordoned = false }, []string{"uncordoned#2 at 1h0m0s by watch"}, watched},
 		}},
 		{"several at once", down(0), []look{
 			{func(n *Node) { up(50 * time.Second)(n); n.Cordoned = true },
-				[]string{"ready#1 at 50s by object", "cordoned#1 at 1h0m0s by watch"}},
+				[]string{"ready#1 at 50s by object", "cordoned#1 at 1h0m0s by watch"}, watched},
 		}},
 	}
 	for _, tt := range tests {
@@ -192,7 +221,7 @@ func TestDiff(t *testing.T) {
 			known := First(n, seen).Known
 			for i, l := range tt.looks {
 				l.change(&n)
-				o, ok := Diff(known, n, seen)
+				o, ok := Diff(known, n, Look{At: seen, Missed: l.missed})
 				if ok != (l.want != nil) {
 					t.Fatalf("look %d: recorded: %v", i+1, ok)
 				}
@@ -202,12 +231,134 @@ func TestDiff(t *testing.T) {
 				if got := steps(o.Changes); !slices.Equal(got, l.want) {
 					t.Errorf("look %d: got %q, want %q", i+1, got, l.want)
 				}
-				if known = o.Known; known.Fingerprint != Fingerprint(&n) {
+				if known = o.Known; !known.Same(&n) {
 					t.Errorf("look %d: the next heartbeat would be recorded again", i+1)
 				}
 			}
 		})
 	}
+}
+
+// TestNodeClock holds that what a node's clock says is a proof only between the last look at what was and this one: a
+// clock may be hours ahead or behind, and be put right.
+func TestNodeClock(t *testing.T) {
+	const ahead = 8 * time.Hour
+	type look struct {
+		after, at time.Duration // since the node was created
+		status    ReadyStatus
+		stamp     time.Duration
+		missed    bool
+		want      []string
+		since     time.Duration // as accepted
+	}
+	// up is at 40 s, down at 5 m, up at 7 m by the right clock.
+	tests := []struct {
+		name  string
+		looks []look
+	}{
+		{"right", []look{
+			{39 * time.Second, 41 * time.Second, Ready, 40 * time.Second, false, []string{"ready#1 at 40s by object"},
+				40 * time.Second},
+			{299 * time.Second, 301 * time.Second, NotReady, 300 * time.Second, false,
+				[]string{"not_ready#1 at 5m0s by object (R)"}, 300 * time.Second},
+			// Stamped in the second in which another frame came, and cut to it.
+			{421 * time.Second, 422 * time.Second, Ready, 420 * time.Second, false, []string{"recovered#1 at 7m0s by object"},
+				420 * time.Second},
+		}},
+		{"ahead, then put right", []look{
+			{39 * time.Second, 41 * time.Second, Ready, ahead + 40*time.Second, false, []string{"ready#1 at 41s by watch"},
+				41 * time.Second},
+			{299 * time.Second, 301 * time.Second, NotReady, ahead + 300*time.Second, false,
+				[]string{"not_ready#1 at 5m1s by watch (R)"}, 301 * time.Second},
+			{419 * time.Second, 421 * time.Second, Ready, 420 * time.Second, false, []string{"recovered#1 at 7m0s by object"},
+				420 * time.Second},
+		}},
+		{"behind", []look{
+			{39 * time.Second, 41 * time.Second, Ready, 40*time.Second - ahead, false, []string{"ready#1 at 41s by watch"},
+				41 * time.Second},
+			{299 * time.Second, 301 * time.Second, NotReady, 300*time.Second - ahead, false,
+				[]string{"not_ready#1 at 5m1s by watch (R)"}, 301 * time.Second},
+			{419 * time.Second, 421 * time.Second, Ready, 420*time.Second - ahead, false,
+				[]string{"recovered#1 at 7m1s by watch"}, 421 * time.Second},
+		}},
+		{"behind by less than it took to look", []look{
+			{10 * time.Second, 41 * time.Second, Ready, 35 * time.Second, false, []string{"ready#1 at 35s by object"},
+				35 * time.Second},
+			{299 * time.Second, 301 * time.Second, NotReady, 295 * time.Second, false,
+				[]string{"not_ready#1 at 5m1s by watch (R)"}, 301 * time.Second},
+		}},
+		{"ahead, and a flap after it was put right that nobody watched", []look{
+			{39 * time.Second, 41 * time.Second, Ready, ahead + 40*time.Second, false, []string{"ready#1 at 41s by watch"},
+				41 * time.Second},
+			{4 * time.Minute, 10 * time.Minute, Ready, 420 * time.Second, true,
+				[]string{"not_ready#1 at 7m0s by none not before 4m0s", "recovered#1 at 7m0s by object"}, 420 * time.Second},
+		}},
+		{"ahead all the time, and a flap that nobody watched", []look{
+			{39 * time.Second, 41 * time.Second, Ready, ahead + 40*time.Second, false, []string{"ready#1 at 41s by watch"},
+				41 * time.Second},
+			{4 * time.Minute, 10 * time.Minute, Ready, ahead + 420*time.Second, true,
+				[]string{"not_ready#1 at 10m0s by none not before 4m0s", "recovered#1 at 10m0s by watch"}, 600 * time.Second},
+		}},
+		{"ahead, and a gap without a flap when the time has come", []look{
+			{39 * time.Second, 41 * time.Second, Ready, ahead + 40*time.Second, false, []string{"ready#1 at 41s by watch"},
+				41 * time.Second},
+			{ahead, ahead + time.Minute, Ready, ahead + 40*time.Second, true, nil, 41 * time.Second},
+		}},
+		{"ahead, and went in a gap", []look{
+			{39 * time.Second, 41 * time.Second, Ready, ahead + 40*time.Second, false, []string{"ready#1 at 41s by watch"},
+				41 * time.Second},
+			{4 * time.Minute, 10 * time.Minute, ReadyUnknown, 420 * time.Second, true,
+				[]string{"not_ready#1 at 7m0s by object (R)"}, 420 * time.Second},
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			n := sample()
+			n.Ready = Condition{Status: NotReady, Since: born}
+			known := First(n, born).Known
+			for i, l := range tt.looks {
+				n.Ready = Condition{Status: l.status, Reason: "R", Since: born.Add(l.stamp)}
+				// Something else changes too: what was accepted of the time stays.
+				for _, kubelet := range []string{n.KubeletVersion, n.KubeletVersion + "+"} {
+					n.KubeletVersion = kubelet
+					o, ok := Diff(known, n, Look{At: born.Add(l.at), After: born.Add(l.after), Missed: l.missed})
+					if !ok && l.want == nil {
+						continue
+					}
+					if got := steps(o.Changes); !slices.Equal(got, l.want) {
+						t.Errorf("look %d: got %q, want %q", i+1, got, l.want)
+					}
+					if want := born.Add(l.since); !o.Node.Ready.Since.Equal(want) || o.Known.ReadySince != want.Unix() {
+						t.Errorf("look %d: in this status since %s, %d, want %s", i+1, o.Node.Ready.Since, o.Known.ReadySince, want)
+					}
+					known, l.want = o.Known, nil
+				}
+			}
+			if known.SinceMoves {
+				t.Error("the time of the last transition is taken for one that moves")
+			}
+		})
+	}
+	t.Run("at the first look", func(t *testing.T) {
+		for _, tt := range []struct {
+			stamp time.Duration
+			want  string
+		}{
+			{0, "ready#1 at 0s by object"}, {-time.Second, "ready#1 at -1s by object"}, {time.Hour, "ready#1 at 1h0m0s by object"},
+			{time.Hour + time.Second, "ready#1 at 1h0m0s by watch"}, {-ahead, "ready#1 at 1h0m0s by watch"},
+		} {
+			n := sample()
+			n.Ready.Since = born.Add(tt.stamp)
+			o := First(n, seen)
+			if got := steps(o.Changes)[1]; got != tt.want {
+				t.Errorf("stamped %s after it was created: %s, want %s", tt.stamp, got, tt.want)
+			}
+			if o.Known.ReadyClaim != n.Ready.Since.Unix() || o.Known.ReadySince != o.Changes[1].At.Unix() ||
+				!o.Node.Ready.Since.Equal(o.Changes[1].At) {
+				t.Errorf("stamped %s after it was created: %+v", tt.stamp, o.Known)
+			}
+		}
+	})
 }
 
 func TestGone(t *testing.T) {

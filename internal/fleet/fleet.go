@@ -29,9 +29,11 @@ const Unknown = "unknown"
 // Condition is a node's Ready condition without its heartbeat.
 type Condition struct {
 	Status  ReadyStatus
-	Reason  string    // e.g. KubeletReady, NodeStatusUnknown
-	Message string    // free text from the cluster: untrusted
-	Since   time.Time // lastTransitionTime, whole seconds; zero if the condition is missing
+	Reason  string // e.g. KubeletReady, NodeStatusUnknown
+	Message string // free text from the cluster: untrusted
+	// Since is since when it has this status. In a look it is lastTransitionTime, whole seconds, which is a claim of the
+	// node's clock; in an Observation, what Diff accepts of it. Zero if it is not known.
+	Since time.Time
 }
 
 // Taint is a node's taint.
@@ -111,7 +113,7 @@ type Proof string
 // The ways in which a time is known, from the strongest to none.
 const (
 	ProofWatch  Proof = "watch"  // seen happen: the time of the observation
-	ProofObject Proof = "object" // a timestamp of the Node object
+	ProofObject Proof = "object" // a timestamp of the Node object that agrees with what was seen
 	ProofEvent  Proof = "event"  // an event that Kubernetes recorded
 	ProofNone   Proof = "none"   // only that it happened between NotBefore and At
 )
@@ -136,8 +138,10 @@ type Change struct {
 // change, and nothing else, because this is what memory costs per node.
 type Known struct {
 	Fingerprint uint64      // of everything the ledger keeps; see Fingerprint
-	ReadySince  int64       // Unix seconds of the Ready condition's last transition
+	ReadySince  int64       // Unix seconds since when it is in this status, as accepted; 0: not known
+	ReadyClaim  int64       // Unix seconds of the last transition as the object has it; 0: it has none
 	Status      ReadyStatus // of the Ready condition
+	SinceMoves  bool        // the time of the last transition moves although the status does not: it proves nothing
 	EverReady   bool
 	Cordoned    bool
 	Unready     uint16 // how often it went not ready

@@ -80,7 +80,7 @@ func BenchmarkHeartbeat(b *testing.B) {
 	})
 	b.Run("handle", func(b *testing.B) {
 		n := nodeWatch{store: newMemory(), known: map[string]fleet.Known{}, state: &state{}}
-		obs := must(n.compare(b.Context(), node, time.Now()))
+		obs := must(n.compare(b.Context(), node, fleet.Look{At: time.Now()}))
 		n.remember(obs)
 		d := decoder(frame)
 		b.ReportAllocs()
@@ -89,7 +89,7 @@ func BenchmarkHeartbeat(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			if must(n.compare(b.Context(), o.(*corev1.Node), time.Now())) != nil {
+			if must(n.compare(b.Context(), o.(*corev1.Node), fleet.Look{At: time.Now()})) != nil {
 				b.Fatal("a heartbeat is a change")
 			}
 			n.state.saw(o.(*corev1.Node).ResourceVersion, time.Now())
@@ -97,10 +97,10 @@ func BenchmarkHeartbeat(b *testing.B) {
 	})
 	b.Run("compare", func(b *testing.B) {
 		n := nodeWatch{store: newMemory(), known: map[string]fleet.Known{}, state: &state{}}
-		n.remember(must(n.compare(b.Context(), node, time.Now())))
+		n.remember(must(n.compare(b.Context(), node, fleet.Look{At: time.Now()})))
 		b.ReportAllocs()
 		for b.Loop() {
-			if must(n.compare(b.Context(), node, time.Now())) != nil {
+			if must(n.compare(b.Context(), node, fleet.Look{At: time.Now()})) != nil {
 				b.Fatal("a heartbeat is a change")
 			}
 		}
@@ -120,7 +120,7 @@ func BenchmarkNodeChange(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			if must(n.compare(b.Context(), o.(*corev1.Node), time.Now())) == nil {
+			if must(n.compare(b.Context(), o.(*corev1.Node), fleet.Look{At: time.Now()})) == nil {
 				b.Fatal("a new node is no change")
 			}
 		}
@@ -129,10 +129,10 @@ func BenchmarkNodeChange(b *testing.B) {
 		n := nodeWatch{store: newMemory(), known: map[string]fleet.Known{}, state: &state{}}
 		was := node.DeepCopy()
 		was.Status.Conditions[3].Status = corev1.ConditionFalse
-		n.remember(must(n.compare(b.Context(), was, time.Now())))
+		n.remember(must(n.compare(b.Context(), was, fleet.Look{At: time.Now()})))
 		b.ReportAllocs()
 		for b.Loop() {
-			if must(n.compare(b.Context(), node, time.Now())) == nil {
+			if must(n.compare(b.Context(), node, fleet.Look{At: time.Now()})) == nil {
 				b.Fatal("becoming ready is no change")
 			}
 		}

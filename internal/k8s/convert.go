@@ -1,6 +1,9 @@
 package k8s
 
 import (
+	"cmp"
+	"maps"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -9,6 +12,27 @@ import (
 
 	"rollcall/internal/fleet"
 )
+
+// Text is cleaned and cut here, where it comes in: see fleet.CleanText. Kubernetes allows only ASCII in most names and
+// labels, but not every API server is Kubernetes; and an event that is written through core/v1 may have fields of any
+// length. A UID that the API server itself gives out is left as it is.
+const (
+	// maxNote bounds notes, messages and provider IDs, in bytes. Source: NoteLengthLimit of Kubernetes
+	// (pkg/apis/core/validation/events.go), which events.k8s.io/v1 holds notes to.
+	maxNote = 1024
+	// maxName bounds every other text, in bytes. Source: Kubernetes' longest name is a qualified one, 253 bytes of
+	// prefix, a slash, and 63.
+	maxName = 317
+)
+
+func note(s string) string { return clipped(s, maxNote) }
+func word(s string) string { return clipped(s, maxName) }
+
+// clipped cleans text and cuts it to so many bytes. What a long text is cut from is not kept in memory.
+func clipped(s string, bytes int) string {
+	// Cut first, so that a huge text is not copied; and again, because a broken byte becomes three.
+	return fleet.Cut(fleet.CleanText(fleet.Cut(s, bytes)), bytes)
+}
 
 // look converts a Node to what a comparison needs: everything except what labels and provider
 // ID tell, which [fleet.Describe] adds if there is a difference to record.
@@ -20,13 +44,13 @@ func look(cluster string, o *corev1.Node, scratch []fleet.Taint) fleet.Node {
 	n := fleet.Node{
 		Cluster: cluster,
 		UID:     string(o.UID),
-		Name:    o.Name,
-		Arch:    o.Status.NodeInfo.Architecture,
-		OS:      o.Status.NodeInfo.OperatingSystem,
-		Labels:  o.Labels,
+		Name:    word(o.Name),
+		Arch:    word(o.Status.NodeInfo.Architecture),
+		OS:      word(o.Status.NodeInfo.OperatingSystem),
+		Labels:  labels(o.Labels),
 		Detail: fleet.Detail{
-			ProviderID:     o.Spec.ProviderID,
-			KubeletVersion: o.Status.NodeInfo.KubeletVersion,
+			ProviderID:     note(o.Spec.ProviderID),
+			KubeletVersion: word(o.Status.NodeInfo.KubeletVersion),
 			Taints:         scratch[:0],
 			Capacity:       resources(o.Status.Capacity),
 			Allocatable:    resources(o.Status.Allocatable),
@@ -37,14 +61,15 @@ func look(cluster string, o *corev1.Node, scratch []fleet.Taint) fleet.Node {
 	}
 	for i := range o.Spec.Taints {
 		t := &o.Spec.Taints[i]
-		n.Taints = append(n.Taints, fleet.Taint{Key: t.Key, Value: t.Value, Effect: string(t.Effect)})
+		n.Taints = append(n.Taints, fleet.Taint{Key: word(t.Key), Value: word(t.Value), Effect: word(string(t.Effect))})
 	}
 	for i := range o.Status.Conditions {
 		c := &o.Status.Conditions[i]
 		if c.Type != corev1.NodeReady {
 			continue
 		}
-		n.Ready.Reason, n.Ready.Message, n.Ready.Since = c.Reason, c.Message, moment(c.LastTransitionTime)
+		n.Ready.Reason, n.Ready.Message = word(c.Reason), note(c.Message)
+		n.Ready.Since = moment(c.LastTransitionTime)
 		// Constants, because the status is kept in memory per node.
 		switch c.Status {
 		case corev1.ConditionTrue:
@@ -54,6 +79,22 @@ func look(cluster string, o *corev1.Node, scratch []fleet.Taint) fleet.Node {
 		}
 	}
 	return n
+}
+
+// labels are the labels of an object, cleaned and cut: nearly always that is the object's own map.
+func labels(of map[string]string) map[string]string {
+	for k, v := range of {
+		if word(k) == k && word(v) == v {
+			continue
+		}
+		cleaned := make(map[string]string, len(of))
+		// In one order, in case two keys become one: the fingerprint must be the same at each look.
+		for _, k := range slices.Sorted(maps.Keys(of)) {
+			cleaned[word(k)] = word(of[k])
+		}
+		return cleaned
+	}
+	return of
 }
 
 // keep makes what look returned last, and completes it.
@@ -81,19 +122,16 @@ func event(cluster string, o *eventsv1.Event) fleet.Event {
 		Cluster: cluster,
 		UID:     string(o.UID),
 		Regarding: fleet.ObjectRef{
-			Kind:      o.Regarding.Kind,
-			Namespace: o.Regarding.Namespace,
-			Name:      o.Regarding.Name,
-			UID:       string(o.Regarding.UID),
+			Kind:      word(o.Regarding.Kind),
+			Namespace: word(o.Regarding.Namespace),
+			Name:      word(o.Regarding.Name),
+			UID:       word(string(o.Regarding.UID)),
 		},
-		Reason:     o.Reason,
-		Type:       o.Type,
-		Note:       o.Note,
-		Controller: o.ReportingController,
+		Reason:     word(o.Reason),
+		Type:       word(o.Type),
+		Note:       note(o.Note),
+		Controller: word(cmp.Or(o.ReportingController, o.DeprecatedSource.Component)),
 		Count:      max(1, int(o.DeprecatedCount)),
-	}
-	if e.Controller == "" {
-		e.Controller = o.DeprecatedSource.Component
 	}
 	written := moment(o.CreationTimestamp)
 	e.First = firstMoment(o.EventTime.Time.UTC(), moment(o.DeprecatedFirstTimestamp), moment(o.DeprecatedLastTimestamp),

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -147,13 +148,14 @@ func frames[T any](t *testing.T, file string) (types []string, objects []*T) {
 func TestRecordedNode(t *testing.T) {
 	types, objects := frames[corev1.Node](t, "testdata/nodes.jsonl")
 	n := nodeWatch{cluster: "prod", store: newMemory(), known: map[string]fleet.Known{}}
+	seen := noon.Add(time.Hour)
 	var got []string
 	for i, o := range objects {
 		obs := (*fleet.Observation)(nil)
 		if types[i] == "DELETED" {
-			obs = n.gone(o, noon)
+			obs = n.gone(o, seen)
 		} else {
-			obs = must(n.compare(t.Context(), o, noon))
+			obs = must(n.compare(t.Context(), o, fleet.Look{At: seen}))
 		}
 		if obs == nil {
 			continue
@@ -166,7 +168,7 @@ func TestRecordedNode(t *testing.T) {
 			t.Errorf("frame %d: %+v", i, obs.Node)
 		}
 	}
-	want := []string{"0 joined 12:12:21 object", "2 ready 12:12:21 object", "10 removed 12:00:00 watch"}
+	want := []string{"0 joined 12:12:21 object", "2 ready 12:12:21 object", "10 removed 13:00:00 watch"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -202,17 +204,103 @@ func TestRecordedEvents(t *testing.T) {
 func TestHeartbeatAllocatesNothing(t *testing.T) {
 	node, _ := heartbeat(t)
 	n := nodeWatch{store: newMemory(), known: map[string]fleet.Known{}}
-	n.remember(must(n.compare(t.Context(), node, noon)))
+	n.remember(must(n.compare(t.Context(), node, fleet.Look{At: noon})))
 	node.ResourceVersion = "123457"
 	for i := range node.Status.Conditions {
 		node.Status.Conditions[i].LastHeartbeatTime = at(time.Hour)
 	}
 	allocs := testing.AllocsPerRun(100, func() {
-		if must(n.compare(t.Context(), node, noon)) != nil {
+		if must(n.compare(t.Context(), node, fleet.Look{At: noon})) != nil {
 			t.Fatal("a heartbeat is a change")
 		}
 	})
 	if allocs != 0 {
 		t.Errorf("%v allocations per heartbeat, want none", allocs)
+	}
+}
+
+// dirty is text of every kind that must not come in, and what is left of it.
+const dirty, cleaned = "a\u202eb\u200bc\u2028d\u009be", "abc de"
+
+// soil sets every string that v holds to dirty.
+func soil(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(dirty)
+	case reflect.Pointer:
+		if v.IsNil() {
+			v.Set(reflect.New(v.Type().Elem()))
+		}
+		soil(v.Elem())
+	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.Struct {
+			v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+			soil(v.Index(0))
+		}
+	case reflect.Map:
+		if v.Type().Elem().Kind() == reflect.String {
+			v.Set(reflect.MakeMap(v.Type()))
+			v.SetMapIndex(reflect.ValueOf(dirty).Convert(v.Type().Key()), reflect.ValueOf(dirty).Convert(v.Type().Elem()))
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() && v.Type() != reflect.TypeFor[metav1.ObjectMeta]() ||
+				v.Type().Field(i).Name == "Labels" || v.Type().Field(i).Name == "Name" {
+				soil(v.Field(i))
+			}
+		}
+	}
+}
+
+// texts collects every string that v holds.
+func texts(v reflect.Value) (ss []string) {
+	switch v.Kind() {
+	case reflect.String:
+		ss = append(ss, v.String())
+	case reflect.Slice:
+		for i := range v.Len() {
+			ss = append(ss, texts(v.Index(i))...)
+		}
+	case reflect.Map:
+		for _, k := range v.MapKeys() {
+			ss = append(append(ss, texts(k)...), texts(v.MapIndex(k))...)
+		}
+	case reflect.Struct:
+		if v.Type() != reflect.TypeFor[time.Time]() {
+			for i := range v.NumField() {
+				ss = append(ss, texts(v.Field(i))...)
+			}
+		}
+	}
+	return ss
+}
+
+// TestTextIsCleaned holds that no text comes in as it is, whatever field of an object it is in.
+func TestTextIsCleaned(t *testing.T) {
+	var node corev1.Node
+	soil(reflect.ValueOf(&node).Elem())
+	node.Status.Conditions[0].Type = corev1.NodeReady
+	var e, old eventsv1.Event
+	soil(reflect.ValueOf(&e).Elem())
+	soil(reflect.ValueOf(&old).Elem())
+	old.ReportingController = ""
+	n := look("prod", &node, nil)
+	keep(&n)
+	for name, v := range map[string]any{"node": n, "event": event("prod", &e), "old event": event("prod", &old)} {
+		count := 0
+		for _, s := range texts(reflect.ValueOf(v)) {
+			if s != fleet.CleanText(s) {
+				t.Errorf("%s: %q came in", name, s)
+			}
+			if s == cleaned {
+				count++
+			}
+		}
+		if count < 8 {
+			t.Errorf("%s: only %d texts are left of those that were dirty: %+v", name, count, v)
+		}
+	}
+	if n.Labels[cleaned] != cleaned || n.Taints[0].Value != cleaned || n.Ready.Message != cleaned {
+		t.Errorf("node: %+v", n)
 	}
 }

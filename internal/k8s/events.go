@@ -14,7 +14,8 @@ import (
 	"rollcall/internal/fleet"
 )
 
-// maxEvents is how many events one transaction holds at most.
+// maxEvents is how many events one transaction holds at most, and how many wait for it. Their texts are cut when they
+// come in (see maxNote and maxName), so both together take at most 4 MB.
 const maxEvents = 500
 
 // eventWatch watches the events. Its fields belong to the goroutine of run; the recorder of a

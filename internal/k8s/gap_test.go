@@ -3,8 +3,12 @@ package k8s
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"rollcall/internal/fleet"
 )
@@ -39,7 +43,7 @@ func TestProve(t *testing.T) {
 	}
 	known := func(n fleet.Node) fleet.Known { return fleet.First(n, min0(5)).Known }
 	diff := func(old, now fleet.Node) fleet.Observation {
-		o, ok := fleet.Diff(known(old), now, min0(30))
+		o, ok := fleet.Diff(known(old), now, fleet.Look{At: min0(30), Missed: true})
 		if !ok {
 			t.Fatal("no difference")
 		}
@@ -175,4 +179,41 @@ func TestCoverage(t *testing.T) {
 	if got := (*proofs)(nil).coverage(long); !got.IsZero() {
 		t.Errorf("no permission: covered from %s", got)
 	}
+}
+
+// TestHeartbeatsMoveTransitionTime holds that a node whose agent sets the time of the last transition with each
+// heartbeat is told to be neither not ready nor recovered, costs one write, is told when it really goes, and is known
+// for what it is after a restart.
+func TestHeartbeatsMoveTransitionTime(t *testing.T) {
+	f := newFake(t)
+	beat := func(i int, status corev1.ConditionStatus) corev1.Node {
+		n := fakeNode(0, strconv.Itoa(101+i))
+		at := metav1.NewTime(noon.Add(time.Duration(i) * 10 * time.Second))
+		n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: status, Reason: "EdgeReady",
+			LastHeartbeatTime: at, LastTransitionTime: at}}
+		return n
+	}
+	f.nodes = []corev1.Node{beat(0, corev1.ConditionTrue)}
+	store := newMemory()
+	w := start(t, f.config(), store)
+	w.waitSynced(t)
+	f.waitWatch(t, "nodes")
+	for i := range 50 {
+		f.send("nodes", "MODIFIED", beat(i, corev1.ConditionTrue))
+	}
+	f.send("nodes", "MODIFIED", beat(50, corev1.ConditionFalse))
+	f.send("nodes", "MODIFIED", beat(51, corev1.ConditionFalse))
+	f.send("nodes", "MODIFIED", beat(52, corev1.ConditionTrue))
+	want := []string{"not_ready#1", "recovered#1"}
+	store.waitChanges(t, "n0", slices.Clone(want)...)
+	if s := store.snapshot(); s.nodeWrites > 3 {
+		t.Errorf("%d writes", s.nodeWrites)
+	}
+	w.stop()
+	f.mu.Lock()
+	f.nodes, f.version = []corev1.Node{beat(60, corev1.ConditionTrue), fakeNode(1, "170")}, 170
+	f.mu.Unlock()
+	start(t, f.config(), store).waitSynced(t)
+	store.waitChanges(t, "n1", "joined#1")
+	store.waitChanges(t, "n0", slices.Clone(want)...)
 }

@@ -278,9 +278,10 @@ func (n *nodeWatch) compareAll(ctx, writeCtx context.Context) (found comparison,
 	l.begin = func() error { clear(found.there); found.obs = nil; return nil }
 	l.each = func(p *corev1.NodeList) error {
 		now := time.Now()
+		how := fleet.Look{At: now, After: gapFrom(n.alive, now), Missed: true}
 		for i := range p.Items {
 			found.there[string(p.Items[i].UID)] = true
-			o, err := n.compare(writeCtx, &p.Items[i], now)
+			o, err := n.compare(writeCtx, &p.Items[i], how)
 			if err != nil {
 				return err
 			}
@@ -364,27 +365,27 @@ func (n *nodeWatch) proofs(ctx, writeCtx context.Context) (*proofs, error) {
 
 // compare looks at a live node and returns what there is to record of it, or nil. It changes
 // nothing but its scratch space: see remember. For a heartbeat it allocates nothing.
-func (n *nodeWatch) compare(ctx context.Context, o *corev1.Node, now time.Time) (*fleet.Observation, error) {
+func (n *nodeWatch) compare(ctx context.Context, o *corev1.Node, how fleet.Look) (*fleet.Observation, error) {
 	node := look(n.cluster, o, n.scratch)
 	n.scratch = node.Taints[:0]
 	old, known := n.known[node.UID]
-	if known && fleet.Fingerprint(&node) == old.Fingerprint {
+	if known && old.Same(&node) {
 		return nil, nil
 	}
 	keep(&node)
 	if known {
-		if obs, ok := fleet.Diff(old, node, now); ok {
+		if obs, ok := fleet.Diff(old, node, how); ok {
 			return &obs, nil
 		}
 		return nil, nil
 	}
-	obs := fleet.First(node, now)
+	obs := fleet.First(node, how.At)
 	before, left, err := n.store.Left(ctx, n.cluster, node.UID)
 	if err != nil {
 		return nil, storing("reading whether a node is back", err)
 	}
 	if left {
-		obs = fleet.Back(before, node, now)
+		obs = fleet.Back(before, node, how.At)
 	}
 	return &obs, nil
 }
@@ -519,7 +520,11 @@ func (n *nodeWatch) read(ctx, writeCtx context.Context, s *session, queue chan<-
 			var obs *fleet.Observation
 			switch f.Type {
 			case watch.Added, watch.Modified:
-				if obs, err = n.compare(writeCtx, o, now); err != nil {
+				how := fleet.Look{At: now, After: since}
+				if caughtUp {
+					how.After = n.alive
+				}
+				if obs, err = n.compare(writeCtx, o, how); err != nil {
 					return alive, err
 				}
 			case watch.Deleted:

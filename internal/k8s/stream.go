@@ -67,7 +67,7 @@ type listing[P page] struct {
 	client   rest.Interface
 	resource resource
 	selector string // field selector, "" for everything
-	size     int    // objects a page
+	size     int    // objects a page, at most: see nextSize
 	timeout  time.Duration
 	empty    func() P
 	// begin is called before the first page, and again when the list has to start again.
@@ -97,16 +97,21 @@ func (l listing[P]) do(ctx context.Context) (string, error) {
 	}
 }
 
-func (l listing[P]) try(ctx context.Context, size int) (string, error) {
+func (l listing[P]) try(ctx context.Context, most int) (string, error) {
 	if err := l.begin(); err != nil {
 		return "", err
 	}
-	token := ""
+	size, token := most, ""
 	for {
-		p, err := l.page(ctx, size, token)
+		p, bytes, err := l.page(ctx, size, token)
+		if errors.Is(err, errTooLarge) && size > 1 {
+			size /= 2
+			continue
+		}
 		if err != nil {
 			return "", &requestError{"list", l.resource, err}
 		}
+		size = nextSize(size, bytes, most)
 		version := p.GetResourceVersion()
 		token = p.GetContinue()
 		if err := l.each(p); err != nil {
@@ -118,7 +123,8 @@ func (l listing[P]) try(ctx context.Context, size int) (string, error) {
 	}
 }
 
-func (l listing[P]) page(ctx context.Context, size int, token string) (P, error) {
+// page asks for one page, and returns its size in bytes too.
+func (l listing[P]) page(ctx context.Context, size int, token string) (p P, bytes int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
 	req := l.client.Get().Resource(l.resource.name).Param("limit", strconv.Itoa(size))
@@ -128,13 +134,14 @@ func (l listing[P]) page(ctx context.Context, size int, token string) (P, error)
 	if l.selector != "" {
 		req.Param("fieldSelector", l.selector)
 	}
-	p := l.empty()
-	return p, req.Do(ctx).Into(p)
+	p = l.empty()
+	bytes, err = fetch(ctx, req, size, p)
+	return p, bytes, err
 }
 
 // current returns the resource version at which the API server is.
 func (l listing[P]) current(ctx context.Context) (string, error) {
-	p, err := l.page(ctx, 1, "")
+	p, _, err := l.page(ctx, 1, "")
 	if err != nil {
 		return "", &requestError{"list", l.resource, err}
 	}

@@ -98,7 +98,7 @@ func fleetOf(t testing.TB, l *Ledger, nodes ...fleet.Node) {
 		if n.Ready.Status == "" {
 			n.Ready = fleet.Condition{Status: fleet.Ready, Since: n.CreatedAt.Add(time.Minute)}
 		}
-		o := fleet.First(*n, n.CreatedAt)
+		o := fleet.First(*n, fleet.Latest(n.CreatedAt, n.Ready.Since))
 		os = append(os, o)
 		if strings.HasPrefix(n.Name, "gone") {
 			os = append(os, fleet.Gone(*n, o.Known, n.CreatedAt.Add(time.Hour)))

@@ -79,7 +79,8 @@ func (l *Ledger) KnownNodes(ctx context.Context, cluster string) (known map[stri
 }
 
 // knownColumns are what scanKnown receives, of nodes.
-const knownColumns = `uid, fingerprint, ready_since, status, ever_ready, cordoned, unready, cordons, returns`
+const knownColumns = `uid, fingerprint, ready_since, coalesce(ready_claim, ready_since), since_moves <> 0, status,
+	ever_ready, cordoned, unready, cordons, returns`
 
 // knownNode is what to remember of the node with a UID.
 type knownNode struct {
@@ -89,12 +90,15 @@ type knownNode struct {
 
 func scanKnown(r row) (n knownNode, err error) {
 	var fingerprint int64
-	var since time.Time
-	err = r.Scan(&n.uid, &fingerprint, at{&since}, &n.Status, &n.EverReady, &n.Cordoned, &n.Unready, &n.Cordons,
-		&n.Returns)
+	var since, claim time.Time
+	err = r.Scan(&n.uid, &fingerprint, at{&since}, at{&claim}, &n.SinceMoves, &n.Status, &n.EverReady, &n.Cordoned,
+		&n.Unready, &n.Cordons, &n.Returns)
 	n.Fingerprint = uint64(fingerprint)
 	if !since.IsZero() {
 		n.ReadySince = since.Unix()
+	}
+	if !claim.IsZero() {
+		n.ReadyClaim = claim.Unix()
 	}
 	return n, err
 }
@@ -229,8 +233,9 @@ func back(o *fleet.Observation) bool {
 
 const upsertNodeSQL = `INSERT INTO nodes (cluster, uid, name, provider, instance_type, capacity_type, zone, region,
 		pool, arch, os, detail, status, ready_reason, ready_since, cordoned, ever_ready, unready, cordons, fingerprint,
-		created_at, ready_at, removed_at, removed_after, label_set, own_labels, label_price, returns)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		created_at, ready_at, removed_at, removed_after, label_set, own_labels, label_price, since_moves, ready_claim,
+		returns)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 	ON CONFLICT (cluster, uid) DO UPDATE SET name = excluded.name, provider = excluded.provider,
 		instance_type = excluded.instance_type, capacity_type = excluded.capacity_type, zone = excluded.zone,
 		region = excluded.region, pool = excluded.pool, arch = excluded.arch, os = excluded.os, detail = excluded.detail,
@@ -243,7 +248,8 @@ const upsertNodeSQL = `INSERT INTO nodes (cluster, uid, name, provider, instance
 		removed_after = CASE WHEN excluded.returns > nodes.returns THEN NULL
 			ELSE coalesce(nodes.removed_after, excluded.removed_after) END,
 		returns = CASE WHEN excluded.returns > nodes.returns THEN excluded.returns ELSE nodes.returns END,
-		label_set = excluded.label_set, own_labels = excluded.own_labels, label_price = excluded.label_price`
+		label_set = excluded.label_set, own_labels = excluded.own_labels, label_price = excluded.label_price,
+		since_moves = excluded.since_moves, ready_claim = excluded.ready_claim`
 
 func upsertNode(ctx context.Context, tx tx, o *fleet.Observation) error {
 	n, k := &o.Node, &o.Known
@@ -267,6 +273,6 @@ func upsertNode(ctx context.Context, tx tx, o *fleet.Observation) error {
 	_, err = tx.exec(ctx, upsertNodeSQL, n.Cluster, n.UID, n.Name, n.Provider, n.InstanceType, n.CapacityType, n.Zone,
 		n.Region, n.Pool, n.Arch, n.OS, string(detail), string(n.Ready.Status), n.Ready.Reason, ms(n.Ready.Since), n.Cordoned,
 		k.EverReady, k.Unready, k.Cordons, int64(k.Fingerprint), n.CreatedAt.UnixMilli(), readyAt, removedAt, removedAfter,
-		set, own, n.Machine().LabelPrice, k.Returns)
+		set, own, n.Machine().LabelPrice, k.SinceMoves, k.ReadyClaim*1000, k.Returns)
 	return err
 }

@@ -278,6 +278,11 @@ DROP TABLE digests_1;
 `, `
 ALTER TABLE clusters ADD COLUMN identity TEXT NOT NULL DEFAULT ''; -- UID of its namespace kube-system; '' if unknown
 ALTER TABLE nodes ADD COLUMN returns INTEGER NOT NULL DEFAULT 0;   -- how often it came back after its end
+-- The time of the node's last transition moves although its status does not: see fleet.Known.
+ALTER TABLE nodes ADD COLUMN since_moves INTEGER NOT NULL DEFAULT 0;
+-- The time of the node's last transition as the object has it, 0 if it has none; ready_since is what was accepted of
+-- it. NULL: ready_since is the object's.
+ALTER TABLE nodes ADD COLUMN ready_claim INTEGER;
 ALTER TABLE gaps ADD COLUMN confirmed INTEGER;                     -- a second list confirmed the end of all nodes
 ALTER TABLE messages ADD COLUMN doubtful_at INTEGER;               -- posted again: an earlier try may be there too
 ALTER TABLE messages ADD COLUMN frozen INTEGER NOT NULL DEFAULT 0; -- Slack takes no more edits of it

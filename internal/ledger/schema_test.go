@@ -65,13 +65,20 @@ func unpack(t *testing.T, name string) string {
 	return path
 }
 
-// testdata/schema-11.db.gz was written by the last program with schema 11, with something of everything: see
-// what is asked of it below. It opens, and all of it means what it meant.
+// The files were written by the last programs with their schemas, with something of everything: see what is asked of
+// them below. They open, and all of it means what it meant.
 //
 // Such a file is made by a test at the last commit of a schema, which calls the ledger's own methods with
-// the nodes and moments that are asked for here, closes it, and leaves the file to gzip.
-func TestOpensSchema11(t *testing.T) {
-	l, ctx := open(t, unpack(t, "schema-11.db.gz")), t.Context()
+// the nodes and moments that are asked for here, or opens the file of the schema before, closes it, and leaves the
+// file to gzip.
+func TestOpensEarlierSchemas(t *testing.T) {
+	for _, file := range []string{"schema-11.db.gz", "schema-12.db.gz"} {
+		t.Run(file, func(t *testing.T) { meansWhatItMeant(t, open(t, unpack(t, file))) })
+	}
+}
+
+func meansWhatItMeant(t *testing.T, l *Ledger) {
+	ctx := t.Context()
 	at := func(minutes int) time.Time { return t0.Add(time.Duration(minutes) * time.Minute) }
 
 	live := must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))
@@ -109,6 +116,16 @@ func TestOpensSchema11(t *testing.T) {
 	}
 	if grown := must[[]wave.Wave](t)(l.GrowthWaves(ctx, "prod", t0)); len(grown) != 2 || grown[0].About.Growth.Usual != 3 {
 		t.Errorf("growth: %+v", grown)
+	}
+
+	known := must[map[string]fleet.Known](t)(l.KnownNodes(ctx, "prod"))
+	for uid, k := range known {
+		if k.ReadyClaim != k.ReadySince || k.ReadyClaim == 0 || k.SinceMoves {
+			t.Errorf("what was known of node %s: %+v", uid, k)
+		}
+	}
+	if len(known) == 0 {
+		t.Error("no node is known")
 	}
 
 	mutes := must[[]wave.Mute](t)(l.UntoldMutes(ctx, "prod"))

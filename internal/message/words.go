@@ -6,7 +6,12 @@ import (
 	"strings"
 	"time"
 	"unicode/utf16"
+
+	"rollcall/internal/fleet"
 )
+
+// Clean makes text show what it says and nothing else: see fleet.CleanText. Every sink asks for it, whatever the text.
+func Clean(s string) string { return fleet.CleanText(s) }
 
 // Clip cuts s to at most n runes, ending in … if it cut.
 func Clip(s string, n int) string {

@@ -99,8 +99,8 @@ func (b *builder) build(m message.Message) content {
 	}
 	b.flush()
 	// A name may look like a link, which Slack would bring to life.
-	text := strings.ReplaceAll(strings.TrimSpace(m.Icon+" "+m.Text), "://", ":\u200b//")
-	return content{text: escape(text, maxNotification), blocks: b.blocks}
+	text := strings.ReplaceAll(escape(strings.TrimSpace(m.Icon+" "+m.Text), maxNotification), "://", ":\u200b//")
+	return content{text: text, blocks: b.blocks}
 }
 
 // headline is a message's first line.

@@ -169,7 +169,7 @@ func TestNodesCommand(t *testing.T) {
 	d.record(t, fleet.Gone(gone.Node, gone.Known, time.Now()))
 	down := os[1].Node
 	down.Ready = fleet.Condition{Status: fleet.NotReady, Reason: "KubeletNotReady", Since: time.Now()}
-	if o, ok := fleet.Diff(os[1].Known, down, time.Now()); ok {
+	if o, ok := fleet.Diff(os[1].Known, down, fleet.Look{At: time.Now()}); ok {
 		d.record(t, o)
 	}
 	m := d.say(t, slackemu.UserAda, slackemu.ChannelOps, "/nodes")

@@ -24,17 +24,10 @@ func clip(s string, n int) string {
 	return s
 }
 
-// clean makes a string one that a block takes: never empty, no control characters but the line
-// break, nothing that is not UTF-8.
+// clean makes a string one that a block takes: never empty, and with nothing in it that message.Clean takes out. The
+// cluster's texts are clean since they came in; those of a ledger that an older Rollcall has filled may not be.
 func clean(s string) string {
-	s = strings.ToValidUTF8(s, "�")
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\n' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, s)
-	if s == "" {
+	if s = message.Clean(s); s == "" {
 		return " "
 	}
 	return s

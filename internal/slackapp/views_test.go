@@ -54,13 +54,13 @@ func deskAt(t testing.TB) *answer.Answerer {
 			down := o.Node
 			down.Ready = fleet.Condition{Status: fleet.ReadyUnknown, Reason: "NodeStatusUnknown",
 				Message: "Kubelet stopped posting node status.", Since: noon.Add(-10 * time.Minute)}
-			if o, ok := fleet.Diff(o.Known, down, noon.Add(-10*time.Minute)); ok {
+			if o, ok := fleet.Diff(o.Known, down, fleet.Look{At: noon.Add(-10 * time.Minute)}); ok {
 				record(noon, o)
 			}
 		case 10: // is cordoned
 			c := o.Node
 			c.Cordoned = true
-			if o, ok := fleet.Diff(o.Known, c, noon.Add(-5*time.Minute)); ok {
+			if o, ok := fleet.Diff(o.Known, c, fleet.Look{At: noon.Add(-5 * time.Minute)}); ok {
 				record(noon, o)
 			}
 		case 11: // has left

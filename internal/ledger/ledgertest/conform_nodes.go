@@ -19,13 +19,37 @@ func nodeRoundTrip(t *testing.T, fresh Open) {
 	if diff := cmp.Diff(node(1), got.Node); !ok || diff != "" {
 		t.Errorf("Node (-want +got):\n%s", diff)
 	}
-	known := must[map[string]fleet.Known](t)(l.KnownNodes(t.Context(), "prod"))
-	if diff := cmp.Diff(map[string]fleet.Known{"uid-1": first(1).Known}, known); diff != "" {
-		t.Errorf("KnownNodes (-want +got):\n%s", diff)
+	knows := func(want fleet.Known) {
+		t.Helper()
+		known := must[map[string]fleet.Known](t)(l.KnownNodes(t.Context(), "prod"))
+		if diff := cmp.Diff(map[string]fleet.Known{"uid-1": want}, known); diff != "" {
+			t.Errorf("KnownNodes (-want +got):\n%s", diff)
+		}
 	}
+	knows(first(1).Known)
 	cp := must[fleet.Checkpoint](t)(l.Checkpoint(t.Context(), "prod"))
 	if cp.NodesVersion != "10" || !cp.WatchedUntil.Equal(t0) || !cp.BaselineAt.IsZero() {
 		t.Errorf("Checkpoint = %+v", cp)
+	}
+	moving := node(1)
+	moving.Ready.Since = t0.Add(10 * time.Second)
+	o, _ := fleet.Diff(first(1).Known, moving, fleet.Look{At: t0.Add(10 * time.Second)})
+	if !o.Known.SinceMoves {
+		t.Fatalf("%+v", o.Known)
+	}
+	record(t, l, "11", o)
+	knows(o.Known)
+	// A clock that is ahead: the time that counts is another one than the object's.
+	ahead := node(1)
+	ahead.Ready = fleet.Condition{Status: fleet.Ready, Since: t0.Add(8 * time.Hour)}
+	o, _ = fleet.Diff(first(1).Known, ahead, fleet.Look{At: t0.Add(time.Minute)})
+	if o.Known.ReadyClaim == o.Known.ReadySince {
+		t.Fatalf("%+v", o.Known)
+	}
+	record(t, l, "12", o)
+	knows(o.Known)
+	if got, _, err := l.Node(t.Context(), "prod", "uid-1"); err != nil || !got.Ready.Since.Equal(t0.Add(time.Minute)) {
+		t.Errorf("ready since %s, %v", got.Ready.Since, err)
 	}
 	if _, ok, err := l.Node(t.Context(), "other", "uid-1"); ok || err != nil {
 		t.Errorf("a node of another cluster: %v, %v", ok, err)

@@ -156,7 +156,7 @@ func observations(i int, s Size) []fleet.Observation {
 	o := fleet.First(starting, n.CreatedAt)
 	all := []fleet.Observation{o}
 	look := func(m fleet.Node, at time.Time) {
-		if next, ok := fleet.Diff(all[len(all)-1].Known, m, at); ok {
+		if next, ok := fleet.Diff(all[len(all)-1].Known, m, fleet.Look{At: at}); ok {
 			all = append(all, next)
 			n = m
 		}

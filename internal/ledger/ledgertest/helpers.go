@@ -50,7 +50,7 @@ func first(n int) fleet.Observation { return fleet.First(node(n), t0) }
 func ready(t testing.TB, n int) fleet.Observation {
 	node := node(n)
 	node.Ready = fleet.Condition{Status: fleet.Ready, Reason: "KubeletReady", Since: t0.Add(41 * time.Second)}
-	o, ok := fleet.Diff(first(n).Known, node, t0.Add(42*time.Second))
+	o, ok := fleet.Diff(first(n).Known, node, fleet.Look{At: t0.Add(42 * time.Second)})
 	if !ok {
 		t.Fatal("a node that became ready is no change")
 	}
@@ -128,7 +128,7 @@ func fleetOf(t testing.TB, l *ledger.Ledger, nodes ...fleet.Node) {
 		if n.Ready.Status == "" {
 			n.Ready = fleet.Condition{Status: fleet.Ready, Since: n.CreatedAt.Add(time.Minute)}
 		}
-		o := fleet.First(*n, n.CreatedAt)
+		o := fleet.First(*n, fleet.Latest(n.CreatedAt, n.Ready.Since))
 		os = append(os, o)
 		if strings.HasPrefix(n.Name, "gone") {
 			os = append(os, fleet.Gone(*n, o.Known, n.CreatedAt.Add(time.Hour)))
