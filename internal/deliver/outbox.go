@@ -254,12 +254,12 @@ func Ordinary(m message.Message) iter.Seq[Variant] {
 func (o *Outbox) Post(ctx context.Context, p wave.Posting, d Draft) (wave.Posting, Result, error) {
 	again := p.Tried && !o.Absent(p.Key)
 	if again {
-		found, err := o.find(ctx, &p, d)
-		if err != nil || found != Done {
-			return p, found, err
+		told, result, err := o.find(ctx, &p, d)
+		if err != nil || result != Done {
+			return p, result, err
 		}
 		if p.ID != "" {
-			return p, Done, o.store.Accepted(ctx, p, 0, time.Now())
+			return p, Done, o.store.Accepted(ctx, p, told, time.Now())
 		}
 	}
 	recorded := p
@@ -306,7 +306,7 @@ func (o *Outbox) postTo(ctx context.Context, p wave.Posting, recorded *wave.Post
 			*recorded = p
 		}
 		o.setAbsent(p.Key, false)
-		id, err := o.sink.Post(ctx, Place{p.Channel, d.Thread}, p.Key, v.Message, v.Form)
+		id, err := o.sink.Post(ctx, Place{p.Channel, d.Thread}, Mark{p.Key, d.Told}, v.Message, v.Form)
 		verdict := o.known(p.Key, o.sink.Judge(err, p.Channel))
 		switch verdict.Outcome {
 		case Accepted:
@@ -372,37 +372,37 @@ func (o *Outbox) setBeside(key string) {
 	o.beside[key] = true
 }
 
-// find looks for a message that the sink may have, and fills in its ID if it is there. What it
-// says may be older than what is to be told: no hash causes an edit.
-func (o *Outbox) find(ctx context.Context, p *wave.Posting, d Draft) (Result, error) {
-	ids, thread, err := o.search(ctx, *p, d.Thread)
+// find looks for a message that the sink may have, fills in its ID if it is there, and returns the highest change that
+// it tells. What it says may be older than what is to be told: no hash causes an edit.
+func (o *Outbox) find(ctx context.Context, p *wave.Posting, d Draft) (told int64, result Result, err error) {
+	found, thread, err := o.search(ctx, *p, d.Thread)
 	switch v := o.sink.Judge(err, p.Channel); {
 	case v.Outcome == Accepted:
-		if len(ids) > 0 {
-			p.ID, p.Hash = ids[0], 0
+		if len(found) > 0 {
+			p.ID, p.Hash, told = found[0].ID, 0, found[0].Told
 			o.succeeded(*p)
 			if !p.Doubtful.IsZero() {
 				o.doubt(wave.Doubt{Posting: *p, Thread: thread})
 			}
 		}
-		return Done, nil
+		return told, Done, nil
 	case v.Outcome == Closed && p.Channel != d.Channel:
-		return Done, nil // what cannot be seen there is posted in the new place
+		return 0, Done, nil // what cannot be seen there is posted in the new place
 	default:
 		// Only this message waits: others may be posted without a search.
-		return Later, o.failed(*p, scope{key: p.Key}, v, err)
+		return 0, Later, o.failed(*p, scope{key: p.Key}, v, err)
 	}
 }
 
-// search returns the IDs of a message that was to go to a thread, or to none, the oldest first, and the thread in which
-// they are: what a thread did not take is beside it.
-func (o *Outbox) search(ctx context.Context, p wave.Posting, thread string) (ids []string, in string, err error) {
-	ids, err = o.sink.Find(ctx, Place{p.Channel, thread}, p.Key, p.After)
-	if err != nil || len(ids) > 0 || thread == "" {
-		return ids, thread, err
+// search returns the messages with a posting's key that were to go to a thread, or to none, the oldest first, and the
+// thread in which they are: what a thread did not take is beside it.
+func (o *Outbox) search(ctx context.Context, p wave.Posting, thread string) (found []Found, in string, err error) {
+	found, err = o.sink.Find(ctx, Place{p.Channel, thread}, p.Key, p.After)
+	if err != nil || len(found) > 0 || thread == "" {
+		return found, thread, err
 	}
-	ids, err = o.sink.Find(ctx, Place{Channel: p.Channel}, p.Key, p.After)
-	return ids, "", err
+	found, err = o.sink.Find(ctx, Place{Channel: p.Channel}, p.Key, p.After)
+	return found, "", err
 }
 
 // takePost takes a post's part of the pace, if there is one to take.
@@ -428,7 +428,7 @@ func (o *Outbox) Edit(ctx context.Context, p wave.Posting, m message.Message, to
 		return Later, nil
 	}
 	for _, f := range []Form{Rich, Plain} {
-		err := o.sink.Edit(ctx, p.Channel, p.ID, p.Key, m, f)
+		err := o.sink.Edit(ctx, p.Channel, p.ID, Mark{p.Key, told}, m, f)
 		switch v := o.known(p.Key, o.sink.Judge(err, p.Channel)); v.Outcome {
 		case Accepted:
 			o.succeeded(p)
@@ -439,7 +439,7 @@ func (o *Outbox) Edit(ctx context.Context, p wave.Posting, m message.Message, to
 		case Gone:
 			return Missing, nil
 		case Frozen:
-			return Fixed, nil
+			return o.freeze(ctx, p)
 		case Closed:
 			return Shut, o.failed(p, scope{edits: true}, v, err)
 		default:
@@ -449,6 +449,20 @@ func (o *Outbox) Edit(ctx context.Context, p wave.Posting, m message.Message, to
 	o.log.Error("a message is refused in every form; its last edit is lost", "sink", o.sink.Name(), "key", p.Key)
 	p.Hash = m.Hash()
 	return Done, o.store.Accepted(ctx, p, told, time.Now())
+}
+
+// freeze records what a message tells that takes no more edits: the answer to its last edit may have been lost.
+func (o *Outbox) freeze(ctx context.Context, p wave.Posting) (Result, error) {
+	found, _, err := o.search(ctx, p, "")
+	if v := o.sink.Judge(err, p.Channel); v.Outcome != Accepted {
+		return Later, o.failed(p, scope{key: p.Key}, v, err)
+	}
+	for _, f := range found {
+		if f.ID == p.ID && f.Told > 0 {
+			return Fixed, o.store.Accepted(ctx, p, f.Told, time.Now())
+		}
+	}
+	return Fixed, nil
 }
 
 // Attach puts the picture of a posted message into its thread, after it has looked whether it is

@@ -29,6 +29,7 @@ type world struct {
 	files  []post
 	shown  []post
 	record wave.Posting            // what the ledger holds
+	told   int64                   // and what it says is told
 	answer func(c call) *sinkError // what the sink answers instead, nil for success
 	lost   func(c call) *sinkError // the same, after the effect
 	calls  []call
@@ -39,6 +40,7 @@ type post struct {
 	place         deliver.Place
 	key, text, id string
 	form          deliver.Form
+	told          int64
 }
 
 // call is one to the sink.
@@ -87,8 +89,8 @@ func (w *world) MarkPosting(_ context.Context, p wave.Posting, _ time.Time) erro
 	return w.do(call{method: "MarkPosting"}, func() { w.record = p })
 }
 
-func (w *world) Accepted(_ context.Context, p wave.Posting, _ int64, _ time.Time) error {
-	return w.do(call{method: "Accepted"}, func() { w.record = p })
+func (w *world) Accepted(_ context.Context, p wave.Posting, told int64, _ time.Time) error {
+	return w.do(call{method: "Accepted"}, func() { w.record, w.told = p, max(w.told, told) })
 }
 
 func (w *world) MarkUpload(_ context.Context, p wave.Posting) error {
@@ -97,35 +99,35 @@ func (w *world) MarkUpload(_ context.Context, p wave.Posting) error {
 
 func (w *world) Name() string { return "the sink" }
 
-func (w *world) Post(_ context.Context, to deliver.Place, key string, m message.Message, f deliver.Form) (id string,
+func (w *world) Post(_ context.Context, to deliver.Place, mark deliver.Mark, m message.Message, f deliver.Form) (id string,
 	err error) {
-	err = w.do(call{"post", to.Channel, key, f, to.Thread}, func() {
+	err = w.do(call{"post", to.Channel, mark.Key, f, to.Thread}, func() {
 		id = fmt.Sprint("id-", w.ids)
 		w.ids++
-		w.posted = append(w.posted, post{to, key, m.String(), id, f})
+		w.posted = append(w.posted, post{to, mark.Key, m.String(), id, f, mark.Told})
 	})
 	return id, err
 }
 
-func (w *world) Edit(_ context.Context, channel, id, key string, m message.Message, f deliver.Form) error {
-	return w.do(call{"edit", channel, key, f, ""}, func() {
+func (w *world) Edit(_ context.Context, channel, id string, mark deliver.Mark, m message.Message, f deliver.Form) error {
+	return w.do(call{"edit", channel, mark.Key, f, ""}, func() {
 		for i := range w.posted {
 			if w.posted[i].id == id {
-				w.posted[i].text = m.String()
+				w.posted[i].text, w.posted[i].told = m.String(), mark.Told
 			}
 		}
 	})
 }
 
-func (w *world) Find(_ context.Context, to deliver.Place, key, _ string) (ids []string, err error) {
+func (w *world) Find(_ context.Context, to deliver.Place, key, _ string) (found []deliver.Found, err error) {
 	err = w.do(call{method: "find", channel: to.Channel, key: key}, func() {
 		for _, p := range w.posted {
 			if p.place == to && p.key == key {
-				ids = append(ids, p.id)
+				found = append(found, deliver.Found{ID: p.id, Told: p.told})
 			}
 		}
 	})
-	return ids, err
+	return found, err
 }
 
 func (w *world) Delete(_ context.Context, channel, id string) error {
@@ -535,4 +537,43 @@ func TestEditRefused(t *testing.T) {
 			t.Errorf("outcome %v: result %v, %v; want %v", outcome, got, err, want)
 		}
 	}
+}
+
+// What a message tells is known again after its answer was lost: by the search that adopts it, and when it takes no more
+// edits.
+func TestWhatWasTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{record: wave.Posting{Key: "k", Channel: "C1"}}
+		lost := 0
+		w.lost = func(c call) *sinkError {
+			if lost++; c.method == "post" || c.method == "edit" {
+				return &sinkError{deliver.Verdict{Outcome: deliver.Down}}
+			}
+			return nil
+		}
+		o := w.outbox()
+		for p := w.record; w.told != 3; time.Sleep(time.Second) {
+			var err error
+			p, _, err = o.Post(t.Context(), p,
+				deliver.Draft{Channel: "C1", Told: 3, Variants: deliver.Ordinary(says("one"))})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if r, err := o.Edit(t.Context(), w.record, says("two"), 5); r != deliver.Later || err != nil || w.told != 3 {
+			t.Fatalf("a lost edit: %v, %v, told %d", r, err, w.told)
+		}
+		w.lost = nil
+		w.answer = func(c call) *sinkError {
+			if c.method == "edit" {
+				return &sinkError{deliver.Verdict{Outcome: deliver.Frozen}}
+			}
+			return nil
+		}
+		time.Sleep(time.Minute)
+		if r, err := o.Edit(t.Context(), w.record, says("three"), 7); r != deliver.Fixed || err != nil || w.told != 5 {
+			t.Errorf("no more edits: %v, %v, told %d, want 5", r, err, w.told)
+		}
+	})
 }

@@ -14,14 +14,14 @@ import (
 type Sink interface {
 	// Name names the sink for people.
 	Name() string
-	// Post posts a message in a form and returns its ID. The message carries the key, so that Find
+	// Post posts a message in a form and returns its ID. The message carries the mark, so that Find
 	// finds it.
-	Post(ctx context.Context, to Place, key string, m message.Message, form Form) (id string, err error)
-	// Edit replaces a message that was posted under the key.
-	Edit(ctx context.Context, channel, id, key string, m message.Message, form Form) error
-	// Find returns the IDs of the messages that were posted under a key, later than the message whose
+	Post(ctx context.Context, to Place, mark Mark, m message.Message, form Form) (id string, err error)
+	// Edit replaces a message that was posted under the mark's key.
+	Edit(ctx context.Context, channel, id string, mark Mark, m message.Message, form Form) error
+	// Find returns the messages that were posted under a key, later than the message whose
 	// ID is after ("": at any time), the oldest first; none if there is none, or if the sink may not look.
-	Find(ctx context.Context, to Place, key, after string) (ids []string, err error)
+	Find(ctx context.Context, to Place, key, after string) ([]Found, error)
 	// Delete deletes a message of ours.
 	Delete(ctx context.Context, channel, id string) error
 
@@ -40,6 +40,18 @@ type Sink interface {
 	Posted(id string) time.Time
 	// Limits are the sink's.
 	Limits() Limits
+}
+
+// Mark is what a message carries, so that it and what it tells are known again after its answer was lost.
+type Mark struct {
+	Key  string
+	Told int64 // the highest change that it tells; 0 if it tells none
+}
+
+// Found is a message that the sink has.
+type Found struct {
+	ID   string
+	Told int64 // as its mark says, in the version that the sink took last
 }
 
 // Place is where a message is posted.

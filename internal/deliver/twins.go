@@ -97,20 +97,20 @@ func (o *Outbox) settle(ctx context.Context, d wave.Doubt) error {
 }
 
 func (o *Outbox) deleteTwins(ctx context.Context, d wave.Doubt) error {
-	ids, _, err := o.search(ctx, d.Posting, d.Thread)
+	found, _, err := o.search(ctx, d.Posting, d.Thread)
 	if err != nil {
 		return err
 	}
-	for _, id := range ids {
-		if id == d.ID {
+	for _, twin := range found {
+		if twin.ID == d.ID {
 			continue
 		}
-		err := o.sink.Delete(ctx, d.Channel, id)
+		err := o.sink.Delete(ctx, d.Channel, twin.ID)
 		if v := o.sink.Judge(err, d.Channel); v.Outcome != Accepted && v.Outcome != Gone {
 			return err
 		}
 		o.log.Info("a message that was carried out twice is deleted once", "sink", o.sink.Name(), "channel", d.Channel,
-			"key", d.Key, "id", id)
+			"key", d.Key, "id", twin.ID)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"rollcall/internal/alert"
 	"rollcall/internal/alert/alerttest"
+	"rollcall/internal/deliver"
 	"rollcall/internal/fleet"
 	"rollcall/internal/slackemu"
 )
@@ -18,7 +19,7 @@ func BenchmarkOneMessage(b *testing.B) {
 	w.Cluster = "prod"
 	m := alert.Render(w, fleet.Totals{Nodes: 45, Ready: 43}, nil, alert.Config{}.WithDefaults())
 	options := func() []slack.MsgOption {
-		return render(m, onMessage).options(metadata("key", m))
+		return render(m, onMessage).options(metadata(deliver.Mark{Key: "key"}, m))
 	}
 	b.Run("blocks", func(b *testing.B) {
 		b.ReportAllocs()

@@ -52,7 +52,7 @@ func TestBlocksGolden(t *testing.T) {
 		c := render(m, onMessage)
 		valid(t, name, c)
 		blocks, err := json.MarshalIndent(
-			map[string]any{"text": c.text, "blocks": c.blocks, "metadata": metadata("ab12cd34-7", m)}, "", "  ")
+			map[string]any{"text": c.text, "blocks": c.blocks, "metadata": metadata(deliver.Mark{Key: "ab12cd34-7"}, m)}, "", "  ")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/internal/deliver"
 	"rollcall/internal/digest"
 	"rollcall/internal/fleet"
 	"rollcall/internal/message"
@@ -123,7 +124,7 @@ func TestDigestViews(t *testing.T) {
 		if name == "day" {
 			c := charted(v)
 			blocks, err := json.MarshalIndent(
-				map[string]any{"text": c.text, "blocks": c.blocks, "metadata": metadata("ab12cd34-digest-prod-1795507200", v)}, "",
+				map[string]any{"text": c.text, "blocks": c.blocks, "metadata": metadata(deliver.Mark{Key: "ab12cd34-digest-prod-1795507200"}, v)}, "",
 				"  ")
 			if err != nil {
 				t.Fatal(err)

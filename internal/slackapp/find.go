@@ -1,6 +1,7 @@
 package slackapp
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -8,6 +9,8 @@ import (
 	"sync"
 
 	"github.com/slack-go/slack"
+
+	"rollcall/internal/deliver"
 )
 
 // finder looks for our own messages in a channel. Its methods may be called from several goroutines.
@@ -28,7 +31,7 @@ type search struct{ channel, thread, after, what string }
 type progress struct {
 	cursor string
 	pages  int
-	found  []string // the newest first
+	found  []deliver.Found // the newest first
 }
 
 // maxBegun bounds the searches that are remembered: those given up are never taken up again.
@@ -42,35 +45,35 @@ func newFinder(api *slack.Client, log *slog.Logger) *finder {
 // the one looked for must be later than. Its newest ones come first.
 const farBack = 25
 
-// find returns the ts of the messages with a key, the oldest first, posted after another one in a channel, or in a
-// thread of it; none also if our scopes do not let us look. after is that other one's ts, "" if none is known. It is
-// Slack's, because our own clock may have been set since.
-func (f *finder) find(ctx context.Context, channel, thread, key, after string) ([]string, error) {
-	ts, err := f.look(ctx, search{channel, thread, after, key}, func(m slack.Message) bool {
+// find returns the messages with a key, the oldest first, posted after another one in a channel, or in a thread of it;
+// none also if our scopes do not let us look. after is that other one's ts, "" if none is known. It is Slack's, because
+// our own clock may have been set since.
+func (f *finder) find(ctx context.Context, channel, thread, key, after string) ([]deliver.Found, error) {
+	found, err := f.look(ctx, search{channel, thread, after, key}, func(m slack.Message) bool {
 		return (m.Metadata.EventType == MetadataWave || m.Metadata.EventType == MetadataDigest) &&
 			m.Metadata.EventPayload["key"] == key
 	})
 	if err != nil {
 		err = fmt.Errorf("looking for message %s in %s: %w", key, channel, err)
 	}
-	slices.Sort(ts)
-	return slices.Compact(ts), err
+	slices.SortFunc(found, func(a, b deliver.Found) int { return cmp.Compare(a.ID, b.ID) })
+	return slices.CompactFunc(found, func(a, b deliver.Found) bool { return a.ID == b.ID }), err
 }
 
 // findFile reports whether a thread has a file; false also if our scopes do not let us look.
 func (f *finder) findFile(ctx context.Context, channel, thread, id string) (bool, error) {
-	ts, err := f.look(ctx, search{channel, thread, "", id}, func(m slack.Message) bool {
+	found, err := f.look(ctx, search{channel, thread, "", id}, func(m slack.Message) bool {
 		return slices.ContainsFunc(m.Files, func(file slack.File) bool { return file.ID == id })
 	})
 	if err != nil {
 		err = fmt.Errorf("looking for file %s in %s: %w", id, channel, err)
 	}
-	return len(ts) > 0, err
+	return len(found) > 0, err
 }
 
-// look returns the ts of the messages that match. Where our scopes do not let us look, there are none. After an
+// look returns the messages that match. Where our scopes do not let us look, there are none. After an
 // error, the same search goes on where it stopped.
-func (f *finder) look(ctx context.Context, s search, match func(slack.Message) bool) ([]string, error) {
+func (f *finder) look(ctx context.Context, s search, match func(slack.Message) bool) ([]deliver.Found, error) {
 	at := f.resume(s)
 	for {
 		page, next, err := f.page(ctx, s, at.cursor)
@@ -90,7 +93,8 @@ func (f *finder) look(ctx context.Context, s search, match func(slack.Message) b
 		f.sees(s.channel)
 		for _, m := range page {
 			if match(m) {
-				at.found = append(at.found, m.Timestamp)
+				told, _ := m.Metadata.EventPayload["told"].(float64) // as JSON has numbers
+				at.found = append(at.found, deliver.Found{ID: m.Timestamp, Told: int64(told)})
 			}
 		}
 		at.cursor = next

@@ -3,7 +3,6 @@ package slackapp
 import (
 	"io"
 	"log/slog"
-	"strings"
 	"testing"
 
 	"github.com/slack-go/slack"
@@ -36,7 +35,10 @@ func TestFind(t *testing.T) {
 	for _, test := range []struct{ key, after, want string }{{"b", "a", "b"}, {"b", "", "b"}, {"a", "", "a"},
 		{"a", "b", ""}, {"c", "a", ""}, {"c", "", ""}} {
 		found, err := f.find(t.Context(), slackemu.ChannelOps, "", test.key, ts[test.after])
-		got := strings.Join(found, " ")
+		got := ""
+		for _, m := range found {
+			got += m.ID
+		}
 		if err != nil || got != ts[test.want] {
 			t.Errorf("looking for %q after %q: %q, %v; want %q", test.key, test.after, got, err, ts[test.want])
 		}
@@ -70,7 +72,7 @@ func TestFindGoesOn(t *testing.T) {
 		tries++
 		found, err := f.find(t.Context(), slackemu.ChannelOps, "", "a", "")
 		if err == nil {
-			if len(found) != 1 || found[0] != ts {
+			if len(found) != 1 || found[0].ID != ts {
 				t.Errorf("found %v, want %s", found, ts)
 			}
 			break

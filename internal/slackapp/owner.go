@@ -153,14 +153,16 @@ type signedSink struct {
 }
 
 // Post implements deliver.Sink.
-func (s signedSink) Post(ctx context.Context, to deliver.Place, key string, m message.Message, form deliver.Form) (
+func (s signedSink) Post(ctx context.Context, to deliver.Place, mark deliver.Mark, m message.Message,
+	form deliver.Form) (
 	string, error) {
 	m.Owner = s.signature
-	return s.Sink.Post(ctx, to, key, m, form)
+	return s.Sink.Post(ctx, to, mark, m, form)
 }
 
 // Edit implements deliver.Sink.
-func (s signedSink) Edit(ctx context.Context, channel, ts, key string, m message.Message, form deliver.Form) error {
+func (s signedSink) Edit(ctx context.Context, channel, ts string, mark deliver.Mark, m message.Message,
+	form deliver.Form) error {
 	m.Owner = s.signature
-	return s.Sink.Edit(ctx, channel, ts, key, m, form)
+	return s.Sink.Edit(ctx, channel, ts, mark, m, form)
 }

@@ -77,13 +77,13 @@ func formed(m message.Message, form deliver.Form) (content, error) {
 }
 
 // Post implements deliver.Sink.
-func (s *Sink) Post(ctx context.Context, to deliver.Place, key string, m message.Message, form deliver.Form) (string,
+func (s *Sink) Post(ctx context.Context, to deliver.Place, mark deliver.Mark, m message.Message, form deliver.Form) (string,
 	error) {
 	c, err := formed(m, form)
 	if err != nil {
 		return "", err
 	}
-	opts := c.options(metadata(key, m))
+	opts := c.options(metadata(mark, m))
 	if to.Thread != "" {
 		opts = append(opts, slack.MsgOptionTS(to.Thread))
 		if m.Broad {
@@ -95,12 +95,13 @@ func (s *Sink) Post(ctx context.Context, to deliver.Place, key string, m message
 }
 
 // Edit implements deliver.Sink.
-func (s *Sink) Edit(ctx context.Context, channel, ts, key string, m message.Message, form deliver.Form) error {
+func (s *Sink) Edit(ctx context.Context, channel, ts string, mark deliver.Mark, m message.Message,
+	form deliver.Form) error {
 	c, err := formed(m, form)
 	if err != nil {
 		return err
 	}
-	_, _, _, err = s.api.UpdateMessageContext(ctx, channel, ts, c.options(metadata(key, m))...)
+	_, _, _, err = s.api.UpdateMessageContext(ctx, channel, ts, c.options(metadata(mark, m))...)
 	return err
 }
 
@@ -110,12 +111,15 @@ const (
 	MetadataDigest = "rollcall_digest"
 )
 
-// metadata is the message metadata that carries our key. It holds nothing secret: every app in
+// metadata is the message metadata that carries the mark. It holds nothing secret: every app in
 // the workspace can read it.
-func metadata(key string, m message.Message) slack.SlackMetadata {
+func metadata(mark deliver.Mark, m message.Message) slack.SlackMetadata {
 	meta := slack.SlackMetadata{EventType: MetadataWave, EventPayload: map[string]any{
-		"key": key, "cluster": m.Cluster, "kind": m.Kind, "nodes": m.Nodes,
+		"key": mark.Key, "cluster": m.Cluster, "kind": m.Kind, "nodes": m.Nodes,
 	}}
+	if mark.Told > 0 {
+		meta.EventPayload["told"] = mark.Told
+	}
 	if m.Period != (message.Period{}) {
 		meta.EventType = MetadataDigest
 		meta.EventPayload["from"], meta.EventPayload["until"] = m.Period.From.Unix(), m.Period.Until.Unix()
@@ -132,7 +136,7 @@ func (c content) options(meta slack.SlackMetadata) []slack.MsgOption {
 }
 
 // Find implements deliver.Sink.
-func (s *Sink) Find(ctx context.Context, to deliver.Place, key, after string) ([]string, error) {
+func (s *Sink) Find(ctx context.Context, to deliver.Place, key, after string) ([]deliver.Found, error) {
 	return s.find.find(ctx, to.Channel, to.Thread, key, after)
 }
 
