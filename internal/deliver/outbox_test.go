@@ -99,8 +99,8 @@ func (w *world) MarkUpload(_ context.Context, p wave.Posting) error {
 
 func (w *world) Name() string { return "the sink" }
 
-func (w *world) Post(_ context.Context, to deliver.Place, mark deliver.Mark, m message.Message, f deliver.Form) (id string,
-	err error) {
+func (w *world) Post(_ context.Context, to deliver.Place, mark deliver.Mark, m message.Message, f deliver.Form) (
+	id string, err error) {
 	err = w.do(call{"post", to.Channel, mark.Key, f, to.Thread}, func() {
 		id = fmt.Sprint("id-", w.ids)
 		w.ids++
@@ -109,7 +109,8 @@ func (w *world) Post(_ context.Context, to deliver.Place, mark deliver.Mark, m m
 	return id, err
 }
 
-func (w *world) Edit(_ context.Context, channel, id string, mark deliver.Mark, m message.Message, f deliver.Form) error {
+func (w *world) Edit(_ context.Context, channel, id string, mark deliver.Mark, m message.Message,
+	f deliver.Form) error {
 	return w.do(call{"edit", channel, mark.Key, f, ""}, func() {
 		for i := range w.posted {
 			if w.posted[i].id == id {
@@ -539,8 +540,8 @@ func TestEditRefused(t *testing.T) {
 	}
 }
 
-// What a message tells is known again after its answer was lost: by the search that adopts it, and when it takes no more
-// edits.
+// What a message tells is known again after its answer was lost: by the search that adopts it, and when it takes no
+// more edits.
 func TestWhatWasTold(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -82,7 +82,8 @@ func TestTwoRollcallsOneApp(t *testing.T) {
 			m := message.Notice("🔕", "Muted", message.Button{Label: "Undo", Verb: message.Unmute, Value: fmt.Sprint(east.mute.ID)},
 				message.Button{Label: "Mute…", Verb: message.Mute, Value: east.ledger.Instance() + "-1"},
 				message.Button{Label: "Nodes", Verb: message.Open, Value: "/nodes"})
-			ts, err := east.sink.Post(t.Context(), deliver.Place{Channel: slackemu.ChannelOps}, deliver.Mark{Key: "key"}, m, deliver.Rich)
+			ts, err := east.sink.Post(t.Context(), deliver.Place{Channel: slackemu.ChannelOps},
+				deliver.Mark{Key: "key"}, m, deliver.Rich)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -77,8 +77,8 @@ func formed(m message.Message, form deliver.Form) (content, error) {
 }
 
 // Post implements deliver.Sink.
-func (s *Sink) Post(ctx context.Context, to deliver.Place, mark deliver.Mark, m message.Message, form deliver.Form) (string,
-	error) {
+func (s *Sink) Post(ctx context.Context, to deliver.Place, mark deliver.Mark, m message.Message,
+	form deliver.Form) (string, error) {
 	c, err := formed(m, form)
 	if err != nil {
 		return "", err
