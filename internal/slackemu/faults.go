@@ -232,7 +232,9 @@ func reset(conn net.Conn) {
 
 // carryOutLate waits until the call is to be carried out, and reports false if the server is closed before.
 func (f Fault) carryOutLate(s *Server, w http.ResponseWriter, came time.Time) bool {
-	_ = http.NewResponseController(w).Flush() // the client need not wait; it may be gone
+	if !f.Hang && !f.Cut { // else the connection is gone
+		_ = http.NewResponseController(w).Flush() // the client need not wait
+	}
 	t := time.NewTimer(time.Until(came.Add(f.Late)))
 	defer t.Stop()
 	select {

@@ -379,6 +379,9 @@ func (e *episode) judge() []violation {
 			copies, forgiven)...)
 	}
 	out = append(out, e.truth.judge(s)...)
+	if !e.clockMoves && len(s.long) > 0 {
+		out = append(out, violations(other, "spans that cannot be true: %q", s.long)...)
+	}
 	nodes, ready := e.truth.totals()
 	if want := fmt.Sprintf("%d nodes, %d ready", nodes, ready); s.footer != want && s.footer != "" {
 		out = append(out, violations(wrongCount, "the newest totals read %q, want %q", s.footer, want)...)

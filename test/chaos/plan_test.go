@@ -27,9 +27,9 @@ const (
 	NotReady  Kind = "notready"
 	Recover   Kind = "recover"
 	Remove    Kind = "remove"
-	Return    Kind = "return" // names that left come back as new nodes
-	Visit     Kind = "visit"  // nodes come and go while the program is dead, and events tell of it
-	Heartbeat Kind = "heartbeat"
+	Return    Kind = "return"    // names that left come back as new nodes
+	Visit     Kind = "visit"     // nodes come and go while the program is dead, and events tell of it
+	Heartbeat Kind = "heartbeat" // What "moves": it moves the time of the last transition too
 	Cordon    Kind = "cordon"
 
 	// The people's lane: What is the command.
@@ -245,6 +245,13 @@ func planNodes(r *rand.Rand) (steps []Step) {
 			s.N, s.Hasty = 1+r.IntN(3), false
 		case Heartbeat, Cordon:
 			s.Hasty = false
+			if s.Kind == Heartbeat && r.IntN(2) == 0 {
+				s.What = "moves"
+			}
+		case Ready, NotReady, Recover:
+			if r.IntN(5) == 0 { // the node's clock
+				s.For = []time.Duration{-8 * time.Hour, 8 * time.Hour}[r.IntN(2)]
+			}
 		}
 		at += s.Wait
 		steps = append(steps, s)

@@ -160,6 +160,7 @@ type channelView struct {
 	keys     map[string][]string // the ts of each message and reply with a key, oldest first
 	footer   string              // the newest running totals: "3 nodes, 2 ready"
 	mentions int                 // people rung
+	long     []string            // spans that no node can have taken
 }
 
 // tellings counts the statements. The copies of a message count as one, because they are counted

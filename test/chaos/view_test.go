@@ -12,6 +12,9 @@ import (
 
 var footerForm = regexp.MustCompile(`prod: (\d+) nodes?, (\d+) ready`)
 
+// longForm is a span that no node of an episode can have taken, whatever its clock said.
+var longForm = regexp.MustCompile(`(?:ready|recovered|lived) (?:after|for)? ?(?:a median of )?\d+ h\b[^)\n]*`)
+
 // namers are the kinds of messages that name nodes.
 var namers = []string{joined, ready, notReady, recovered, removed, "away", "catch_up"}
 
@@ -26,6 +29,11 @@ func look(s *slackemu.Server, id string) (out channelView) {
 		out.keys[p.Key] = append(out.keys[p.Key], m.TS)
 	}
 	out.mentions = len(s.Notifications(id))
+	for _, m := range s.AllMessages(id) {
+		if long := longForm.FindString(slackemu.PlainText(m)); long != "" {
+			out.long = append(out.long, long)
+		}
+	}
 	var newest time.Time
 	for _, w := range channel.Waves(s, id) {
 		m, ok := s.Message(id, w.TS)

@@ -91,7 +91,7 @@ func status(n *corev1.Node) corev1.ConditionStatus {
 }
 
 // setReady changes a node's Ready condition and returns since when it is so.
-func (e *episode) setReady(l *life, want corev1.ConditionStatus) (since time.Time, err error) {
+func (e *episode) setReady(l *life, want corev1.ConditionStatus, off time.Duration) (since time.Time, err error) {
 	look := func(ctx context.Context) (bool, error) {
 		n, err := e.cluster.Admin().CoreV1().Nodes().Get(ctx, l.name, metav1.GetOptions{})
 		if err != nil {
@@ -101,7 +101,7 @@ func (e *episode) setReady(l *life, want corev1.ConditionStatus) (since time.Tim
 		return status(n) == want, nil
 	}
 	err = e.insist(func(ctx context.Context) error {
-		if err := e.cluster.SetReady(ctx, l.name, want, ""); err != nil {
+		if err := e.cluster.SetReadyAt(ctx, l.name, want, "", time.Now().Add(off)); err != nil {
 			return err
 		}
 		_, err := look(ctx)
@@ -156,6 +156,10 @@ func (e *episode) nodes(s Step) error {
 		return e.visit(s.N)
 	case Heartbeat:
 		for _, l := range e.alive(s.N) {
+			if s.What == "moves" {
+				e.move(l)
+				continue
+			}
 			e.call(func(ctx context.Context) error { return e.cluster.Heartbeat(ctx, l.name) })
 		}
 		return nil
@@ -167,7 +171,7 @@ func (e *episode) nodes(s Step) error {
 	}
 	step := map[Kind]string{Ready: ready, NotReady: notReady, Recover: recovered, Remove: removed}[s.Kind]
 	for _, c := range e.candidates(step, s.N, s.Hasty) {
-		if err := e.step(c.life, step, c.untold); err != nil {
+		if err := e.step(c.life, step, c.untold, s.For); err != nil {
 			return err
 		}
 	}
@@ -191,15 +195,32 @@ func (e *episode) join(name string, isReady bool) error {
 	return nil
 }
 
-// step takes one node a step further. untold are its steps that the channel had not told before.
-func (e *episode) step(l *life, step string, untold []*act) error {
+// move gives a ready node a heartbeat that moves the time of its last transition. A watch that goes on sees that nothing
+// changed; from before and after alone it looks as if the node had been away, so that may be told.
+func (e *episode) move(l *life) {
+	e.truth.mu.Lock()
+	isReady, flapped := l.isReady, l.flaps > 0
+	if isReady && !flapped {
+		l.do(notReady, false)
+		l.do(recovered, false)
+	}
+	e.truth.mu.Unlock()
+	if isReady && !flapped {
+		e.call(func(ctx context.Context) error { return e.cluster.MovingHeartbeat(ctx, l.name) })
+	}
+}
+
+// step takes one node a step further, by a clock that is off. untold are its steps that the channel had not told
+// before.
+func (e *episode) step(l *life, step string, untold []*act, off time.Duration) error {
 	var since time.Time
 	var err error
 	switch step {
 	case ready, recovered:
-		since, err = e.setReady(l, corev1.ConditionTrue)
+		since, err = e.setReady(l, corev1.ConditionTrue, off)
 	case notReady:
-		_, err = e.setReady(l, []corev1.ConditionStatus{corev1.ConditionFalse, corev1.ConditionUnknown}[len(l.name)%2])
+		status := []corev1.ConditionStatus{corev1.ConditionFalse, corev1.ConditionUnknown}[len(l.name)%2]
+		_, err = e.setReady(l, status, off)
 	case removed:
 		err = e.remove(l)
 	}

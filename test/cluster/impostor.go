@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -63,6 +65,7 @@ func (c *Cluster) Impostor(tb testing.TB, lie Lie, identity types.UID) (address 
 	}))
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
 	server.EnableHTTP2 = true
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of clients that go away
 	server.StartTLS()
 	tb.Cleanup(func() {
 		server.CloseClientConnections()

@@ -57,11 +57,17 @@ func (c *Cluster) DeleteNodes(ctx context.Context, parallel int, names ...string
 // SetReady sets a node's Ready condition through its status, as a kubelet or the node lifecycle controller does. The
 // transition time changes only when the status does. An empty reason becomes the usual one for that status.
 func (c *Cluster) SetReady(ctx context.Context, name string, status corev1.ConditionStatus, reason string) error {
+	return c.SetReadyAt(ctx, name, status, reason, time.Now())
+}
+
+// SetReadyAt is SetReady by a clock that says another time.
+func (c *Cluster) SetReadyAt(ctx context.Context, name string, status corev1.ConditionStatus, reason string,
+	at time.Time) error {
 	node, err := c.admin.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
 		return fmt.Errorf("setting readiness of node %s: %w", name, err)
 	}
-	now := metav1.Now()
+	now := metav1.NewTime(at)
 	condition := corev1.NodeCondition{
 		Type: corev1.NodeReady, Status: status, Reason: reason, LastHeartbeatTime: now, LastTransitionTime: now,
 	}
@@ -95,6 +101,14 @@ func (c *Cluster) Heartbeat(ctx context.Context, name string) error {
 		beats = append(beats, map[string]string{"type": string(t), "lastHeartbeatTime": now})
 	}
 	return c.patchNode(ctx, name, map[string]any{"status": map[string]any{"conditions": beats}}, "status")
+}
+
+// MovingHeartbeat is a heartbeat that moves the time of the last transition too, though nothing changed, as some agents
+// write it.
+func (c *Cluster) MovingHeartbeat(ctx context.Context, name string) error {
+	now := metav1.Now().UTC().Format(time.RFC3339)
+	return c.patchNode(ctx, name, map[string]any{"status": map[string]any{"conditions": []map[string]string{
+		{"type": string(corev1.NodeReady), "lastHeartbeatTime": now, "lastTransitionTime": now}}}}, "status")
 }
 
 // Heartbeats gives the nodes heartbeats in turn, perSecond altogether (0: as fast as the API server takes them), until
