@@ -195,8 +195,8 @@ func (e *episode) join(name string, isReady bool) error {
 	return nil
 }
 
-// move gives a ready node a heartbeat that moves the time of its last transition. A watch that goes on sees that nothing
-// changed; from before and after alone it looks as if the node had been away, so that may be told.
+// move gives a ready node a heartbeat that moves the time of its last transition. A watch that goes on sees that
+// nothing changed; from before and after alone it looks as if the node had been away, so that may be told.
 func (e *episode) move(l *life) {
 	e.truth.mu.Lock()
 	isReady, flapped := l.isReady, l.flaps > 0
