@@ -1,11 +1,13 @@
 package k8s
 
 import (
+	"maps"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"rollcall/internal/fleet"
 )
@@ -19,32 +21,33 @@ import (
 func look(cluster string, o *corev1.Node, scratch []fleet.Taint) fleet.Node {
 	n := fleet.Node{
 		Cluster: cluster,
-		UID:     string(o.UID),
-		Name:    o.Name,
-		Arch:    o.Status.NodeInfo.Architecture,
-		OS:      o.Status.NodeInfo.OperatingSystem,
-		Labels:  o.Labels,
+		UID:     clean(string(o.UID)),
+		Name:    clean(o.Name),
+		Arch:    clean(o.Status.NodeInfo.Architecture),
+		OS:      clean(o.Status.NodeInfo.OperatingSystem),
+		Labels:  cleanLabels(o.Labels),
 		Detail: fleet.Detail{
-			ProviderID:     o.Spec.ProviderID,
-			KubeletVersion: o.Status.NodeInfo.KubeletVersion,
+			ProviderID:     clean(o.Spec.ProviderID),
+			KubeletVersion: clean(o.Status.NodeInfo.KubeletVersion),
 			Taints:         scratch[:0],
 			Capacity:       resources(o.Status.Capacity),
 			Allocatable:    resources(o.Status.Allocatable),
 		},
 		Cordoned:  o.Spec.Unschedulable,
 		Ready:     fleet.Condition{Status: fleet.ReadyUnknown},
-		CreatedAt: moment(o.CreationTimestamp),
+		CreatedAt: moment(o.CreationTimestamp.Time),
 	}
 	for i := range o.Spec.Taints {
 		t := &o.Spec.Taints[i]
-		n.Taints = append(n.Taints, fleet.Taint{Key: t.Key, Value: t.Value, Effect: string(t.Effect)})
+		n.Taints = append(n.Taints, fleet.Taint{Key: clean(t.Key), Value: clean(t.Value), Effect: clean(string(t.Effect))})
 	}
 	for i := range o.Status.Conditions {
 		c := &o.Status.Conditions[i]
 		if c.Type != corev1.NodeReady {
 			continue
 		}
-		n.Ready.Reason, n.Ready.Message, n.Ready.Since = c.Reason, c.Message, moment(c.LastTransitionTime)
+		n.Ready.Reason, n.Ready.Message = clean(c.Reason), clip(clean(c.Message))
+		n.Ready.Since = moment(c.LastTransitionTime.Time)
 		// Constants, because the status is kept in memory per node.
 		switch c.Status {
 		case corev1.ConditionTrue:
@@ -66,11 +69,53 @@ func resources(l corev1.ResourceList) fleet.Resources {
 	return fleet.Resources{MilliCPU: l.Cpu().MilliValue(), Memory: l.Memory().Value(), Pods: l.Pods().Value()}
 }
 
-func moment(t metav1.Time) time.Time {
-	if t.IsZero() {
+// moment is a time in UTC, the zero time if it is not known. Only the years 1 to 9999 can be written as RFC 3339, the
+// form of all times in the API's JSON: protobuf carries others, which are no times of anything.
+func moment(t time.Time) time.Time {
+	if t = t.UTC(); t.Year() < 1 || t.Year() > 9999 {
 		return time.Time{}
 	}
-	return t.UTC()
+	return t
+}
+
+// maxNote is how long a text for people may be, in bytes. The API promises notes of 1 kB, and asks to be prepared for
+// 64 kB (events.k8s.io/v1, Event.note); it holds an event of the old API, and a condition, to no limit but that of
+// an object.
+const maxNote = 64 << 10
+
+// clip cuts a text for people to maxNote.
+func clip(s string) string {
+	const end = "…"
+	if len(s) <= maxNote {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxNote-len(end)], "") + end
+}
+
+// clean replaces what is no text in the API's strings: protobuf does not check that they are UTF-8, and a NUL ends a
+// text early for some who read it. It allocates nothing where there is nothing to replace.
+func clean(s string) string {
+	if isClean(s) {
+		return s
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+func isClean(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
+
+// cleanLabels is clean of a map, which it does not change.
+func cleanLabels(labels map[string]string) map[string]string {
+	for k, v := range labels {
+		if !isClean(k) || !isClean(v) {
+			cleaned := maps.Clone(labels)
+			for k, v := range labels {
+				delete(cleaned, k)
+				cleaned[clean(k)] = clean(v)
+			}
+			return cleaned
+		}
+	}
+	return labels
 }
 
 // event converts an Event of either recorder. The new one writes eventTime and counts in
@@ -79,29 +124,29 @@ func moment(t metav1.Time) time.Time {
 func event(cluster string, o *eventsv1.Event) fleet.Event {
 	e := fleet.Event{
 		Cluster: cluster,
-		UID:     string(o.UID),
+		UID:     clean(string(o.UID)),
 		Regarding: fleet.ObjectRef{
-			Kind:      o.Regarding.Kind,
-			Namespace: o.Regarding.Namespace,
-			Name:      o.Regarding.Name,
-			UID:       string(o.Regarding.UID),
+			Kind:      clean(o.Regarding.Kind),
+			Namespace: clean(o.Regarding.Namespace),
+			Name:      clean(o.Regarding.Name),
+			UID:       clean(string(o.Regarding.UID)),
 		},
-		Reason:     o.Reason,
-		Type:       o.Type,
-		Note:       o.Note,
-		Controller: o.ReportingController,
+		Reason:     clean(o.Reason),
+		Type:       clean(o.Type),
+		Note:       clip(clean(o.Note)),
+		Controller: clean(o.ReportingController),
 		Count:      max(1, int(o.DeprecatedCount)),
 	}
 	if e.Controller == "" {
-		e.Controller = o.DeprecatedSource.Component
+		e.Controller = clean(o.DeprecatedSource.Component)
 	}
-	written := moment(o.CreationTimestamp)
-	e.First = firstMoment(o.EventTime.Time.UTC(), moment(o.DeprecatedFirstTimestamp), moment(o.DeprecatedLastTimestamp),
-		written)
-	e.Last = fleet.Latest(moment(o.DeprecatedLastTimestamp), e.First)
+	written := moment(o.CreationTimestamp.Time)
+	e.First = firstMoment(moment(o.EventTime.Time), moment(o.DeprecatedFirstTimestamp.Time),
+		moment(o.DeprecatedLastTimestamp.Time), written)
+	e.Last = fleet.Latest(moment(o.DeprecatedLastTimestamp.Time), e.First)
 	if o.Series != nil {
 		e.Count = max(e.Count, int(o.Series.Count))
-		e.Last = fleet.Latest(e.Last, o.Series.LastObservedTime.UTC())
+		e.Last = fleet.Latest(e.Last, moment(o.Series.LastObservedTime.Time))
 	}
 	return e
 }

@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -119,8 +121,37 @@ func TestEvent(t *testing.T) {
 	}
 }
 
+// Protobuf carries what is neither text nor a time, and an event of the old API may be as large as an object.
+func TestConvertUnfit(t *testing.T) {
+	long := strings.Repeat("ä", maxNote)
+	o := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n\xff", UID: "u\x00", CreationTimestamp: metav1.Unix(1<<60, 0),
+		Labels: map[string]string{"k\xff": "v", "ok": "\xc3"}}}
+	o.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Reason: "r\xff", Message: long}}
+	n := look("prod", o, nil)
+	if n.Name != "n\uFFFD" || n.UID != "u\uFFFD" || !n.CreatedAt.IsZero() || n.Ready.Reason != "r\uFFFD" ||
+		!maps.Equal(n.Labels, map[string]string{"k\uFFFD": "v", "ok": "\uFFFD"}) {
+		t.Errorf("got %+v", n)
+	}
+	e := event("prod", &eventsv1.Event{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: at(0)}, Note: long,
+		EventTime: metav1.NewMicroTime(time.Unix(-1<<60, 0))})
+	if !e.First.Equal(noon) || !e.Last.Equal(noon) {
+		t.Errorf("from %s to %s", e.First, e.Last)
+	}
+	for _, text := range []string{e.Note, n.Ready.Message} {
+		if len(text) > maxNote || len(text) < maxNote-4 || !utf8.ValidString(text) || !strings.HasSuffix(text, "ä…") {
+			t.Errorf("%d bytes, ending in %q", len(text), text[len(text)-8:])
+		}
+	}
+	// What a list has under such a UID is there, and its end is found.
+	w := nodeWatch{cluster: "prod", store: newMemory(), known: map[string]fleet.Known{}}
+	w.remember(must(w.compare(t.Context(), o, noon)))
+	if w.gone(o, noon) == nil {
+		t.Error("the end of a node whose UID is no text is not found")
+	}
+}
+
 // frames reads a recorded watch.
-func frames[T any](t *testing.T, file string) (types []string, objects []*T) {
+func frames[T any](t testing.TB, file string) (types []string, objects []*T) {
 	t.Helper()
 	f, err := os.Open(file)
 	if err != nil {

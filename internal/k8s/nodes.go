@@ -279,7 +279,7 @@ func (n *nodeWatch) compareAll(ctx, writeCtx context.Context) (found comparison,
 	l.each = func(p *corev1.NodeList) error {
 		now := time.Now()
 		for i := range p.Items {
-			found.there[string(p.Items[i].UID)] = true
+			found.there[clean(string(p.Items[i].UID))] = true
 			o, err := n.compare(writeCtx, &p.Items[i], now)
 			if err != nil {
 				return err
@@ -548,7 +548,7 @@ func (n *nodeWatch) read(ctx, writeCtx context.Context, s *session, queue chan<-
 
 // gone is the observation of a node's end.
 func (n *nodeWatch) gone(o *corev1.Node, now time.Time) *fleet.Observation {
-	old, known := n.known[string(o.UID)]
+	old, known := n.known[clean(string(o.UID))]
 	if !known {
 		return nil
 	}
