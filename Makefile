@@ -14,7 +14,7 @@ BUSY = ./internal/clustersim ./internal/demo ./internal/slackemu/page ./test/bro
 STATICCHECK = go tool -modfile="$(CURDIR)/tools/go.mod" staticcheck -checks inherit,-ST1005
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test short bench soak chaos lint vulncheck screenshots controlplane browser buildah build image \
+.PHONY: help demo test short bench soak chaos fuzz lint vulncheck screenshots controlplane browser buildah build image \
 	licences clean
 
 # Modules of their own, so that what they need reaches nothing else; test/controlplane has no tests.
@@ -54,6 +54,21 @@ soak: controlplane ## run for half an hour with churn and faults, and report wha
 
 chaos: controlplane ## break everything around it and judge what it tells (CHAOS="-chaos.kills 500 -chaos.seed 7")
 	go test ./test/chaos -count=1 -run TestChaos -v -timeout 24h $(CHAOS)
+
+# How long each fuzz test runs.
+FUZZTIME ?= 5m
+
+# What is new about an input is not worth the minute that is spent by default on making it smaller.
+fuzz: ## fuzz every decoder of what comes from outside, one after another (FUZZTIME: how long each, 5m)
+	@failed=; \
+	for folder in $$(grep -rl --include='*_test.go' '^func Fuzz' internal | xargs -n 1 dirname | sort -u); do \
+		for name in $$(go test -list '^Fuzz' "./$$folder" | grep '^Fuzz'); do \
+			echo "$$folder: $$name"; \
+			go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s -parallel 1 "./$$folder" || \
+				failed="$$failed $$name"; \
+		done; \
+	done; \
+	if [ -n "$$failed" ]; then echo "make fuzz: there are inputs in testdata/fuzz that fail:$$failed" >&2; exit 1; fi
 
 lint: ## gofmt, go vet, staticcheck, go mod tidy and go fix: all must have nothing to say
 	@unformatted=$$(gofmt -l .); \

@@ -1020,7 +1020,25 @@ func FuzzParseNodes(f *testing.F) {
 			}
 		}
 		n.Filter(noon)
+		checkForm(t, NodesHelp, n, func(flag string) (Nodes, error) {
+			m := n
+			err := m.Set(flag, n.Value(flag), noon)
+			return m, err
+		})
 	})
+}
+
+// checkForm checks that a form which shows what a request has, and is submitted as it is, changes nothing.
+func checkForm[R any](t *testing.T, help Help, r R, again func(flag string) (R, error)) {
+	t.Helper()
+	for _, f := range help.Flags {
+		if slices.Contains([]string{"spot", "on-demand", "reserved"}, f.Name) {
+			continue // other words for --capacity, which forms leave out: they may put its values in another order
+		}
+		if got, err := again(f.Name); err != nil || !reflect.DeepEqual(got, r) {
+			t.Fatalf("--%s, set to what it is, makes %+v of %+v (%v)", f.Name, got, r, err)
+		}
+	}
 }
 
 func FuzzParseEvents(f *testing.F) {
@@ -1042,6 +1060,11 @@ func FuzzParseEvents(f *testing.F) {
 			}
 		}
 		e.Filter(noon)
+		checkForm(t, EventsHelp, e, func(flag string) (Events, error) {
+			m := e
+			err := m.Set(flag, e.Value(flag), noon)
+			return m, err
+		})
 	})
 }
 

@@ -8,14 +8,13 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"rollcall/internal/fleet"
 )
 
 // Text is cleaned and cut here, where it comes in: see fleet.CleanText. Kubernetes allows only ASCII in most names and
 // labels, but not every API server is Kubernetes; and an event that is written through core/v1 may have fields of any
-// length. A UID that the API server itself gives out is left as it is.
+// length.
 const (
 	// maxNote bounds notes, messages and provider IDs, in bytes. Source: NoteLengthLimit of Kubernetes
 	// (pkg/apis/core/validation/events.go), which events.k8s.io/v1 holds notes to.
@@ -43,7 +42,7 @@ func clipped(s string, bytes int) string {
 func look(cluster string, o *corev1.Node, scratch []fleet.Taint) fleet.Node {
 	n := fleet.Node{
 		Cluster: cluster,
-		UID:     string(o.UID),
+		UID:     word(string(o.UID)),
 		Name:    word(o.Name),
 		Arch:    word(o.Status.NodeInfo.Architecture),
 		OS:      word(o.Status.NodeInfo.OperatingSystem),
@@ -57,7 +56,7 @@ func look(cluster string, o *corev1.Node, scratch []fleet.Taint) fleet.Node {
 		},
 		Cordoned:  o.Spec.Unschedulable,
 		Ready:     fleet.Condition{Status: fleet.ReadyUnknown},
-		CreatedAt: moment(o.CreationTimestamp),
+		CreatedAt: moment(o.CreationTimestamp.Time),
 	}
 	for i := range o.Spec.Taints {
 		t := &o.Spec.Taints[i]
@@ -69,7 +68,7 @@ func look(cluster string, o *corev1.Node, scratch []fleet.Taint) fleet.Node {
 			continue
 		}
 		n.Ready.Reason, n.Ready.Message = word(c.Reason), note(c.Message)
-		n.Ready.Since = moment(c.LastTransitionTime)
+		n.Ready.Since = moment(c.LastTransitionTime.Time)
 		// Constants, because the status is kept in memory per node.
 		switch c.Status {
 		case corev1.ConditionTrue:
@@ -107,20 +106,26 @@ func resources(l corev1.ResourceList) fleet.Resources {
 	return fleet.Resources{MilliCPU: l.Cpu().MilliValue(), Memory: l.Memory().Value(), Pods: l.Pods().Value()}
 }
 
-func moment(t metav1.Time) time.Time {
-	if t.IsZero() {
+// moment is a time in UTC, the zero time if it is not known. Only the years 1 to 9999 can be written as RFC 3339, the
+// form of all times in the API's JSON: protobuf carries others, which are no times of anything.
+func moment(t time.Time) time.Time {
+	if t = t.UTC(); t.Year() < 1 || t.Year() > 9999 {
 		return time.Time{}
 	}
-	return t.UTC()
+	return t
 }
 
-// event converts an Event of either recorder. The new one writes eventTime and counts in
+// event converts an Event of either recorder, as it came in at a moment. The new one writes eventTime and counts in
 // series; the old one, which most controllers still use, leaves eventTime null and writes the
 // fields that are called deprecated.
-func event(cluster string, o *eventsv1.Event) fleet.Event {
+//
+// Whoever may create events writes all of these as they like. The API server itself writes when it was created, and
+// sees to it that an event is in the namespace of what it regards, or in default if that has none, as a Node. So no
+// time is later than now, and what regards a Node comes from somebody who may write to default.
+func event(cluster string, o *eventsv1.Event, now time.Time) fleet.Event {
 	e := fleet.Event{
 		Cluster: cluster,
-		UID:     string(o.UID),
+		UID:     word(string(o.UID)),
 		Regarding: fleet.ObjectRef{
 			Kind:      word(o.Regarding.Kind),
 			Namespace: word(o.Regarding.Namespace),
@@ -133,13 +138,19 @@ func event(cluster string, o *eventsv1.Event) fleet.Event {
 		Controller: word(cmp.Or(o.ReportingController, o.DeprecatedSource.Component)),
 		Count:      max(1, int(o.DeprecatedCount)),
 	}
-	written := moment(o.CreationTimestamp)
-	e.First = firstMoment(o.EventTime.Time.UTC(), moment(o.DeprecatedFirstTimestamp), moment(o.DeprecatedLastTimestamp),
-		written)
-	e.Last = fleet.Latest(moment(o.DeprecatedLastTimestamp), e.First)
+	written := moment(o.CreationTimestamp.Time)
+	e.First = firstMoment(moment(o.EventTime.Time), moment(o.DeprecatedFirstTimestamp.Time),
+		moment(o.DeprecatedLastTimestamp.Time), written)
+	e.Last = fleet.Latest(moment(o.DeprecatedLastTimestamp.Time), e.First)
 	if o.Series != nil {
 		e.Count = max(e.Count, int(o.Series.Count))
-		e.Last = fleet.Latest(e.Last, o.Series.LastObservedTime.UTC())
+		e.Last = fleet.Latest(e.Last, moment(o.Series.LastObservedTime.Time))
+	}
+	if now = fleet.Latest(now, written).UTC(); e.Last.After(now) {
+		e.Last = now
+	}
+	if e.First.After(e.Last) {
+		e.First = e.Last
 	}
 	return e
 }

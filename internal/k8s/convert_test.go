@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -108,7 +110,7 @@ func TestEvent(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.event.ObjectMeta = created
-			e := event("prod", &tt.event)
+			e := event("prod", &tt.event, noon.Add(24*time.Hour))
 			if e.Count != tt.count || !e.First.Equal(noon.Add(tt.first)) || !e.Last.Equal(noon.Add(tt.last)) ||
 				e.Controller != tt.controller {
 				t.Errorf("got %+v", e)
@@ -120,8 +122,37 @@ func TestEvent(t *testing.T) {
 	}
 }
 
+// Protobuf carries what is neither text nor a time, and an event of the old API may be as large as an object.
+func TestConvertUnfit(t *testing.T) {
+	long := strings.Repeat("ä", maxNote)
+	o := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n\xff", UID: "u\x00", CreationTimestamp: metav1.Unix(1<<60, 0),
+		Labels: map[string]string{"k\xff": "v", "ok": "\xc3"}}}
+	o.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Reason: "r\xff", Message: long}}
+	n := look("prod", o, nil)
+	if n.Name != "n\uFFFD" || n.UID != "u " || !n.CreatedAt.IsZero() || n.Ready.Reason != "r\uFFFD" ||
+		!maps.Equal(n.Labels, map[string]string{"k\uFFFD": "v", "ok": "\uFFFD"}) {
+		t.Errorf("got %+v", n)
+	}
+	e := event("prod", &eventsv1.Event{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: at(0)}, Note: long,
+		EventTime: metav1.NewMicroTime(time.Unix(-1<<60, 0))}, noon)
+	if !e.First.Equal(noon) || !e.Last.Equal(noon) {
+		t.Errorf("from %s to %s", e.First, e.Last)
+	}
+	for _, text := range []string{e.Note, n.Ready.Message} {
+		if len(text) > maxNote || len(text) < maxNote-4 || !utf8.ValidString(text) || !strings.HasSuffix(text, "ä…") {
+			t.Errorf("%d bytes, ending in %q", len(text), text[len(text)-8:])
+		}
+	}
+	// What a list has under such a UID is there, and its end is found.
+	w := nodeWatch{cluster: "prod", store: newMemory(), known: map[string]fleet.Known{}}
+	w.remember(must(w.compare(t.Context(), o, fleet.Look{At: noon})))
+	if w.gone(o, noon) == nil {
+		t.Error("the end of a node whose UID is no text is not found")
+	}
+}
+
 // frames reads a recorded watch.
-func frames[T any](t *testing.T, file string) (types []string, objects []*T) {
+func frames[T any](t testing.TB, file string) (types []string, objects []*T) {
 	t.Helper()
 	f, err := os.Open(file)
 	if err != nil {
@@ -181,7 +212,7 @@ func TestRecordedEvents(t *testing.T) {
 	_, objects := frames[eventsv1.Event](t, "testdata/events.jsonl")
 	counts := map[string][]int{}
 	for i, o := range objects {
-		e := event("prod", o)
+		e := event("prod", o, time.Now())
 		if e.UID == "" || e.Reason == "" || e.Controller == "" || e.First.IsZero() || e.Last.Before(e.First) || e.Count < 1 {
 			t.Errorf("line %d: %+v", i+1, e)
 		}
@@ -286,7 +317,7 @@ func TestTextIsCleaned(t *testing.T) {
 	old.ReportingController = ""
 	n := look("prod", &node, nil)
 	keep(&n)
-	for name, v := range map[string]any{"node": n, "event": event("prod", &e), "old event": event("prod", &old)} {
+	for name, v := range map[string]any{"node": n, "event": event("prod", &e, noon), "old event": event("prod", &old, noon)} {
 		count := 0
 		for _, s := range texts(reflect.ValueOf(v)) {
 			if s != fleet.CleanText(s) {
@@ -302,5 +333,26 @@ func TestTextIsCleaned(t *testing.T) {
 	}
 	if n.Labels[cleaned] != cleaned || n.Taints[0].Value != cleaned || n.Ready.Message != cleaned {
 		t.Errorf("node: %+v", n)
+	}
+}
+
+// TestEventsFromTheFuture holds that nobody can write an event that is later than now, and so never old.
+func TestEventsFromTheFuture(t *testing.T) {
+	future := noon.Add(100 * 24 * time.Hour)
+	for name, e := range map[string]eventsv1.Event{
+		"new recorder": {EventTime: metav1.NewMicroTime(future),
+			Series: &eventsv1.EventSeries{Count: 2, LastObservedTime: metav1.NewMicroTime(future)}},
+		"old recorder": {DeprecatedFirstTimestamp: metav1.NewTime(noon.Add(-time.Hour)),
+			DeprecatedLastTimestamp: metav1.NewTime(future)},
+	} {
+		e.CreationTimestamp = metav1.NewTime(noon.Add(-time.Minute))
+		if got := event("prod", &e, noon); !got.Last.Equal(noon) || got.First.After(got.Last) {
+			t.Errorf("%s: from %s to %s", name, got.First, got.Last)
+		}
+	}
+	// The API server's clock may be ahead of ours.
+	e := eventsv1.Event{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: metav1.NewTime(noon.Add(time.Minute))}}
+	if got := event("prod", &e, noon); !got.Last.Equal(noon.Add(time.Minute)) {
+		t.Errorf("created at %s", got.Last)
 	}
 }

@@ -49,7 +49,9 @@ type requestError struct {
 func (e *requestError) Unwrap() error { return e.err }
 
 // Error ends in a hint where a person can do something.
-func (e *requestError) Error() string {
+func (e *requestError) Error() string { return note(e.text()) }
+
+func (e *requestError) text() string {
 	if e.forbidden() {
 		// The API server's own text names the user; the hint must not drown in it.
 		return fmt.Sprintf("%s %s: not permitted for %s: %s", e.verb, e.resource, subject(e.err), clusterRole)

@@ -23,7 +23,7 @@ func (c *Client) Identity(ctx context.Context) (string, error) {
 	if err := c.core.Get().Resource(namespaces.name).Name(kubeSystem).Do(ctx).Into(ns); err != nil {
 		return "", &requestError{"get", namespaces, err}
 	}
-	return string(ns.UID), nil
+	return word(string(ns.UID)), nil
 }
 
 // identity holds the ledger to one cluster: both watches ask it before they believe an API server that they have not

@@ -234,7 +234,11 @@ func (n *nodeWatch) catchUp(ctx, writeCtx context.Context, cause string) error {
 		obs = append(obs, fleet.Gone(node.Node, k, gap.Until))
 	}
 	proofs.prove(obs, gap)
-	for _, p := range proofs.strangers(gap, n.baselineAt) {
+	strangers, more := proofs.strangers(gap, n.baselineAt)
+	if more > 0 {
+		n.logger.Warn("events tell of more unknown nodes than are believed; the rest is left out", "left_out", more)
+	}
+	for _, p := range strangers {
 		if _, ok := n.known[p.uid]; ok || found.there[p.uid] {
 			continue
 		}
@@ -280,7 +284,7 @@ func (n *nodeWatch) compareAll(ctx, writeCtx context.Context) (found comparison,
 		now := time.Now()
 		how := fleet.Look{At: now, After: gapFrom(n.alive, now), Missed: true}
 		for i := range p.Items {
-			found.there[string(p.Items[i].UID)] = true
+			found.there[word(string(p.Items[i].UID))] = true
 			o, err := n.compare(writeCtx, &p.Items[i], how)
 			if err != nil {
 				return err
@@ -338,7 +342,7 @@ func (n *nodeWatch) proofs(ctx, writeCtx context.Context) (*proofs, error) {
 		each: func(page *eventsv1.EventList) error {
 			es := make([]fleet.Event, 0, len(page.Items))
 			for i := range page.Items {
-				if e := event(n.cluster, &page.Items[i]); e.Regarding.Kind == "Node" {
+				if e := event(n.cluster, &page.Items[i], time.Now()); e.Regarding.Kind == "Node" {
 					es = append(es, e)
 					p.add(e)
 				}
@@ -553,7 +557,7 @@ func (n *nodeWatch) read(ctx, writeCtx context.Context, s *session, queue chan<-
 
 // gone is the observation of a node's end.
 func (n *nodeWatch) gone(o *corev1.Node, now time.Time) *fleet.Observation {
-	old, known := n.known[string(o.UID)]
+	old, known := n.known[word(string(o.UID))]
 	if !known {
 		return nil
 	}

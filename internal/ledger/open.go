@@ -250,6 +250,9 @@ func (l *Ledger) open(ctx context.Context, wait time.Duration) error {
 
 // start opens the database, whose locks this process holds.
 func (l *Ledger) start(ctx context.Context) error {
+	if err := look(ctx, l.path); err != nil {
+		return err
+	}
 	if err := l.openWriter(l.path); err != nil {
 		return err
 	}

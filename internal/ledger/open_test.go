@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"database/sql"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,6 +31,12 @@ func TestOpenRefuses(t *testing.T) {
 	newer := filepath.Join(dir, "newer.db")
 	must[*Ledger](t)(Open(ctx, newer, Options{})).Close()
 	exec(newer, `PRAGMA user_version = 99`)
+	negative := filepath.Join(dir, "negative.db")
+	must[*Ledger](t)(Open(ctx, negative, Options{})).Close()
+	exec(negative, `PRAGMA user_version = -5`)
+	lacking := filepath.Join(dir, "lacking.db")
+	must[*Ledger](t)(Open(ctx, lacking, Options{})).Close()
+	exec(lacking, `DROP INDEX messages_ts`)
 	torn := filepath.Join(dir, "torn.db")
 	must[*Ledger](t)(Open(ctx, torn, Options{})).Close()
 	f := must[*os.File](t)(os.OpenFile(torn, os.O_WRONLY, 0))
@@ -49,6 +56,8 @@ func TestOpenRefuses(t *testing.T) {
 		{"folder missing", filepath.Join(dir, "missing", "x.db"), "does not exist"},
 		{"another program's", other, "another program"},
 		{"newer schema", newer, "newer Rollcall (schema 99"},
+		{"no schema", negative, "its schema is -5"},
+		{"a part of the schema missing", lacking, "an index messages_ts of messages"},
 		{"damaged", torn, "damaged"},
 		{"log without its file", orphan, "write-ahead log"},
 		{"open elsewhere", busy, "another process"},
@@ -67,6 +76,35 @@ func TestOpenRefuses(t *testing.T) {
 				t.Error("the file was changed")
 			}
 		})
+	}
+}
+
+// What is refused stays as it is: its log is not moved into it, and no migration has begun.
+func TestOpenLeavesDamagedUntouched(t *testing.T) {
+	damage := func(path string) {
+		f := must[*os.File](t)(os.OpenFile(path, os.O_WRONLY, 0))
+		_, err := f.WriteAt([]byte{0xff, 0xff, 0xff}, 2*4096)
+		check(t, errors.Join(err, f.Close()))
+	}
+	old := unpack(t, "schema-11.db.gz")
+	damage(old)
+	path := filepath.Join(t.TempDir(), "rollcall.db")
+	l := open(t, path)
+	record(t, l, "1", first(1))
+	log := must[[]byte](t)(os.ReadFile(path + "-wal"))
+	check(t, l.Close())
+	check(t, os.WriteFile(path+"-wal", log, 0o600)) // as after a kill
+	damage(path)
+	check(t, os.Truncate(path, 5*4096))
+	for name, path := range map[string]string{"of an old schema": old, "with a log": path} {
+		file := must[[]byte](t)(os.ReadFile(path))
+		log, _ := os.ReadFile(path + "-wal")
+		if l, err := Open(t.Context(), path, Options{}); err == nil {
+			l.Close()
+			t.Fatalf("%s: it was opened", name)
+		} else {
+			checkRefused(t, path, err, file, log)
+		}
 	}
 }
 

@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"fmt"
-	"os"
 )
 
 // migrations are applied in order, each in a transaction of its own; the number applied is
@@ -289,36 +288,15 @@ ALTER TABLE messages ADD COLUMN frozen INTEGER NOT NULL DEFAULT 0; -- Slack take
 CREATE INDEX messages_doubtful ON messages (doubtful_at) WHERE doubtful_at IS NOT NULL;
 `}
 
-// migrate checks the file and brings its schema up to date.
+// migrate brings the schema up to date.
 func (l *Ledger) migrate(ctx context.Context) error {
-	w := once{&reader{DB: l.w}}
-	version, _, err := one(ctx, w, value[int], `PRAGMA user_version`)
+	version, _, err := one(ctx, once{&reader{DB: l.w}}, value[int], `PRAGMA user_version`)
 	if err != nil {
 		return err
-	}
-	tables, _, err := one(ctx, w, value[int], `SELECT count(*) FROM sqlite_schema`)
-	if err != nil {
-		return err
-	}
-	if version > len(migrations) {
-		return fmt.Errorf("it was written by a newer Rollcall (schema %d, this one knows %d); it was left untouched: run "+
-			"the newer version, or restore a backup made before the upgrade", version, len(migrations))
-	}
-	// A damaged file of the common size is found now rather than in the night; a large one
-	// would delay the start by seconds.
-	if info, err := os.Stat(l.path); err == nil && tables > 0 && info.Size() < 16<<20 {
-		found, _, err := one(ctx, w, value[string], `PRAGMA quick_check(1)`)
-		if err != nil {
-			return err
-		}
-		if found != "ok" {
-			return fmt.Errorf("it is damaged (%s); it was left untouched: restore a backup, or move it away to begin anew",
-				found)
-		}
 	}
 	before := version
 	for version < len(migrations) {
-		if move := moves[version]; move != nil && tables > 0 {
+		if move := moves[version]; move != nil && before > 0 {
 			if err := move(ctx, l); err != nil {
 				return fmt.Errorf("migrating to schema %d: %w; it goes on where it stopped at the next start", version+1, err)
 			}

@@ -51,7 +51,7 @@ func TestMigrateMutes(t *testing.T) {
 }
 
 // unpack writes a file of testdata that an older Rollcall has made, and returns its path.
-func unpack(t *testing.T, name string) string {
+func unpack(t testing.TB, name string) string {
 	t.Helper()
 	f, err := os.Open(filepath.Join("testdata", name))
 	check(t, err)

@@ -3,12 +3,14 @@ package pricing
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/bits"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -69,6 +71,7 @@ func TestOverrideMistakes(t *testing.T) {
 		"instance_type,usd_per_hour\nm5.large,0,08\n": "line 2: it has 3 fields for 2 columns; is " +
 			"a decimal comma meant? Write 0.096",
 		"instance_type,usd_per_hour\nm5.large,NaN\n":  `"NaN": it is not a price; write US dollars`,
+		"instance_type,usd_per_hour\nm5.large,-0.0\n": `"-0.0": it is not a price; write US dollars`,
 		"instance_type,usd_per_hour\nm5.large,-0.1\n": `"-0.1": it is not a price; write US dollars`,
 		"instance_type,usd_per_hour\nm5.large,Inf\n":  "it is more than 10000 US dollars an hour",
 		"instance_type,usd_per_hour\nm5.large,10000.01\n": "it is more than 10000 US dollars an hour; " +
@@ -154,23 +157,34 @@ func TestFindMostSpecific(t *testing.T) {
 	}
 }
 
+// FuzzReadOverrides holds that a table is either read whole, into prices that can be reckoned with, or refused with
+// mistakes that say in which line they are.
 func FuzzReadOverrides(f *testing.F) {
 	f.Add("instance_type,usd_per_hour\nm5.large,0.08\n")
 	f.Add("\uFEFFusd_per_hour,instance_type,capacity_type,region,provider\r\n# c\r\n1,a,spot,,\r\n,,,,\r\n")
 	f.Add(packHeader + "aws,us-east-1,m5.large,0.096,0.04,2026-07-20\n")
+	f.Add(packHeader + "aws,us-east-1,a1.2xlarge,0.204000,0.085200,2026-07-20\naws,us-east-1,a1.4xlarge,0.408000,,\n" +
+		"gcp,us-central1,n2-standard-4,0.194236,0.046320,2026-07-20\nazure,eastus,Standard_D4s_v5,0.192000,0.038,\n")
 	f.Add("instance_type,usd_per_hour\n\"a\nb\",NaN\n\"")
 	f.Add("instance_type;usd_per_hour\na;1\n")
 	f.Add("instance_type,usd_per_hour\na,0x1p-2\na,1_0\n\xff,1\n")
+	f.Add("instance_type,usd_per_hour\na,1e999\nb,inf\nc,1e-320\n")
+	f.Add("instance_type,usd_per_hour\na,-0\n")
+	f.Add("instance_type,usd_per_hour\na,-1e-999\n")
+	f.Add("instance_type,usd_per_hour\n" + strings.Repeat("m5.large,0.08\n", 13))
+	f.Add("instance_type,capacity_type,usd_per_hour\r\na,on demand,\"0,08\"\r\n\r\nb,SPOT,1,\r\n")
 	f.Fuzz(func(t *testing.T, csv string) {
 		o, err := ReadOverrides(strings.NewReader(csv))
 		if err != nil {
-			if ms, ok := errors.AsType[Mistakes](err); !ok || len(ms) == 0 || len(ms) > maxMistakes+1 || len(o.rows) != 0 {
+			ms, ok := errors.AsType[Mistakes](err)
+			if !ok || len(ms) == 0 || len(ms) > maxMistakes+1 || len(o.rows) != 0 {
 				t.Fatalf("%d rows and %v", len(o.rows), err)
 			}
+			checkLines(t, ms, csv)
 			return
 		}
 		for r, p := range o.rows {
-			if !(p.usd >= 0 && p.usd <= maxPrice) || r.instanceType == "" {
+			if math.Signbit(p.usd) || !(p.usd <= maxPrice) || r.instanceType == "" {
 				t.Fatalf("%+v costs %v", r, p)
 			}
 			if got, ok := o.find(r); !ok || got != p.usd {
@@ -178,4 +192,26 @@ func FuzzReadOverrides(f *testing.F) {
 			}
 		}
 	})
+}
+
+// checkLines checks that mistakes name lines that the table has, in order, and can be shown to a person.
+func checkLines(t *testing.T, ms Mistakes, csv string) {
+	t.Helper()
+	lines := strings.Count(csv, "\n") + 1
+	for i, m := range ms {
+		switch {
+		case m.Line > 0:
+		case i == 0 && strings.HasPrefix(m.Problem, "the table is empty"):
+		case i == maxMistakes && strings.HasPrefix(m.Problem, "and "):
+			continue
+		default:
+			t.Fatalf("a mistake names no line: %v", m)
+		}
+		if m.Line > lines || i > 0 && m.Line < ms[i-1].Line {
+			t.Fatalf("mistake %d is in line %d of %d: %v", i, m.Line, lines, ms)
+		}
+	}
+	if said := ms.Error(); !utf8.ValidString(said) || len(said) > 4096*len(ms) {
+		t.Fatalf("%d bytes: %q", len(said), said)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -181,7 +182,7 @@ func (s *sheet) price(column string, optional bool) (usd float64, ok bool) {
 		s.wrong(column, "it is missing; write US dollars an hour, for example 0.096")
 	case err == nil && usd > maxPrice:
 		s.wrong(column, "it is more than %d US dollars an hour; is it the price of a month?", maxPrice)
-	case err != nil || !(usd >= 0): // NaN too
+	case err != nil || math.Signbit(usd) || math.IsNaN(usd): // a zero keeps its sign when it is shown
 		s.wrong(column, "it is not a price; write %s", nearestPrice(text))
 	default:
 		return usd, true

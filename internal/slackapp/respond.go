@@ -28,8 +28,12 @@ const respondTries = 3
 // (used up, expired), the person gets it as a new message.
 func (c *Commands) respond(ctx context.Context, to delivery, what content) error {
 	err := errors.New("no response_url")
+	usable := false // else no repeat changes that
+	if u, wrong := url.Parse(to.responseURL); wrong == nil {
+		usable = u.Host != ""
+	}
 	pause := 300 * time.Millisecond
-	for try := 0; try < respondTries && to.responseURL != ""; try++ {
+	for try := 0; try < respondTries && usable; try++ {
 		if try > 0 {
 			select {
 			case <-ctx.Done():

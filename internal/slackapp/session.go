@@ -237,41 +237,49 @@ func (c *conn) listen(ctx context.Context) error {
 			return fmt.Errorf("reading from Slack: %w", err)
 		}
 		alive()
-		var req socketmode.Request
-		if err := json.Unmarshal(frame, &req); err != nil {
-			c.s.log.Warn("Slack sent a frame that is not JSON; ignoring it", "bytes", len(frame))
-			continue
+		if err := c.take(ctx, frame, &handlers); err != nil {
+			return err
 		}
-		switch req.Type {
-		case "hello":
-			c.app.Store(req.ConnectionInfo.AppID)
-			if !c.greeted.Swap(true) {
-				c.s.alive.Add(1)
-				c.s.mu.Lock()
-				c.s.conns[c] = true
-				c.s.mu.Unlock()
-				c.s.log.Info("connected to Slack", "connections", req.NumConnections, "app", req.ConnectionInfo.AppID)
-				c.s.count.counted(req.NumConnections, time.Now())
-				c.total = req.NumConnections
-				close(c.hello)
-			}
-		case "disconnect":
-			if req.Reason == "link_disabled" {
-				return fatalError("link_disabled", errors.New("Socket Mode was switched off"))
-			}
-			c.s.log.Info("Slack is about to close a connection; opening another", "reason", req.Reason)
-			if req.Reason == "too_many_websockets" {
-				return errors.New("too many connections of this app; is another Rollcall running with the same token?")
-			}
-			c.once.Do(func() { close(c.replace) })
-			c.leave()
-		default:
-			if req.EnvelopeID == "" {
-				continue
-			}
+	}
+}
+
+// take does what a frame asks for; envelopes are answered by handlers. It returns an error if the frame ends the
+// connection.
+func (c *conn) take(ctx context.Context, frame []byte, handlers *sync.WaitGroup) error {
+	var req socketmode.Request
+	if err := json.Unmarshal(frame, &req); err != nil {
+		c.s.log.Warn("Slack sent a frame that is not JSON; ignoring it", "bytes", len(frame))
+		return nil
+	}
+	switch req.Type {
+	case "hello":
+		c.app.Store(req.ConnectionInfo.AppID)
+		if !c.greeted.Swap(true) {
+			c.s.alive.Add(1)
+			c.s.mu.Lock()
+			c.s.conns[c] = true
+			c.s.mu.Unlock()
+			c.s.log.Info("connected to Slack", "connections", req.NumConnections, "app", req.ConnectionInfo.AppID)
+			c.s.count.counted(req.NumConnections, time.Now())
+			c.total = req.NumConnections
+			close(c.hello)
+		}
+	case "disconnect":
+		if req.Reason == "link_disabled" {
+			return fatalError("link_disabled", errors.New("Socket Mode was switched off"))
+		}
+		c.s.log.Info("Slack is about to close a connection; opening another", "reason", req.Reason)
+		if req.Reason == "too_many_websockets" {
+			return errors.New("too many connections of this app; is another Rollcall running with the same token?")
+		}
+		c.once.Do(func() { close(c.replace) })
+		c.leave()
+	default:
+		if req.EnvelopeID != "" {
 			handlers.Go(func() { c.answer(ctx, req) })
 		}
 	}
+	return nil
 }
 
 // answer acknowledges an envelope with what the handler says. Slack may deliver one twice: it

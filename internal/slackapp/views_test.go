@@ -27,7 +27,10 @@ import (
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
 // deskAt answers from a ledger with a small cluster's story.
-func deskAt(t testing.TB) *answer.Answerer {
+func deskAt(t testing.TB) *answer.Answerer { return answersFrom(storyLedger(t)) }
+
+// storyLedger is a ledger with a small cluster's story.
+func storyLedger(t testing.TB) *ledger.Ledger {
 	t.Helper()
 	l, err := ledger.Open(t.Context(), filepath.Join(t.TempDir(), "rollcall.db"), ledger.Options{})
 	if err != nil {
@@ -93,6 +96,11 @@ func deskAt(t testing.TB) *answer.Answerer {
 		By: "U0ADA", ByName: "ada", At: noon.Add(-time.Minute), Until: noon.Add(time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
+	return l
+}
+
+// answersFrom answers from a store.
+func answersFrom(l answer.Store) *answer.Answerer {
 	return answer.New(answer.Config{Cluster: "prod", Store: l, Log: slog.New(slog.DiscardHandler),
 		Watch: func(string) string { return "" },
 		Health: func(context.Context) []answer.Health {
