@@ -36,6 +36,7 @@ func (w *eventWatch) run(ctx, writeCtx context.Context) error {
 	if err != nil {
 		return storing("reading where the watch stopped", err)
 	}
+	w.identity.expect(cp.Identity)
 	version := cp.EventsVersion
 	pace := pacer{timing: *w.timing}
 	for {

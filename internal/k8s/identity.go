@@ -39,11 +39,13 @@ type identity struct {
 	unknown  bool   // the API server does not tell, and that is logged; guarded by mu
 }
 
-// expect sets what the ledger says.
+// expect sets what the ledger says, if it says anything.
 func (i *identity) expect(recorded string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.recorded = recorded
+	if recorded != "" {
+		i.recorded = recorded
+	}
 }
 
 // check returns the cluster's identity, "" if the API server does not tell. It returns an *otherCluster error if the
