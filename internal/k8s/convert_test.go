@@ -298,8 +298,8 @@ func texts(v reflect.Value) (ss []string) {
 		}
 	case reflect.Struct:
 		if v.Type() != reflect.TypeFor[time.Time]() {
-			for i := range v.NumField() {
-				ss = append(ss, texts(v.Field(i))...)
+			for _, field := range v.Fields() {
+				ss = append(ss, texts(field)...)
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package slackapp
 import (
 	"io"
 	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/slack-go/slack"
@@ -35,12 +36,12 @@ func TestFind(t *testing.T) {
 	for _, test := range []struct{ key, after, want string }{{"b", "a", "b"}, {"b", "", "b"}, {"a", "", "a"},
 		{"a", "b", ""}, {"c", "a", ""}, {"c", "", ""}} {
 		found, err := f.find(t.Context(), slackemu.ChannelOps, "", test.key, ts[test.after])
-		got := ""
+		var got strings.Builder
 		for _, m := range found {
-			got += m.ID
+			got.WriteString(m.ID)
 		}
-		if err != nil || got != ts[test.want] {
-			t.Errorf("looking for %q after %q: %q, %v; want %q", test.key, test.after, got, err, ts[test.want])
+		if err != nil || got.String() != ts[test.want] {
+			t.Errorf("looking for %q after %q: %q, %v; want %q", test.key, test.after, got.String(), err, ts[test.want])
 		}
 	}
 }
