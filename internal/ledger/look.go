@@ -3,10 +3,14 @@ package ledger
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"sync"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // checkUpTo is how large a file may be, in bytes, that is checked from beginning to end before it is opened. A damaged
@@ -29,7 +33,14 @@ func look(ctx context.Context, path string) error {
 	}
 	defer db.Close()
 	db.SetMaxOpenConns(1)
-	r := once{&reader{DB: db}}
+	err = lookInto(ctx, once{&reader{DB: db}}, path)
+	if se, ok := errors.AsType[*sqlite.Error](err); ok && se.Code() == sqlite3.SQLITE_ERROR {
+		return damaged(se.Error()) // there is nothing wrong with the statements
+	}
+	return err
+}
+
+func lookInto(ctx context.Context, r once, path string) error {
 	version, _, err := one(ctx, r, value[int], `PRAGMA user_version`)
 	if err != nil {
 		return err
@@ -63,7 +74,8 @@ func damaged(how string) error {
 	return fmt.Errorf("it is damaged (%s); it was left untouched: restore a backup, or move it away to begin anew", how)
 }
 
-// lookAtSchema checks that a ledger has all that its version of the schema has. What somebody has added is let be.
+// lookAtSchema checks that a ledger has all that its version of the schema has, and nothing that a later one adds. What
+// somebody else has added is let be.
 func lookAtSchema(ctx context.Context, r once, version int) error {
 	want, err := parts(version)
 	if err != nil {
@@ -73,9 +85,18 @@ func lookAtSchema(ctx context.Context, r once, version int) error {
 	if err != nil {
 		return err
 	}
+	later, err := parts(len(migrations))
+	if err != nil {
+		return fmt.Errorf("finding out what schema %d has: %w", len(migrations), err)
+	}
 	for _, part := range want {
 		if !slices.Contains(have, part) {
 			return damaged(fmt.Sprintf("schema %d has %s, and this file does not", version, part))
+		}
+	}
+	for _, part := range later {
+		if !slices.Contains(want, part) && slices.Contains(have, part) {
+			return damaged(fmt.Sprintf("it has %s, and schema %d does not", part, version))
 		}
 	}
 	return nil

@@ -163,6 +163,11 @@ func inspect(path string) error {
 	if binary.BigEndian.Uint32(head[68:]) != applicationID {
 		return errors.New("it is a SQLite database of another program; it was left untouched: name another file")
 	}
+	// Versions of the file format, for writing and for reading: 1, or 2 with a write-ahead log. SQLite takes a file of
+	// any other for one that nobody may write.
+	if head[18] < 1 || head[18] > 2 || head[19] < 1 || head[19] > 2 {
+		return damaged(fmt.Sprintf("its format has version %d for writing and %d for reading", head[18], head[19]))
+	}
 	return nil
 }
 
