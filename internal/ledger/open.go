@@ -168,6 +168,9 @@ func inspect(path string) error {
 	if head[18] < 1 || head[18] > 2 || head[19] < 1 || head[19] > 2 {
 		return damaged(fmt.Sprintf("its format has version %d for writing and %d for reading", head[18], head[19]))
 	}
+	if encoding := binary.BigEndian.Uint32(head[56:]); encoding != 1 {
+		return damaged(fmt.Sprintf("its text has encoding %d, not UTF-8", encoding))
+	}
 	return nil
 }
 

@@ -72,6 +72,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"a part of the schema missing", lacking, "an index messages_ts of messages"},
 		{"a part of a later schema", early, "and schema"},
 		{"a file format that only others write", header("format.db", 18, 226), "version 226 for writing"},
+		{"an encoding that nobody writes", header("encoding.db", 59, 64), "its text has encoding 64"},
 		{"a schema format that SQLite does not read", header("schema.db", 47, 9), "it is damaged (SQL logic error"},
 		{"damaged", torn, "damaged"},
 		{"log without its file", orphan, "write-ahead log"},
