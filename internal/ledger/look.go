@@ -17,27 +17,35 @@ import (
 // file of the common size is found then rather than in the night; a large one would delay the start by seconds.
 const checkUpTo = 16 << 20
 
-// look refuses a ledger that is damaged, or of a newer schema, before anything is opened that could write: SQLite
-// moves the write-ahead log into the file when it closes it, whatever was found wrong with it meanwhile.
-func look(ctx context.Context, path string) error {
-	if there(path + "-journal") {
-		return nil // another program was killed while it wrote: only a writer can roll that back
-	}
+// look refuses a ledger that is damaged, or of a newer schema, before anything is opened that could write. What it
+// returns is to be closed, after what writes: SQLite moves the write-ahead log into the file when the last connection
+// to it is closed, unless that cannot write.
+func look(ctx context.Context, path string) (*sql.DB, error) {
 	read := "&mode=ro"
 	if !there(path + "-wal") {
 		read += "&immutable=1" // leaves no empty log behind
 	}
 	db, err := sql.Open("sqlite", dsn(path, "busy_timeout(5000)", "query_only(ON)")+read)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer db.Close()
 	db.SetMaxOpenConns(1)
-	err = lookInto(ctx, once{&reader{DB: db}}, path)
-	if se, ok := errors.AsType[*sqlite.Error](err); ok && se.Code() == sqlite3.SQLITE_ERROR {
-		return damaged(se.Error()) // there is nothing wrong with the statements
+	if there(path + "-journal") {
+		return db, nil // another program was killed while it wrote: only a writer can roll that back
 	}
-	return err
+	err = lookInto(ctx, once{&reader{DB: db}}, path)
+	if se, ok := errors.AsType[*sqlite.Error](err); ok {
+		switch se.Code() & 0xff {
+		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB,
+			sqlite3.SQLITE_ERROR: // there is nothing wrong with the statements
+			err = damaged(se.Error())
+		}
+	}
+	if err != nil {
+		db.Close()
+		return nil, err
+	}
+	return db, nil
 }
 
 func lookInto(ctx context.Context, r once, path string) error {

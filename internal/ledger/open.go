@@ -256,18 +256,23 @@ func (l *Ledger) open(ctx context.Context, wait time.Duration) error {
 	return err
 }
 
-// start opens the database, whose locks this process holds.
-func (l *Ledger) start(ctx context.Context) error {
-	if err := look(ctx, l.path); err != nil {
+// start opens the database, whose locks this process holds. One that is refused has nothing written to it, unless its
+// schema was older.
+func (l *Ledger) start(ctx context.Context) (err error) {
+	looked, err := look(ctx, l.path)
+	if err != nil {
 		return err
 	}
+	defer func() {
+		if err != nil {
+			l.closeDatabase() // the error that matters is the first one
+		}
+		looked.Close()
+	}()
 	if err := l.openWriter(l.path); err != nil {
 		return err
 	}
 	if err := l.migrate(ctx); err != nil {
-		return err
-	}
-	if err := l.takeOver(ctx); err != nil {
 		return err
 	}
 	if err := l.prepareHot(ctx); err != nil {
@@ -276,7 +281,7 @@ func (l *Ledger) start(ctx context.Context) error {
 	if err := l.openReaders(ctx); err != nil {
 		return err
 	}
-	return l.renewKeys(ctx)
+	return l.takeOver(ctx)
 }
 
 // private is the mode of all files of a ledger: it holds the events of all namespaces. SQLite gives the log

@@ -124,6 +124,27 @@ func TestOpenLeavesDamagedUntouched(t *testing.T) {
 	}
 }
 
+// Damage that no check finds, an empty index whose page says that it is of a table, shows when the ledger is taken over.
+// That is undone then, and the log stays where it is.
+func TestOpenUndoesTakingOver(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "rollcall.db")
+	l := open(t, path)
+	fleetOf(t, l, some()...)
+	var root int64
+	check(t, l.w.QueryRow(`SELECT rootpage FROM sqlite_schema WHERE name = 'messages_ts'`).Scan(&root))
+	file, log := must[[]byte](t)(os.ReadFile(path)), must[[]byte](t)(os.ReadFile(path+"-wal"))
+	check(t, l.Close())
+	file[(root-1)*4096] = 13
+	check(t, os.WriteFile(path, file, 0o600))
+	check(t, os.WriteFile(path+"-wal", log, 0o600)) // as after a kill
+	l, err := Open(t.Context(), path, Options{})
+	if err == nil {
+		l.Close()
+		t.Fatal("it was opened")
+	}
+	checkRefused(t, path, err, file, log)
+}
+
 func TestOpenReadOnly(t *testing.T) {
 	if os.Geteuid() == 0 {
 		// Root passes every permission bit, so a read-only file is made by its owner being
