@@ -27,7 +27,7 @@ func explain(err error) error {
 	}
 	switch se.Code() & 0xff {
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
-		return fmt.Errorf("it is damaged (%w); it was left untouched: restore a backup, or move it away to begin anew", err)
+		return fmt.Errorf("it is damaged (%w): restore a backup, or move it away to begin anew", err)
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM:
 		return fmt.Errorf("it cannot be written (%w); mount it read-write and owned by the user that Rollcall runs as "+
 			"(fsGroup in a pod)", err)

@@ -81,6 +81,11 @@ func FuzzOpen(f *testing.F) {
 		}
 		l, err := Open(t.Context(), path, Options{LockWait: 50 * time.Millisecond})
 		if err != nil {
+			// What shows only when it is written to may be found after an old schema was brought up to date, or a log
+			// was begun.
+			if b := int(base) % len(bases); (b == 1 || b == 4) && !strings.Contains(err.Error(), "left untouched") {
+				file, _ = os.ReadFile(path)
+			}
 			checkRefused(t, path, err, file, log)
 			return
 		}

@@ -181,10 +181,15 @@ const (
 
 // takeOver makes this process the ledger's writer: from here on a process that had it before, where no
 // lock has stopped it, cannot write any more. It also proves that the file can be written, before it
-// matters.
+// matters: of one that cannot, nothing is changed.
 func (l *Ledger) takeOver(ctx context.Context) error {
 	token := rand.Text()
-	if err := l.tx(ctx, func(tx tx) error { _, err := tx.exec(ctx, takeOverSQL, token); return err }); err != nil {
+	if err := l.tx(ctx, func(tx tx) error {
+		if _, err := tx.exec(ctx, takeOverSQL, token); err != nil {
+			return err
+		}
+		return l.renewKeys(ctx, tx)
+	}); err != nil {
 		return err
 	}
 	l.token = token

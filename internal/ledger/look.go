@@ -3,33 +3,52 @@ package ledger
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"sync"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // checkUpTo is how large a file may be, in bytes, that is checked from beginning to end before it is opened. A damaged
 // file of the common size is found then rather than in the night; a large one would delay the start by seconds.
 const checkUpTo = 16 << 20
 
-// look refuses a ledger that is damaged, or of a newer schema, before anything is opened that could write: SQLite
-// moves the write-ahead log into the file when it closes it, whatever was found wrong with it meanwhile.
-func look(ctx context.Context, path string) error {
-	if there(path + "-journal") {
-		return nil // another program was killed while it wrote: only a writer can roll that back
-	}
+// look refuses a ledger that is damaged, or of a newer schema, before anything is opened that could write. What it
+// returns is to be closed, after what writes: SQLite moves the write-ahead log into the file when the last connection
+// to it is closed, unless that cannot write.
+func look(ctx context.Context, path string) (*sql.DB, error) {
 	read := "&mode=ro"
 	if !there(path + "-wal") {
 		read += "&immutable=1" // leaves no empty log behind
 	}
 	db, err := sql.Open("sqlite", dsn(path, "busy_timeout(5000)", "query_only(ON)")+read)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer db.Close()
 	db.SetMaxOpenConns(1)
-	r := once{&reader{DB: db}}
+	if there(path + "-journal") {
+		return db, nil // another program was killed while it wrote: only a writer can roll that back
+	}
+	err = lookInto(ctx, once{&reader{DB: db}}, path)
+	if se, ok := errors.AsType[*sqlite.Error](err); ok {
+		switch se.Code() & 0xff {
+		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB,
+			sqlite3.SQLITE_ERROR: // there is nothing wrong with the statements
+			err = damaged(se.Error())
+		}
+	}
+	if err != nil {
+		db.Close()
+		return nil, err
+	}
+	return db, nil
+}
+
+func lookInto(ctx context.Context, r once, path string) error {
 	version, _, err := one(ctx, r, value[int], `PRAGMA user_version`)
 	if err != nil {
 		return err
@@ -63,7 +82,8 @@ func damaged(how string) error {
 	return fmt.Errorf("it is damaged (%s); it was left untouched: restore a backup, or move it away to begin anew", how)
 }
 
-// lookAtSchema checks that a ledger has all that its version of the schema has. What somebody has added is let be.
+// lookAtSchema checks that a ledger has all that its version of the schema has, and nothing that a later one adds. What
+// somebody else has added is let be.
 func lookAtSchema(ctx context.Context, r once, version int) error {
 	want, err := parts(version)
 	if err != nil {
@@ -73,9 +93,18 @@ func lookAtSchema(ctx context.Context, r once, version int) error {
 	if err != nil {
 		return err
 	}
+	later, err := parts(len(migrations))
+	if err != nil {
+		return fmt.Errorf("finding out what schema %d has: %w", len(migrations), err)
+	}
 	for _, part := range want {
 		if !slices.Contains(have, part) {
 			return damaged(fmt.Sprintf("schema %d has %s, and this file does not", version, part))
+		}
+	}
+	for _, part := range later {
+		if !slices.Contains(want, part) && slices.Contains(have, part) {
+			return damaged(fmt.Sprintf("it has %s, and schema %d does not", part, version))
 		}
 	}
 	return nil

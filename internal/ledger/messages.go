@@ -77,33 +77,31 @@ func keyOf(key string) string {
 // renewKeys gives the messages that nobody has begun to post new keys. If this file is a copy, or the one
 // that was copied, the other goes on with them as they were then: without it, each would take the other's
 // messages for its own. One that was begun keeps its key, because Slack may have it.
-func (l *Ledger) renewKeys(ctx context.Context) error {
-	return l.tx(ctx, func(tx tx) error {
-		type intent struct {
-			key  string
-			wave int64
-		}
-		intents, err := collect(ctx, tx, func(r row) (m intent, err error) {
-			err = r.Scan(&m.key, &m.wave)
-			return m, err
-		}, `SELECT key, wave_id FROM messages WHERE ts IS NULL AND tried_at IS NULL`)
-		if err != nil {
+func (l *Ledger) renewKeys(ctx context.Context, tx tx) error {
+	type intent struct {
+		key  string
+		wave int64
+	}
+	intents, err := collect(ctx, tx, func(r row) (m intent, err error) {
+		err = r.Scan(&m.key, &m.wave)
+		return m, err
+	}, `SELECT key, wave_id FROM messages WHERE ts IS NULL AND tried_at IS NULL`)
+	if err != nil {
+		return err
+	}
+	for _, m := range intents {
+		key := l.newKey(keyOf(m.key))
+		if _, err := tx.exec(ctx, `UPDATE changes SET part = ? WHERE wave_id = ? AND part = ?`,
+			key, m.wave, m.key); err != nil {
 			return err
 		}
-		for _, m := range intents {
-			key := l.newKey(keyOf(m.key))
-			if _, err := tx.exec(ctx, `UPDATE changes SET part = ? WHERE wave_id = ? AND part = ?`,
-				key, m.wave, m.key); err != nil {
+		for _, table := range []string{"messages", "waves", "digests"} {
+			if _, err := tx.exec(ctx, `UPDATE `+table+` SET key = ? WHERE key = ?`, key, m.key); err != nil {
 				return err
 			}
-			for _, table := range []string{"messages", "waves", "digests"} {
-				if _, err := tx.exec(ctx, `UPDATE `+table+` SET key = ? WHERE key = ?`, key, m.key); err != nil {
-					return err
-				}
-			}
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // AddPart records the intent of a thread message that lists the given members of a wave, and

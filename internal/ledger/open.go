@@ -163,6 +163,14 @@ func inspect(path string) error {
 	if binary.BigEndian.Uint32(head[68:]) != applicationID {
 		return errors.New("it is a SQLite database of another program; it was left untouched: name another file")
 	}
+	// Versions of the file format, for writing and for reading: 1, or 2 with a write-ahead log. SQLite takes a file of
+	// any other for one that nobody may write.
+	if head[18] < 1 || head[18] > 2 || head[19] < 1 || head[19] > 2 {
+		return damaged(fmt.Sprintf("its format has version %d for writing and %d for reading", head[18], head[19]))
+	}
+	if encoding := binary.BigEndian.Uint32(head[56:]); encoding != 1 {
+		return damaged(fmt.Sprintf("its text has encoding %d, not UTF-8", encoding))
+	}
 	return nil
 }
 
@@ -248,18 +256,23 @@ func (l *Ledger) open(ctx context.Context, wait time.Duration) error {
 	return err
 }
 
-// start opens the database, whose locks this process holds.
-func (l *Ledger) start(ctx context.Context) error {
-	if err := look(ctx, l.path); err != nil {
+// start opens the database, whose locks this process holds. One that is refused has nothing written to it, unless its
+// schema was older.
+func (l *Ledger) start(ctx context.Context) (err error) {
+	looked, err := look(ctx, l.path)
+	if err != nil {
 		return err
 	}
+	defer func() {
+		if err != nil {
+			l.closeDatabase() // the error that matters is the first one
+		}
+		looked.Close()
+	}()
 	if err := l.openWriter(l.path); err != nil {
 		return err
 	}
 	if err := l.migrate(ctx); err != nil {
-		return err
-	}
-	if err := l.takeOver(ctx); err != nil {
 		return err
 	}
 	if err := l.prepareHot(ctx); err != nil {
@@ -268,7 +281,7 @@ func (l *Ledger) start(ctx context.Context) error {
 	if err := l.openReaders(ctx); err != nil {
 		return err
 	}
-	return l.renewKeys(ctx)
+	return l.takeOver(ctx)
 }
 
 // private is the mode of all files of a ledger: it holds the events of all namespaces. SQLite gives the log

@@ -3,6 +3,7 @@ package ledger
 import (
 	"database/sql"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,6 +38,17 @@ func TestOpenRefuses(t *testing.T) {
 	lacking := filepath.Join(dir, "lacking.db")
 	must[*Ledger](t)(Open(ctx, lacking, Options{})).Close()
 	exec(lacking, `DROP INDEX messages_ts`)
+	early := filepath.Join(dir, "early.db")
+	must[*Ledger](t)(Open(ctx, early, Options{})).Close()
+	exec(early, fmt.Sprintf(`PRAGMA user_version = %d`, len(migrations)-1))
+	header := func(name string, offset int64, b byte) string {
+		path := filepath.Join(dir, name)
+		must[*Ledger](t)(Open(ctx, path, Options{})).Close()
+		f := must[*os.File](t)(os.OpenFile(path, os.O_WRONLY, 0))
+		_, err := f.WriteAt([]byte{b}, offset)
+		check(t, errors.Join(err, f.Close()))
+		return path
+	}
 	torn := filepath.Join(dir, "torn.db")
 	must[*Ledger](t)(Open(ctx, torn, Options{})).Close()
 	f := must[*os.File](t)(os.OpenFile(torn, os.O_WRONLY, 0))
@@ -58,6 +70,10 @@ func TestOpenRefuses(t *testing.T) {
 		{"newer schema", newer, "newer Rollcall (schema 99"},
 		{"no schema", negative, "its schema is -5"},
 		{"a part of the schema missing", lacking, "an index messages_ts of messages"},
+		{"a part of a later schema", early, "and schema"},
+		{"a file format that only others write", header("format.db", 18, 226), "version 226 for writing"},
+		{"an encoding that nobody writes", header("encoding.db", 59, 64), "its text has encoding 64"},
+		{"a schema format that SQLite does not read", header("schema.db", 47, 9), "it is damaged (SQL logic error"},
 		{"damaged", torn, "damaged"},
 		{"log without its file", orphan, "write-ahead log"},
 		{"open elsewhere", busy, "another process"},
@@ -106,6 +122,27 @@ func TestOpenLeavesDamagedUntouched(t *testing.T) {
 			checkRefused(t, path, err, file, log)
 		}
 	}
+}
+
+// Damage that no check finds, an empty index whose page says that it is of a table, shows when the ledger is taken over.
+// That is undone then, and the log stays where it is.
+func TestOpenUndoesTakingOver(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "rollcall.db")
+	l := open(t, path)
+	fleetOf(t, l, some()...)
+	var root int64
+	check(t, l.w.QueryRow(`SELECT rootpage FROM sqlite_schema WHERE name = 'messages_ts'`).Scan(&root))
+	file, log := must[[]byte](t)(os.ReadFile(path)), must[[]byte](t)(os.ReadFile(path+"-wal"))
+	check(t, l.Close())
+	file[(root-1)*4096] = 13
+	check(t, os.WriteFile(path, file, 0o600))
+	check(t, os.WriteFile(path+"-wal", log, 0o600)) // as after a kill
+	l, err := Open(t.Context(), path, Options{})
+	if err == nil {
+		l.Close()
+		t.Fatal("it was opened")
+	}
+	checkRefused(t, path, err, file, log)
 }
 
 func TestOpenReadOnly(t *testing.T) {
