@@ -317,7 +317,8 @@ func TestTextIsCleaned(t *testing.T) {
 	old.ReportingController = ""
 	n := look("prod", &node, nil)
 	keep(&n)
-	for name, v := range map[string]any{"node": n, "event": event("prod", &e, noon), "old event": event("prod", &old, noon)} {
+	for name, v := range map[string]any{"node": n, "event": event("prod", &e, noon),
+		"old event": event("prod", &old, noon)} {
 		count := 0
 		for _, s := range texts(reflect.ValueOf(v)) {
 			if s != fleet.CleanText(s) {
