@@ -124,8 +124,8 @@ func TestOpenLeavesDamagedUntouched(t *testing.T) {
 	}
 }
 
-// Damage that no check finds, an empty index whose page says that it is of a table, shows when the ledger is taken over.
-// That is undone then, and the log stays where it is.
+// Damage that no check finds, an empty index whose page says that it is of a table, shows when the ledger is taken
+// over. That is undone then, and the log stays where it is.
 func TestOpenUndoesTakingOver(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "rollcall.db")
 	l := open(t, path)
