@@ -115,14 +115,10 @@ func moment(t time.Time) time.Time {
 	return t
 }
 
-// event converts an Event of either recorder, as it came in at a moment. The new one writes eventTime and counts in
+// event converts an Event of either recorder. The new one writes eventTime and counts in
 // series; the old one, which most controllers still use, leaves eventTime null and writes the
 // fields that are called deprecated.
-//
-// Whoever may create events writes all of these as they like. The API server itself writes when it was created, and
-// sees to it that an event is in the namespace of what it regards, or in default if that has none, as a Node. So no
-// time is later than now, and what regards a Node comes from somebody who may write to default.
-func event(cluster string, o *eventsv1.Event, now time.Time) fleet.Event {
+func event(cluster string, o *eventsv1.Event) fleet.Event {
 	e := fleet.Event{
 		Cluster: cluster,
 		UID:     word(string(o.UID)),
@@ -145,12 +141,6 @@ func event(cluster string, o *eventsv1.Event, now time.Time) fleet.Event {
 	if o.Series != nil {
 		e.Count = max(e.Count, int(o.Series.Count))
 		e.Last = fleet.Latest(e.Last, moment(o.Series.LastObservedTime.Time))
-	}
-	if now = fleet.Latest(now, written).UTC(); e.Last.After(now) {
-		e.Last = now
-	}
-	if e.First.After(e.Last) {
-		e.First = e.Last
 	}
 	return e
 }

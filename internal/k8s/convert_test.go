@@ -110,7 +110,7 @@ func TestEvent(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.event.ObjectMeta = created
-			e := event("prod", &tt.event, noon.Add(24*time.Hour))
+			e := event("prod", &tt.event)
 			if e.Count != tt.count || !e.First.Equal(noon.Add(tt.first)) || !e.Last.Equal(noon.Add(tt.last)) ||
 				e.Controller != tt.controller {
 				t.Errorf("got %+v", e)
@@ -134,7 +134,7 @@ func TestConvertUnfit(t *testing.T) {
 		t.Errorf("got %+v", n)
 	}
 	e := event("prod", &eventsv1.Event{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: at(0)}, Note: long,
-		EventTime: metav1.NewMicroTime(time.Unix(-1<<60, 0))}, noon)
+		EventTime: metav1.NewMicroTime(time.Unix(-1<<60, 0))})
 	if !e.First.Equal(noon) || !e.Last.Equal(noon) {
 		t.Errorf("from %s to %s", e.First, e.Last)
 	}
@@ -212,7 +212,7 @@ func TestRecordedEvents(t *testing.T) {
 	_, objects := frames[eventsv1.Event](t, "testdata/events.jsonl")
 	counts := map[string][]int{}
 	for i, o := range objects {
-		e := event("prod", o, time.Now())
+		e := event("prod", o)
 		if e.UID == "" || e.Reason == "" || e.Controller == "" || e.First.IsZero() || e.Last.Before(e.First) || e.Count < 1 {
 			t.Errorf("line %d: %+v", i+1, e)
 		}
@@ -317,8 +317,8 @@ func TestTextIsCleaned(t *testing.T) {
 	old.ReportingController = ""
 	n := look("prod", &node, nil)
 	keep(&n)
-	for name, v := range map[string]any{"node": n, "event": event("prod", &e, noon),
-		"old event": event("prod", &old, noon)} {
+	for name, v := range map[string]any{"node": n, "event": event("prod", &e),
+		"old event": event("prod", &old)} {
 		count := 0
 		for _, s := range texts(reflect.ValueOf(v)) {
 			if s != fleet.CleanText(s) {
@@ -334,26 +334,5 @@ func TestTextIsCleaned(t *testing.T) {
 	}
 	if n.Labels[cleaned] != cleaned || n.Taints[0].Value != cleaned || n.Ready.Message != cleaned {
 		t.Errorf("node: %+v", n)
-	}
-}
-
-// TestEventsFromTheFuture holds that nobody can write an event that is later than now, and so never old.
-func TestEventsFromTheFuture(t *testing.T) {
-	future := noon.Add(100 * 24 * time.Hour)
-	for name, e := range map[string]eventsv1.Event{
-		"new recorder": {EventTime: metav1.NewMicroTime(future),
-			Series: &eventsv1.EventSeries{Count: 2, LastObservedTime: metav1.NewMicroTime(future)}},
-		"old recorder": {DeprecatedFirstTimestamp: metav1.NewTime(noon.Add(-time.Hour)),
-			DeprecatedLastTimestamp: metav1.NewTime(future)},
-	} {
-		e.CreationTimestamp = metav1.NewTime(noon.Add(-time.Minute))
-		if got := event("prod", &e, noon); !got.Last.Equal(noon) || got.First.After(got.Last) {
-			t.Errorf("%s: from %s to %s", name, got.First, got.Last)
-		}
-	}
-	// The API server's clock may be ahead of ours.
-	e := eventsv1.Event{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: metav1.NewTime(noon.Add(time.Minute))}}
-	if got := event("prod", &e, noon); !got.Last.Equal(noon.Add(time.Minute)) {
-		t.Errorf("created at %s", got.Last)
 	}
 }

@@ -76,7 +76,7 @@ func (w *eventWatch) listing(writeCtx context.Context) listing[*eventsv1.EventLi
 		each: func(p *eventsv1.EventList) error {
 			es := make([]fleet.Event, len(p.Items))
 			for i := range p.Items {
-				es[i] = event(w.cluster, &p.Items[i], time.Now())
+				es[i] = event(w.cluster, &p.Items[i])
 			}
 			return storing("recording events", w.store.RecordEvents(writeCtx, w.cluster, es, ""))
 		},
@@ -179,7 +179,7 @@ func (w *eventWatch) read(ctx context.Context, s *session, version string, queue
 			}
 			sent := sentEvent{version: o.ResourceVersion}
 			if f.Type == watch.Added || f.Type == watch.Modified {
-				sent.event, sent.is = event(w.cluster, o, time.Now()), true
+				sent.event, sent.is = event(w.cluster, o), true
 			}
 			select {
 			case queue <- sent:

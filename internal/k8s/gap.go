@@ -28,7 +28,6 @@ func gapFrom(alive, until time.Time) time.Time {
 type proof struct {
 	uid, name   string
 	first, last time.Time
-	witnessed   bool        // one of the witnesses tells of it
 	registered  time.Time   // RegisteredNode
 	removing    time.Time   // RemovingNode or DeletingNode: the node controllers saw it gone
 	ready       []time.Time // NodeReady
@@ -68,7 +67,6 @@ func (ps *proofs) add(e fleet.Event) {
 		p.first = e.First
 	}
 	p.last = fleet.Latest(p.last, e.Last)
-	p.witnessed = p.witnessed || slices.Contains(witnesses, e.Controller)
 	times := func(ts []time.Time) []time.Time {
 		if e.First.Equal(e.Last) {
 			return append(ts, e.Last)
@@ -198,23 +196,15 @@ func doubt(o *fleet.Observation, since time.Time, resolve func(*fleet.Change)) {
 	}
 }
 
-// witnesses are the controllers whose events prove that there was a node: those of Kubernetes that watch the nodes
-// themselves. Anybody who may create events in the namespace default can use their names; nobody else can.
-var witnesses = []string{"node-controller", "node-lifecycle-controller", "cloud-node-controller",
-	"cloud-node-lifecycle-controller"}
-
-// maxStrangers bounds the nodes of one gap that are known from events alone. It is Rollcall's own choice: autoscalers
-// make fewer in the hour that events are kept.
-const maxStrangers = 500
-
-// strangers returns the nodes that came in the gap by what witnesses tell, in the order of their
-// coming, at most maxStrangers, and how many more there are: candidates for having come and gone unseen.
-func (ps *proofs) strangers(g fleet.Gap, baselineAt time.Time) (out []*proof, more int) {
+// strangers returns the nodes that came in the gap by what events tell, in the order of their
+// coming: candidates for having come and gone unseen.
+func (ps *proofs) strangers(g fleet.Gap, baselineAt time.Time) []*proof {
 	if ps == nil {
-		return nil, 0
+		return nil
 	}
+	var out []*proof
 	for p := range maps.Values(ps.byUID) {
-		if !p.witnessed || p.first.Before(g.From.Add(-slack)) {
+		if p.first.Before(g.From.Add(-slack)) {
 			continue
 		}
 		// A node that went just before the first list was never recorded, but its removal may
@@ -225,8 +215,7 @@ func (ps *proofs) strangers(g fleet.Gap, baselineAt time.Time) (out []*proof, mo
 		out = append(out, p)
 	}
 	slices.SortFunc(out, func(a, b *proof) int { return a.first.Compare(b.first) })
-	more = max(0, len(out)-maxStrangers)
-	return out[:len(out)-more], more
+	return out
 }
 
 // visit is the life of a node that came and went within the gap. Events tell no more of it.

@@ -234,11 +234,7 @@ func (n *nodeWatch) catchUp(ctx, writeCtx context.Context, cause string) error {
 		obs = append(obs, fleet.Gone(node.Node, k, gap.Until))
 	}
 	proofs.prove(obs, gap)
-	strangers, more := proofs.strangers(gap, n.baselineAt)
-	if more > 0 {
-		n.logger.Warn("events tell of more unknown nodes than are believed; the rest is left out", "left_out", more)
-	}
-	for _, p := range strangers {
+	for _, p := range proofs.strangers(gap, n.baselineAt) {
 		if _, ok := n.known[p.uid]; ok || found.there[p.uid] {
 			continue
 		}
@@ -342,7 +338,7 @@ func (n *nodeWatch) proofs(ctx, writeCtx context.Context) (*proofs, error) {
 		each: func(page *eventsv1.EventList) error {
 			es := make([]fleet.Event, 0, len(page.Items))
 			for i := range page.Items {
-				if e := event(n.cluster, &page.Items[i], time.Now()); e.Regarding.Kind == "Node" {
+				if e := event(n.cluster, &page.Items[i]); e.Regarding.Kind == "Node" {
 					es = append(es, e)
 					p.add(e)
 				}

@@ -153,40 +153,12 @@ const oldestEventsSQL = `SELECT o.cluster FROM (SELECT t.cluster, (SELECT min(e.
 		WHERE e.cluster = t.cluster AND e.scaling = t.scaling) AS oldest FROM event_totals t WHERE t.scaling = ?) o
 	WHERE o.oldest IS NOT NULL ORDER BY o.oldest LIMIT 1`
 
-// loudestSQL selects the namespace of a cluster that most bytes of a class of events regard.
-const loudestSQL = `SELECT e.cluster, e.namespace, sum(e.size) AS bytes FROM events e WHERE e.scaling = ?
-	GROUP BY e.cluster, e.namespace ORDER BY bytes DESC LIMIT 1`
-
-// bound deletes the oldest events of a class until the rest fits the limit in bytes. Of a namespace that has more than
-// half of that, its own go first: the API server sees to it that nobody can write events of another namespace, so
-// whoever floods one pushes out nobody else's.
+// bound deletes the oldest events of a class until the rest fits the limit in bytes.
 func (l *Ledger) bound(ctx context.Context, scaling int, limit int64) (total int64, err error) {
 	size, _, err := one(ctx, l.r, value[int64], `SELECT coalesce(sum(bytes), 0) FROM event_totals WHERE scaling = ?`,
 		scaling)
 	if err != nil {
 		return 0, err
-	}
-	if size > limit {
-		type share struct {
-			cluster, namespace string
-			bytes              int64
-		}
-		loudest, ok, err := one(ctx, l.r, func(r row) (s share, err error) {
-			err = r.Scan(&s.cluster, &s.namespace, &s.bytes)
-			return s, err
-		}, loudestSQL, scaling)
-		for err == nil && ok && size > limit && loudest.bytes > limit/2 && ctx.Err() == nil {
-			var n, freed int64
-			err = l.tx(ctx, func(tx tx) error {
-				n, freed, err = deleteEvents(ctx, tx, loudest.cluster, scaling, math.MaxInt64, loudest.namespace)
-				return err
-			})
-			total, size, loudest.bytes = total+n, size-freed, loudest.bytes-freed
-			ok = n > 0
-		}
-		if err != nil {
-			return total, err
-		}
 	}
 	for size > limit && ctx.Err() == nil {
 		cluster, ok, err := one(ctx, l.r, value[string], oldestEventsSQL, scaling)
@@ -216,15 +188,10 @@ func (l *Ledger) deleteEvents(ctx context.Context, cluster string, scaling int, 
 	return n, freed, nil
 }
 
-// deleteEvents is one step of that; of one namespace only, if one is given.
-func deleteEvents(ctx context.Context, tx tx, cluster string, scaling int, old int64, namespace ...string) (
-	n, freed int64, err error) {
-	where, args := `cluster = ? AND scaling = ? AND last_at < ?`, []any{cluster, scaling, old}
-	for _, name := range namespace {
-		where, args = where+` AND namespace = ?`, append(args, name)
-	}
+func deleteEvents(ctx context.Context, tx tx, cluster string, scaling int, old int64) (n, freed int64, err error) {
 	sizes, err := collect(ctx, tx, value[int64], `DELETE FROM events WHERE id IN (SELECT id FROM events
-		WHERE `+where+` ORDER BY last_at LIMIT ?) RETURNING size`, append(args, pruneStep)...)
+		WHERE cluster = ? AND scaling = ? AND last_at < ? ORDER BY last_at LIMIT ?) RETURNING size`,
+		cluster, scaling, old, pruneStep)
 	if err != nil {
 		return 0, 0, err
 	}

@@ -64,31 +64,6 @@ func eventsAreBoundedInBytes(t *testing.T, fresh Open) {
 	}
 }
 
-// floodsPushOutNobodyElse holds that a namespace that is flooded with events loses its own.
-func floodsPushOutNobodyElse(t *testing.T, fresh Open) {
-	l, ctx := fresh(t), t.Context()
-	var events []fleet.Event
-	for i := range 2000 {
-		e := event(fmt.Sprintf("e%04d", i), 1, time.Duration(i)*time.Second)
-		e.Reason, e.Regarding.Namespace = "Pulled", "flood"
-		if i < 200 { // the oldest
-			e.Regarding.Namespace = "shop"
-		}
-		events = append(events, e)
-	}
-	check(t, l.RecordEvents(ctx, "prod", events, "1"))
-	limit := int64(events[0].Size() * 1000)
-	_, err := l.Prune(ctx, ledger.Retention{Scaling: time.Hour, Other: time.Hour, MaxOther: limit}, t0)
-	check(t, err)
-	_, old, err := l.EventCounts(ctx, "prod", t0)
-	check(t, err)
-	_, young, err := l.EventCounts(ctx, "prod", t0.Add(200*time.Second))
-	check(t, err)
-	if old-young != 200 || old > 1000 {
-		t.Errorf("%d events of the other namespace are left of 200, %d in all", old-young, old)
-	}
-}
-
 // Pruning gives way to writers: they go on while it works.
 func writersGoOnWhilePruning(t *testing.T, fresh Open) {
 	l, ctx := fresh(t), t.Context()
