@@ -242,8 +242,15 @@ var scaling = map[string][]string{
 	"ConfigMap":               {"ScaledUpGroup", "ScaleDown*", "ScaleUp*", "FailedToScaleUpGroup"},
 }
 
-// Scaling reports whether the event belongs to the autoscaling story and is kept long.
+// unscoped are those of the kinds in scaling whose objects are in no namespace.
+var unscoped = []string{"Node", "NodeClaim", "NodePool"}
+
+// Scaling reports whether the event belongs to the autoscaling story and is kept long. An event in somebody's namespace
+// that says it regards a node is none: whoever may write there may write it.
 func (e Event) Scaling() bool {
+	if e.Regarding.Namespace != "" && slices.Contains(unscoped, e.Regarding.Kind) {
+		return false
+	}
 	if e.Regarding.Kind == "ConfigMap" && e.Regarding.Name != "cluster-autoscaler-status" {
 		return false
 	}

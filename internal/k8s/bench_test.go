@@ -150,7 +150,7 @@ func BenchmarkEvent(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if event("prod", o.(*eventsv1.Event)).Reason != "NodeReady" {
+		if event("prod", o.(*eventsv1.Event), time.Now()).Reason != "NodeReady" {
 			b.Fatal("another event came out")
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"rollcall/internal/fleet"
 )
@@ -115,16 +116,24 @@ func moment(t time.Time) time.Time {
 	return t
 }
 
+// eventDelay is how long before it was written an event may say that it happened: a recorder waits for its turn, and
+// tries again for two minutes while the API server is away. It is Rollcall's own choice.
+const eventDelay = 10 * time.Minute
+
 // event converts an Event of either recorder. The new one writes eventTime and counts in
 // series; the old one, which most controllers still use, leaves eventTime null and writes the
 // fields that are called deprecated.
-func event(cluster string, o *eventsv1.Event) fleet.Event {
+//
+// Whoever may write events may claim any time. The API server's own word is when the event was created, and ours when
+// it was received. What is said to have happened first after the one, or long before it, happened first then, as far as
+// is known; what is said to have happened last after the other happened then.
+func event(cluster string, o *eventsv1.Event, received time.Time) fleet.Event {
 	e := fleet.Event{
 		Cluster: cluster,
 		UID:     word(string(o.UID)),
 		Regarding: fleet.ObjectRef{
 			Kind:      word(o.Regarding.Kind),
-			Namespace: word(o.Regarding.Namespace),
+			Namespace: word(namespace(o)),
 			Name:      word(o.Regarding.Name),
 			UID:       word(string(o.Regarding.UID)),
 		},
@@ -134,15 +143,44 @@ func event(cluster string, o *eventsv1.Event) fleet.Event {
 		Controller: word(cmp.Or(o.ReportingController, o.DeprecatedSource.Component)),
 		Count:      max(1, int(o.DeprecatedCount)),
 	}
-	written := moment(o.CreationTimestamp.Time)
+	created := moment(o.CreationTimestamp.Time)
 	e.First = firstMoment(moment(o.EventTime.Time), moment(o.DeprecatedFirstTimestamp.Time),
-		moment(o.DeprecatedLastTimestamp.Time), written)
-	e.Last = fleet.Latest(moment(o.DeprecatedLastTimestamp.Time), e.First)
+		moment(o.DeprecatedLastTimestamp.Time), created)
+	e.Last = moment(o.DeprecatedLastTimestamp.Time)
 	if o.Series != nil {
 		e.Count = max(e.Count, int(o.Series.Count))
 		e.Last = fleet.Latest(e.Last, moment(o.Series.LastObservedTime.Time))
 	}
+	if created.IsZero() {
+		created = e.First
+	}
+	end := created.Add(time.Second) // its second is not over when it is written
+	if e.First.After(end) || e.First.Before(created.Add(-eventDelay)) {
+		e.First = created
+	}
+	// The API server's clock may be ahead of ours.
+	e.Last = fleet.Latest(e.First, earliest(e.Last, fleet.Latest(received.UTC(), end)))
 	return e
+}
+
+func earliest(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// namespace is where the object is that an event regards, "" if it is in none: the event's own namespace, because the
+// API server lets only those write there who may, whereas what an event says of its object is not always compared with
+// it. Events on objects without a namespace are in default, or in kube-system; no API server takes them elsewhere.
+func namespace(o *eventsv1.Event) string {
+	switch of := o.Regarding.Namespace; {
+	case of == "" && (o.Namespace == metav1.NamespaceDefault || o.Namespace == metav1.NamespaceSystem):
+		return ""
+	case o.Namespace == "":
+		return of
+	}
+	return o.Namespace
 }
 
 func firstMoment(ts ...time.Time) time.Time {

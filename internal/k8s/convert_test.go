@@ -104,13 +104,24 @@ func TestEvent(t *testing.T) {
 		{"only a last time", eventsv1.Event{DeprecatedLastTimestamp: at(5 * time.Second)}, 1, 5 * time.Second,
 			5 * time.Second, ""},
 		{"no time at all", eventsv1.Event{}, 1, 10 * time.Second, 10 * time.Second, ""},
-		{"last before first", eventsv1.Event{EventTime: micro(time.Minute), DeprecatedLastTimestamp: at(0)}, 1, time.Minute,
-			time.Minute, ""},
+		{"last before first", eventsv1.Event{EventTime: micro(9 * time.Second), DeprecatedLastTimestamp: at(0)},
+			1, 9 * time.Second, 9 * time.Second, ""},
+		{"in the second in which it was created", eventsv1.Event{EventTime: micro(10900 * time.Millisecond)},
+			1, 10900 * time.Millisecond, 10900 * time.Millisecond, ""},
+		{"written late", eventsv1.Event{EventTime: micro(-9 * time.Minute)}, 1, -9 * time.Minute, -9 * time.Minute, ""},
+		{"first in the future", eventsv1.Event{EventTime: micro(time.Hour)}, 1, 10 * time.Second, 10 * time.Second, ""},
+		{"first long ago", eventsv1.Event{DeprecatedFirstTimestamp: at(-1000 * time.Hour),
+			DeprecatedLastTimestamp: at(20 * time.Second)}, 1, 10 * time.Second, 20 * time.Second, ""},
+		{"last in the future", eventsv1.Event{DeprecatedFirstTimestamp: at(2 * time.Second),
+			DeprecatedLastTimestamp: at(1000 * time.Hour)}, 1, 2 * time.Second, 2 * time.Hour, ""},
+		{"observed in the future", eventsv1.Event{EventTime: micro(2 * time.Second),
+			Series: &eventsv1.EventSeries{Count: 2, LastObservedTime: micro(1000 * time.Hour)}},
+			2, 2 * time.Second, 2 * time.Hour, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.event.ObjectMeta = created
-			e := event("prod", &tt.event)
+			e := event("prod", &tt.event, noon.Add(2*time.Hour))
 			if e.Count != tt.count || !e.First.Equal(noon.Add(tt.first)) || !e.Last.Equal(noon.Add(tt.last)) ||
 				e.Controller != tt.controller {
 				t.Errorf("got %+v", e)
@@ -134,7 +145,7 @@ func TestConvertUnfit(t *testing.T) {
 		t.Errorf("got %+v", n)
 	}
 	e := event("prod", &eventsv1.Event{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: at(0)}, Note: long,
-		EventTime: metav1.NewMicroTime(time.Unix(-1<<60, 0))})
+		EventTime: metav1.NewMicroTime(time.Unix(-1<<60, 0))}, noon)
 	if !e.First.Equal(noon) || !e.Last.Equal(noon) {
 		t.Errorf("from %s to %s", e.First, e.Last)
 	}
@@ -148,6 +159,21 @@ func TestConvertUnfit(t *testing.T) {
 	w.remember(must(w.compare(t.Context(), o, fleet.Look{At: noon})))
 	if w.gone(o, noon) == nil {
 		t.Error("the end of a node whose UID is no text is not found")
+	}
+}
+
+// TestEventNamespace holds that an event regards what is in its own namespace, whatever it says, or what is in none if
+// the API server would not have taken it otherwise.
+func TestEventNamespace(t *testing.T) {
+	for _, tt := range []struct{ in, says, want string }{
+		{"shop", "shop", "shop"}, {"shop", "bank", "shop"}, {"default", "", ""}, {"kube-system", "", ""},
+		{"default", "default", "default"}, {"shop", "", "shop"}, {"", "shop", "shop"}, {"", "", ""},
+	} {
+		e := event("prod", &eventsv1.Event{ObjectMeta: metav1.ObjectMeta{Namespace: tt.in},
+			Regarding: corev1.ObjectReference{Namespace: tt.says}}, noon)
+		if e.Regarding.Namespace != tt.want {
+			t.Errorf("in %q, says %q: it regards something in %q, want %q", tt.in, tt.says, e.Regarding.Namespace, tt.want)
+		}
 	}
 }
 
@@ -212,7 +238,7 @@ func TestRecordedEvents(t *testing.T) {
 	_, objects := frames[eventsv1.Event](t, "testdata/events.jsonl")
 	counts := map[string][]int{}
 	for i, o := range objects {
-		e := event("prod", o)
+		e := event("prod", o, noon.Add(time.Hour))
 		if e.UID == "" || e.Reason == "" || e.Controller == "" || e.First.IsZero() || e.Last.Before(e.First) || e.Count < 1 {
 			t.Errorf("line %d: %+v", i+1, e)
 		}
@@ -317,8 +343,8 @@ func TestTextIsCleaned(t *testing.T) {
 	old.ReportingController = ""
 	n := look("prod", &node, nil)
 	keep(&n)
-	for name, v := range map[string]any{"node": n, "event": event("prod", &e),
-		"old event": event("prod", &old)} {
+	for name, v := range map[string]any{"node": n, "event": event("prod", &e, noon),
+		"old event": event("prod", &old, noon)} {
 		count := 0
 		for _, s := range texts(reflect.ValueOf(v)) {
 			if s != fleet.CleanText(s) {

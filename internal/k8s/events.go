@@ -74,9 +74,9 @@ func (w *eventWatch) listing(writeCtx context.Context) listing[*eventsv1.EventLi
 		empty: func() *eventsv1.EventList { return &eventsv1.EventList{} },
 		begin: func() error { return nil },
 		each: func(p *eventsv1.EventList) error {
-			es := make([]fleet.Event, len(p.Items))
+			es, now := make([]fleet.Event, len(p.Items)), time.Now()
 			for i := range p.Items {
-				es[i] = event(w.cluster, &p.Items[i])
+				es[i] = event(w.cluster, &p.Items[i], now)
 			}
 			return storing("recording events", w.store.RecordEvents(writeCtx, w.cluster, es, ""))
 		},
@@ -179,7 +179,7 @@ func (w *eventWatch) read(ctx context.Context, s *session, version string, queue
 			}
 			sent := sentEvent{version: o.ResourceVersion}
 			if f.Type == watch.Added || f.Type == watch.Modified {
-				sent.event, sent.is = event(w.cluster, o), true
+				sent.event, sent.is = event(w.cluster, o, time.Now()), true
 			}
 			select {
 			case queue <- sent:

@@ -130,9 +130,9 @@ func readFrames(t *testing.T, body []byte, asJSON bool) (found []fleet.Observati
 				t.Fatalf("the same node once more is a change: %+v", obs)
 			}
 		case *eventsv1.Event:
-			e := event("prod", o)
+			e := event("prod", o, noon)
 			checkEvent(t, e)
-			if again := event("prod", o); again != e {
+			if again := event("prod", o, noon); again != e {
 				t.Fatalf("an event is converted to %+v and to %+v", e, again)
 			}
 		default:
@@ -195,7 +195,7 @@ func FuzzPage(f *testing.F) {
 		p, _, err := ew.listing(context.Background()).page(t.Context(), 10, "")
 		for i := range p.Items {
 			if err == nil {
-				checkEvent(t, event("prod", &p.Items[i]))
+				checkEvent(t, event("prod", &p.Items[i], noon))
 			}
 		}
 		checkMemory(t, body, before)

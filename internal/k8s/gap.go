@@ -1,8 +1,10 @@
 package k8s
 
 import (
+	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"rollcall/internal/fleet"
@@ -13,6 +15,31 @@ const eventTTL = time.Hour
 
 // slack is the rounding of event times by the older recorder: whole seconds, cut off.
 const slack = time.Second
+
+// What events are believed of nodes, and from whom. An event on a node is believed only if it regards an object in
+// no namespace: the API server takes such events in the namespaces default and kube-system alone, so that whoever
+// may write events only elsewhere is not heard. Who reports it, it says itself, which keeps out mistakes and not
+// malice:
+//
+//   - that a node came, went, or was there at all in a gap, only from those of the control plane who say so;
+//   - when a node became ready, not ready, cordoned or uncordoned, also from kubelets, and only for a change that the
+//     node itself shows.
+const (
+	nodeController  = "node-controller" // of kube-controller-manager
+	cloudController = "cloud-node-lifecycle-controller"
+	cloudNodes      = "cloud-node-controller"
+	kubelet         = "kubelet"
+)
+
+const (
+	// maxVisitors is how many nodes that came and went in one gap are told; of more only the number is logged. It is
+	// Rollcall's own choice.
+	maxVisitors = 1000
+	// maxProofs and maxTimes bound what is kept of events in memory while a gap is looked at: nodes, and moments of
+	// each kind for a node. They are Rollcall's own choice: Kubernetes is tested with 5,000 nodes.
+	maxProofs = 50_000
+	maxTimes  = 100
+)
 
 // gapFrom is where a gap begins that ends at until: at the last sign of life, unless that lies in
 // what is the future now, because the clock has been set back since.
@@ -51,6 +78,9 @@ func newProofs() *proofs {
 }
 
 func (ps *proofs) add(e fleet.Event) {
+	if e.Regarding.Namespace != "" {
+		return
+	}
 	if ps.oldest.IsZero() || e.Last.Before(ps.oldest) {
 		ps.oldest = e.Last
 	}
@@ -59,6 +89,9 @@ func (ps *proofs) add(e fleet.Event) {
 		m, key = ps.byName, e.Regarding.Name
 	}
 	p := m[key]
+	if p == nil && len(m) >= maxProofs {
+		return
+	}
 	if p == nil {
 		p = &proof{uid: e.Regarding.UID, name: e.Regarding.Name, first: e.First}
 		m[key] = p
@@ -67,31 +100,41 @@ func (ps *proofs) add(e fleet.Event) {
 		p.first = e.First
 	}
 	p.last = fleet.Latest(p.last, e.Last)
-	times := func(ts []time.Time) []time.Time {
-		if e.First.Equal(e.Last) {
-			return append(ts, e.Last)
-		}
-		return append(ts, e.First, e.Last)
-	}
-	switch e.Reason {
-	case "RegisteredNode":
+	p.note(e)
+}
+
+// note keeps what a reporter says that may say it.
+func (p *proof) note(e fleet.Event) {
+	controlPlane := e.Controller == nodeController || e.Controller == cloudController || e.Controller == cloudNodes
+	switch {
+	case !controlPlane && e.Controller != kubelet:
+	case e.Reason == "NodeReady":
+		p.ready = times(p.ready, e)
+	case e.Reason == "NodeNotReady":
+		p.notReady = times(p.notReady, e)
+	case e.Reason == "NodeNotSchedulable":
+		p.cordoned = times(p.cordoned, e)
+	case e.Reason == "NodeSchedulable":
+		p.uncordoned = times(p.uncordoned, e)
+	case !controlPlane:
+	case e.Reason == "RegisteredNode":
 		// Written again whenever a new controller manager takes over: the first one counts.
 		if p.registered.IsZero() || e.First.Before(p.registered) {
 			p.registered = e.First
 		}
-	case "RemovingNode", "DeletingNode":
+	case e.Reason == "RemovingNode", e.Reason == "DeletingNode":
 		if p.removing.IsZero() || e.First.Before(p.removing) {
 			p.removing = e.First
 		}
-	case "NodeReady":
-		p.ready = times(p.ready)
-	case "NodeNotReady":
-		p.notReady = times(p.notReady)
-	case "NodeNotSchedulable":
-		p.cordoned = times(p.cordoned)
-	case "NodeSchedulable":
-		p.uncordoned = times(p.uncordoned)
 	}
+}
+
+// times adds the moments of an event to those of its kind.
+func times(ts []time.Time, e fleet.Event) []time.Time {
+	if ts = append(ts, e.First); !e.First.Equal(e.Last) {
+		ts = append(ts, e.Last)
+	}
+	return ts[max(0, len(ts)-maxTimes):]
 }
 
 // coverage is the gap's EventsFrom.
@@ -196,14 +239,17 @@ func doubt(o *fleet.Observation, since time.Time, resolve func(*fleet.Change)) {
 	}
 }
 
-// strangers returns the nodes that came in the gap by what events tell, in the order of their
-// coming: candidates for having come and gone unseen.
-func (ps *proofs) strangers(g fleet.Gap, baselineAt time.Time) []*proof {
+// strangers returns the nodes that came in the gap by what the control plane says, in the order of their coming,
+// without those that are known: candidates for having come and gone unseen. Of more than maxVisitors it returns the
+// first, and how many others there are.
+func (ps *proofs) strangers(g fleet.Gap, baselineAt time.Time, known func(uid string) bool) (out []*proof, more int) {
 	if ps == nil {
-		return nil
+		return nil, 0
 	}
-	var out []*proof
 	for p := range maps.Values(ps.byUID) {
+		if p.registered.IsZero() && p.removing.IsZero() || !plausible(p.uid) || known(p.uid) {
+			continue
+		}
 		if p.first.Before(g.From.Add(-slack)) {
 			continue
 		}
@@ -214,8 +260,27 @@ func (ps *proofs) strangers(g fleet.Gap, baselineAt time.Time) []*proof {
 		}
 		out = append(out, p)
 	}
-	slices.SortFunc(out, func(a, b *proof) int { return a.first.Compare(b.first) })
-	return out
+	slices.SortFunc(out, func(a, b *proof) int {
+		return cmp.Or(a.first.Compare(b.first), cmp.Compare(a.uid, b.uid))
+	})
+	if more = len(out) - maxVisitors; more > 0 {
+		return out[:maxVisitors], more
+	}
+	return out, 0
+}
+
+// plausible reports whether a UID is one that an API server gives out: a UUID.
+func plausible(uid string) bool {
+	if len(uid) != len("00000000-0000-4000-8000-000000000000") {
+		return false
+	}
+	for i := range len(uid) {
+		dash := i == 8 || i == 13 || i == 18 || i == 23
+		if dash != (uid[i] == '-') || !dash && !strings.Contains("0123456789abcdef", uid[i:i+1]) {
+			return false
+		}
+	}
+	return true
 }
 
 // visit is the life of a node that came and went within the gap. Events tell no more of it.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,11 +16,25 @@ import (
 
 func min0(m int) time.Time { return noon.Add(time.Duration(m) * time.Minute) }
 
-// said is an event of a node at a minute.
+// visitor is the UID of a node that nobody has seen.
+const visitor = "0d4a1c3e-7b1c-4f2a-9c55-4f6b8d0f7f10"
+
+// said is an event of a node at a minute, by whom it is to be expected.
 func said(reason, uid, name string, minute int) fleet.Event {
+	by := nodeController
+	switch {
+	case uid == name:
+		by = kubelet
+	case strings.HasPrefix(reason, "Disruption"):
+		by = "karpenter"
+	}
+	return from(by, reason, uid, name, minute)
+}
+
+// from is an event of a node at a minute.
+func from(controller, reason, uid, name string, minute int) fleet.Event {
 	return fleet.Event{UID: reason + uid + name, Regarding: fleet.ObjectRef{Kind: "Node", UID: uid, Name: name},
-		Reason: reason,
-		Count:  1, First: min0(minute), Last: min0(minute)}
+		Reason: reason, Controller: controller, Count: 1, First: min0(minute), Last: min0(minute)}
 }
 
 // gapSteps shows changes in minutes after noon.
@@ -67,6 +82,10 @@ func TestProve(t *testing.T) {
 			[]fleet.Event{said("RemovingNode", "other", "n", 17)}, []string{"removed 30 none from 10"}},
 		{"a kubelet's word does not prove a removal", fleet.Gone(node(0, 1, fleet.Ready), fleet.Known{}, min0(30)),
 			[]fleet.Event{said("RemovingNode", "n", "n", 17)}, []string{"removed 30 none from 10"}},
+		{"removed, says somebody", fleet.Gone(node(0, 1, fleet.Ready), fleet.Known{}, min0(30)),
+			[]fleet.Event{from("evil", "RemovingNode", "u", "n", 17)}, []string{"removed 30 none from 10"}},
+		{"removed, says an event in a namespace", fleet.Gone(node(0, 1, fleet.Ready), fleet.Known{}, min0(30)),
+			[]fleet.Event{inNamespace("shop", said("RemovingNode", "u", "n", 17))}, []string{"removed 30 none from 10"}},
 		{"a disruption is not yet a removal", fleet.Gone(node(0, 1, fleet.Ready), fleet.Known{}, min0(30)),
 			[]fleet.Event{said("DisruptionTerminating", "u", "n", 17)}, []string{"removed 30 none from 10"}},
 		{"created in the gap", fleet.First(node(12, 13, fleet.Ready), min0(30)), nil,
@@ -122,20 +141,32 @@ func TestStrangers(t *testing.T) {
 		events   []fleet.Event
 		want     []string // nil: no stranger
 	}{
-		{"whole life", 0, []fleet.Event{said("RemovingNode", "u", "n", 20), said("RegisteredNode", "u", "n", 12),
+		{"whole life", 0, []fleet.Event{said("RemovingNode", visitor, "n", 20), said("RegisteredNode", visitor, "n", 12),
 			said("NodeReady", "n", "n", 13)},
 			[]string{"joined 12 event", "ready 13 event", "removed 20 event"}},
 		{"removal not told", 0,
-			[]fleet.Event{said("RegisteredNode", "u", "n", 12), said("DisruptionTerminating", "u", "n", 18)},
+			[]fleet.Event{said("RegisteredNode", visitor, "n", 12), said("DisruptionTerminating", visitor, "n", 18)},
 			[]string{"joined 12 event", "removed 30 none from 18"}},
 		{"only a kubelet's events", 0, []fleet.Event{said("NodeReady", "n", "n", 13)}, nil},
 		{"was there before the gap", 0,
-			[]fleet.Event{said("RegisteredNode", "u", "n", 9), said("RemovingNode", "u", "n", 12)}, nil},
+			[]fleet.Event{said("RegisteredNode", visitor, "n", 9), said("RemovingNode", visitor, "n", 12)}, nil},
 		{"readiness of another life of the name", 0,
-			[]fleet.Event{said("RegisteredNode", "u", "n", 12), said("RemovingNode", "u", "n", 14),
+			[]fleet.Event{said("RegisteredNode", visitor, "n", 12), said("RemovingNode", visitor, "n", 14),
 				said("NodeReady", "n", "n", 16)},
 			[]string{"joined 12 event", "removed 14 event"}},
-		{"went before the first list, told after it", 10, []fleet.Event{said("RemovingNode", "u", "n", 10)}, nil},
+		{"by a kubelet, of another node", 0, []fleet.Event{from(kubelet, "RegisteredNode", visitor, "n", 12)}, nil},
+		{"by somebody", 0, []fleet.Event{from("evil", "RegisteredNode", visitor, "n", 12),
+			from("evil", "RemovingNode", visitor, "n", 14)}, nil},
+		{"by nobody", 0, []fleet.Event{from("", "RegisteredNode", visitor, "n", 12)}, nil},
+		{"by Karpenter alone", 0, []fleet.Event{said("DisruptionTerminating", visitor, "n", 12)}, nil},
+		{"by the cloud's controller", 0, []fleet.Event{from(cloudController, "DeletingNode", visitor, "n", 12)},
+			[]string{"joined 12 event", "removed 12 event"}},
+		{"in a namespace", 0, []fleet.Event{inNamespace("shop", said("RegisteredNode", visitor, "n", 12))}, nil},
+		{"no UID of an API server's", 0, []fleet.Event{said("RegisteredNode", "u", "n", 12)}, nil},
+		{"readiness by somebody", 0, []fleet.Event{said("RegisteredNode", visitor, "n", 12),
+			from("evil", "NodeReady", visitor, "n", 13), said("RemovingNode", visitor, "n", 14)},
+			[]string{"joined 12 event", "removed 14 event"}},
+		{"went before the first list, told after it", 10, []fleet.Event{said("RemovingNode", visitor, "n", 10)}, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -144,10 +175,11 @@ func TestStrangers(t *testing.T) {
 				ps.add(e)
 			}
 			var got []string
-			for _, p := range ps.strangers(gap, min0(tt.baseline)) {
+			strangers, _ := ps.strangers(gap, min0(tt.baseline), func(string) bool { return false })
+			for _, p := range strangers {
 				o := ps.visit("prod", p, gap)
 				got = append(got, gapSteps(o.Changes)...)
-				if o.Node.UID != "u" || o.Node.Name != "n" || o.Node.Cluster != "prod" {
+				if o.Node.UID != visitor || o.Node.Name != "n" || o.Node.Cluster != "prod" {
 					t.Errorf("node: %+v", o.Node)
 				}
 			}
@@ -155,6 +187,42 @@ func TestStrangers(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+func inNamespace(ns string, e fleet.Event) fleet.Event {
+	e.Regarding.Namespace = ns
+	return e
+}
+
+// TestStrangersAreBounded holds that events make no more nodes than are told at once, and that nodes which live do not
+// count.
+func TestStrangersAreBounded(t *testing.T) {
+	ps := newProofs()
+	uid := func(i int) string { return fmt.Sprintf("%08x-7b1c-4f2a-9c55-4f6b8d0f7f10", i) }
+	for i := range 2*maxVisitors + 7 {
+		ps.add(said("RegisteredNode", uid(i), fmt.Sprint("n", i), 12))
+	}
+	lives := map[string]bool{}
+	for i := range maxVisitors {
+		lives[uid(i)] = true
+	}
+	gap := fleet.Gap{From: min0(10), Until: min0(30)}
+	got, more := ps.strangers(gap, min0(0), func(uid string) bool { return lives[uid] })
+	if len(got) != maxVisitors || more != 7 || got[0].uid != uid(maxVisitors) {
+		t.Errorf("%d strangers and %d more", len(got), more)
+	}
+}
+
+// TestProofsAreBounded holds that no number of events takes more memory than that of a large cluster's.
+func TestProofsAreBounded(t *testing.T) {
+	ps := newProofs()
+	for i := range maxProofs + 10 {
+		ps.add(said("NodeReady", visitor, "n", i))
+		ps.add(said("RegisteredNode", fmt.Sprint("u", i), "n", 12))
+	}
+	if n, m := len(ps.byUID), len(ps.byUID[visitor].ready); n != maxProofs || m != maxTimes {
+		t.Errorf("%d nodes, %d times of one", n, m)
 	}
 }
 

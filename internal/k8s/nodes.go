@@ -234,10 +234,12 @@ func (n *nodeWatch) catchUp(ctx, writeCtx context.Context, cause string) error {
 		obs = append(obs, fleet.Gone(node.Node, k, gap.Until))
 	}
 	proofs.prove(obs, gap)
-	for _, p := range proofs.strangers(gap, n.baselineAt) {
-		if _, ok := n.known[p.uid]; ok || found.there[p.uid] {
-			continue
-		}
+	known := func(uid string) bool { _, ok := n.known[uid]; return ok || found.there[uid] }
+	visitors, more := proofs.strangers(gap, n.baselineAt, known)
+	if more > 0 {
+		n.logger.Warn("events tell of more nodes that came and went in the gap than are believed", "left_out", more)
+	}
+	for _, p := range visitors {
 		if _, ok, err := n.store.Node(writeCtx, n.cluster, p.uid); err != nil {
 			return storing("reading a node that an event tells of", err)
 		} else if !ok {
@@ -338,7 +340,7 @@ func (n *nodeWatch) proofs(ctx, writeCtx context.Context) (*proofs, error) {
 		each: func(page *eventsv1.EventList) error {
 			es := make([]fleet.Event, 0, len(page.Items))
 			for i := range page.Items {
-				if e := event(n.cluster, &page.Items[i]); e.Regarding.Kind == "Node" {
+				if e := event(n.cluster, &page.Items[i], time.Now()); e.Regarding.Kind == "Node" {
 					es = append(es, e)
 					p.add(e)
 				}

@@ -202,7 +202,7 @@ func TestLongTexts(t *testing.T) {
 	for range 20 {
 		long := strings.Clone(megabyte)
 		e := event(name, &eventsv1.Event{Note: long, Reason: long, Type: long, ReportingController: long,
-			Regarding: corev1.ObjectReference{Kind: long, Namespace: long, Name: long}})
+			Regarding: corev1.ObjectReference{Kind: long, Namespace: long, Name: long}}, noon)
 		if e.Size() > 4<<10 {
 			t.Fatalf("an event of %d bytes came in", e.Size())
 		}

@@ -175,11 +175,12 @@ func (l *Ledger) Rescales(ctx context.Context, cluster string, from, until time.
 }
 
 // evidence returns the scaling events on a node that left, from the quarter of an hour
-// before until shortly after, oldest first.
+// before until shortly after, oldest first. A node is in no namespace: an event that says
+// otherwise was written by somebody who may write events there, and is none.
 func (l *Ledger) evidence(ctx context.Context, n fleet.Node, removed time.Time) (events []fleet.Event, err error) {
 	// The index on time holds all objects' events.
 	for e, err := range each(ctx, l.r, scanEvent, `SELECT `+eventColumns+` FROM events e
-			WHERE e.cluster = ? AND e.kind = 'Node' AND e.name = ? AND e.last_at BETWEEN ? AND ?
+			WHERE e.cluster = ? AND e.kind = 'Node' AND e.namespace = '' AND e.name = ? AND e.last_at BETWEEN ? AND ?
 			AND `+l.sql.unindexed(`e.scaling`)+` = 1 ORDER BY e.last_at, e.uid LIMIT 20`, n.Cluster, n.Name,
 		removed.Add(-15*time.Minute).UnixMilli(), removed.Add(time.Minute).UnixMilli()) {
 		if err != nil {

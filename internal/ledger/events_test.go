@@ -52,3 +52,22 @@ func TestEventTotals(t *testing.T) {
 		t.Errorf("%d scaling and %d other events are left", scaling, other)
 	}
 }
+
+// What an event in somebody's namespace says of a node is no evidence, also if an older Rollcall has recorded it as a
+// scaling event.
+func TestEvidenceIsInNoNamespace(t *testing.T) {
+	l, ctx := fresh(t), t.Context()
+	var events []fleet.Event
+	for _, namespace := range []string{"", "shop"} {
+		e := event("on a node in "+namespace, 1, 0)
+		e.Regarding, e.Reason = fleet.ObjectRef{Kind: "Node", Name: "node-1", Namespace: namespace}, "SpotInterrupted"
+		events = append(events, e)
+	}
+	check(t, l.RecordEvents(ctx, "prod", events, "1"))
+	_, err := l.exec(ctx, `UPDATE events SET scaling = 1`)
+	check(t, err)
+	got := must[[]fleet.Event](t)(l.evidence(ctx, node(1), t0))
+	if len(got) != 1 || got[0].UID != events[0].UID {
+		t.Errorf("evidence: %+v", got)
+	}
+}
