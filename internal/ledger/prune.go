@@ -82,6 +82,9 @@ func (l *Ledger) Prune(ctx context.Context, r Retention, now time.Time) (rows in
 		prune(func() (int64, error) { return l.deleteStepwise(ctx, stmt, args...) })
 	}
 	for _, c := range clusters {
+		for scaling := range 2 {
+			prune(func() (int64, error) { return 0, l.rewind(ctx, c.Cluster, scaling, now) })
+		}
 		prune(func() (int64, error) { return l.pruneEvents(ctx, c.Cluster, 0, now.Add(-r.Other).UnixMilli()) })
 		prune(func() (int64, error) { return l.pruneEvents(ctx, c.Cluster, 1, old) })
 		drop(`DELETE FROM changes WHERE id IN (SELECT c.id FROM changes c WHERE c.cluster = ? AND `+l.sql.in(`c.kind`)+`
@@ -137,6 +140,17 @@ func (l *Ledger) pruneLabels(ctx context.Context) error {
 	return nil
 }
 
+// rewindAfter is how far in the future an event may be before it counts as of now: clocks differ by less.
+const rewindAfter = time.Hour
+
+// rewind sets events that are yet to come to now: an earlier version recorded what they said of themselves, and they
+// would never be old.
+func (l *Ledger) rewind(ctx context.Context, cluster string, scaling int, now time.Time) error {
+	_, err := l.exec(ctx, `UPDATE events SET last_at = ? WHERE cluster = ? AND scaling = ? AND last_at > ?`,
+		now.UnixMilli(), cluster, scaling, now.Add(rewindAfter).UnixMilli())
+	return err
+}
+
 // pruneEvents deletes the events of a class of a cluster that were last seen before old.
 func (l *Ledger) pruneEvents(ctx context.Context, cluster string, scaling int, old int64) (total int64, err error) {
 	for ctx.Err() == nil {
@@ -153,12 +167,40 @@ const oldestEventsSQL = `SELECT o.cluster FROM (SELECT t.cluster, (SELECT min(e.
 		WHERE e.cluster = t.cluster AND e.scaling = t.scaling) AS oldest FROM event_totals t WHERE t.scaling = ?) o
 	WHERE o.oldest IS NOT NULL ORDER BY o.oldest LIMIT 1`
 
-// bound deletes the oldest events of a class until the rest fits the limit in bytes.
+// loudestSQL selects the namespace of a cluster that most bytes of a class of events regard.
+const loudestSQL = `SELECT e.cluster, e.namespace, sum(e.size) AS bytes FROM events e WHERE e.scaling = ?
+	GROUP BY e.cluster, e.namespace ORDER BY bytes DESC LIMIT 1`
+
+// bound deletes the oldest events of a class until the rest fits the limit in bytes. Of a namespace that has more than
+// half of that, its own go first: the API server sees to it that nobody can write events of another namespace, so
+// whoever floods one pushes out nobody else's.
 func (l *Ledger) bound(ctx context.Context, scaling int, limit int64) (total int64, err error) {
 	size, _, err := one(ctx, l.r, value[int64], `SELECT coalesce(sum(bytes), 0) FROM event_totals WHERE scaling = ?`,
 		scaling)
 	if err != nil {
 		return 0, err
+	}
+	if size > limit {
+		type share struct {
+			cluster, namespace string
+			bytes              int64
+		}
+		loudest, ok, err := one(ctx, l.r, func(r row) (s share, err error) {
+			err = r.Scan(&s.cluster, &s.namespace, &s.bytes)
+			return s, err
+		}, loudestSQL, scaling)
+		for err == nil && ok && size > limit && loudest.bytes > limit/2 && ctx.Err() == nil {
+			var n, freed int64
+			err = l.tx(ctx, func(tx tx) error {
+				n, freed, err = deleteEvents(ctx, tx, loudest.cluster, scaling, math.MaxInt64, loudest.namespace)
+				return err
+			})
+			total, size, loudest.bytes = total+n, size-freed, loudest.bytes-freed
+			ok = n > 0
+		}
+		if err != nil {
+			return total, err
+		}
 	}
 	for size > limit && ctx.Err() == nil {
 		cluster, ok, err := one(ctx, l.r, value[string], oldestEventsSQL, scaling)
@@ -188,10 +230,15 @@ func (l *Ledger) deleteEvents(ctx context.Context, cluster string, scaling int, 
 	return n, freed, nil
 }
 
-func deleteEvents(ctx context.Context, tx tx, cluster string, scaling int, old int64) (n, freed int64, err error) {
+// deleteEvents is one step of that; of one namespace only, if one is given.
+func deleteEvents(ctx context.Context, tx tx, cluster string, scaling int, old int64, namespace ...string) (
+	n, freed int64, err error) {
+	where, args := `cluster = ? AND scaling = ? AND last_at < ?`, []any{cluster, scaling, old}
+	for _, name := range namespace {
+		where, args = where+` AND namespace = ?`, append(args, name)
+	}
 	sizes, err := collect(ctx, tx, value[int64], `DELETE FROM events WHERE id IN (SELECT id FROM events
-		WHERE cluster = ? AND scaling = ? AND last_at < ? ORDER BY last_at LIMIT ?) RETURNING size`,
-		cluster, scaling, old, pruneStep)
+		WHERE `+where+` ORDER BY last_at LIMIT ?) RETURNING size`, append(args, pruneStep)...)
 	if err != nil {
 		return 0, 0, err
 	}

@@ -53,6 +53,8 @@ func Conform(t *testing.T, open Open) {
 		{"prune", prune},
 		{"prune mutes", pruneMutes},
 		{"events are bounded in bytes", eventsAreBoundedInBytes},
+		{"floods push out nobody else", floodsPushOutNobodyElse},
+		{"events yet to come", eventsYetToCome},
 		{"writers go on while pruning", writersGoOnWhilePruning},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open) })

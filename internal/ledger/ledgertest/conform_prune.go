@@ -64,6 +64,50 @@ func eventsAreBoundedInBytes(t *testing.T, fresh Open) {
 	}
 }
 
+// floodsPushOutNobodyElse holds that a namespace that is flooded with events loses its own.
+func floodsPushOutNobodyElse(t *testing.T, fresh Open) {
+	l, ctx := fresh(t), t.Context()
+	var events []fleet.Event
+	for i := range 2000 {
+		e := event(fmt.Sprintf("e%04d", i), 1, time.Duration(i)*time.Second)
+		e.Reason, e.Regarding.Namespace = "Pulled", "flood"
+		if i < 200 { // the oldest
+			e.Regarding.Namespace = "shop"
+		}
+		events = append(events, e)
+	}
+	check(t, l.RecordEvents(ctx, "prod", events, "1"))
+	limit := int64(events[0].Size() * 1000)
+	_, err := l.Prune(ctx, ledger.Retention{Scaling: time.Hour, Other: time.Hour, MaxOther: limit}, t0)
+	check(t, err)
+	_, old, err := l.EventCounts(ctx, "prod", t0)
+	check(t, err)
+	_, young, err := l.EventCounts(ctx, "prod", t0.Add(200*time.Second))
+	check(t, err)
+	if old-young != 200 || old > 1000 {
+		t.Errorf("%d events of the other namespace are left of 200, %d in all", old-young, old)
+	}
+}
+
+// eventsYetToCome holds that an event which says that it is of the future gets old as any other.
+func eventsYetToCome(t *testing.T, fresh Open) {
+	l, ctx := fresh(t), t.Context()
+	e := event("future", 1, 1000*time.Hour)
+	e.Reason = "Pulled"
+	check(t, l.RecordEvents(ctx, "prod", []fleet.Event{e}, "1"))
+	keep := ledger.Retention{Scaling: time.Hour, Other: time.Hour}
+	for _, tt := range []struct {
+		after time.Duration
+		want  int
+	}{{0, 1}, {30 * time.Minute, 1}, {2 * time.Hour, 0}} {
+		_, err := l.Prune(ctx, keep, t0.Add(tt.after))
+		check(t, err)
+		if _, left, err := l.EventCounts(ctx, "prod", t0); err != nil || left != tt.want {
+			t.Errorf("after %v: %d events, want %d (%v)", tt.after, left, tt.want, err)
+		}
+	}
+}
+
 // Pruning gives way to writers: they go on while it works.
 func writersGoOnWhilePruning(t *testing.T, fresh Open) {
 	l, ctx := fresh(t), t.Context()
