@@ -36,6 +36,8 @@ func TestPlan(t *testing.T) {
 	inGap := func(td wave.Todo, gap int64) wave.Todo { td.Change.GapID = gap; return td }
 	follows := func(td wave.Todo, wave int64) wave.Todo { td.StepWave = wave; return td }
 	closed := liveWave(7, wave.KindJoined, 5*time.Second, true)
+	frozen := liveWave(7, wave.KindJoined, 5*time.Second, true)
+	frozen.Main.Frozen = true
 	closed.ClosedAt = t0.Add(-time.Second)
 	tried := liveWave(8, wave.KindRemoved, time.Minute, false)
 	tried.Main.Tried = true
@@ -87,6 +89,17 @@ func TestPlan(t *testing.T) {
 			name: "not after ALERT_WAVE_GAP",
 			todo: []wave.Todo{todo(1, fleet.Joined, "a")}, live: []wave.Wave{liveWave(7, wave.KindJoined, 30*time.Second, true)},
 			want: wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{1}}}},
+		},
+		{
+			name: "not into one that takes no edits",
+			todo: []wave.Todo{todo(1, fleet.Joined, "a")}, live: []wave.Wave{frozen},
+			want: wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{1}}}},
+		},
+		{
+			name: "ready after joined is told, whatever labels came meanwhile",
+			todo: []wave.Todo{follows(todo(1, fleet.BecameReady, "a"), 7), todo(2, fleet.Joined, "b")},
+			live: []wave.Wave{closed}, cfg: selective,
+			want: wave.Plan{Add: map[int64][]int64{7: {1}}, Silence: []int64{2}},
 		},
 		{
 			name: "not into a closed one",
@@ -441,6 +454,14 @@ func TestNext(t *testing.T) {
 			[]Step{{Action: Edit, At: at(time.Second)}, {Action: AddList, At: t0}, {Action: Close, At: at(30 * time.Second)}}},
 		{"a recorded reply is posted", mod(closed, func(w *wave.Wave) { w.Parts = []wave.Posting{{ID: "1.2"}, {}} }), t0,
 			[]Step{{Action: PostPart, At: t0, Part: 1}}},
+		{"what a frozen message cannot say waits for the wave's end", mod(open, func(w *wave.Wave) {
+			w.Counts.Untold, w.Main.Frozen = 1, true
+		}), t0, []Step{{Action: AddUpdate, At: at(30 * time.Second)}, {Action: Close, At: at(30 * time.Second)}}},
+		{"and is said in its thread then", mod(closed, func(w *wave.Wave) { w.Counts.Untold, w.Main.Frozen = 1, true }), t0,
+			[]Step{{Action: AddUpdate, At: t0}}},
+		{"once", mod(closed, func(w *wave.Wave) {
+			w.Counts.Untold, w.Main.Frozen, w.Parts = 1, true, []wave.Posting{{Part: wave.PartUpdate}}
+		}), t0, []Step{{Action: PostPart, At: t0}}},
 		{"all ready: done", closed, t0, []Step{{Action: Finish, At: t0}}},
 		{"not all ready: wait, then call out",
 			mod(closed, func(w *wave.Wave) { w.Counts = wave.Counts{Members: 2, Pending: 1, Unready: 1} }), t0,

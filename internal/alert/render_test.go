@@ -60,6 +60,14 @@ func TestRenderGolden(t *testing.T) {
 		t.Error("a node that is not ready is not called out")
 	}
 	golden(t, "thread-stuck", stuck.Text+"\n\n"+stuck.Plain())
+	// A message that takes no more edits told the first of three to have joined, and the second nothing yet.
+	for _, name := range []string{"joined-three", "joined-fifty"} {
+		w := alerttest.Scenes()[name]
+		w.Cluster, w.OpenedAt, w.Members[0].ToldUpTo = "prod", t0, 1
+		u := RenderUpdate(w, fleet.Totals{Nodes: 45, Ready: 43}, cfg)
+		golden(t, "thread-update-"+name, fmt.Sprintf("notification: %s\nmetadata: %s, %d nodes\n\n%s", u.Text, u.Kind,
+			u.Nodes, u.Plain()))
+	}
 	if _, ok := RenderNeverReady(alerttest.Scenes()["joined-one-ready"], cfg); ok {
 		t.Error("a ready node is called out")
 	}

@@ -81,22 +81,22 @@ func NextList(w wave.Wave, room int) (uids []string) {
 // RenderUpdate says what the thread reply reads that stands for an edit of a wave's main message, which takes none any
 // more: the message as it is now, and of the nodes only what is not told yet.
 func RenderUpdate(w wave.Wave, totals fleet.Totals, cfg Config) message.Message {
-	untold := map[string]wave.Member{} // by name
+	var untold []message.Card
 	for _, m := range w.Members {
 		i := slices.IndexFunc(m.Steps, func(c fleet.Change) bool { return c.ID > m.ToldUpTo })
 		if i >= 0 {
 			m.Steps = m.Steps[i:]
-			untold[m.Node.Name] = m
+			untold = append(untold, card(m, cfg))
 		}
 	}
 	m := Render(w, totals, nil, cfg)
 	m.Kind = wave.PartUpdate
+	m.Parts = slices.DeleteFunc(m.Parts, func(p message.Part) bool {
+		return len(p.Buttons) > 0 || len(p.Cards) > 0 && len(untold) == 0
+	})
 	for i := range m.Parts {
-		p := &m.Parts[i]
-		p.Buttons = nil
-		p.Cards = slices.DeleteFunc(p.Cards, func(c message.Card) bool { _, ok := untold[c.Name]; return !ok })
-		for j, c := range p.Cards {
-			p.Cards[j] = card(untold[c.Name], cfg)
+		if len(m.Parts[i].Cards) > 0 {
+			m.Parts[i].Cards = untold
 		}
 	}
 	return m

@@ -68,7 +68,7 @@ type process struct {
 	api       *slack.Client
 	owner     slackapp.Owner // of what it posts
 	outbox    *deliver.Outbox
-	refusal   atomic.Pointer[deliver.FatalError] // the last one of a sink; nil while it refuses nothing
+	refusal   atomic.Pointer[deliver.FatalError] // of the session; nil since Slack last greeted it
 	summaries answer.Summaries
 	clusters  []*Cluster
 }
@@ -140,7 +140,15 @@ func (p *process) parts(ctx context.Context, addr string) (run []func() error) {
 	}
 	p.metrics.registerProcess(ownState{p.store, p.health})
 	run = append(run,
-		func() error { return p.persist(ctx, session.Run) },
+		func() error {
+			return p.persist(ctx, func(ctx context.Context) error {
+				err := session.Run(ctx)
+				if fatal, ok := errors.AsType[*deliver.FatalError](err); ok {
+					p.refusal.Store(fatal)
+				}
+				return err
+			})
+		},
 		func() error { return p.persist(ctx, p.outbox.Run) },
 		func() error { return commands.Run(ctx) },
 		func() error {
@@ -171,7 +179,6 @@ func (p *process) persist(ctx context.Context, run func(context.Context) error) 
 		if !ok {
 			return err
 		}
-		p.refusal.Store(fatal)
 		p.log.Error("a person must act; the cluster is watched on, and what is not told is kept", "err", fatal,
 			"retry_in", refusedPause.String())
 		select {

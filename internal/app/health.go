@@ -59,6 +59,7 @@ func (h *health) opened(p *process, session *slackapp.Session) {
 	parts = append(parts,
 		part{name: "slack", problem: func(context.Context) string {
 			if session.Ready() {
+				p.refusal.Store(nil)
 				return ""
 			}
 			if refusal := p.refusal.Load(); refusal != nil {

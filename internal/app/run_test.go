@@ -231,7 +231,8 @@ func TestReadiness(t *testing.T) {
 		s.RefuseSockets(false)
 		p.isReady(30 * time.Second)
 		status, body := p.get("/readyz")
-		if status != http.StatusOK || body != "ledger: ok\nnodes: ok\nevents: ok\nslack: ok\nconnections: ok\ntelling: ok\ndigest: ok\n" {
+		if status != http.StatusOK || body != strings.Join([]string{"ledger", "nodes", "events", "slack",
+			"connections", "telling", "digest", ""}, ": ok\n") {
 			t.Errorf("%d\n%s", status, body)
 		}
 		s.RefuseSockets(true)
@@ -254,6 +255,20 @@ func TestReadiness(t *testing.T) {
 		p.isNotReady(20*time.Second, "nodes", "nothing listens there")
 		proxy.Accept()
 		p.isReady(30 * time.Second)
+	})
+	t.Run("an API server that says nothing", func(t *testing.T) {
+		t.Parallel()
+		s := slackemu.Start(t, slackemu.Config{})
+		user, _ := reader(t, c)
+		proxy := c.Proxy(t)
+		p := run(t, settings(t, s, c.KubeconfigVia(t, user, proxy.URL())))
+		p.isReady(30 * time.Second)
+		proxy.Stall()
+		for _, part := range []string{"events", "nodes"} {
+			p.isNotReady(time.Minute, part, "the API server does not answer while its watch is silent")
+		}
+		proxy.Flow()
+		p.isReady(time.Minute)
 	})
 	t.Run("telling", func(t *testing.T) {
 		t.Parallel()

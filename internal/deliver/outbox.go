@@ -420,9 +420,8 @@ func (o *Outbox) takeEdit(p wave.Posting) bool {
 	return !o.editAt(p, now).After(now) && o.edits.AllowN(now, 1)
 }
 
-// Edit replaces a posted message. Where the sink takes it in no form it stays as it is, and counts
-// as told: trying for ever would hold up all that is to come in it. The result is Shut if the channel is
-// closed to us, and Fixed if the sink takes no edits of the message any more.
+// Edit replaces a posted message. The result is Shut if the channel is closed to us, and Fixed if the sink takes no
+// edits of the message any more, or this one in no form: trying for ever would hold up all that is to come in it.
 func (o *Outbox) Edit(ctx context.Context, p wave.Posting, m message.Message, told int64) (Result, error) {
 	if !o.takeEdit(p) {
 		return Later, nil
@@ -446,9 +445,8 @@ func (o *Outbox) Edit(ctx context.Context, p wave.Posting, m message.Message, to
 			return Later, o.failed(p, scope{edits: true}, v, err)
 		}
 	}
-	o.log.Error("a message is refused in every form; its last edit is lost", "sink", o.sink.Name(), "key", p.Key)
-	p.Hash = m.Hash()
-	return Done, o.store.Accepted(ctx, p, told, time.Now())
+	o.log.Warn("an edit is refused in every form", "sink", o.sink.Name(), "key", p.Key)
+	return o.freeze(ctx, p)
 }
 
 // freeze records what a message tells that takes no more edits: the answer to its last edit may have been lost.
@@ -581,6 +579,7 @@ func (o *Outbox) succeeded(p wave.Posting) {
 	defer o.mu.Unlock()
 	again := false
 	delete(o.strange, p.Key)
+	delete(o.beside, p.Key)
 	for _, s := range []scope{{}, {channel: p.Channel}, {posts: p.Channel}, {edits: true}, {key: p.Key}} {
 		if _, ok := o.problems[s]; ok {
 			delete(o.problems, s)

@@ -525,7 +525,7 @@ func TestEditRefused(t *testing.T) {
 	t.Parallel()
 	for outcome, want := range map[deliver.Outcome]deliver.Result{
 		deliver.Gone: deliver.Missing, deliver.Frozen: deliver.Fixed, deliver.Closed: deliver.Shut,
-		deliver.Down: deliver.Later, deliver.Strange: deliver.Later,
+		deliver.Down: deliver.Later, deliver.Strange: deliver.Later, deliver.Refused: deliver.Fixed,
 	} {
 		w := &world{answer: func(c call) *sinkError {
 			if c.method == "edit" {
@@ -575,6 +575,27 @@ func TestWhatWasTold(t *testing.T) {
 		time.Sleep(time.Minute)
 		if r, err := o.Edit(t.Context(), w.record, says("three"), 7); r != deliver.Fixed || err != nil || w.told != 5 {
 			t.Errorf("no more edits: %v, %v, told %d, want 5", r, err, w.told)
+		}
+	})
+}
+
+// After an edit without an answer the next one waits, so that what is carried out late does not replace it.
+func TestEditWithoutAnAnswerWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{answer: func(c call) *sinkError {
+			return &sinkError{deliver.Verdict{Outcome: deliver.Down, Unanswered: c.method == "edit"}}
+		}}
+		o, p, other := w.outbox(), wave.Posting{Key: "k", ID: "1", Channel: "C1"}, wave.Posting{Key: "l", Channel: "C1"}
+		if r, err := o.Edit(t.Context(), p, says("one"), 0); r != deliver.Later || err != nil {
+			t.Fatal(r, err)
+		}
+		now := time.Now()
+		if at := o.EditAt(p, now).Sub(now); at != w.Limits().Settle {
+			t.Errorf("the next edit comes after %v", at)
+		}
+		if at := o.EditAt(other, now).Sub(now); at > 2*time.Second {
+			t.Errorf("that of another message comes after %v", at)
 		}
 	})
 }

@@ -34,7 +34,7 @@ func (m inMemory) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // bubble runs f in a synctest bubble, with a teller at Slack's real pace and the default
 // settings.
-func bubble(t *testing.T, f func(r *rig)) {
+func bubble(t *testing.T, f func(r *rig), tune ...func(r *rig)) {
 	synctest.Test(t, func(t *testing.T) {
 		emu := slackemu.New(slackemu.Config{})
 		defer emu.Close()
@@ -46,6 +46,9 @@ func bubble(t *testing.T, f func(r *rig)) {
 		r := &rig{t: t, channel: slackemu.ChannelOps, slack: emu, ledger: l, now: time.Now().UTC(),
 			known: map[string]fleet.Observation{},
 			names: map[string][]string{}}
+		for _, change := range tune {
+			change(r)
+		}
 		api := slack.New(slackemu.DefaultBotToken, slack.OptionAPIURL("http://slack/api/"),
 			slack.OptionHTTPClient(&http.Client{Transport: inMemory{emu}}))
 		teller := r.teller(api, deliver.Limits{}, slog.New(slog.DiscardHandler))

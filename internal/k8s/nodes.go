@@ -208,6 +208,10 @@ func (n *nodeWatch) catchUp(ctx, writeCtx context.Context, cause string) error {
 		if _, err := n.identity.check(ctx); err != nil {
 			return err
 		}
+		// Nodes may have come and gone since: their events too must be read before the list.
+		if proofs, err = n.proofs(ctx, writeCtx); err != nil {
+			return err
+		}
 		if found, err = n.compareAll(ctx, writeCtx); err != nil {
 			return err
 		}

@@ -194,14 +194,26 @@ func TestEmptyListIsReadAgain(t *testing.T) {
 			if got := store.what(""); len(got) > 0 {
 				t.Errorf("recorded before the second list: %v", got)
 			}
+			// A node comes and goes while the second list is waited for.
+			f.set(func() {
+				for i, reason := range []string{"RegisteredNode", "RemovingNode"} {
+					e := fakeEvent(i, "1")
+					e.Reason, e.ReportingController = reason, nodeController
+					e.Regarding = corev1.ObjectReference{Kind: "Node", Name: "visitor", UID: "0d4a1c3e-7b1c-4f2a-9c55-4f6b8d0f7f10"}
+					e.CreationTimestamp = metav1.NewTime(time.Now())
+					f.events = append(f.events, e)
+				}
+			})
 			if !true {
 				f.set(func() { f.nodes = nodes })
 				f.waitWatch(t, "nodes")
-				if got := store.what(""); len(got) > 0 {
+				store.waitChanges(t, "visitor", "joined#1", "removed#1")
+				if got := store.what(""); len(got) > 2 {
 					t.Errorf("recorded: %v", got)
 				}
 				return
 			}
+			store.waitChanges(t, "visitor", "joined#1", "removed#1")
 			store.waitChanges(t, "n0", "removed#1")
 			store.waitChanges(t, "n1", "removed#1")
 			if g := store.snapshot().gaps; len(g) != 1 || g[0].Confirmed.IsZero() {

@@ -71,6 +71,11 @@ const restricted = "restricted_action"
 // a broken proxy may ask for, would silence Rollcall.
 const maxWait = time.Minute
 
+// wait is how long we wait where Slack limits us.
+func wait(limit *slack.RateLimitedError) time.Duration {
+	return min(max(limit.RetryAfter, time.Second), maxWait)
+}
+
 // unsaidWait is how long we wait when Slack limits us without saying for how long.
 const unsaidWait = 5 * time.Second
 
@@ -83,7 +88,7 @@ func judge(err error, channel string) deliver.Verdict {
 		return deliver.Verdict{Outcome: deliver.Refused}
 	}
 	if limit, ok := errors.AsType[*slack.RateLimitedError](err); ok {
-		return deliver.Verdict{Outcome: deliver.Limited, Wait: min(max(limit.RetryAfter, time.Second), maxWait)}
+		return deliver.Verdict{Outcome: deliver.Limited, Wait: wait(limit)}
 	}
 	if status, ok := errors.AsType[slack.StatusCodeError](err); ok && status.Code == http.StatusTooManyRequests {
 		return deliver.Verdict{Outcome: deliver.Limited, Wait: unsaidWait}

@@ -1,6 +1,7 @@
 package slackapp
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -166,7 +167,11 @@ func plainly(m message.Message) content {
 func TestJudge(t *testing.T) {
 	for code, want := range map[string]deliver.Outcome{"invalid_auth": deliver.Fatal, "message_not_found": deliver.Gone,
 		"invalid_blocks": deliver.Refused, "channel_not_found": deliver.Closed, "ratelimited": deliver.Limited,
-		"internal_error": deliver.Down, "service_unavailable": deliver.Down, "of_the_future": deliver.Strange} {
+		"internal_error": deliver.Down, "service_unavailable": deliver.Down, "of_the_future": deliver.Strange,
+		"edit_window_closed": deliver.Frozen, "cant_update_message": deliver.Frozen, "is_inactive": deliver.Closed,
+		"restricted_action": deliver.Closed, "restricted_action_of_the_future": deliver.Closed,
+		"restricted_action_thread_locked": deliver.Unthreaded, "thread_locked": deliver.Unthreaded,
+		"restricted_action_non_threadable_channel": deliver.Unthreaded} {
 		if got := judge(fmt.Errorf("posting: %w", slack.SlackErrorResponse{Err: code}), "C1"); got.Outcome != want ||
 			got.Code != code {
 			t.Errorf("%s is %+v, want outcome %d", code, got, want)
@@ -174,6 +179,16 @@ func TestJudge(t *testing.T) {
 	}
 	if got := judge(errors.New("connection refused"), "C1"); got.Outcome != deliver.Down {
 		t.Errorf("no answer is %+v", got)
+	}
+	for asked, want := range map[time.Duration]time.Duration{0: time.Second, 5 * time.Second: 5 * time.Second,
+		24 * time.Hour: time.Minute} {
+		if got := judge(&slack.RateLimitedError{RetryAfter: asked}, "C1"); got.Wait != want {
+			t.Errorf("asked to wait for %v, it waits for %v, want %v", asked, got.Wait, want)
+		}
+	}
+	if got := judge(fmt.Errorf("posting: %w", context.DeadlineExceeded), "C1"); got.Outcome != deliver.Down ||
+		!got.Unanswered {
+		t.Errorf("a time-out is %+v", got)
 	}
 	if got := judge(nil, "C1"); got != (deliver.Verdict{}) {
 		t.Errorf("no error is %+v", got)

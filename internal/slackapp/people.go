@@ -125,7 +125,7 @@ func (p *people) ask(ctx context.Context, user string) profile {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if limit, ok := errors.AsType[*slack.RateLimitedError](err); ok {
-		p.wait = now.Add(max(limit.RetryAfter, time.Second))
+		p.wait = now.Add(wait(limit))
 	}
 	if found.until.After(now) {
 		p.remember(user, found, now)
