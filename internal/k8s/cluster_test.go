@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
 	"rollcall/internal/fleet"
@@ -444,7 +445,10 @@ func TestRights(t *testing.T) {
 // TestRestoredEtcd holds that after etcd was restored from a backup, with and without a bump of its revision,
 // everything that the restore took back or brought back is recorded, and what follows is too.
 func TestRestoredEtcd(t *testing.T) {
-	for name, bump := range map[string]bool{"revisions are given anew": false, "revisions go on": true} {
+	for name, test := range map[string]struct{ bump, overtake bool }{
+		"revisions are given anew": {}, "revisions go on": {bump: true},
+		"revisions are given anew and overtake what was seen": {overtake: true},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := cluster.Start(t, cluster.Options{})
@@ -453,7 +457,10 @@ func TestRestoredEtcd(t *testing.T) {
 				must(c.CreateNode(ctx, cluster.NewNode(name, cluster.Ready())))
 			}
 			store := newMemory()
-			w := start(t, c.Config(cluster.UserAdmin), store)
+			proxy := c.Proxy(t)
+			config := c.Config(cluster.UserAdmin)
+			config.Host = proxy.URL()
+			w := start(t, config, store)
 			w.waitSynced(t)
 			backup := must(c.SaveEtcd(ctx))
 			cluster.Eventually(t, 30*time.Second,
@@ -461,7 +468,23 @@ func TestRestoredEtcd(t *testing.T) {
 			must(c.CreateNode(ctx, cluster.NewNode("new-1")))
 			store.waitChanges(t, "old-1", "removed#1")
 			store.waitChanges(t, "new-1", "joined#1")
-			ok(t, c.RestoreEtcd(ctx, backup, bump))
+			if test.overtake {
+				proxy.Refuse()
+				proxy.Cut()
+			}
+			ok(t, c.RestoreEtcd(ctx, backup, test.bump))
+			if test.overtake {
+				seen, _ := w.nodes.state.seen()
+				cluster.Eventually(t, 30*time.Second, func(ctx context.Context) error {
+					ok(t, c.Heartbeat(ctx, "old-2"))
+					n := must(c.Admin().CoreV1().Nodes().Get(ctx, "old-2", metav1.GetOptions{}))
+					if !ahead(n.ResourceVersion, seen) {
+						return fmt.Errorf("the restored cluster is at %s, and %s was seen", n.ResourceVersion, seen)
+					}
+					return nil
+				})
+				ok(t, proxy.Accept())
+			}
 			store.waitChanges(t, "old-1", "removed#1", "joined#2", "ready#2")
 			store.waitChanges(t, "new-1", "joined#1", "removed#1")
 			must(c.CreateNode(ctx, cluster.NewNode("new-2")))

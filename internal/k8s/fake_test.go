@@ -32,6 +32,7 @@ type fakeAPI struct {
 	nodes    []corev1.Node
 	events   []eventsv1.Event
 	version  int
+	exact    bool                          // a list at a version shows what is now; else: it is compacted
 	identity string                        // UID of kube-system; "" for none
 	asked    []string                      // "list nodes limit=3", "watch events from 5"
 	trouble  map[string][]http.HandlerFunc // by "list nodes" etc.: consumed one a request, before the normal answer
@@ -109,6 +110,16 @@ func (f *fakeAPI) serve(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	defer f.mu.Unlock()
+	list := f.nodes
+	if q.Get("resourceVersionMatch") == string(metav1.ResourceVersionMatchExact) {
+		if !f.exact {
+			refuse(410, metav1.StatusReasonExpired, "too old")(w, r)
+			return
+		}
+		list = slices.DeleteFunc(slices.Clone(list), func(n corev1.Node) bool {
+			return "metadata.name="+n.Name != q.Get("fieldSelector")
+		})
+	}
 	from, _ := strconv.Atoi(q.Get("continue"))
 	limit, _ := strconv.Atoi(q.Get("limit"))
 	page := func(n int) (until int, meta metav1.ListMeta) {
@@ -119,9 +130,9 @@ func (f *fakeAPI) serve(w http.ResponseWriter, r *http.Request) {
 		return until, meta
 	}
 	if res == "nodes" {
-		until, meta := page(len(f.nodes))
+		until, meta := page(len(list))
 		json.NewEncoder(w).Encode(corev1.NodeList{TypeMeta: metav1.TypeMeta{Kind: "NodeList", APIVersion: "v1"},
-			ListMeta: meta, Items: f.nodes[from:until]})
+			ListMeta: meta, Items: list[from:until]})
 		return
 	}
 	until, meta := page(len(f.events))

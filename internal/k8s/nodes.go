@@ -44,6 +44,7 @@ type nodeWatch struct {
 	known      map[string]fleet.Known // live nodes by UID, as recorded or handed on for it
 	baselineAt time.Time
 	alive      time.Time // until when nothing was missed
+	last       witness   // of what was seen
 	scratch    []fleet.Taint
 	eventTries int
 }
@@ -134,14 +135,18 @@ func (n *nodeWatch) list(ctx, writeCtx context.Context, cause string) error {
 	return nil
 }
 
-// verify makes sure that the API server has got to the version at which the watch is to resume: from one
-// whose data is older, a watch would get nothing until it has caught up, and miss what happened until then.
+// verify makes sure that the API server has got to the version at which the watch is to resume, by the writes that were
+// seen: from one whose data is older, a watch would get nothing until it has caught up, and miss what happened until
+// then.
 func (n *nodeWatch) verify(ctx context.Context) error {
 	if _, err := n.identity.check(ctx); err != nil {
 		return err
 	}
 	version, _ := n.state.seen()
-	return n.listing().verify(ctx, version)
+	if err := n.listing().verify(ctx, version); err != nil {
+		return err
+	}
+	return n.listing().confirm(ctx, version, n.last)
 }
 
 func (n *nodeWatch) listing() listing[*corev1.NodeList] {
@@ -154,11 +159,12 @@ func (n *nodeWatch) listing() listing[*corev1.NodeList] {
 func (n *nodeWatch) baseline(ctx, writeCtx context.Context) error {
 	known := map[string]fleet.Known{}
 	l := n.listing()
-	l.begin = func() error { clear(known); return nil }
+	l.begin = func() error { clear(known); n.last = witness{}; return nil }
 	l.each = func(p *corev1.NodeList) error {
 		now := time.Now()
 		obs := make([]fleet.Observation, 0, len(p.Items))
 		for i := range p.Items {
+			n.last = n.last.of(&p.Items[i], false)
 			node := look(n.cluster, &p.Items[i], nil)
 			fleet.Describe(&node)
 			o := fleet.First(node, now)
@@ -281,11 +287,12 @@ func (n *nodeWatch) compareAll(ctx, writeCtx context.Context) (found comparison,
 	// After a long gap every node may be another one, and all wait for one transaction.
 	shared := sharer{}
 	l := n.listing()
-	l.begin = func() error { clear(found.there); found.obs = nil; return nil }
+	l.begin = func() error { clear(found.there); found.obs, n.last = nil, witness{}; return nil }
 	l.each = func(p *corev1.NodeList) error {
 		now := time.Now()
 		how := fleet.Look{At: now, After: gapFrom(n.alive, now), Missed: true}
 		for i := range p.Items {
+			n.last = n.last.of(&p.Items[i], false)
 			found.there[word(string(p.Items[i].UID))] = true
 			o, err := n.compare(writeCtx, &p.Items[i], how)
 			if err != nil {
@@ -446,7 +453,7 @@ func (n *nodeWatch) watch(ctx, writeCtx context.Context) (alive bool, err error)
 	return alive, ended
 }
 
-// read hands on what the watch tells until it ends. While it runs, n.known and n.alive are its
+// read hands on what the watch tells until it ends. While it runs, n.known, n.alive and n.last are its
 // own.
 func (n *nodeWatch) read(ctx, writeCtx context.Context, s *session, queue chan<- sighting) (alive bool, err error) {
 	now := time.Now()
@@ -547,6 +554,9 @@ func (n *nodeWatch) read(ctx, writeCtx context.Context, s *session, queue chan<-
 			}
 			alive = true
 			n.alive = now
+			if f.Type != watch.Bookmark {
+				n.last = n.last.of(o, f.Type == watch.Deleted)
+			}
 			n.state.saw(o.ResourceVersion, now)
 			silence.Reset(n.timing.silence)
 			probe.heard()

@@ -89,6 +89,56 @@ func TestRestoredCluster(t *testing.T) {
 	}
 }
 
+// TestOvertakenVersion holds that data that went back is found out although the API server has got to the version that
+// was seen before the watch is resumed: the write that was seen last is not there.
+func TestOvertakenVersion(t *testing.T) {
+	for name, test := range map[string]struct {
+		seen   string // the frame that the watch sees last
+		node   int
+		after  []corev1.Node // what is there when the watch resumes
+		missed []string      // what is then recorded of n0
+	}{
+		"nothing went back":      {"MODIFIED", 1, []corev1.Node{fakeNode(0, "1"), readyNode(1, "140")}, nil},
+		"and a node is gone":     {"DELETED", 1, []corev1.Node{fakeNode(0, "1")}, nil},
+		"a write was taken back": {"MODIFIED", 1, []corev1.Node{fakeNode(1, "1")}, []string{"n0 removed#1"}},
+		"a write is another one": {"MODIFIED", 1, []corev1.Node{readyNode(1, "139")}, []string{"n0 removed#1"}},
+		"an end was taken back":  {"DELETED", 1, []corev1.Node{fakeNode(1, "1")}, []string{"n0 removed#1"}},
+		"the list's newest":      {"", 0, []corev1.Node{fakeNode(1, "1")}, []string{"n0 removed#1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			f.exact = true
+			f.nodes = []corev1.Node{fakeNode(0, "90"), fakeNode(1, "1")}
+			store := newMemory()
+			w := start(t, f.config(), store)
+			w.waitSynced(t)
+			f.waitWatch(t, "nodes")
+			if test.seen != "" {
+				f.send("nodes", test.seen, readyNode(test.node, "140"))
+			}
+			f.send("nodes", "BOOKMARK", bookmark("150"))
+			store.waitVersion(t, "150")
+			asked := len(f.requests("watch nodes"))
+			f.set(func() { f.nodes, f.version = test.after, 160 })
+			f.cut("nodes")
+			cluster.Eventually(t, 5*time.Second, func(context.Context) error {
+				if len(f.requests("watch nodes")) == asked {
+					return fmt.Errorf("asked: %q", f.requests(""))
+				}
+				return nil
+			})
+			if got := store.what("n0"); !slices.Equal(got, test.missed) {
+				t.Errorf("recorded of n0: %q, want %q", got, test.missed)
+			}
+			restored := slices.ContainsFunc(store.snapshot().gaps, func(g fleet.Gap) bool { return g.Cause == causeRestored })
+			if restored != (test.missed != nil) {
+				t.Errorf("gaps: %+v", store.snapshot().gaps)
+			}
+		})
+	}
+}
+
 // TestSilentWatch holds that silence that no live API server causes leads to a list.
 func TestSilentWatch(t *testing.T) {
 	f := newFake(t)
@@ -171,7 +221,7 @@ func TestNodeComesBack(t *testing.T) {
 // TestEmptyListIsReadAgain holds that the end of all nodes is believed when a second list says the same,
 // and not before.
 func TestEmptyListIsReadAgain(t *testing.T) {
-	for name, true := range map[string]bool{"true": true, "untrue": false} {
+	for name, confirmed := range map[string]bool{"true": true, "untrue": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFake(t)
@@ -204,7 +254,7 @@ func TestEmptyListIsReadAgain(t *testing.T) {
 					f.events = append(f.events, e)
 				}
 			})
-			if !true {
+			if !confirmed {
 				f.set(func() { f.nodes = nodes })
 				f.waitWatch(t, "nodes")
 				store.waitChanges(t, "visitor", "joined#1", "removed#1")

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
@@ -152,6 +154,54 @@ func (l listing[P]) current(ctx context.Context) (string, error) {
 func (l listing[P]) verify(ctx context.Context, version string) error {
 	now, err := l.current(ctx)
 	if err == nil && ahead(version, now) {
+		err = errVersionAhead
+	}
+	return err
+}
+
+// witness is the last write of an object that a list or a watch has shown. At every version from then on up to the one
+// that is seen, the object is as this write left it: an API server that says otherwise has lost the write.
+type witness struct {
+	name, uid, version string
+	gone               bool // the write deleted it
+}
+
+// of is the witness that a write of an object is; the later one of both.
+func (w witness) of(o metav1.Object, gone bool) witness {
+	if ahead(w.version, o.GetResourceVersion()) {
+		return w
+	}
+	return witness{name: o.GetName(), uid: string(o.GetUID()), version: o.GetResourceVersion(), gone: gone}
+}
+
+// confirm makes sure that the API server's data at a version has what the witness is: it returns errVersionAhead if its
+// data went back since, although it has got to that version again. Where the API server has compacted that
+// version away, nothing can be confirmed, and nothing is said against it.
+func (l listing[P]) confirm(ctx context.Context, version string, w witness) error {
+	if w.name == "" || version == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.timeout)
+	defer cancel()
+	p := l.empty()
+	_, err := fetch(ctx, l.client.Get().Resource(l.resource.name).Param("limit", "1").
+		Param("fieldSelector", fields.OneTermEqualSelector("metadata.name", w.name).String()).
+		Param("resourceVersion", version).Param("resourceVersionMatch", string(metav1.ResourceVersionMatchExact)), 1, p)
+	switch {
+	case isExpired(err):
+		return nil
+	case err != nil:
+		return &requestError{"list", l.resource, err}
+	}
+	there := false
+	err = meta.EachListItem(p, func(item runtime.Object) error {
+		o, err := meta.Accessor(item)
+		if err == nil && string(o.GetUID()) == w.uid {
+			there = w.gone || o.GetResourceVersion() == w.version
+		}
+		return err
+	})
+	if err == nil && there == w.gone {
 		err = errVersionAhead
 	}
 	return err
