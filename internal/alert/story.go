@@ -44,11 +44,13 @@ func story(m wave.Member, cfg Config) []message.Line {
 	up, hasUp := m.Step(fleet.Recovered)
 	left, hasLeft := m.Step(fleet.Removed)
 	if hasJoined && joined.Occurrence > 1 {
-		l := line("back since ", joined.At, ": the same node, which had been recorded as gone")
-		if !hasReady && m.RemovedAt.IsZero() {
+		l := line("back since ", joined.At)
+		if hasReady {
+			l = append(l, line(", ready")...)
+		} else if m.RemovedAt.IsZero() {
 			l = append(l, line(", not ready yet")...)
 		}
-		lines = append(lines, l)
+		lines = append(lines, append(l, line(": the same node, which had been recorded as gone")...))
 	} else if hasJoined {
 		l := line("joined ", joined.At)
 		if hasReady {

@@ -175,6 +175,11 @@ func card(lines []string) (steps []string) {
 			if strings.Contains(l, ", ready after ") {
 				steps = append(steps, "ready")
 			}
+		case strings.HasPrefix(l, "back since "):
+			steps = append(steps, "joined")
+			if strings.Contains(l, ", ready:") {
+				steps = append(steps, "ready")
+			}
 		case strings.HasPrefix(l, "ready since "):
 			steps = append(steps, "ready")
 		case strings.HasPrefix(l, "left "):

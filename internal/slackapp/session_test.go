@@ -187,7 +187,8 @@ func TestReconnects(t *testing.T) {
 			})
 			calls := s.CallsOf("apps.connections.open")
 			for i := 1; i < len(calls); i++ {
-				if d := calls[i].At.Sub(calls[i-1].At); d < 900*time.Millisecond {
+				// They are sent a second apart; on a busy machine one may take a part of that to arrive.
+				if d := calls[i].At.Sub(calls[i-1].At); d < 500*time.Millisecond {
 					t.Errorf("connection attempt %d came %v after the one before", i+1, d)
 				}
 			}

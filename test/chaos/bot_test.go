@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -81,7 +83,7 @@ func (c *clock) set(offset time.Duration) error {
 // ending is how a process of the program ended.
 type ending struct {
 	began, at time.Time
-	why       string // "kill", "term", or "" if it ended by itself
+	why       string // "kill", "term", "second" if a second process ended by itself, or "" if the program did
 	state     string
 	code      int
 	signal    syscall.Signal // that ended it, if one did
@@ -174,6 +176,23 @@ func (k *keeper) up() (time.Time, bool) {
 	return k.began, k.process != nil
 }
 
+// peak is how much memory the process that runs has taken at most, in MiB; 0 if none runs, or the system does not tell.
+func (k *keeper) peak() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.process == nil {
+		return 0
+	}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", k.process.Pid))
+	if err != nil {
+		return 0
+	}
+	_, line, _ := strings.Cut(string(status), "VmHWM:")
+	kib := 0
+	fmt.Sscan(line, &kib)
+	return kib >> 10
+}
+
 // end ends the process that runs, by a signal, and waits until it is gone. The next one is
 // started after a pause.
 func (k *keeper) end(signal syscall.Signal, pause time.Duration) {
@@ -237,6 +256,42 @@ func (k *keeper) close() {
 		k.process.Kill()
 	}
 	k.changed.Broadcast()
+}
+
+// setenv changes a variable for the processes that are started from now on.
+func (k *keeper) setenv(name, value string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.env = withEnv(k.env, name, value)
+}
+
+func withEnv(env []string, name, value string) []string {
+	env = slices.DeleteFunc(slices.Clone(env), func(v string) bool { return strings.HasPrefix(v, name+"=") })
+	return append(env, name+"="+value)
+}
+
+// second runs one more process with another ledger's address, kills it after a while, and says whether it ended by
+// itself before that.
+func (k *keeper) second(address string, d time.Duration) (refused bool, err error) {
+	k.mu.Lock()
+	cmd := exec.Command(k.path)
+	cmd.Env, cmd.Stdout, cmd.Stderr = withEnv(k.env, "DATABASE_URL", address), &k.log, &k.log
+	k.mu.Unlock()
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		return false, fmt.Errorf("starting a second process: %w", err)
+	}
+	kill := time.AfterFunc(d, func() { cmd.Process.Kill() })
+	cmd.Wait()
+	e := ending{began: began, at: time.Now(), why: "kill", state: cmd.ProcessState.String(),
+		code: cmd.ProcessState.ExitCode()}
+	if refused = kill.Stop(); refused {
+		e.why, e.said = "second", k.log.end(2000)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.endings = append(k.endings, e)
+	return refused, nil
 }
 
 func (k *keeper) ended() []ending {

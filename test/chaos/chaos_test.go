@@ -4,12 +4,17 @@
 // A run has a seed, which it prints, and is a series of episodes: each has a plan that follows from
 // the seed (Plan), a fresh ledger, a fresh Slack emulator, and an emptied cluster of a real API
 // server. Three lanes of steps go on side by side for half a minute: nodes take steps of their
-// lives, people ask, and trouble comes: SIGKILL (at random moments, and right before or after Slack
-// has posted), SIGSTOP, SIGTERM, the API server killed, history compacted, another server in its place,
-// connections cut, silent, slow or refused, calls to Slack that fail before or after their effect or are
-// carried out up to 40 s late, limits of a day, refusals that nobody has heard of, edits forbidden, outages,
-// sockets dropped, refreshed or half-open, a full disk, and a clock that is set by seconds to days. Then all
-// trouble ends, and within 90 s the channel must tell the truth. Episodes take turns at letting the program
+// lives, people ask, and trouble comes:
+//
+//   - to the program: SIGKILL (at random moments, and right before or after Slack has posted), SIGSTOP, SIGTERM, a full
+//     disk, a clock that is set by seconds to days, a second process on the ledger by another path;
+//   - from the API server: killed, history compacted, etcd restored from a backup, another server in its place, event
+//     pages of megabytes, connections cut, silent, slow or refused;
+//   - from Slack: calls that fail before or after their effect or are carried out up to 40 s late, limits of a day,
+//     refusals that nobody has heard of, edits forbidden, the channel archived and replaced, outages, sockets dropped,
+//     refreshed or half-open.
+//
+// Then all trouble ends, and within 90 s the channel must tell the truth. Episodes take turns at letting the program
 // read the channel's history; without it a message may be copied once for each answer that was
 // lost, as the emulator's log of calls shows.
 //
@@ -23,7 +28,8 @@
 //     joined; the steps between may be told, at most once. If nobody had seen it, it may be told from
 //     its beginning to its end, or not at all;
 //   - one that came and went while the program was dead, and of which events tell (a visit), must be
-//     told, unless the clock was set or the API server troubled.
+//     told, unless the clock was set or the API server troubled;
+//   - what etcd's restore took back is told as ended, begun or back if the channel had told it, and may be told if not.
 //
 // The truth is what the API server has committed: after a call without an answer the model looks at
 // the object. A message with more than five nodes names those that became ready or recovered only
@@ -208,6 +214,9 @@ func report(t *testing.T, seed uint64, took time.Duration, totals map[string]int
 	row("messages", "%d", totals["messages"])
 	row("calls of Slack", "%d (%s)", totals["calls"], group("calls "))
 	row("exits for a full disk", "%d", totals["exits for a full disk"])
+	row("second processes", "%d refused; %d exits because of one", totals["second processes refused"],
+		totals["exits for a second process"])
+	row("memory", "%d MiB at most", totals["memory"])
 	row("questions", "%d, answered %d, not answered in trouble %d", totals["asked"], totals["answered"],
 		totals["asked in trouble and not answered"])
 	if n := totals["times the machine stood still"]; n > 0 {

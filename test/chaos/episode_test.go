@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,15 +85,15 @@ func (a *arena) startAPI() (err error) {
 // episode is one fresh ledger, one fresh Slack, one emptied cluster, and what happens to them.
 type episode struct {
 	*arena
-	steps   []Step
-	ctx     context.Context
-	end     context.CancelFunc
-	slack   *slackemu.Server
-	channel string
-	bot     *keeper
-	clock   clock
-	truth   truth
-	blind   bool
+	steps  []Step
+	ctx    context.Context
+	end    context.CancelFunc
+	slack  *slackemu.Server
+	ledger string // its directory
+	bot    *keeper
+	clock  clock
+	truth  truth
+	blind  bool
 
 	clockMoves bool          // the plan sets the clock
 	made       int           // nodes; the nodes' lane's own
@@ -101,8 +102,10 @@ type episode struct {
 	struck     chan struct{} // a call to Slack has gone wrong
 	loose      sync.WaitGroup
 	apiDown    sync.Mutex // held while the API server is being restarted
+	world      sync.Mutex // held while nodes take a step and the truth notes it
 
 	mu        sync.Mutex
+	channels  []string          // that the program was told to use, the present one last; guarded by mu
 	spans     map[string][]span // faults by kind; guarded by mu
 	counts    map[string]int    // guarded by mu
 	lateUntil time.Time         // when Slack has carried out all that it carries out late; guarded by mu
@@ -145,6 +148,21 @@ func (e *episode) sleep(d time.Duration) {
 	}
 }
 
+// channel is the one that the program was told to use last.
+func (e *episode) channel() string {
+	all := e.allChannels()
+	return all[len(all)-1]
+}
+
+func (e *episode) allChannels() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.channels)
+}
+
+// look reads all channels that the program was told to use.
+func (e *episode) look() channelView { return look(e.slack, e.allChannels()...) }
+
 // until waits until a condition holds, at most so long, and says whether it does.
 func (e *episode) until(d time.Duration, condition func() bool) bool {
 	for deadline := time.Now().Add(d); !condition(); e.sleep(50 * time.Millisecond) {
@@ -159,7 +177,7 @@ func (e *episode) until(d time.Duration, condition func() bool) bool {
 func (a *arena) play(ctx context.Context, steps []Step, patience time.Duration) (out outcome, err error) {
 	a.episodes++
 	e := &episode{
-		arena: a, steps: steps, channel: slackemu.ChannelOps, blind: strings.Contains(steps[0].What, "blind"),
+		arena: a, steps: steps, channels: []string{slackemu.ChannelOps}, blind: strings.Contains(steps[0].What, "blind"),
 		clock: clock{path: filepath.Join(a.dir, "clock")}, born: make(chan struct{}, 1), struck: make(chan struct{}, 1),
 		spans: map[string][]span{}, counts: map[string]int{"episodes": 1},
 		clockMoves: slices.ContainsFunc(steps, func(s Step) bool { return s.Kind == Clock }),
@@ -182,20 +200,17 @@ func (a *arena) play(ctx context.Context, steps []Step, patience time.Duration) 
 		e.slack.RemoveScope(slackemu.DefaultBotToken, "channels:history")
 		e.slack.RemoveScope(slackemu.DefaultBotToken, "groups:history")
 	}
-	ledger := filepath.Join(a.dir, fmt.Sprintf("ledger-%d", a.episodes))
-	if a.disk != "" {
-		ledger = filepath.Join(a.disk, fmt.Sprintf("ledger-%d", a.episodes))
-	}
-	if err := os.Mkdir(ledger, 0o700); err != nil {
+	e.ledger = filepath.Join(cmp.Or(a.disk, a.dir), fmt.Sprintf("ledger-%d", a.episodes))
+	if err := os.Mkdir(e.ledger, 0o700); err != nil {
 		return out, err
 	}
-	defer os.RemoveAll(ledger)
+	defer os.RemoveAll(e.ledger)
 	e.bot = newKeeper(a.bot, []string{
 		"PATH=" + os.Getenv("PATH"), "SLACK_BOT_TOKEN=" + slackemu.DefaultBotToken,
 		"SLACK_APP_TOKEN=" + slackemu.DefaultAppToken,
-		"SLACK_CHANNEL=" + e.channel, "SLACK_API_URL=" + address + "/api/", "KUBECONFIG=" + a.kubeconfig, "CLUSTER_NAME=prod",
-		"DATABASE_URL=sqlite:" + filepath.Join(ledger, "rollcall.db"), "HTTP_ADDR=127.0.0.1:0", "ALERT_WAVE_GAP=3s",
-		"LOG_LEVEL=debug", "CHAOS_CLOCK=" + e.clock.path,
+		"SLACK_CHANNEL=" + e.channel(), "SLACK_API_URL=" + address + "/api/", "KUBECONFIG=" + a.kubeconfig, "CLUSTER_NAME=prod",
+		"DATABASE_URL=sqlite:" + filepath.Join(e.ledger, "rollcall.db"), "HTTP_ADDR=127.0.0.1:0", "ALERT_WAVE_GAP=3s",
+		"LOG_LEVEL=debug", "CHAOS_CLOCK=" + e.clock.path, "GOMEMLIMIT=" + fmt.Sprint(podMemory*9/10) + "MiB",
 	})
 	for i := range steps[0].N {
 		l, err := e.create("", i%2 == 0)
@@ -232,12 +247,20 @@ func (a *arena) play(ctx context.Context, steps []Step, patience time.Duration) 
 	return out, e.err
 }
 
-// watchTheMachine notes when the machine itself was too busy for anybody to be answered in time.
+// podMemory is what the program's pod may take, in MiB: see manifests/base/deployment.yaml.
+const podMemory = 256
+
+// watchTheMachine notes when the machine itself was too busy for anybody to be answered in time, and when the program
+// takes more memory than its pod may.
 func (e *episode) watchTheMachine() {
 	const tick = 100 * time.Millisecond
 	for e.ctx.Err() == nil {
 		before := time.Now()
 		e.sleep(tick)
+		peak := e.bot.peak()
+		e.mu.Lock()
+		e.counts["memory"] = max(e.counts["memory"], peak)
+		e.mu.Unlock()
 		if time.Since(before) > tick+500*time.Millisecond {
 			e.beginFault("people")()
 			e.count("times the machine stood still", 1)
@@ -321,7 +344,7 @@ func (e *episode) lanes() {
 
 // told says whether the channel has the baseline.
 func (e *episode) told() bool {
-	return slices.ContainsFunc(look(e.slack, e.channel).posts, func(p post) bool { return p.kind == "baseline" })
+	return slices.ContainsFunc(e.look().posts, func(p post) bool { return p.kind == "baseline" })
 }
 
 // settle ends all trouble, waits until the channel tells the truth, and judges what it tells. It
@@ -329,8 +352,8 @@ func (e *episode) told() bool {
 func (e *episode) settle(patience time.Duration) time.Duration {
 	e.sleep(2 * time.Second) // for what the last steps have brought about, and the faults that wait for it
 	// What lasts has an end by itself; only half-open sockets may last longer.
-	e.until(10*time.Second, func() bool {
-		return !e.faulty("stop") && !e.faulty("disk") && !e.faulty("api")
+	e.until(time.Minute, func() bool {
+		return !e.faulty("stop") && !e.faulty("disk") && !e.faulty("api") && !e.faulty("second")
 	})
 	e.slack.ClearFaults()
 	e.slack.RefuseSockets(false)
@@ -369,7 +392,7 @@ func (e *episode) settle(patience time.Duration) time.Duration {
 
 // judge compares the channel with the truth.
 func (e *episode) judge() []violation {
-	s := look(e.slack, e.channel)
+	s := e.look()
 	var out []violation
 	switch copies, forgiven := e.copies(s); {
 	case !e.blind && copies > 0:
@@ -416,7 +439,7 @@ func (e *episode) finally() {
 		for range 3 {
 			before := e.disturbed()
 			ctx, cancel := context.WithTimeout(e.ctx, 10*time.Second)
-			m, err = e.slack.SlashCommand(slackemu.UserAda, e.channel, q[0], q[1]).Answer(ctx)
+			m, err = e.slack.SlashCommand(slackemu.UserAda, e.channel(), q[0], q[1]).Answer(ctx)
 			cancel()
 			if err == nil || e.disturbed() == before {
 				break
@@ -443,15 +466,21 @@ func firstLine(s string) string {
 
 // tally counts what happened, and looks at how the program ended each time.
 func (e *episode) tally() {
-	e.mu.Lock()
-	disks := slices.Clone(e.spans["disk"])
-	e.mu.Unlock()
-	for _, end := range e.bot.ended() {
-		full := slices.ContainsFunc(disks, func(s span) bool {
-			return s.from.Before(end.at) && (s.until.IsZero() || s.until.Add(3*time.Second).After(end.at))
+	during := func(kind string, at time.Time) bool {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return slices.ContainsFunc(e.spans[kind], func(s span) bool {
+			return s.from.Before(at) && (s.until.IsZero() || s.until.Add(3*time.Second).After(at))
 		})
+	}
+	for _, end := range e.bot.ended() {
+		full := during("disk", end.at)
 		switch {
 		case end.why == "kill":
+		case end.code == 1 && during("second", end.at):
+			if end.why == "" {
+				e.count("exits for a second process", 1)
+			}
 		case end.why == "term" && end.code == 0:
 		case end.why == "term" && end.signal == syscall.SIGTERM && end.at.Sub(end.began) < time.Second:
 			// It came before the program had begun to listen for it.
@@ -461,7 +490,13 @@ func (e *episode) tally() {
 			e.violate(crashed, "the program ended by itself: %s (%s)\n%s", end.state, end.why, end.said)
 		}
 	}
-	s := look(e.slack, e.channel)
+	e.mu.Lock()
+	peak := e.counts["memory"]
+	e.mu.Unlock()
+	if peak > podMemory {
+		e.violate(other, "the program took %d MiB of memory, its pod may take %d", peak, podMemory)
+	}
+	s := e.look()
 	e.count("messages", len(s.posts))
 	if copies, _ := e.copies(s); e.blind {
 		e.count("copies", copies)
@@ -497,8 +532,8 @@ func (e *episode) tally() {
 // shown is the channel as text.
 func (e *episode) shown() string {
 	var b strings.Builder
-	for _, p := range look(e.slack, e.channel).posts {
-		m, _ := e.slack.Message(e.channel, p.ts)
+	for _, p := range e.look().posts {
+		m, _ := e.slack.Message(p.channel, p.ts)
 		fmt.Fprintf(&b, "%s %s %s: %d nodes, %d versions, %d replies, says %v\n%s\n", p.ts, p.kind, p.key, p.nodes,
 			len(m.Versions), p.replies, p.said, slackemu.PlainText(m))
 	}
@@ -508,6 +543,10 @@ func (e *episode) shown() string {
 // add adds up what episodes counted.
 func add(to, from map[string]int) {
 	for _, k := range slices.Sorted(maps.Keys(from)) {
+		if k == "memory" {
+			to[k] = max(to[k], from[k])
+			continue
+		}
 		to[k] += from[k]
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"rollcall/internal/slackemu"
@@ -129,6 +131,19 @@ func (e *episode) act(s Step) error {
 		e.lasting(s.For, func() { e.slack.SetOutage(slackemu.OutageOff) }, "people")
 	case Sockets:
 		e.sockets(s)
+		count += " " + s.What
+	case Restore:
+		return e.restore(s)
+	case Notes:
+		e.notes(s.N)
+	case Move:
+		if !e.move(s.For) {
+			return nil
+		}
+	case Second:
+		if err := e.second(s); err != nil {
+			return err
+		}
 		count += " " + s.What
 	case DiskFull:
 		if e.disk == "" {
@@ -325,6 +340,112 @@ func (e *episode) restartAPI(s Step) error {
 		e.sleep(s.For)
 		if err := e.startAPI(); err != nil {
 			e.fail(err)
+		}
+	})
+	return nil
+}
+
+// restore saves etcd's data and restores it after a while. Nodes take no step of their lives while it is done.
+func (e *episode) restore(s Step) error {
+	if !e.apiDown.TryLock() {
+		return nil
+	}
+	over := e.beginFault("api")
+	e.count("restore "+s.What, 1)
+	e.count("faults", 1)
+	e.loose.Go(func() {
+		defer e.apiDown.Unlock()
+		defer over()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(e.ctx), 2*time.Minute)
+		defer cancel()
+		e.world.Lock()
+		backup, err := e.cluster.SaveEtcd(ctx)
+		then := e.truth.picture()
+		e.world.Unlock()
+		if err != nil {
+			e.fail(err)
+			return
+		}
+		e.sleep(s.For)
+		e.world.Lock()
+		defer e.world.Unlock()
+		e.truth.wentBack(then, e.look())
+		if err := e.cluster.RestoreEtcd(ctx, backup, s.What == "bump"); err != nil && e.startAPI() != nil {
+			e.fail(err)
+		}
+		os.RemoveAll(backup)
+	})
+	return nil
+}
+
+// notes writes events whose pages have megabytes.
+func (e *episode) notes(n int) {
+	for i := range n {
+		now := metav1.Now()
+		event := &corev1.Event{
+			ObjectMeta:     metav1.ObjectMeta{Namespace: "default", Name: fmt.Sprintf("long-%d-%d", now.UnixNano(), i)},
+			InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: "default", Name: "talker"},
+			Reason:         "Talking", Type: corev1.EventTypeWarning, Message: strings.Repeat("blah ", 140_000),
+			FirstTimestamp: now, LastTimestamp: now, Count: 1,
+		}
+		if e.call(func(ctx context.Context) error {
+			_, err := e.cluster.Admin().CoreV1().Events("default").Create(ctx, event, metav1.CreateOptions{})
+			return err
+		}) != nil {
+			return
+		}
+	}
+}
+
+// move archives the channel, and starts the program with another one after a while. It reports false if it did not:
+// where the program cannot read what it has posted, and while Slack is to carry out a post late, whose twin could not be
+// deleted from an archived channel.
+func (e *episode) move(after time.Duration) bool {
+	e.mu.Lock()
+	late := !e.lateUntil.IsZero()
+	e.mu.Unlock()
+	if e.blind || late || len(e.allChannels()) > 1 {
+		return false
+	}
+	e.slack.EditChannel(e.channel(), func(c *slackemu.Channel) { c.Archived = true })
+	e.mu.Lock()
+	e.channels = append(e.channels, slackemu.ChannelPrivate)
+	e.mu.Unlock()
+	over := e.beginFault("people")
+	e.loose.Go(func() {
+		defer over()
+		e.sleep(after)
+		e.bot.setenv("SLACK_CHANNEL", slackemu.ChannelPrivate)
+		e.bot.end(syscall.SIGKILL, 0)
+		e.count("kills", 1)
+	})
+	return true
+}
+
+// second runs a second process on the ledger for a while, by another path.
+func (e *episode) second(s Step) error {
+	file := filepath.Join(e.ledger, "rollcall.db")
+	other := filepath.Join(e.dir, fmt.Sprintf("other-%d", time.Now().UnixNano()))
+	from, to := e.ledger, filepath.Join(other, "rollcall.db")
+	if s.What == "hardlink" {
+		other = filepath.Join(e.ledger, "other.db")
+		from, to = file, other
+		if err := os.Link(from, other); err != nil {
+			return nil // the ledger is not there yet, or the disk is full
+		}
+	} else if err := os.Symlink(from, other); err != nil {
+		return fmt.Errorf("another path to the ledger: %w", err)
+	}
+	over := e.beginFault("people", "second")
+	e.loose.Go(func() {
+		defer over()
+		defer os.Remove(other)
+		refused, err := e.bot.second("sqlite:"+to, s.For)
+		if err != nil {
+			e.fail(err)
+		}
+		if refused {
+			e.count("second processes refused", 1)
 		}
 	})
 	return nil

@@ -51,7 +51,11 @@ const (
 	Outage   Kind = "outage"   // every call to Slack fails; What is "503" or "closed"
 	Sockets  Kind = "sockets"  // What: "refresh", "warning", "drop" (N times), "half" or "refuse"
 	DiskFull Kind = "disk"
-	Clock    Kind = "clock" // the program's clock is set by For, forwards or backwards
+	Clock    Kind = "clock"   // the program's clock is set by For, forwards or backwards
+	Restore  Kind = "restore" // etcd is saved, and For later restored from that; What is "bump" or "anew"
+	Notes    Kind = "notes"   // N events with notes of 700 KB are written
+	Move     Kind = "move"    // the channel is archived, and For later the program is started with another one
+	Second   Kind = "second"  // a second process runs on the ledger by another path; What is "symlink" or "hardlink"
 )
 
 // The moments of a kill.
@@ -160,7 +164,8 @@ var lanes = map[Kind]string{
 	Compact: troubleLane,
 	Cut:     troubleLane, Stall: troubleLane, Slow: troubleLane, Refuse: troubleLane, Slack: troubleLane,
 	Outage: troubleLane, Impostor: troubleLane,
-	Sockets: troubleLane, DiskFull: troubleLane, Clock: troubleLane,
+	Sockets: troubleLane, DiskFull: troubleLane, Clock: troubleLane, Restore: troubleLane, Notes: troubleLane,
+	Move: troubleLane, Second: troubleLane,
 }
 
 // lane returns the steps of one lane.
@@ -283,11 +288,23 @@ func planTrouble(r *rand.Rand) []Step {
 		steps = append(steps, s)
 	}
 	kinds := []choice[Kind]{{4, Stop}, {1, Term}, {1, Compact}, {3, Cut}, {2, Stall}, {1, Slow}, {2, Refuse}, {9, Slack},
-		{2, Impostor}, {2, Outage}, {4, Sockets}, {1, DiskFull}, {2, Clock}}
+		{2, Impostor}, {2, Outage}, {4, Sockets}, {1, DiskFull}, {2, Clock}, {1, Second}}
 	others := 19 + r.IntN(5)
 	if r.IntN(5) < 3 { // dear on a small machine
 		others--
 		steps = append(steps, Step{Kind: []Kind{APIKill, Forget}[r.IntN(2)], For: ms(r, 0, 3000)})
+	}
+	if r.IntN(3) == 0 {
+		others--
+		steps = append(steps, Step{Kind: Restore, For: ms(r, 500, 8000), What: []string{"bump", "anew"}[r.IntN(2)]})
+	}
+	if r.IntN(4) == 0 {
+		others--
+		steps = append(steps, Step{Kind: Notes, N: 10 + r.IntN(30)})
+	}
+	if r.IntN(3) == 0 {
+		others--
+		steps = append(steps, Step{Kind: Move, For: ms(r, 0, 4000)})
 	}
 	for range others {
 		steps = append(steps, planFault(r, weighted(r, kinds)))
@@ -344,6 +361,8 @@ func planFault(r *rand.Rand, kind Kind) Step {
 		s.N, s.For = 1+r.IntN(6), ms(r, 500, 4000)
 	case DiskFull:
 		s.For = ms(r, 500, 4000)
+	case Second:
+		s.For, s.What = ms(r, 500, 3000), []string{"symlink", "hardlink"}[r.IntN(2)]
 	case Clock:
 		size := weighted(r,
 			[]choice[time.Duration]{{3, time.Minute}, {3, time.Hour}, {2, 24 * time.Hour}, {2, 10 * 24 * time.Hour}})

@@ -36,6 +36,7 @@ type life struct {
 	flaps     int       // how often it went not ready
 	since     time.Time // of its Ready condition, whole seconds
 	visitEnd  time.Time // of a visit: when the program was let go again
+	lost      bool      // its cluster went back in time, and it is another life's object now
 }
 
 func (l *life) gone() bool { return len(l.acts) > 0 && l.acts[len(l.acts)-1].step == removed }
@@ -103,6 +104,67 @@ func (t *truth) add(l *life) {
 	t.lives = append(t.lives, l)
 }
 
+// then is what a life was at a moment.
+type then struct {
+	gone, isReady bool
+	since         time.Time
+}
+
+// picture is what all lives are now.
+func (t *truth) picture() map[*life]then {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := map[*life]then{}
+	for _, l := range t.lives {
+		out[l] = then{l.gone(), l.isReady, l.since}
+	}
+	return out
+}
+
+// wentBack notes that the cluster is again as it was when a picture was taken. What the channel has not told yet of
+// what happened since may be told: whether the program has seen it, nobody knows.
+func (t *truth) wentBack(picture map[*life]then, s channelView) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	told, unnamed := s.tellings(), s.unnamed()
+	counted := t.counted(s, told)
+	for _, l := range slices.Clone(t.lives) {
+		untold := t.untold(l, told, unnamed, counted)
+		was, there := picture[l]
+		if !there && l.gone() || there && was.gone {
+			for _, a := range untold { // the events that tell of it are gone too
+				a.must = false
+			}
+			continue
+		}
+		must := len(untold) == 0
+		switch {
+		case !there:
+			l.do(removed, l.doubt(removed, untold, false))
+			continue
+		case l.gone(): // it is told as back if its end was seen
+			back := &life{name: l.name, uid: l.uid, since: was.since}
+			back.do(joined, must)
+			if was.isReady {
+				back.do(ready, must)
+			}
+			t.lives = append(t.lives, back)
+			l.lost = true
+		case was.isReady && !l.isReady:
+			l.do(recovered, must)
+		case !was.isReady && l.isReady:
+			l.do(notReady, must)
+		case was.isReady && (l.flaps > 0 || !was.since.Equal(l.since)): // the condition's time went back
+			l.do(notReady, false)
+			l.do(recovered, false)
+		}
+		l.since = was.since
+		for _, a := range untold {
+			a.must = false
+		}
+	}
+}
+
 // wants is how often the channel must and may say that nodes of a name took a step.
 type wants struct{ least, most int }
 
@@ -145,6 +207,8 @@ type claim struct{ node, step string }
 
 // post is one wave's message with its thread, as a reader sees it at the end.
 type post struct {
+	channel             string
+	archived            bool // the channel is: what it shows stays as it is
 	ts, key, kind, text string
 	nodes               int // as its metadata says
 	said                []claim
@@ -334,7 +398,7 @@ func (t *truth) judge(s channelView) (out []violation) {
 		out = append(out, violations(doubled, "%d baselines, want 1", len(baselines))...)
 	}
 	for _, p := range s.posts {
-		if copies[p.key] == 1 { // of several copies only the last is kept up to date
+		if copies[p.key] == 1 && !p.archived { // of several copies only the last is kept up to date
 			out = append(out, p.counts(want, told, single)...)
 		}
 	}

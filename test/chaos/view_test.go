@@ -18,9 +18,17 @@ var longForm = regexp.MustCompile(`(?:ready|recovered|lived) (?:after|for)? ?(?:
 // namers are the kinds of messages that name nodes.
 var namers = []string{joined, ready, notReady, recovered, removed, "away", "catch_up"}
 
-// look reads a channel.
-func look(s *slackemu.Server, id string) (out channelView) {
+// look reads channels. All but the last are archived.
+func look(s *slackemu.Server, ids ...string) (out channelView) {
 	out.keys = map[string][]string{}
+	var newest time.Time
+	for i, id := range ids {
+		out.read(s, id, i < len(ids)-1, &newest)
+	}
+	return out
+}
+
+func (out *channelView) read(s *slackemu.Server, id string, archived bool, newest *time.Time) {
 	for _, m := range s.AllMessages(id) {
 		var p struct{ Key string }
 		if m.Metadata == nil || json.Unmarshal(m.Metadata.EventPayload, &p) != nil {
@@ -28,30 +36,29 @@ func look(s *slackemu.Server, id string) (out channelView) {
 		}
 		out.keys[p.Key] = append(out.keys[p.Key], m.TS)
 	}
-	out.mentions = len(s.Notifications(id))
+	out.mentions += len(s.Notifications(id))
 	for _, m := range s.AllMessages(id) {
 		if long := longForm.FindString(slackemu.PlainText(m)); long != "" {
 			out.long = append(out.long, long)
 		}
 	}
-	var newest time.Time
 	for _, w := range channel.Waves(s, id) {
 		m, ok := s.Message(id, w.TS)
 		if !ok {
 			continue
 		}
 		if f := footerForm.FindStringSubmatch(slackemu.PlainText(m)); f != nil && w.Kind != "baseline" {
-			if at := m.Versions[len(m.Versions)-1].At; at.After(newest) {
-				newest, out.footer = at, f[1]+" nodes, "+f[2]+" ready"
+			if at := m.Versions[len(m.Versions)-1].At; at.After(*newest) {
+				*newest, out.footer = at, f[1]+" nodes, "+f[2]+" ready"
 			}
 		}
-		p := post{ts: w.TS, key: w.Key, kind: w.Kind, text: w.Text, nodes: w.Nodes, replies: len(w.Replies),
+		p := post{channel: id, archived: archived, ts: w.TS, key: w.Key, kind: w.Kind, text: w.Text, nodes: w.Nodes, replies: len(w.Replies),
 			first: map[claim]time.Time{}}
 		for _, told := range channel.Of(m, nil) {
 			p.said = append(p.said, claim{told.Node, told.Step})
 		}
 		p.table = len(p.said) == 0 && w.Nodes > 0 && slices.Contains(namers, w.Kind)
-		p.updated(&out, &newest, w.Replies)
+		p.updated(out, newest, w.Replies)
 		lists := map[string][]channel.Telling{} // by key: a list that was posted twice is one
 		for _, r := range w.Replies {
 			var q struct{ Key string }
@@ -75,7 +82,6 @@ func look(s *slackemu.Server, id string) (out channelView) {
 		}
 		out.posts = append(out.posts, p)
 	}
-	return out
 }
 
 // updated takes over what replies say in place of an edit, where Slack takes none: the last of them is the message.

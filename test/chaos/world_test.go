@@ -157,7 +157,7 @@ func (e *episode) nodes(s Step) error {
 	case Heartbeat:
 		for _, l := range e.alive(s.N) {
 			if s.What == "moves" {
-				e.move(l)
+				e.shift(l)
 				continue
 			}
 			e.call(func(ctx context.Context) error { return e.cluster.Heartbeat(ctx, l.name) })
@@ -179,6 +179,8 @@ func (e *episode) nodes(s Step) error {
 }
 
 func (e *episode) join(name string, isReady bool) error {
+	e.world.Lock()
+	defer e.world.Unlock()
 	l, err := e.create(name, isReady)
 	if err != nil {
 		return err
@@ -195,9 +197,11 @@ func (e *episode) join(name string, isReady bool) error {
 	return nil
 }
 
-// move gives a ready node a heartbeat that moves the time of its last transition. A watch that goes on sees that
+// shift gives a ready node a heartbeat that moves the time of its last transition. A watch that goes on sees that
 // nothing changed; from before and after alone it looks as if the node had been away, so that may be told.
-func (e *episode) move(l *life) {
+func (e *episode) shift(l *life) {
+	e.world.Lock()
+	defer e.world.Unlock()
 	e.truth.mu.Lock()
 	isReady, flapped := l.isReady, l.flaps > 0
 	if isReady && !flapped {
@@ -213,6 +217,11 @@ func (e *episode) move(l *life) {
 // step takes one node a step further, by a clock that is off. untold are its steps that the channel had not told
 // before.
 func (e *episode) step(l *life, step string, untold []*act, off time.Duration) error {
+	e.world.Lock()
+	defer e.world.Unlock()
+	if l.lost { // its cluster went back to before it was there, or to when it was
+		return nil
+	}
 	var since time.Time
 	var err error
 	switch step {
@@ -245,7 +254,7 @@ type candidate struct {
 // candidates returns up to n nodes that can take a step. Unless it is hasty, those of which all is
 // told: others, of which part is told as nothing but a number, only leave.
 func (e *episode) candidates(step string, n int, hasty bool) (out []candidate) {
-	s := look(e.slack, e.channel)
+	s := e.look()
 	told, unnamed := s.tellings(), s.unnamed()
 	e.truth.mu.Lock()
 	defer e.truth.mu.Unlock()
@@ -281,7 +290,7 @@ func (e *episode) alive(n int) (out []*life) {
 
 // free returns up to n names whose bearers are gone and told to their end.
 func (e *episode) free(n int) (out []string) {
-	s := look(e.slack, e.channel)
+	s := e.look()
 	told, unnamed := s.tellings(), s.unnamed()
 	e.truth.mu.Lock()
 	defer e.truth.mu.Unlock()
@@ -303,6 +312,8 @@ func (e *episode) free(n int) (out []string) {
 // the program compares events with its own last sign of life, or the API server could not be asked
 // when the program came back.
 func (e *episode) visit(n int) error {
+	e.world.Lock()
+	defer e.world.Unlock()
 	e.bot.hold()
 	e.beginFault("people")()
 	e.count("kills", 1)
@@ -371,7 +382,7 @@ func (e *episode) ask(s Step) {
 	command, text, _ := strings.Cut(strings.ReplaceAll(s.What, "+", " "), " ")
 	ctx, cancel := context.WithTimeout(e.ctx, 10*time.Second)
 	defer cancel()
-	_, err := e.slack.SlashCommand(slackemu.UserAda, e.channel, command, text).Answer(ctx)
+	_, err := e.slack.SlashCommand(slackemu.UserAda, e.channel(), command, text).Answer(ctx)
 	e.count("asked", 1)
 	switch {
 	case err == nil:
