@@ -398,8 +398,8 @@ func (e *episode) notes(n int) {
 }
 
 // move archives the channel, and starts the program with another one after a while. It reports false if it did not:
-// where the program cannot read what it has posted, and while Slack is to carry out a post late, whose twin could not be
-// deleted from an archived channel.
+// where the program cannot read what it has posted, and once Slack was to carry out a post late, whose twin could not
+// be deleted from an archived channel.
 func (e *episode) move(after time.Duration) bool {
 	e.mu.Lock()
 	late := !e.lateUntil.IsZero()

@@ -52,8 +52,8 @@ func (out *channelView) read(s *slackemu.Server, id string, archived bool, newes
 				*newest, out.footer = at, f[1]+" nodes, "+f[2]+" ready"
 			}
 		}
-		p := post{channel: id, archived: archived, ts: w.TS, key: w.Key, kind: w.Kind, text: w.Text, nodes: w.Nodes, replies: len(w.Replies),
-			first: map[claim]time.Time{}}
+		p := post{channel: id, archived: archived, ts: w.TS, key: w.Key, kind: w.Kind, text: w.Text, nodes: w.Nodes,
+			replies: len(w.Replies), first: map[claim]time.Time{}}
 		for _, told := range channel.Of(m, nil) {
 			p.said = append(p.said, claim{told.Node, told.Step})
 		}
