@@ -72,13 +72,14 @@ type Teller struct {
 
 	live     []wave.Wave         // as read last; nil after a change
 	added    map[int64]time.Time // when this process last added a change to a wave
+	shut     map[string]bool     // channels that were left because they take nothing
 	growthAt time.Time           // when to look for growth next
 }
 
 // NewTeller returns a Teller. Run starts it.
 func NewTeller(c TellerConfig) *Teller {
 	return &Teller{cluster: c.Cluster, channel: c.Channel, outbox: c.Outbox, store: c.Store, alert: c.Alert.WithDefaults(),
-		log: c.Log, onOpen: c.Opened, added: map[int64]time.Time{}}
+		log: c.Log, onOpen: c.Opened, added: map[int64]time.Time{}, shut: map[string]bool{}}
 }
 
 // Problem says why telling does not work just now, "" while it does.
@@ -293,6 +294,9 @@ func (t *Teller) choose(live []wave.Wave, now time.Time) (*wave.Wave, alert.Step
 
 // permitted is when the outbox permits the call that a step makes.
 func (t *Teller) permitted(w wave.Wave, s alert.Step, now time.Time) time.Time {
+	if t.isLeft(w) {
+		return now
+	}
 	switch s.Action {
 	case alert.Post:
 		return t.outbox.PostAt(wave.Posting{Key: w.Main.Key, Channel: t.channel}, now)
@@ -312,6 +316,9 @@ func (t *Teller) take(ctx context.Context, w wave.Wave, step alert.Step) (err er
 		return err
 	}
 	now := time.Now()
+	if t.isLeft(w) {
+		return t.leave(ctx, w, now)
+	}
 	switch step.Action {
 	case alert.Post:
 		m, err := t.render(ctx, w)
@@ -433,10 +440,14 @@ func (t *Teller) leave(ctx context.Context, w wave.Wave, now time.Time) error {
 	if w.Main.Channel == t.channel {
 		return nil
 	}
+	t.shut[w.Main.Channel] = true
 	t.log.Warn("the old channel takes nothing; what was not told there goes to the new one", "wave", w.ID, "kind", w.Kind,
 		"old", w.Main.Channel, "new", t.channel)
 	return t.release(ctx, w, now)
 }
+
+// isLeft reports whether a wave's message is in a channel that was left: no call is needed to know that it takes nothing.
+func (t *Teller) isLeft(w wave.Wave) bool { return w.Main.ID != "" && t.shut[w.Main.Channel] }
 
 // post posts a message of a wave.
 func (t *Teller) post(ctx context.Context, w wave.Wave, rec wave.Posting, d Draft) error {

@@ -541,6 +541,38 @@ func TestChannelMoved(t *testing.T) {
 	r.settle("joined")
 }
 
+// What is known of a channel that was left is not asked again for each of its messages.
+func TestLeftChannelIsAskedOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, slackemu.Config{})
+	r.pace = fast
+	r.alert.WaveGap = 100 * time.Millisecond
+	r.start()
+	for n := range 4 {
+		r.join(n, n+1)
+		r.settle("joined")
+		r.eventually(10*time.Second, func() error { // its wave is closed, and waits for it to be ready
+			live, err := r.ledger.LiveWaves(t.Context(), "prod")
+			if err != nil || len(live) != n+1 || live[n].ClosedAt.IsZero() {
+				return fmt.Errorf("%d waves: %+v, %w", len(live), live, err)
+			}
+			return nil
+		})
+	}
+	r.slack.EditChannel(slackemu.ChannelOps, func(c *slackemu.Channel) { c.Archived = true })
+	r.channel = slackemu.ChannelPrivate
+	r.start()
+	for n := range 4 {
+		r.setReady(n, fleet.Ready, "KubeletReady")
+	}
+	r.eventually(20*time.Second, func() error {
+		return channel.Expect(r.slack, slackemu.ChannelPrivate, "ready", r.names["ready"])
+	})
+	if n := r.slack.Counts()["chat.update"].Errors["is_archived"]; n != 1 {
+		t.Errorf("%d edits in the channel that was left were tried, want 1", n)
+	}
+}
+
 // A message that takes no more edits stays; what it can no longer say is said in its thread, and names go on to be
 // listed.
 func TestEditsForbidden(t *testing.T) {
