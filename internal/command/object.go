@@ -135,7 +135,7 @@ func ParseObject(value string) (Object, error) {
 		if inner != "" && !strings.Contains(inner, "/") {
 			near = Object{o.Kind, inner}.String() + " -n " + ns
 		}
-		m := all(value, shown(name)+" is not a name; the namespace goes into -n "+ns, near, example)
+		m := all(value, shown(name)+" is not a name; the namespace, "+shown(ns)+", goes into -n", near, example)
 		m.raw = true
 		return Object{}, m
 	}
