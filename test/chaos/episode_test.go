@@ -501,7 +501,7 @@ func (e *episode) tally() {
 	if copies, _ := e.copies(s); e.blind {
 		e.count("copies", copies)
 		for _, c := range e.slack.CallsOf("chat.postMessage") {
-			if c.Effect && c.Fault != "" && c.Status != 200 {
+			if c.Effect && c.Fault != "" && (c.Status != 200 || c.Error != "") {
 				e.count("answers lost where blind", 1)
 			}
 		}

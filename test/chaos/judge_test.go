@@ -221,6 +221,8 @@ func TestCopies(t *testing.T) {
 	call := slackemu.Call{TS: "1", Effect: true, At: at, Took: 100 * time.Millisecond, Status: 200}
 	lostAnswer := call
 	lostAnswer.Fault, lostAnswer.Status = "hang after the effect", 0
+	refused := call
+	refused.Fault, refused.Error = "internal_error after the effect", "internal_error"
 	ended := func(after time.Duration) []ending { return []ending{{began: at.Add(-time.Minute), at: at.Add(after)}} }
 	stopped := []span{{at, at.Add(5 * time.Second)}}
 	for name, test := range map[string]struct {
@@ -232,6 +234,7 @@ func TestCopies(t *testing.T) {
 	}{
 		"none":                        {call, ended(0), nil, map[string][]string{"a": {"1"}, "b": {"2"}}, 0, 0},
 		"the answer was lost":         {lostAnswer, nil, nil, map[string][]string{"a": {"1", "2"}}, 1, 1},
+		"an error, and yet posted":    {refused, nil, nil, map[string][]string{"a": {"1", "2"}}, 1, 1},
 		"killed at once":              {call, ended(200 * time.Millisecond), nil, map[string][]string{"a": {"1", "2"}}, 1, 1},
 		"killed long after":           {call, ended(10 * time.Second), nil, map[string][]string{"a": {"1", "2"}}, 1, 0},
 		"killed after it was stopped": {call, ended(6 * time.Second), stopped, map[string][]string{"a": {"1", "2"}}, 1, 1},

@@ -110,7 +110,7 @@ func (p *post) updated(s *channelView, newest *time.Time, replies []slackemu.Mes
 func (s channelView) copies(calls []slackemu.Call, endings []ending, stopped []span) (all, forgiven int) {
 	unnoted := map[string]bool{}
 	for _, c := range calls {
-		if c.Effect && (c.Fault != "" && c.Status != 200 || cutShort(c, endings, stopped)) {
+		if c.Effect && (c.Fault != "" && (c.Status != 200 || c.Error != "") || cutShort(c, endings, stopped)) {
 			unnoted[c.TS] = true
 		}
 	}
