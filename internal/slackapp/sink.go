@@ -40,8 +40,8 @@ func NewSink(api *slack.Client, limits deliver.Limits, log *slog.Logger) *Sink {
 	return &Sink{api: api, limits: l, find: newFinder(api, log)}
 }
 
-// settle is how long after a lost answer, of which a kill is one at once, Slack may still carry a call out. Posts half a
-// minute late have been seen; no limit is documented.
+// settle is how long after a lost answer, of which a kill is one at once, Slack may still carry a call out. Posts half
+// a minute late have been seen; no limit is documented.
 const settle = 45 * time.Second
 
 // Name implements deliver.Sink.
