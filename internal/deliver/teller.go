@@ -446,7 +446,7 @@ func (t *Teller) leave(ctx context.Context, w wave.Wave, now time.Time) error {
 	return t.release(ctx, w, now)
 }
 
-// isLeft reports whether a wave's message is in a channel that was left: no call is needed to know that it takes nothing.
+// isLeft reports whether a wave's message is in a channel that was left: it is known to take nothing without a call.
 func (t *Teller) isLeft(w wave.Wave) bool { return w.Main.ID != "" && t.shut[w.Main.Channel] }
 
 // post posts a message of a wave.
