@@ -466,6 +466,9 @@ func firstLine(s string) string {
 
 // tally counts what happened, and looks at how the program ended each time.
 func (e *episode) tally() {
+	e.mu.Lock()
+	stopped := slices.Clone(e.spans["stop"])
+	e.mu.Unlock()
 	during := func(kind string, at time.Time) bool {
 		e.mu.Lock()
 		defer e.mu.Unlock()
@@ -482,7 +485,7 @@ func (e *episode) tally() {
 				e.count("exits for a second process", 1)
 			}
 		case end.why == "term" && end.code == 0:
-		case end.why == "term" && end.signal == syscall.SIGTERM && end.at.Sub(end.began) < time.Second:
+		case end.why == "term" && end.signal == syscall.SIGTERM && ran(end, stopped) < time.Second:
 			// It came before the program had begun to listen for it.
 		case full && end.code == 1:
 			e.count("exits for a full disk", 1)

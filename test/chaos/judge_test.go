@@ -247,3 +247,22 @@ func TestCopies(t *testing.T) {
 		}
 	}
 }
+
+// A process that was stopped had no time to begin listening for signals.
+func TestRan(t *testing.T) {
+	at := time.Now()
+	e := ending{began: at, at: at.Add(2 * time.Second)}
+	for _, test := range []struct {
+		stopped []span
+		want    time.Duration
+	}{
+		{nil, 2 * time.Second},
+		{[]span{{at.Add(-time.Second), at.Add(time.Second)}}, time.Second},
+		{[]span{{at.Add(500 * time.Millisecond), at.Add(time.Minute)}}, 500 * time.Millisecond},
+		{[]span{{at.Add(-time.Minute), at.Add(-time.Second)}, {from: at}}, 2 * time.Second},
+	} {
+		if got := ran(e, test.stopped); got != test.want {
+			t.Errorf("stopped %v it ran %v, want %v", test.stopped, got, test.want)
+		}
+	}
+}

@@ -139,15 +139,21 @@ func cutShort(c slackemu.Call, endings []ending, stopped []span) bool {
 		if e.at.Before(c.At) || e.began.After(c.At) {
 			continue
 		}
-		late := e.at.Sub(answered)
-		for _, s := range stopped {
-			if from, until := later(s.from, c.At), earlier(s.until, e.at); until.After(from) {
-				late -= until.Sub(from)
-			}
-		}
-		return late < noting
+		e.began = answered
+		return ran(e, stopped) < noting
 	}
 	return false
+}
+
+// ran is how long a process ran, not counting the time in which it was stopped.
+func ran(e ending, stopped []span) time.Duration {
+	took := e.at.Sub(e.began)
+	for _, s := range stopped {
+		if from, until := later(s.from, e.began), earlier(s.until, e.at); until.After(from) {
+			took -= until.Sub(from)
+		}
+	}
+	return took
 }
 
 func later(a, b time.Time) time.Time {
