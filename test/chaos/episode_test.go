@@ -429,7 +429,8 @@ func (e *episode) finally() {
 	}
 	e.until(time.Minute, func() bool {
 		began, up := e.bot.up()
-		return up && slices.ContainsFunc(e.slack.Sockets(), func(s *slackemu.Socket) bool {
+		// Sockets that are half-open stay so until the program notices, long after the rest of the trouble.
+		return up && !e.faulty("people") && slices.ContainsFunc(e.slack.Sockets(), func(s *slackemu.Socket) bool {
 			return !s.OpenedAt.Before(began) && time.Since(s.OpenedAt) > 200*time.Millisecond
 		})
 	})
