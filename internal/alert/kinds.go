@@ -111,7 +111,11 @@ func Buttons(w wave.Wave) []message.Button {
 	if f := kindOf(w.Kind).buttons; f != nil {
 		return f(w)
 	}
-	return []message.Button{{Label: "Nodes", Verb: message.WaveNodes, Value: w.Key}, eventsButton(w), muteButton(w)}
+	buttons := []message.Button{{Label: "Nodes", Verb: message.WaveNodes, Value: w.Key}, eventsButton(w), muteButton(w)}
+	if len(causeCounts(w.Members)) > 0 {
+		buttons = append([]message.Button{{Label: "Why", Verb: message.WaveCauses, Value: w.Key}}, buttons...)
+	}
+	return buttons
 }
 
 func nodesButton(line string) message.Button {

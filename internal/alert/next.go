@@ -44,6 +44,10 @@ const listAfter = 150
 // messages are final.
 const waveLife = 72 * time.Hour
 
+// explainLife is how long a wave waits at most until it is known why its nodes came or went. A node's coming is looked
+// at for twenty minutes.
+const explainLife = 25 * time.Minute
+
 // Next says what a wave needs: the steps that may be taken, in any order, each not before its
 // time. lastAdd is when the latest untold change was added to it, zero if that was before the
 // process began.
@@ -71,6 +75,9 @@ func Next(w wave.Wave, lastAdd, now time.Time, cfg Config) []Step {
 		}
 		steps = append(steps, Step{Action: AddUpdate, At: at, Why: "changes are untold, and the message takes no edits"})
 	}
+	if w.Counts.Untold == 0 && tellsCauses(w) {
+		steps = append(steps, Step{Action: Edit, At: w.Main.EditedAt.Add(spacing(w)), Why: "causes are untold"})
+	}
 	if i := slices.IndexFunc(w.Parts, func(p wave.Posting) bool { return p.ID == "" }); i >= 0 {
 		steps = append(steps, Step{Action: PostPart, At: now, Part: i, Why: "a reply is recorded but not posted"})
 	} else if listed(w) && w.Counts.Unlisted > 0 && (closed || w.Counts.Unlisted >= listAfter) {
@@ -83,14 +90,29 @@ func Next(w wave.Wave, lastAdd, now time.Time, cfg Config) []Step {
 	if len(steps) > 0 {
 		return steps
 	}
-	if w.Counts.Pending == 0 || expired {
+	// A message that takes no edits cannot say why.
+	explained := w.Counts.Unexplained == 0 || w.Main.Frozen || !now.Before(w.LastAt.Add(explainLife))
+	if w.Counts.Pending == 0 && explained || expired {
 		return []Step{{Action: Finish, At: now, Why: "every step of its nodes is told"}}
+	}
+	if w.Counts.Pending == 0 {
+		return []Step{{Action: Finish, At: w.LastAt.Add(explainLife), Why: "causes had time enough to become known"}}
 	}
 	if w.Counts.Unready > 0 && !hasPart(w, wave.PartStuck) {
 		steps = append(steps,
 			Step{Action: AddCallOut, At: w.LastAt.Add(cfg.ReadyDeadline), Why: "nodes did not become ready in time"})
 	}
 	return append(steps, Step{Action: Finish, At: w.LastAt.Add(waveLife), Why: "its nodes had three days to become ready"})
+}
+
+// tellsCauses reports whether a wave's message is to be edited only to say why its nodes came or went. While the wave
+// is open it says what is known. After that it is edited once more, when something is known of all of them; and what is
+// known better by then, when nothing more will be. Until then causes are told with other edits.
+func tellsCauses(w wave.Wave) bool {
+	if w.Counts.CauseChanged == 0 || w.Main.Frozen || kindOf(w.Kind).once {
+		return false
+	}
+	return w.ClosedAt.IsZero() || w.Counts.Unexplained == 0 || w.Counts.CauseUntold > 0 && w.Counts.Causeless == 0
 }
 
 // Rewound returns the waves without the moments in the future that a clock that has been set back since
@@ -129,12 +151,20 @@ func hasUnposted(w wave.Wave, part string) bool {
 // unless a pause in the changes says that they may be over. Slack permits about 50 edits a
 // minute in all (Tier 3).
 func editAt(w wave.Wave, lastAdd time.Time) time.Time {
-	const least, most = time.Second, 10 * time.Second
-	spacing := min(max(w.Main.EditedAt.Sub(w.OpenedAt)/10, least), most)
-	pause := min(max(spacing/4, least), 2500*time.Millisecond)
+	spacing := spacing(w)
+	pause := min(max(spacing/4, leastSpacing), 2500*time.Millisecond)
 	at := earlier(w.Main.EditedAt.Add(spacing), lastAdd.Add(pause))
-	if soonest := w.Main.EditedAt.Add(least); at.Before(soonest) {
+	if soonest := w.Main.EditedAt.Add(leastSpacing); at.Before(soonest) {
 		at = soonest
 	}
 	return at
+}
+
+// leastSpacing is how far edits of a message are apart at least.
+const leastSpacing = time.Second
+
+// spacing is how far edits of a message are apart while changes come in.
+func spacing(w wave.Wave) time.Duration {
+	const most = 10 * time.Second
+	return min(max(w.Main.EditedAt.Sub(w.OpenedAt)/10, leastSpacing), most)
 }

@@ -56,6 +56,9 @@ const MaxInline = 5
 // Any other change joins the open wave of its kind, or opens one. While Slack takes nothing,
 // everything merges into one catch-up.
 //
+// A node that goes not ready while it is being ended rings nobody: its removal tells it. If it is not ended after all,
+// it is told then.
+//
 // A mute hides what begins while it is active: a first step, and the one that follows it even
 // after the mute's end, but no step of a node whose first one is told in a wave. It is told
 // itself, by a wave of its own, and so is its end.
@@ -123,6 +126,9 @@ func audible(todo []wave.Todo, mutes []wave.Mute, now time.Time, cfg Config, p *
 	var told []wave.Todo
 	for _, t := range todo {
 		switch mute := mutedBy(t, mutes, now); {
+		case ending(t) && t.Gone: // its removal tells it
+			p.Silence = append(p.Silence, t.Change.ID)
+		case ending(t): // it stays a to-do until the node is gone, or is not ended after all
 		case t.StepWave == 0 && cfg.Alerts != nil && !cfg.Alerts(t.Node.Labels):
 			p.Silence = append(p.Silence, t.Change.ID)
 		case mute != 0:
@@ -133,6 +139,21 @@ func audible(todo []wave.Todo, mutes []wave.Mute, now time.Time, cfg Config, p *
 	}
 	return told
 }
+
+// ending reports whether a change is that a node went not ready, or recovered, while it was being ended: that rings
+// nobody, because whoever ends a node ends its kubelet too. A node that was said to be not ready is said to have
+// recovered all the same.
+func ending(t wave.Todo) bool {
+	if t.StepWave != 0 || t.Change.Kind != fleet.WentUnready && t.Change.Kind != fleet.Recovered {
+		return false
+	}
+	_, since, leaving := t.Node.Leaving()
+	return leaving && (since.IsZero() || !t.Change.At.Before(since.Add(-endingDelay)))
+}
+
+// endingDelay is how much sooner than it is known to be ended a node may go not ready and that be a part of its end:
+// moments of machines whose clocks differ. It is Rollcall's own choice.
+const endingDelay = time.Minute
 
 // mutedBy returns the mute that hides a to-do, 0 if none does. Of several it is the oldest.
 func mutedBy(t wave.Todo, mutes []wave.Mute, now time.Time) int64 {

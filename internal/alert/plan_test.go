@@ -2,6 +2,7 @@ package alert
 
 import (
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -47,6 +48,14 @@ func TestPlan(t *testing.T) {
 		td.Node.Pool, td.Node.InstanceType = pool, instanceType
 		return td
 	}
+	leaving := func(td wave.Todo, gone bool) wave.Todo {
+		td.Node.Taints = []fleet.Taint{{Key: "karpenter.sh/disrupted", Effect: "NoSchedule"}}
+		td.Gone = gone
+		return td
+	}
+	autoscaled := todo(1, fleet.WentUnready, "a")
+	autoscaled.Node.Taints = []fleet.Taint{{Key: "ToBeDeletedByClusterAutoscaler",
+		Value: strconv.FormatInt(t0.Add(10*time.Minute).Unix(), 10), Effect: "NoSchedule"}}
 	hushed := func(td wave.Todo, mute int64) wave.Todo { td.StepMute = mute; return td }
 	told := func(m wave.Mute, posted bool) wave.Wave {
 		w := liveWave(20+m.ID, wave.KindMute, 10*time.Minute, posted)
@@ -74,6 +83,30 @@ func TestPlan(t *testing.T) {
 	}{
 		{name: "nothing to do", want: wave.Plan{}},
 		{name: "baseline", baseline: true, want: wave.Plan{Baseline: true}},
+		{
+			name: "a node that is being ended rings nobody",
+			todo: []wave.Todo{leaving(todo(1, fleet.WentUnready, "a"), false), leaving(todo(2, fleet.Recovered, "a"), false)},
+		},
+		{
+			name: "and its removal tells it",
+			todo: []wave.Todo{leaving(todo(1, fleet.WentUnready, "a"), true), leaving(todo(2, fleet.Removed, "a"), true)},
+			want: wave.Plan{Silence: []int64{1}, New: []wave.Opening{{Kind: wave.KindRemoved, Changes: []int64{2}}}},
+		},
+		{
+			name: "a node that is not ended after all is told",
+			todo: []wave.Todo{todo(1, fleet.WentUnready, "a")},
+			want: wave.Plan{New: []wave.Opening{{Kind: wave.KindNotReady, Changes: []int64{1}}}},
+		},
+		{
+			name: "a node that went not ready long before it was ended is told",
+			todo: []wave.Todo{autoscaled},
+			want: wave.Plan{New: []wave.Opening{{Kind: wave.KindNotReady, Changes: []int64{1}}}},
+		},
+		{
+			name: "what was told not ready is told to have recovered although it is being ended",
+			todo: []wave.Todo{leaving(follows(todo(1, fleet.Recovered, "a"), 7), false)},
+			want: wave.Plan{Add: map[int64][]int64{7: {1}}},
+		},
 		{
 			name: "joined and ready at once are one wave, a removal another",
 			todo: []wave.Todo{todo(1, fleet.Joined, "a"), todo(2, fleet.BecameReady, "a"), todo(3, fleet.Removed, "b")},

@@ -55,8 +55,10 @@ func Render(w wave.Wave, totals fleet.Totals, first []fleet.Group, cfg Config) m
 			r.add(line("All names are in the thread."))
 		}
 	} else {
+		groups, unknown := grouped(w.Members, came)
+		shared := len(w.Members) > 1 && len(groups) == 1 && unknown == 0
 		for _, member := range w.Members {
-			r.cards = append(r.cards, card(member, cfg))
+			r.cards = append(r.cards, card(member, shared, cfg))
 		}
 	}
 	r.add(unknowable(w.Gap)...)
@@ -65,8 +67,10 @@ func Render(w wave.Wave, totals fleet.Totals, first []fleet.Group, cfg Config) m
 		dateOld(c.Lines, w.OpenedAt)
 	}
 	r.m.Text = r.notification()
+	r.m.Causes = causeCounts(w.Members)
 	for _, p := range []message.Part{
-		{Cards: r.cards}, {Table: r.table}, {Lines: r.lines}, {Footer: r.footer()}, {Buttons: Buttons(w)},
+		{Lines: r.causeLines()}, {Cards: r.cards}, {Table: r.table}, {Lines: r.lines}, {Footer: r.footer()},
+		{Buttons: Buttons(w)},
 	} {
 		if len(p.Cards)+len(p.Lines)+len(p.Footer)+len(p.Buttons) > 0 || p.Table != nil {
 			r.m.Parts = append(r.m.Parts, p)
@@ -87,7 +91,7 @@ func (r *rendering) notification() string {
 		n := members[0]
 		return fmt.Sprintf("%s: %s%s", r.wave.Cluster, n.Node.Name, r.kind.one(n, r.cfg))
 	}
-	return fmt.Sprintf("%s (%s)", r.m.Headline, message.TypesInShort(Groups(members, nil)))
+	return fmt.Sprintf("%s (%s)%s", r.m.Headline, message.TypesInShort(Groups(members, nil)), r.causesInShort())
 }
 
 func (r *rendering) footer() message.Line {

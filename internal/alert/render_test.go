@@ -31,13 +31,18 @@ func TestRenderGolden(t *testing.T) {
 	}
 	// The same with prices, of which one type has none.
 	cfg.Price = func(m fleet.Machine) fleet.Price {
-		if m.InstanceType != "m5.large" {
+		switch m.InstanceType {
+		case "m5.large":
+		case "m5.4xlarge":
+			return fleet.Price{USD: 0.25, Known: true}
+		default:
 			return fleet.Price{}
 		}
 		return fleet.Price{USD: 0.0317, Known: true, AtMost: m.CapacityType == "", Source: "AWS spot average of 2026-07-20"}
 	}
 	for _, name := range []string{"baseline", "joined-one", "joined-three", "joined-fifty", "joined-unknown", "not-ready",
-		"removed-one", "removed-twelve", "away", "away-blind", "surge"} {
+		"removed-one", "removed-twelve", "away", "away-blind", "surge", "why-drifted", "why-replacing", "why-demand",
+		"why-saving"} {
 		w := alerttest.Scenes()[name]
 		w.Cluster = "prod"
 		if w.OpenedAt.IsZero() {
@@ -130,32 +135,5 @@ func TestHashIgnoresTotalsOnly(t *testing.T) {
 	w.Members = w.Members[:2]
 	if c := Render(w, fleet.Totals{Nodes: 1}, nil, cfg); c.Hash() == a.Hash() {
 		t.Error("a node less is no news")
-	}
-}
-
-func TestCause(t *testing.T) {
-	event := func(reason, note, uid string) fleet.Event {
-		return fleet.Event{Reason: reason, Note: note, Regarding: fleet.ObjectRef{Kind: "Node", Name: "n", UID: uid}}
-	}
-	for _, tc := range []struct {
-		name   string
-		events []fleet.Event
-		want   string
-	}{
-		{"none", nil, ""},
-		{"karpenter", []fleet.Event{event("DisruptionTerminating", "Disrupting Node: Drifted", "u")},
-			"disrupted by Karpenter (drifted)"},
-		{"interruption outweighs",
-			[]fleet.Event{event("SpotInterrupted", "", "u"), event("DisruptionTerminating", "Disrupting Node: Empty", "u")},
-			"spot interruption"},
-		{"cluster autoscaler", []fleet.Event{event("ScaleDown", "node removed by cluster autoscaler", "u")},
-			"scaled down by Cluster Autoscaler"},
-		{"another life of the name", []fleet.Event{event("ScaleDown", "", "other")}, ""},
-		{"a kubelet's UID is the name", []fleet.Event{event("ScaleDown", "", "n")}, "scaled down by Cluster Autoscaler"},
-		{"cloud", []fleet.Event{event("DeletingNode", "", "u")}, "gone from the cloud provider"},
-	} {
-		if got := Cause(tc.events, "u"); got != tc.want {
-			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
-		}
 	}
 }

@@ -13,12 +13,13 @@ import (
 )
 
 // card shows one node of a small wave.
-func card(m wave.Member, cfg Config) message.Card {
+func card(m wave.Member, shared bool, cfg Config) message.Card {
 	c := message.Card{Name: m.Node.Name, Lines: []message.Line{line(message.Priced(m.Node, cfg.Price))}}
 	if l := labels(m.Node, cfg.Labels); l != "" {
 		c.Lines = append(c.Lines, line(l))
 	}
 	c.Lines = append(c.Lines, story(m, cfg)...)
+	c.Lines = append(c.Lines, causeOf(m, shared, cfg)...)
 	return c
 }
 
@@ -86,10 +87,12 @@ func story(m wave.Member, cfg Config) []message.Line {
 		lines = append(lines, line("ready again since ", up.At))
 	}
 	if hasLeft {
-		lines = append(lines, lifetime(m, left, cfg))
-		if why := Cause(m.Evidence, m.Node.UID); why != "" {
-			lines = append(lines, line(why))
+		l := lifetime(m, left, cfg)
+		if _, _, ending := m.Node.Leaving(); ending && !hasDown && m.Node.Ready.Status != fleet.Ready &&
+			m.Node.Ready.Since.After(m.Node.CreatedAt) && left.At.Sub(m.Node.Ready.Since) >= time.Minute && !vague(left) {
+			l = append(l, line(", not ready for its last "+message.Duration(left.At.Sub(m.Node.Ready.Since)))...)
 		}
+		lines = append(lines, l)
 	}
 	return lines
 }
@@ -148,7 +151,11 @@ func machineWords(n fleet.Node, cfg Config) string {
 
 // oneJoined is the notification that one node joined, after its name.
 func oneJoined(m wave.Member, cfg Config) string {
-	return " joined" + machineWords(m.Node, cfg) + storyWords(m, cfg)
+	s := " joined" + machineWords(m.Node, cfg) + storyWords(m, cfg)
+	if e, ok := came(m); ok && !e.IsZero() {
+		s += ", " + message.Came(e.Cause, 1)
+	}
+	return s
 }
 
 // storyWords tells, after a node's name, what happened to it since it joined.
@@ -174,8 +181,8 @@ func storyWords(m wave.Member, cfg Config) (s string) {
 			s += ", lived " + message.Duration(left.At.Sub(n.CreatedAt)) +
 				message.AndLifeCost(cfg.priceOf(n), left.At.Sub(n.CreatedAt))
 		}
-		if why := Cause(m.Evidence, n.UID); why != "" {
-			s += ", " + why
+		if e, ok := went(m); ok && !e.IsZero() {
+			s += ", " + message.Went(e.Cause) + drained(m, e)
 		}
 	}
 	return s
@@ -209,9 +216,6 @@ func (r *rendering) statistics() []message.Line {
 				lived = append(lived, left.At.Sub(m.Node.CreatedAt))
 				spent.Add(r.cfg.priceOf(m.Node), 1, left.At.Sub(m.Node.CreatedAt))
 			}
-			if why := Cause(m.Evidence, m.Node.UID); why != "" {
-				causes[why]++
-			}
 		}
 	}
 	var lines []message.Line
@@ -233,7 +237,7 @@ func (r *rendering) statistics() []message.Line {
 		lines = append(lines, line(fmt.Sprintf("When %s left is not recorded.", nodes(unproven))))
 	}
 	if len(causes) > 0 {
-		lines = append(lines, line("Why: "+counted(causes)+"."))
+		lines = append(lines, line("Their conditions: "+counted(causes)+"."))
 	}
 	return lines
 }
@@ -244,7 +248,7 @@ func counted(counts map[string]int) string {
 	var parts []string
 	for i, k := range keys {
 		if i == MaxInline {
-			parts = append(parts, fmt.Sprintf("%d other causes", len(keys)-i))
+			parts = append(parts, fmt.Sprintf("%d others", len(keys)-i))
 			break
 		}
 		parts = append(parts, fmt.Sprintf("%d %s", counts[k], message.Clip(k, 100)))

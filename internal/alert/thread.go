@@ -86,7 +86,7 @@ func RenderUpdate(w wave.Wave, totals fleet.Totals, cfg Config) message.Message 
 		i := slices.IndexFunc(m.Steps, func(c fleet.Change) bool { return c.ID > m.ToldUpTo })
 		if i >= 0 {
 			m.Steps = m.Steps[i:]
-			untold = append(untold, card(m, cfg))
+			untold = append(untold, card(m, false, cfg))
 		}
 	}
 	m := Render(w, totals, nil, cfg)

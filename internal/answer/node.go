@@ -101,7 +101,15 @@ func (a *Answerer) node(ctx context.Context, cluster query.ClusterRecord, n quer
 	if err != nil {
 		return message.Message{}, err
 	}
-	v.Parts = slices.Concat([]message.Part{about}, changes, events, keyParts(n),
+	why, err := a.whyParts(ctx, n)
+	if err != nil {
+		return message.Message{}, err
+	}
+	pods, err := a.podParts(ctx, n)
+	if err != nil {
+		return message.Message{}, err
+	}
+	v.Parts = slices.Concat([]message.Part{about}, why, changes, pods, events, keyParts(n),
 		[]message.Part{{Buttons: nodeButtons(n, req.Cluster)}})
 	return v, nil
 }

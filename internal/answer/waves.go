@@ -23,8 +23,8 @@ const (
 	waveAfter  = 15 * time.Minute
 )
 
-// ToWave shows the nodes of a wave (message.WaveNodes), or the events on them
-// (message.WaveEvents). value is the wave's key and, after a blank, the page or the place in the
+// ToWave shows the nodes of a wave (message.WaveNodes), the events on them (message.WaveEvents), or why they came and
+// went (message.WaveCauses). value is the wave's key and, after a blank, the page or the place in the
 // events.
 func (a *Answerer) ToWave(ctx context.Context, verb message.Verb, value string, now time.Time) message.Message {
 	m, err := a.wave(ctx, verb, value, now)
@@ -46,8 +46,11 @@ func (a *Answerer) wave(ctx context.Context, verb message.Verb, value string, no
 		m.Parts = append(m.Parts, message.Part{Lines: message.Sentence("They are older than SCALING_RETENTION keeps.")})
 		return m, nil
 	}
-	if verb == message.WaveEvents {
+	switch verb {
+	case message.WaveEvents:
 		return a.waveEvents(ctx, w, key, place)
+	case message.WaveCauses:
+		return a.waveCauses(ctx, w, key)
 	}
 	return a.waveNodes(ctx, w, key, place, now)
 }

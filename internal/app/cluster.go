@@ -32,9 +32,10 @@ func (p *process) newCluster(name string, client *k8s.Client) *Cluster {
 		settings.Alerts = func(l map[string]string) bool { return c.Selector.Matches(labels.Set(l)) }
 	}
 	x := &Cluster{name: name}
-	x.watcher = k8s.New(k8s.Config{Cluster: name, Client: client, Store: counted{p.store, m}, Logger: log})
+	x.watcher = k8s.New(k8s.Config{Cluster: name, Client: client, Store: counted{p.store, m}, Claims: p.store,
+		Logger: log})
 	x.teller = deliver.NewTeller(deliver.TellerConfig{Cluster: name, Channel: c.SlackChannel, Outbox: p.outbox,
-		Store: p.store, Alert: settings, Log: log, Opened: m.opened})
+		Store: p.store, Evidence: p.store.Evidence(name), Alert: settings, Log: log, Opened: m.opened})
 	x.digester = deliver.NewDigester(deliver.DigesterConfig{Cluster: name, Channel: c.DigestChannel, Outbox: p.outbox,
 		Store: p.store, Summaries: p.summaries, Schedule: c.Digest, SkipQuiet: c.DigestWhenQuiet == "skip",
 		Live: func() bool { return x.problem() == "" }, Draw: picture.PNG, Log: log})

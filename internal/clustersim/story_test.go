@@ -15,7 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"rollcall/internal/alert"
+	"rollcall/internal/cause"
+	"rollcall/internal/cause/causetest"
 	"rollcall/internal/fleet"
 )
 
@@ -194,8 +195,16 @@ func checkPhases(t *testing.T, ms []moment) {
 
 // toFleet converts an event as internal/k8s does.
 func toFleet(e *eventsv1.Event) fleet.Event {
+	first, last := e.EventTime.Time, e.EventTime.Time
+	if first.IsZero() {
+		first, last = e.DeprecatedFirstTimestamp.Time, e.DeprecatedLastTimestamp.Time
+	}
+	if e.Series != nil {
+		last = e.Series.LastObservedTime.Time
+	}
 	return fleet.Event{
-		UID: string(e.UID), Reason: e.Reason, Note: e.Note, Type: e.Type, Controller: e.ReportingController,
+		UID: string(e.UID), Reason: e.Reason, Note: e.Note, Type: e.Type, First: first, Last: last,
+		Controller: e.ReportingController + e.DeprecatedSource.Component,
 		Regarding: fleet.ObjectRef{Kind: e.Regarding.Kind, Namespace: e.Regarding.Namespace, Name: e.Regarding.Name,
 			UID: string(e.Regarding.UID)},
 	}
@@ -206,35 +215,36 @@ func TestCauses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(Config{Seed: 3})
 		watchDay(t, c)
-		evidence := map[string][]fleet.Event{}
+		evidence := &causetest.Evidence{}
 		interrupted := map[string]bool{}
 		for _, e := range c.events() {
-			if e.Regarding.Kind == "Node" {
-				evidence[e.Regarding.Name] = append(evidence[e.Regarding.Name], toFleet(e))
-				if e.Reason == "SpotInterrupted" {
-					interrupted[string(e.Regarding.UID)] = true
-				}
+			evidence.Events = append(evidence.Events, toFleet(e))
+			if e.Reason == "SpotInterrupted" && e.Regarding.Kind == "Node" {
+				interrupted[string(e.Regarding.UID)] = true
 			}
 		}
-		causes := map[string]int{}
+		kinds := map[fleet.CauseKind]int{}
 		for _, l := range c.Lives() {
 			if l.RemovedAt.IsZero() {
 				continue
 			}
-			cause := alert.Cause(evidence[l.Name], l.UID)
-			causes[cause]++
-			if (cause == "spot interruption") != interrupted[l.UID] || (cause == "") != l.ReadyAt.IsZero() {
-				t.Errorf("%s left because of %q: %+v", l.Name, cause, l)
+			node := fleet.Node{Name: l.Name, UID: l.UID, CreatedAt: l.Created}
+			went, err := cause.Went(t.Context(), node, l.RemovedAt, evidence)
+			if err != nil {
+				t.Fatal(err)
 			}
-			if !slices.ContainsFunc(evidence[l.Name],
+			kinds[went.Kind]++
+			if (went.Kind == fleet.SpotInterruption) != interrupted[l.UID] || went.IsZero() != l.ReadyAt.IsZero() {
+				t.Errorf("%s left because of %+v: %+v", l.Name, went.Cause, l)
+			}
+			if !slices.ContainsFunc(evidence.Events,
 				func(e fleet.Event) bool { return e.Reason == "RemovingNode" && e.Regarding.UID == l.UID }) &&
 				time.Since(l.RemovedAt) > 5*time.Second {
 				t.Errorf("the node controller did not say that %s is gone", l.Name)
 			}
 		}
-		want := []string{"", "consolidated by Karpenter (empty)", "consolidated by Karpenter (underutilized)",
-			"spot interruption"}
-		if got := slices.Sorted(maps.Keys(causes)); !slices.Equal(got, want) {
+		want := []fleet.CauseKind{"", fleet.Empty, fleet.SpotInterruption, fleet.Underutilized}
+		if got := slices.Sorted(maps.Keys(kinds)); !slices.Equal(got, want) {
 			t.Errorf("causes %q, want %q", got, want)
 		}
 	})

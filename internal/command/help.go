@@ -33,7 +33,7 @@ var NodesHelp = Help{
 		{"/nodes list --spot --type m5.*,c6i.*", "spot nodes of two families"},
 		{"/nodes list -l 'env in (a,b),!gpu'", "nodes with these labels"},
 		{"/nodes list --not-ready --older 10m", "nodes that are older than ten minutes and not ready"},
-		{"/nodes list --removed --since 1d", "nodes that left since yesterday"},
+		{"/nodes list --removed --since 1d --why spot", "spot nodes that the cloud took back since yesterday"},
 		{"/nodes digest --since 7d", "the last week"},
 	},
 	Notes: []string{"Different filters must all hold. Values between commas, or of a repeated filter, are alternatives; " +

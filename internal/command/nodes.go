@@ -40,6 +40,7 @@ type Nodes struct {
 	Labels   []query.LabelRequirement // sorted, each once
 	NotReady bool
 	Cordoned bool
+	Why      string        // "" for whatever cause
 	Older    time.Duration // created longer ago than this; whole seconds, 0: whenever
 	Newer    time.Duration // created less long ago than this; whole seconds, 0: whenever
 	Removed  bool
@@ -292,7 +293,8 @@ func (n Nodes) conflict() (flag, why string, mended Nodes) {
 func (n Nodes) Filter(now time.Time) query.NodeFilter {
 	f := query.NodeFilter{
 		Names: n.Names, Types: n.Types, Zones: n.Zones, Pools: n.Pools, Arches: n.Arches, Capacity: n.Capacity,
-		Labels: n.Labels, NotReady: n.NotReady, Cordoned: n.Cordoned, Removed: n.Removed, RemovedSince: n.Since.Time(now),
+		Labels: n.Labels, NotReady: n.NotReady, Cordoned: n.Cordoned, Why: n.Why, Removed: n.Removed,
+		RemovedSince: n.Since.Time(now),
 	}
 	if n.Older != 0 {
 		f.CreatedBefore = now.Add(-n.Older)
@@ -474,6 +476,11 @@ var nodeFlags = []option[Nodes]{
 		func(n Nodes) bool { return n.NotReady }, func(n *Nodes, v bool) { n.NotReady = v }),
 	toggle(Flag{Name: "cordoned", Meaning: "nodes that take no new pods"},
 		func(n Nodes) bool { return n.Cordoned }, func(n *Nodes, v bool) { n.Cordoned = v }),
+	single(Flag{Name: "why", Value: "TEXT", Example: "shop/checkout",
+		Meaning: "why they came, or went: part of a cause or a workload",
+		Detail: "Of nodes that left, why they came counts too. Text with spaces goes into quotes: --why " +
+			"\"spot interruption\"."},
+		func(n *Nodes) *string { return &n.Why }, without(parseWhy), text[string]),
 	apartBy(timeApart,
 		single(Flag{Name: "older", Value: "SPAN", Example: "7d", Meaning: "created longer ago than this", Detail: spanDetail},
 			func(n *Nodes) *time.Duration { return &n.Older }, without(ParseDuration), FormatDuration)),

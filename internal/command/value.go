@@ -599,6 +599,23 @@ func parsePage(value string) (int, error) {
 	return n, nil
 }
 
+// parseWhy reads a part of a cause: words as they stand in messages, or a workload's name.
+func parseWhy(value string) (string, error) {
+	const example = "shop/checkout"
+	s := strings.Join(strings.Fields(value), " ")
+	if s == "" {
+		return "", all(value, "a cause or a workload is missing", "", example)
+	}
+	if m := mention(value, strings.Index(value, s[:1]), s, "a cause"); m != nil {
+		m.At, m.End, m.Example = 0, len(value), example
+		return "", m
+	}
+	if utf8.RuneCountInString(s) > 80 {
+		return "", all(value, shown(s)+" is too long: 80 characters are enough", "", example)
+	}
+	return s, nil
+}
+
 func parseCluster(value string) (string, error) {
 	s := strings.TrimSpace(value)
 	if s == "" {

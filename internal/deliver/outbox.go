@@ -259,6 +259,7 @@ func (o *Outbox) Post(ctx context.Context, p wave.Posting, d Draft) (wave.Postin
 			return p, result, err
 		}
 		if p.ID != "" {
+			p.Found = true
 			return p, Done, o.store.Accepted(ctx, p, told, time.Now())
 		}
 	}
@@ -431,7 +432,7 @@ func (o *Outbox) Edit(ctx context.Context, p wave.Posting, m message.Message, to
 		switch v := o.known(p.Key, o.sink.Judge(err, p.Channel)); v.Outcome {
 		case Accepted:
 			o.succeeded(p)
-			p.Hash = m.Hash()
+			p.Hash, p.Found = m.Hash(), false
 			return Done, o.store.Accepted(ctx, p, told, time.Now())
 		case Refused:
 			o.log.Warn("an edit was refused in one form; trying a simpler one", "sink", o.sink.Name(), "key", p.Key, "err", err)
@@ -457,6 +458,7 @@ func (o *Outbox) freeze(ctx context.Context, p wave.Posting) (Result, error) {
 	}
 	for _, f := range found {
 		if f.ID == p.ID && f.Told > 0 {
+			p.Found = true
 			return Fixed, o.store.Accepted(ctx, p, f.Told, time.Now())
 		}
 	}

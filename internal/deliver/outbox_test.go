@@ -30,6 +30,7 @@ type world struct {
 	shown  []post
 	record wave.Posting            // what the ledger holds
 	told   int64                   // and what it says is told
+	blind  int                     // how often a message was accepted whose content nobody knew, without a word of it
 	answer func(c call) *sinkError // what the sink answers instead, nil for success
 	lost   func(c call) *sinkError // the same, after the effect
 	calls  []call
@@ -90,7 +91,11 @@ func (w *world) MarkPosting(_ context.Context, p wave.Posting, _ time.Time) erro
 }
 
 func (w *world) Accepted(_ context.Context, p wave.Posting, told int64, _ time.Time) error {
-	return w.do(call{method: "Accepted"}, func() { w.record, w.told = p, max(w.told, told) })
+	return w.do(call{method: "Accepted"}, func() {
+		if w.record, w.told = p, max(w.told, told); p.Hash == 0 && !p.Found {
+			w.blind++
+		}
+	})
 }
 
 func (w *world) MarkUpload(_ context.Context, p wave.Posting) error {
@@ -251,6 +256,10 @@ func TestOutboxKilledAnywhere(t *testing.T) {
 				if len(w.posted) != 1 || w.posted[0].id != w.record.ID || len(w.shown) != 1 {
 					t.Fatalf("killed at step %d, lost %q: %d messages %v, %d pictures shown\ncalls: %v", kill, lost,
 						len(w.posted), w.posted, len(w.shown), w.calls)
+				}
+				if w.blind > 0 || w.record.Found {
+					t.Fatalf("killed at step %d, lost %q: %d times a message was found and not said to be; the last is %+v", kill,
+						lost, w.blind, w.record)
 				}
 				if !done && w.posted[0].text != says("two, which was rendered anew").String() {
 					t.Fatalf("killed at step %d, lost %q: it says %q", kill, lost, w.posted[0].text)
@@ -573,7 +582,8 @@ func TestWhatWasTold(t *testing.T) {
 			return nil
 		}
 		time.Sleep(time.Minute)
-		if r, err := o.Edit(t.Context(), w.record, says("three"), 7); r != deliver.Fixed || err != nil || w.told != 5 {
+		if r, err := o.Edit(t.Context(), w.record, says("three"), 7); r != deliver.Fixed || err != nil || w.told != 5 ||
+			!w.record.Found {
 			t.Errorf("no more edits: %v, %v, told %d, want 5", r, err, w.told)
 		}
 	})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rollcall/internal/alert"
+	"rollcall/internal/cause"
 	"rollcall/internal/fleet"
 	"rollcall/internal/message"
 	"rollcall/internal/wave"
@@ -23,6 +24,11 @@ type TellerStore interface {
 	UntoldMutes(ctx context.Context, cluster string) ([]wave.Mute, error)
 	LiveWaves(ctx context.Context, cluster string) ([]wave.Wave, error)
 	Apply(ctx context.Context, cluster, channel string, p wave.Plan, posting bool, now time.Time) error
+
+	// Why nodes came and went.
+	ExplainAt(ctx context.Context, cluster string, now time.Time) (next time.Time, ok bool, err error)
+	Unexplained(ctx context.Context, cluster string, now time.Time, limit int) ([]wave.Unexplained, error)
+	SetCauses(ctx context.Context, cluster string, explained []wave.Explained) error
 
 	// What growth is seen from.
 	Checkpoint(ctx context.Context, cluster string) (fleet.Checkpoint, error)
@@ -46,14 +52,16 @@ type TellerStore interface {
 	Freeze(ctx context.Context, w wave.Wave, inline int) error
 }
 
-// TellerConfig is what a Teller needs. Every field but Opened is required.
+// TellerConfig is what a Teller needs. Every field but Opened and Explain is required.
 type TellerConfig struct {
-	Cluster string
-	Channel string // channel ID
-	Outbox  *Outbox
-	Store   TellerStore
-	Alert   alert.Config
-	Log     *slog.Logger
+	Cluster  string
+	Channel  string // channel ID
+	Outbox   *Outbox
+	Store    TellerStore
+	Evidence cause.Evidence // of the cluster
+	Explain  Explainer      // the zero value is package cause
+	Alert    alert.Config
+	Log      *slog.Logger
 	// Opened is called for each wave that is opened; it may be nil.
 	Opened func(kind wave.Kind)
 }
@@ -66,6 +74,7 @@ type Teller struct {
 	channel string
 	outbox  *Outbox
 	store   TellerStore
+	why     explaining
 	alert   alert.Config
 	log     *slog.Logger
 	onOpen  func(kind wave.Kind)
@@ -74,12 +83,14 @@ type Teller struct {
 	added    map[int64]time.Time // when this process last added a change to a wave
 	shut     map[string]bool     // channels that were left because they take nothing
 	growthAt time.Time           // when to look for growth next
+	causes   bool                // live is as it was before some causes became known
 }
 
 // NewTeller returns a Teller. Run starts it.
 func NewTeller(c TellerConfig) *Teller {
-	return &Teller{cluster: c.Cluster, channel: c.Channel, outbox: c.Outbox, store: c.Store, alert: c.Alert.WithDefaults(),
-		log: c.Log, onOpen: c.Opened, added: map[int64]time.Time{}, shut: map[string]bool{}}
+	return &Teller{cluster: c.Cluster, channel: c.Channel, outbox: c.Outbox, store: c.Store,
+		why: explaining{c.Explain.withDefaults(), c.Evidence}, alert: c.Alert.WithDefaults(), log: c.Log, onOpen: c.Opened,
+		added: map[int64]time.Time{}, shut: map[string]bool{}}
 }
 
 // Problem says why telling does not work just now, "" while it does.
@@ -124,7 +135,8 @@ func (t *Teller) Run(ctx context.Context) error {
 // todoLimit is how many to-dos are planned at once.
 const todoLimit = 5000
 
-// turn plans what is untold, takes at most one step, and returns when the next is due.
+// turn plans what is untold, takes at most one step or, if none is due, explains some changes, and returns when the
+// next is due.
 func (t *Teller) turn(ctx context.Context) (time.Time, error) {
 	for more := true; more; {
 		var err error
@@ -134,11 +146,16 @@ func (t *Teller) turn(ctx context.Context) (time.Time, error) {
 	}
 	now := time.Now()
 	w, step, at := t.choose(alert.Rewound(t.live, now, t.alert), now)
-	switch {
-	case w == nil || at.After(now) && at.After(t.growthAt):
-		return t.growthAt, nil
-	case at.After(now):
-		return at, nil
+	if w == nil || at.After(now) { // a message never waits for its cause
+		next := t.growthAt
+		if w != nil && at.Before(next) {
+			next = at
+		}
+		look, ok, err := t.explain(ctx, now)
+		if ok && look.Before(next) {
+			next = look
+		}
+		return next, err
 	}
 	grace, cancel := graceful(ctx)
 	defer cancel()

@@ -30,12 +30,14 @@ type rig struct {
 	slack   *slackemu.Server
 	ledger  *ledger.Ledger
 	alert   alert.Config
+	explain deliver.Explainer
 	pace    deliver.Limits
 	outbox  *deliver.Outbox // of the teller that was started last
 	now     time.Time
 	known   map[string]fleet.Observation
 	names   map[string][]string // step → nodes that took it
 	stop    func()
+	restart func()     // of a bubble's teller
 	ended   chan error // what Run returned
 }
 
@@ -91,7 +93,7 @@ func (r *rig) start() {
 func (r *rig) teller(api *slack.Client, pace deliver.Limits, log *slog.Logger) *deliver.Teller {
 	r.outbox = deliver.NewOutbox(slackapp.NewSink(api, pace, log), r.ledger, log)
 	return deliver.NewTeller(deliver.TellerConfig{Cluster: "prod", Channel: r.channel, Outbox: r.outbox,
-		Store: r.ledger,
+		Store: r.ledger, Evidence: r.ledger.Evidence("prod"), Explain: r.explain,
 		Alert: r.alert, Log: log})
 }
 

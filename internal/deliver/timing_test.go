@@ -51,15 +51,25 @@ func bubble(t *testing.T, f func(r *rig), tune ...func(r *rig)) {
 		}
 		api := slack.New(slackemu.DefaultBotToken, slack.OptionAPIURL("http://slack/api/"),
 			slack.OptionHTTPClient(&http.Client{Transport: inMemory{emu}}))
-		teller := r.teller(api, deliver.Limits{}, slog.New(slog.DiscardHandler))
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error)
-		go func() { done <- teller.Run(ctx) }()
-		f(r)
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
+		run := func() (stop func()) {
+			teller := r.teller(api, deliver.Limits{}, slog.New(slog.DiscardHandler))
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error)
+			go func() { done <- teller.Run(ctx) }()
+			return func() {
+				cancel()
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+			}
 		}
+		stop := run()
+		r.restart = func() {
+			stop()
+			stop = run()
+		}
+		f(r)
+		stop()
 		for method, c := range emu.Counts() {
 			if c.RateLimited > 0 || len(c.Errors) > 0 {
 				t.Errorf("%s: %d over the limit, errors %v", method, c.RateLimited, c.Errors)

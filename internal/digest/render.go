@@ -60,6 +60,7 @@ func Render(s Summary, mutes []wave.Mute) message.Message {
 	if t := w.machines(); t != nil {
 		v.Parts = append(v.Parts, message.Part{Table: t})
 	}
+	add("Why", w.causes()...)
 	add("Scaling", append(w.runs("🔺", "joined", s.Ups), w.runs("🔻", "left", s.Downs)...)...)
 	add("Churn", w.churn()...)
 	add("Not ready", w.down()...)

@@ -151,8 +151,9 @@ type Summary struct {
 	PreviousSpan  Span     // only if Previous is set
 	Average       *Average // nil if no earlier period is known whole
 	Machines      []MachineUse
-	Sources       []string // where the prices come from
-	Ups, Downs    []Run    // the largest first
+	Sources       []string   // where the prices come from
+	Ups, Downs    []Run      // the largest first
+	Came, Went    []CauseUse // all that joined and left in the period, by cause
 	Churn         Churn
 	Down          Down
 	HPAs          Scalings
@@ -171,7 +172,7 @@ func (s Summary) Quiet() bool {
 // Summarize sums up a period.
 func Summarize(f Facts) (Summary, error) {
 	s := summing{f: f, span: f.Span, price: map[fleet.Machine]fleet.Price{}, machines: map[kind]*machine{},
-		came: map[replaced][]int64{}, went: map[replaced][]int64{}}
+		came: map[replaced][]int64{}, went: map[replaced][]int64{}, cameFor: causes{}, wentFor: causes{}}
 	if s.span.From.Before(f.KnownFrom) {
 		s.span.From = f.KnownFrom
 		if s.span.From.After(s.span.Until) {
@@ -191,6 +192,7 @@ func Summarize(f Facts) (Summary, error) {
 	s.count(&sum)
 	sum.Machines = s.uses(sum.Previous != nil)
 	sum.Sources = s.sources()
+	sum.Came, sum.Went = s.cameFor.list(), s.wentFor.list()
 	sum.Churn = s.churn()
 	sum.Down = down(f.Incidents, s.span)
 	var err error
@@ -240,6 +242,8 @@ type summing struct {
 	never     int
 	came      map[replaced][]int64
 	went      map[replaced][]int64
+	cameFor   causes
+	wentFor   causes
 }
 
 // alive is how long of a span a node surely lived, and how much longer it may have.
@@ -311,6 +315,7 @@ func (s *summing) life(n fleet.Life) {
 	if joined {
 		s.joined++
 		s.came[r] = append(s.came[r], n.Joined.UnixNano())
+		s.cameFor.of(n.Came).add(price, sure, unsure)
 		switch {
 		case s.span.Has(n.Ready):
 			d := n.Ready.Sub(n.Joined)
@@ -327,6 +332,7 @@ func (s *summing) life(n fleet.Life) {
 	s.left++
 	s.steps = append(s.steps, step{n.Removed.UnixNano(), m.index, -1, true})
 	s.went[r] = append(s.went[r], n.Removed.UnixNano())
+	s.wentFor.of(n.Went).add(price, time.Hour, 0)
 	// When it left may not be known; then it was short only if it was for certain.
 	if lived := n.Removed.Sub(n.Joined); lived < time.Hour {
 		whole, doubt := s.alive(n, Span{From: n.Joined, Until: n.Removed})

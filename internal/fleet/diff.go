@@ -26,6 +26,17 @@ func Fingerprint(n *Node) uint64 {
 		t := &n.Taints[i]
 		h = h.text(t.Key).text(t.Value).text(t.Effect)
 	}
+	// What most nodes lack is hashed only where it is, under a mark that begins no taint, so that a node without it keeps
+	// the fingerprint that it had before Rollcall knew of it.
+	if o := &n.Owner; *o != (ObjectRef{}) {
+		h = h.text("\x00owner").text(o.Kind).text(o.Namespace).text(o.Name).text(o.UID)
+	}
+	if !n.DeletedAt.IsZero() {
+		h = h.text("\x00deleted").number(n.DeletedAt.Unix())
+	}
+	for _, condition := range n.Unwell {
+		h = h.text("\x00unwell").text(condition)
+	}
 	sum := uint64(h)
 	// Labels come in no order: each is hashed by itself and the hashes are added.
 	for k, v := range n.Labels {

@@ -28,6 +28,15 @@ func sample() Node {
 	}
 }
 
+// owned is a sample that has what most nodes lack.
+func owned() Node {
+	n := sample()
+	n.Owner = ObjectRef{Kind: "NodeClaim", Namespace: "ns", Name: "general-vgg6g", UID: "c1"}
+	n.DeletedAt = born.Add(time.Hour)
+	n.Unwell = []string{"KernelDeadlock", "ReadonlyFilesystem"}
+	return n
+}
+
 func TestFingerprint(t *testing.T) {
 	base := sample()
 	want := Fingerprint(&base)
@@ -61,6 +70,9 @@ func TestFingerprint(t *testing.T) {
 		"status":      func(n *Node) { n.Ready.Status = ReadyUnknown },
 		"reason":      func(n *Node) { n.Ready.Reason = "Other" },
 		"since":       func(n *Node) { n.Ready.Since = n.Ready.Since.Add(time.Second) },
+		"owner":       func(n *Node) { n.Owner = ObjectRef{Kind: "NodeClaim", Name: "c", UID: "u"} },
+		"deleted":     func(n *Node) { n.DeletedAt = born },
+		"unwell":      func(n *Node) { n.Unwell = []string{"KernelDeadlock"} },
 	} {
 		n := sample()
 		if change(&n); Fingerprint(&n) == want {
@@ -75,16 +87,57 @@ func TestFingerprint(t *testing.T) {
 // A property of a node that is added to Detail and forgotten in Fingerprint would never be
 // recorded again after the first look.
 func TestFingerprintSeesEveryDetail(t *testing.T) {
-	base := sample()
+	base := owned()
 	want := Fingerprint(&base)
 	for i := range reflect.TypeFor[Detail]().NumField() {
-		n := sample()
+		n := owned()
 		f := reflect.ValueOf(&n.Detail).Elem().Field(i)
 		if f.IsZero() {
 			t.Errorf("the sample has no %s", reflect.TypeFor[Detail]().Field(i).Name)
 		}
 		if f.SetZero(); Fingerprint(&n) == want {
 			t.Errorf("the fingerprint does not see %s", reflect.TypeFor[Detail]().Field(i).Name)
+		}
+	}
+}
+
+// Two nodes that differ in what most nodes lack have two fingerprints.
+func TestFingerprintOfOwned(t *testing.T) {
+	base := owned()
+	want := Fingerprint(&base)
+	for name, change := range map[string]func(*Node){
+		"kind":       func(n *Node) { n.Owner.Kind = "Machine" },
+		"namespace":  func(n *Node) { n.Owner.Namespace = "" },
+		"name":       func(n *Node) { n.Owner.Name = "general-x" },
+		"uid":        func(n *Node) { n.Owner.UID = "c2" },
+		"deleted":    func(n *Node) { n.DeletedAt = n.DeletedAt.Add(time.Second) },
+		"well again": func(n *Node) { n.Unwell = n.Unwell[:1] },
+		"unwell":     func(n *Node) { n.Unwell = []string{"KernelDeadlock", "XfsShutdown"} },
+	} {
+		n := owned()
+		if change(&n); Fingerprint(&n) == want {
+			t.Errorf("%s: the fingerprint does not see it", name)
+		}
+	}
+	if allocs := testing.AllocsPerRun(100, func() { Fingerprint(&base) }); allocs != 0 {
+		t.Errorf("%v allocations per fingerprint, want none", allocs)
+	}
+}
+
+// A node with an owner that was recorded before Rollcall read owners is recorded once more, and nothing is told of it.
+func TestUpgradeTellsNothing(t *testing.T) {
+	for _, missed := range []bool{false, true} {
+		for _, status := range []ReadyStatus{Ready, NotReady, ReadyUnknown} {
+			before, now := sample(), owned()
+			before.Ready.Status, now.Ready.Status = status, status
+			known := First(before, seen).Known
+			o, ok := Diff(known, now, Look{At: seen.Add(time.Minute), After: seen, Missed: missed})
+			if !ok || len(o.Changes) != 0 || o.Node.Owner != now.Owner {
+				t.Errorf("%s, missed %v: recorded %v with %q, owner %v", status, missed, ok, steps(o.Changes), o.Node.Owner)
+			}
+			if _, ok := Diff(o.Known, now, Look{At: seen.Add(time.Hour), After: seen}); ok {
+				t.Errorf("%s, missed %v: recorded twice", status, missed)
+			}
 		}
 	}
 }

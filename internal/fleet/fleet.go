@@ -83,6 +83,14 @@ type Detail struct {
 	Taints         []Taint   `json:"taints,omitempty"`
 	Capacity       Resources `json:"capacity"`
 	Allocatable    Resources `json:"allocatable"`
+	// Owner is the object that owns the node, from its ownerReferences or, where those name none, an annotation: a
+	// NodeClaim of Karpenter, a Machine of Cluster API or OpenShift. Zero if there is none.
+	Owner ObjectRef `json:"owner,omitzero"`
+	// DeletedAt is the object's deletionTimestamp: somebody asked the API server to delete it. Zero if nobody has.
+	DeletedAt time.Time `json:"deleted_at,omitzero"`
+	// Unwell are the types of the other conditions that say that something is wrong with the node, sorted. Only those
+	// that a repair looks at are kept, which node monitoring agents write; the kubelet's own are not.
+	Unwell []string `json:"unwell,omitempty"`
 }
 
 // ChangeKind is one step of a node's life.
@@ -199,10 +207,10 @@ type Checkpoint struct {
 
 // ObjectRef names the object that an event regards.
 type ObjectRef struct {
-	Kind      string
-	Namespace string
-	Name      string
-	UID       string
+	Kind      string `json:"kind"`
+	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name"`
+	UID       string `json:"uid,omitempty"`
 }
 
 // Event is a record from events.k8s.io/v1. A repeated event keeps its UID: Count and Last grow.
@@ -225,33 +233,99 @@ func (e Event) Size() int {
 		len(e.Regarding.UID) + len(e.Reason) + len(e.Note) + len(e.Controller)
 }
 
-// scaling lists, per kind of the regarding object, the reasons that tell the autoscaling
-// story. A reason ending in * matches every reason with that prefix.
-var scaling = map[string][]string{
-	"Node": {"NodeReady", "NodeNotReady", "RegisteredNode", "RemovingNode", "DeletingNode", "NodeSchedulable",
-		"NodeNotSchedulable", "Rebooted", "ScaleDown", "ScaleDownEmpty", "ScaleDownFailed", "DisruptionTerminating",
-		"DisruptionBlocked", "FailedDraining", "SpotInterrupted", "SpotRebalanceRecommendation", "InstanceTerminating",
-		"InstanceStopping", "TerminatingOnInterruption", "Unconsolidatable", "ConsolidationCandidate", "Finalized"},
-	"Pod": {"Created", "Started", "Killing", "FailedScheduling", "Scheduled", "TriggeredScaleUp", "NotTriggerScaleUp",
-		"Nominated", "Preempted", "Evicted", "ScaleDown"},
-	"ReplicaSet":              {"SuccessfulCreate", "SuccessfulDelete"},
-	"Deployment":              {"ScalingReplicaSet"},
-	"HorizontalPodAutoscaler": {"SuccessfulRescale"},
-	"NodeClaim":               {"*"},
-	"NodePool":                {"*"},
-	"ConfigMap":               {"ScaledUpGroup", "ScaleDown*", "ScaleUp*", "FailedToScaleUpGroup"},
+// scaling lists, per kind of the regarding object, the reasons that tell the autoscaling story: what proves why a node
+// came, stayed or went, and what takes such a statement back. A reason ending in * matches every reason with that
+// prefix.
+var scaling = table(`
+	Node
+		NodeReady NodeNotReady RegisteredNode RemovingNode NodeSchedulable NodeNotSchedulable Rebooted
+		DeletingNode DeletingNodeFailed Shutdown
+	Node, of Karpenter
+		DisruptionTerminating DisruptionBlocked Unconsolidatable
+		ConsolidationCandidate ConsolidationRejected ConsolidationApproved
+		FailedDraining AwaitingVolumeDetachment TerminationGracePeriodExpiring Finalized
+		NodeRepairBlocked RebootObserved RebootFailed
+	Node, of Karpenter's providers
+		SpotInterrupted SpotRebalanceRecommendation CapacityReservationInstanceInterrupted InstanceUnhealthy
+		InstanceStopping InstanceTerminating TerminatingOnInterruption PreemptionNoticeReceived
+	Node, of the Cluster Autoscaler
+		ScaleDown ScaleDownEmpty ScaleDownFailed ClusterAutoscalerCleanup
+	Node, of the Node Termination Handler
+		SpotInterruption RebalanceRecommendation ScheduledEvent SQSTermination UnknownInterruption
+		Cordon CordonAndDrain CordonAndDrainError PreDrain Uncordon
+	Pod
+		Created Started Killing FailedScheduling Scheduled Preempted
+		Nominated Evicted Disrupted InsufficientCapacityError
+		TriggeredScaleUp NotTriggerScaleUp ScaleDown
+	HorizontalPodAutoscaler
+		SuccessfulRescale FailedRescale
+	Deployment
+		ScalingReplicaSet
+	ReplicaSet
+		SuccessfulCreate SuccessfulDelete
+	ReplicationController
+		SuccessfulCreate SuccessfulDelete
+	StatefulSet
+		SuccessfulCreate SuccessfulDelete
+	DaemonSet
+		SuccessfulCreate
+	Job
+		SuccessfulCreate
+	CronJob
+		SuccessfulCreate
+	NodeClaim
+		*
+	NodePool
+		*
+	ConfigMap, of the Cluster Autoscaler
+		ScaledUpGroup FailedToScaleUpGroup ScaleUp* FailedToRevertScaleUp MaxNodesTotalReached
+		DeleteUnregistered DeleteUnregisteredFailed ClusterUnhealthy
+		GracefulDegradationStarted GracefulDegradationStopped ScaleDown*
+	CapacityBuffer
+		TriggeredScaleUp NotTriggerScaleUp
+	Machine, of OpenShift
+		Create Delete FailedCreate DrainProceeds DrainRequeued DrainSucceeded Deleted
+		DetectedUnhealthy MachineDeleted MachineDeletionFailed
+	Machine, of Cluster API
+		SuccessfulSetNodeRef SuccessfulDrainNode FailedDrainNode MachineMarkedUnhealthy
+	MachineSet
+		SuccessfulCreate FailedCreate SuccessfulDelete FailedDelete
+	MachineDeployment
+		SuccessfulScale FailedScale SuccessfulCreate
+	MachineHealthCheck
+		RemediationRestricted
+`)
+
+// table reads lines of a kind, with a remark behind a comma, and below each, indented by one tab more, its reasons.
+func table(text string) map[string][]string {
+	reasons := map[string][]string{}
+	var kind string
+	for line := range strings.Lines(text) {
+		if list, ok := strings.CutPrefix(line, "\t\t"); ok {
+			reasons[kind] = append(reasons[kind], strings.Fields(list)...)
+		} else {
+			kind, _, _ = strings.Cut(strings.TrimSpace(line), ",")
+		}
+	}
+	return reasons
 }
 
 // unscoped are those of the kinds in scaling whose objects are in no namespace.
 var unscoped = []string{"Node", "NodeClaim", "NodePool"}
 
+// clusterAutoscaler is the name under which the Cluster Autoscaler writes events, and begins that of its ConfigMap.
+const clusterAutoscaler = "cluster-autoscaler"
+
 // Scaling reports whether the event belongs to the autoscaling story and is kept long. An event in somebody's namespace
-// that says it regards a node is none: whoever may write there may write it.
+// that says it regards a node is none: whoever may write there may write it. The Cluster Autoscaler's ConfigMap may
+// have any name and be in any namespace, so an event that regards it is only as good as whoever may write there: of a
+// node it proves what that node says too.
 func (e Event) Scaling() bool {
 	if e.Regarding.Namespace != "" && slices.Contains(unscoped, e.Regarding.Kind) {
 		return false
 	}
-	if e.Regarding.Kind == "ConfigMap" && e.Regarding.Name != "cluster-autoscaler-status" {
+	if e.Regarding.Kind == "ConfigMap" && e.Regarding.Name != clusterAutoscaler+"-status" &&
+		e.Controller != clusterAutoscaler {
 		return false
 	}
 	for _, want := range scaling[e.Regarding.Kind] {

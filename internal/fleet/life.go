@@ -12,6 +12,7 @@ type Life struct {
 	Removed   time.Time // zero while it lives
 	// RemovedAfter is set when it is only known that it left between this and Removed.
 	RemovedAfter time.Time
+	Came, Went   Cause // why it came and why it left, as far as that is proven
 }
 
 // Incident is a time in which a node was not ready, after it had been.

@@ -118,6 +118,7 @@ type Client struct {
 	core   rest.Interface // nodes, the namespace kube-system
 	events rest.Interface // events.k8s.io/v1 events
 	auth   rest.Interface // access reviews
+	claims rest.Interface // Karpenter's NodeClaims and NodePools
 }
 
 // The scheme has only what Rollcall reads. The one of client-go/kubernetes has every API group
@@ -131,8 +132,12 @@ func init() {
 	scheme.AddKnownTypes(corev1.SchemeGroupVersion, &corev1.Node{}, &corev1.NodeList{}, &corev1.Namespace{})
 	scheme.AddKnownTypes(eventsv1.SchemeGroupVersion, &eventsv1.Event{}, &eventsv1.EventList{})
 	scheme.AddKnownTypes(authv1.SchemeGroupVersion, &authv1.SelfSubjectAccessReview{})
+	for kind, o := range map[string]runtime.Object{"NodeClaim": &nodeClaim{}, "NodeClaimList": &nodeClaimList{},
+		"NodePool": &nodePool{}, "NodePoolList": &nodePoolList{}} {
+		scheme.AddKnownTypeWithName(karpenter.WithKind(kind), o)
+	}
 	for _, gv := range []schema.GroupVersion{corev1.SchemeGroupVersion, eventsv1.SchemeGroupVersion,
-		authv1.SchemeGroupVersion} {
+		authv1.SchemeGroupVersion, karpenter} {
 		metav1.AddToGroupVersion(scheme, gv)
 	}
 }
@@ -167,6 +172,7 @@ func NewClient(config *rest.Config, version string) (*Client, error) {
 		{corev1.SchemeGroupVersion, "/api", &c.core},
 		{eventsv1.SchemeGroupVersion, "/apis", &c.events},
 		{authv1.SchemeGroupVersion, "/apis", &c.auth},
+		{karpenter, "/apis", &c.claims},
 	} {
 		if *g.to, err = clientFor(base, g.gv, g.path, transport); err != nil {
 			return nil, fmt.Errorf("preparing the connection to the API server: %w", err)
@@ -178,5 +184,8 @@ func NewClient(config *rest.Config, version string) (*Client, error) {
 func clientFor(base *rest.Config, gv schema.GroupVersion, path string, transport *http.Client) (rest.Interface, error) {
 	config := rest.CopyConfig(base)
 	config.GroupVersion, config.APIPath = &gv, path
+	if gv == karpenter { // custom resources have no other form
+		config.ContentType, config.AcceptContentTypes = runtime.ContentTypeJSON, runtime.ContentTypeJSON
+	}
 	return rest.RESTClientForConfigAndClient(config, transport)
 }

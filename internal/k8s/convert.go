@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -54,10 +55,14 @@ func look(cluster string, o *corev1.Node, scratch []fleet.Taint) fleet.Node {
 			Taints:         scratch[:0],
 			Capacity:       resources(o.Status.Capacity),
 			Allocatable:    resources(o.Status.Allocatable),
+			Owner:          owner(&o.ObjectMeta),
 		},
 		Cordoned:  o.Spec.Unschedulable,
 		Ready:     fleet.Condition{Status: fleet.ReadyUnknown},
 		CreatedAt: moment(o.CreationTimestamp.Time),
+	}
+	if o.DeletionTimestamp != nil {
+		n.DeletedAt = moment(o.DeletionTimestamp.Time)
 	}
 	for i := range o.Spec.Taints {
 		t := &o.Spec.Taints[i]
@@ -66,6 +71,9 @@ func look(cluster string, o *corev1.Node, scratch []fleet.Taint) fleet.Node {
 	for i := range o.Status.Conditions {
 		c := &o.Status.Conditions[i]
 		if c.Type != corev1.NodeReady {
+			if bad, ok := unwell[c.Type]; ok && c.Status == bad {
+				n.Unwell = append(n.Unwell, string(c.Type))
+			}
 			continue
 		}
 		n.Ready.Reason, n.Ready.Message = word(c.Reason), note(c.Message)
@@ -78,7 +86,67 @@ func look(cluster string, o *corev1.Node, scratch []fleet.Taint) fleet.Node {
 			n.Ready.Status = fleet.NotReady
 		}
 	}
+	if len(n.Unwell) > 1 {
+		slices.Sort(n.Unwell)
+		n.Unwell = slices.Compact(n.Unwell)
+	}
 	return n
+}
+
+// unwell are the conditions of a node that a repair looks at, each with the status that says that something is wrong.
+// Unknown says nothing. Those that the kubelet writes itself (MemoryPressure, DiskPressure, PIDPressure) are not among
+// them: they come and go on nodes that nobody repairs.
+var unwell = map[corev1.NodeConditionType]corev1.ConditionStatus{
+	// Source: the node monitoring agent of EKS, https://docs.aws.amazon.com/eks/latest/userguide/node-repair.html.
+	"AcceleratedHardwareReady": corev1.ConditionFalse,
+	"ContainerRuntimeReady":    corev1.ConditionFalse,
+	"KernelReady":              corev1.ConditionFalse,
+	"NetworkingReady":          corev1.ConditionFalse,
+	"StorageReady":             corev1.ConditionFalse,
+	// Source: the rules that node-problem-detector has in its folder config.
+	"KernelDeadlock":              corev1.ConditionTrue,
+	"ReadonlyFilesystem":          corev1.ConditionTrue,
+	"XfsShutdown":                 corev1.ConditionTrue,
+	"CperHardwareErrorFatal":      corev1.ConditionTrue,
+	"CorruptDockerOverlay2":       corev1.ConditionTrue,
+	"FrequentUnregisterNetDevice": corev1.ConditionTrue,
+	"FrequentKubeletRestart":      corev1.ConditionTrue,
+	"FrequentDockerRestart":       corev1.ConditionTrue,
+	"FrequentContainerdRestart":   corev1.ConditionTrue,
+	"KubeletUnhealthy":            corev1.ConditionTrue,
+	"ContainerRuntimeUnhealthy":   corev1.ConditionTrue,
+	// Source: AKS, https://learn.microsoft.com/azure/aks/node-problem-detector.
+	"KubeletProblem":              corev1.ConditionTrue,
+	"ContainerRuntimeProblem":     corev1.ConditionTrue,
+	"FilesystemCorruptionProblem": corev1.ConditionTrue,
+	"VMEventScheduled":            corev1.ConditionTrue,
+}
+
+// The annotations that name the Machine of a node.
+const (
+	// Source: machine-api-operator, pkg/controller/nodelink: namespace/name, of an object of the same cluster.
+	openShiftMachine = "machine.openshift.io/machine"
+	// Source: cluster-api, api/core/v1beta2/common_types.go: of an object of the management cluster.
+	clusterAPIMachine   = "cluster.x-k8s.io/machine"
+	clusterAPINamespace = "cluster.x-k8s.io/cluster-namespace"
+)
+
+// owner is the object that a node belongs to; zero if nothing names one.
+func owner(o *metav1.ObjectMeta) fleet.ObjectRef {
+	for i := range o.OwnerReferences {
+		r := &o.OwnerReferences[i]
+		if r.Kind == "NodeClaim" && strings.HasPrefix(r.APIVersion, "karpenter.sh/") {
+			return fleet.ObjectRef{Kind: "NodeClaim", Name: word(r.Name), UID: word(string(r.UID))}
+		}
+	}
+	namespace, name, ok := strings.Cut(o.Annotations[openShiftMachine], "/")
+	if !ok {
+		namespace, name = o.Annotations[clusterAPINamespace], o.Annotations[clusterAPIMachine]
+	}
+	if name == "" {
+		return fleet.ObjectRef{}
+	}
+	return fleet.ObjectRef{Kind: "Machine", Namespace: word(namespace), Name: word(name)}
 }
 
 // labels are the labels of an object, cleaned and cut: nearly always that is the object's own map.

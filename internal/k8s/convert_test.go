@@ -33,8 +33,9 @@ func micro(d time.Duration) metav1.MicroTime { return metav1.NewMicroTime(noon.A
 func TestLook(t *testing.T) {
 	o := &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: "n1", UID: "u1", CreationTimestamp: at(0), ResourceVersion: "7",
-			Labels: map[string]string{"topology.kubernetes.io/zone": "z", "kubernetes.io/arch": "arm64"},
+			Name: "n1", UID: "u1", CreationTimestamp: at(0), ResourceVersion: "7", DeletionTimestamp: new(at(time.Hour)),
+			OwnerReferences: []metav1.OwnerReference{{APIVersion: "karpenter.sh/v1", Kind: "NodeClaim", Name: "c", UID: "c1"}},
+			Labels:          map[string]string{"topology.kubernetes.io/zone": "z", "kubernetes.io/arch": "arm64"},
 		},
 		Spec: corev1.NodeSpec{
 			ProviderID: "gce://p/z/n1", Unschedulable: true,
@@ -65,6 +66,7 @@ func TestLook(t *testing.T) {
 			ProviderID: "gce://p/z/n1", KubeletVersion: "v1.36.3",
 			Taints:   []fleet.Taint{{Key: "node.kubernetes.io/unschedulable", Effect: "NoSchedule"}},
 			Capacity: fleet.Resources{MilliCPU: 3920, Memory: 16 << 30, Pods: 110}, Allocatable: fleet.Resources{MilliCPU: 2000},
+			Owner: fleet.ObjectRef{Kind: "NodeClaim", Name: "c", UID: "c1"}, DeletedAt: noon.Add(time.Hour),
 		},
 		Ready: fleet.Condition{Status: fleet.NotReady, Reason: "KubeletNotReady", Message: "m",
 			Since: noon.Add(time.Minute)},
@@ -76,6 +78,86 @@ func TestLook(t *testing.T) {
 	empty := look("prod", &corev1.Node{}, nil)
 	if empty.Ready.Status != fleet.ReadyUnknown || !empty.CreatedAt.IsZero() || !empty.Ready.Since.IsZero() {
 		t.Errorf("an empty node: %+v", empty)
+	}
+}
+
+// TestLookOwner holds whom a node belongs to.
+func TestLookOwner(t *testing.T) {
+	ref := func(apiVersion, kind, name string) metav1.OwnerReference {
+		return metav1.OwnerReference{APIVersion: apiVersion, Kind: kind, Name: name, UID: "c1", BlockOwnerDeletion: new(true)}
+	}
+	claim := ref("karpenter.sh/v1", "NodeClaim", "general-vgg6g")
+	for _, tt := range []struct {
+		name        string
+		refs        []metav1.OwnerReference
+		annotations map[string]string
+		want        fleet.ObjectRef
+	}{
+		{"nobody", nil, map[string]string{"node.alpha.kubernetes.io/ttl": "0"}, fleet.ObjectRef{}},
+		{"Karpenter", []metav1.OwnerReference{ref("v1", "Pod", "x"), claim}, nil,
+			fleet.ObjectRef{Kind: "NodeClaim", Name: "general-vgg6g", UID: "c1"}},
+		{"another's NodeClaim", []metav1.OwnerReference{ref("example.com/v1", "NodeClaim", "x")}, nil, fleet.ObjectRef{}},
+		{"OpenShift", nil, map[string]string{"machine.openshift.io/machine": "openshift-machine-api/prod-worker-a-x7kfm"},
+			fleet.ObjectRef{Kind: "Machine", Namespace: "openshift-machine-api", Name: "prod-worker-a-x7kfm"}},
+		{"Cluster API", nil, map[string]string{"cluster.x-k8s.io/machine": "prod-md-0-7c9f6-x7kfm",
+			"cluster.x-k8s.io/cluster-namespace": "clusters", "cluster.x-k8s.io/owner-kind": "MachineSet"},
+			fleet.ObjectRef{Kind: "Machine", Namespace: "clusters", Name: "prod-md-0-7c9f6-x7kfm"}},
+		{"Cluster API, no namespace", nil, map[string]string{"cluster.x-k8s.io/machine": "m"},
+			fleet.ObjectRef{Kind: "Machine", Name: "m"}},
+		{"a reference before an annotation", []metav1.OwnerReference{claim}, map[string]string{"cluster.x-k8s.io/machine": "m"},
+			fleet.ObjectRef{Kind: "NodeClaim", Name: "general-vgg6g", UID: "c1"}},
+		{"no namespace/name", nil, map[string]string{"machine.openshift.io/machine": "x"}, fleet.ObjectRef{}},
+		{"no name", nil, map[string]string{"machine.openshift.io/machine": "x/"}, fleet.ObjectRef{}},
+		{"no text", nil, map[string]string{"machine.openshift.io/machine": "a\xff/b\u202e"},
+			fleet.ObjectRef{Kind: "Machine", Namespace: "a\uFFFD", Name: "b"}},
+	} {
+		o := &corev1.Node{ObjectMeta: metav1.ObjectMeta{OwnerReferences: tt.refs, Annotations: tt.annotations}}
+		if got := look("prod", o, nil).Owner; got != tt.want {
+			t.Errorf("%s: %+v", tt.name, got)
+		}
+		// Most nodes of these clusters have an owner: their heartbeats too allocate nothing.
+		if tt.name == "no text" {
+			continue
+		}
+		if allocs := testing.AllocsPerRun(10, func() { look("prod", o, nil) }); allocs != 0 {
+			t.Errorf("%s: %v allocations", tt.name, allocs)
+		}
+	}
+}
+
+// TestLookUnwell holds which conditions say that something is wrong with a node.
+func TestLookUnwell(t *testing.T) {
+	is := func(kind corev1.NodeConditionType, status corev1.ConditionStatus) corev1.NodeCondition {
+		return corev1.NodeCondition{Type: kind, Status: status}
+	}
+	for _, tt := range []struct {
+		name       string
+		conditions []corev1.NodeCondition
+		want       []string
+	}{
+		{"none", nil, nil},
+		{"the kubelet's own", []corev1.NodeCondition{is("MemoryPressure", "True"), is("DiskPressure", "True"),
+			is("PIDPressure", "True"), is("NetworkUnavailable", "True"), is("Ready", "False")}, nil},
+		{"EKS, well", []corev1.NodeCondition{is("AcceleratedHardwareReady", "True"), is("ContainerRuntimeReady", "True"),
+			is("KernelReady", "True"), is("NetworkingReady", "True"), is("StorageReady", "True")}, nil},
+		{"EKS, unwell", []corev1.NodeCondition{is("StorageReady", "False"), is("AcceleratedHardwareReady", "False"),
+			is("KernelReady", "True")}, []string{"AcceleratedHardwareReady", "StorageReady"}},
+		{"EKS, nobody knows", []corev1.NodeCondition{is("KernelReady", "Unknown")}, nil},
+		{"node-problem-detector, well", []corev1.NodeCondition{is("KernelDeadlock", "False"),
+			is("ReadonlyFilesystem", "False"), is("FrequentKubeletRestart", "Unknown")}, nil},
+		{"node-problem-detector, unwell", []corev1.NodeCondition{is("ReadonlyFilesystem", "True"),
+			is("KernelDeadlock", "True"), is("FrequentKubeletRestart", "True")},
+			[]string{"FrequentKubeletRestart", "KernelDeadlock", "ReadonlyFilesystem"}},
+		{"AKS", []corev1.NodeCondition{is("VMEventScheduled", "True"), is("KubeletProblem", "True")},
+			[]string{"KubeletProblem", "VMEventScheduled"}},
+		{"twice", []corev1.NodeCondition{is("KernelDeadlock", "True"), is("KernelDeadlock", "True")},
+			[]string{"KernelDeadlock"}},
+		{"anybody's", []corev1.NodeCondition{is("example.com/Bad", "True")}, nil},
+	} {
+		n := look("prod", &corev1.Node{Status: corev1.NodeStatus{Conditions: tt.conditions}}, nil)
+		if !slices.Equal(n.Unwell, tt.want) {
+			t.Errorf("%s: %q", tt.name, n.Unwell)
+		}
 	}
 }
 
@@ -207,6 +289,7 @@ func TestRecordedNode(t *testing.T) {
 	n := nodeWatch{cluster: "prod", store: newMemory(), known: map[string]fleet.Known{}}
 	seen := noon.Add(time.Hour)
 	var got []string
+	var last fleet.Node
 	for i, o := range objects {
 		obs := (*fleet.Observation)(nil)
 		if types[i] == "DELETED" {
@@ -224,6 +307,11 @@ func TestRecordedNode(t *testing.T) {
 		if obs.Node.CapacityType != "spot" || obs.Node.Pool != "default" || obs.Node.Provider != "kwok" {
 			t.Errorf("frame %d: %+v", i, obs.Node)
 		}
+		last = obs.Node
+	}
+	if by, since, ok := last.Leaving(); by != "Karpenter" || since.IsZero() || !ok || last.Owner.Kind != "NodeClaim" ||
+		last.Owner.Name == "" || last.Owner.UID == "" {
+		t.Errorf("leaving by %q since %s, %v; it belongs to %+v", by, since, ok, last.Owner)
 	}
 	want := []string{"0 joined 12:12:21 object", "2 ready 12:12:21 object", "10 removed 13:00:00 watch"}
 	if !slices.Equal(got, want) {
@@ -231,6 +319,28 @@ func TestRecordedNode(t *testing.T) {
 	}
 	if len(n.known) != 0 {
 		t.Errorf("a removed node is still known: %v", n.known)
+	}
+}
+
+// TestRecordedLeaving replays the life of a node that the Cluster Autoscaler made, considered for a while, and removed.
+func TestRecordedLeaving(t *testing.T) {
+	_, objects := frames[corev1.Node](t, "testdata/nodes-autoscaler.jsonl")
+	var got []string
+	for _, o := range objects {
+		n := look("prod", o, nil)
+		by, since, ok := n.Leaving()
+		state := fmt.Sprintf("%d taints, no", len(n.Taints))
+		if ok {
+			state = fmt.Sprintf("%d taints, by %s since %s", len(n.Taints), by, since.Format(time.TimeOnly))
+		}
+		if len(got) == 0 || got[len(got)-1] != state {
+			got = append(got, state)
+		}
+	}
+	want := []string{"1 taints, no", "0 taints, no", "1 taints, no", "2 taints, by Cluster Autoscaler since 01:33:40",
+		"3 taints, by Cluster Autoscaler since 01:33:40"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

@@ -31,6 +31,7 @@ type fakeAPI struct {
 	mu       sync.Mutex
 	nodes    []corev1.Node
 	events   []eventsv1.Event
+	others   map[string][]any // objects of other resources, by resource: one that is not there is no API
 	version  int
 	exact    bool                          // a list at a version shows what is now; else: it is compacted
 	identity string                        // UID of kube-system; "" for none
@@ -133,6 +134,18 @@ func (f *fakeAPI) serve(w http.ResponseWriter, r *http.Request) {
 		until, meta := page(len(list))
 		json.NewEncoder(w).Encode(corev1.NodeList{TypeMeta: metav1.TypeMeta{Kind: "NodeList", APIVersion: "v1"},
 			ListMeta: meta, Items: list[from:until]})
+		return
+	}
+	if res != "events" {
+		others, ok := f.others[res]
+		if !ok {
+			refuse(404, metav1.StatusReasonNotFound, "the server could not find the requested resource")(w, r)
+			return
+		}
+		until, meta := page(len(others))
+		kind := map[string]string{"nodeclaims": "NodeClaimList", "nodepools": "NodePoolList"}[res]
+		json.NewEncoder(w).Encode(map[string]any{"kind": kind, "apiVersion": "karpenter.sh/v1", "metadata": meta,
+			"items": others[from:until]})
 		return
 	}
 	until, meta := page(len(f.events))

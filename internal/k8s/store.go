@@ -16,6 +16,15 @@ type Store interface {
 	EventStore
 }
 
+// ClaimStore keeps what Karpenter says of its machines. An error of it ends nothing: what it could not record is read
+// again. Recording the same again changes nothing.
+type ClaimStore interface {
+	// RecordClaims records NodeClaims as they are now, by UID. One whose object is gone stays, as it was last seen.
+	RecordClaims(ctx context.Context, cluster string, claims []fleet.Claim) error
+	// RecordPools records NodePools as they are now, by name.
+	RecordPools(ctx context.Context, cluster string, pools []fleet.Pool) error
+}
+
 // NodeStore keeps nodes and their changes.
 type NodeStore interface {
 	// Checkpoint tells where the watches of the cluster stand; it is zero for a new cluster.

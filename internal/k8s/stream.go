@@ -32,6 +32,8 @@ type timing struct {
 	forbidden time.Duration // longest pause after a refused permission
 	mark      time.Duration // between two liveness marks, and between writes of a resource version alone
 	batch     time.Duration // how long events are collected
+	claims    time.Duration // how long Karpenter's objects are collected: they change often, and nobody waits for them
+	absent    time.Duration // until Karpenter's API is asked for again, where there is none or it may not be read
 	gap       time.Duration // shortest span without a watch that is recorded
 	fresh     time.Duration // how recent the last frame must be for the watch to count as alive now
 	settle    time.Duration // a resumed watch has caught up when nothing came for this long
@@ -52,6 +54,8 @@ var defaultTiming = timing{
 	forbidden: time.Minute,
 	mark:      10 * time.Second,
 	batch:     100 * time.Millisecond,
+	claims:    time.Second,
+	absent:    10 * time.Minute,
 	gap:       5 * time.Second,
 	fresh:     75 * time.Second,
 	settle:    250 * time.Millisecond,

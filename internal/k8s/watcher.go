@@ -18,6 +18,7 @@ type Config struct {
 	Cluster string // the cluster's name in the ledger
 	Client  *Client
 	Store   Store
+	Claims  ClaimStore   // keeps Karpenter's NodeClaims and NodePools; nil: they are not read
 	Logger  *slog.Logger // nil: nothing is logged
 
 	// NodePage and EventPage are how many objects one page of a list has; 0 means 100 and 250.
@@ -26,10 +27,13 @@ type Config struct {
 	NodePage, EventPage int
 }
 
-// Watcher watches one cluster's nodes and events and records what changes.
+// Watcher watches one cluster's nodes and events and records what changes. It also reads Karpenter's NodeClaims and
+// NodePools, where it may: they explain, and nothing waits for them.
 type Watcher struct {
 	nodes  *nodeWatch
 	events *eventWatch
+	// claims reads Karpenter's objects until ctx ends; nil if they are not read.
+	claims func(ctx, writeCtx context.Context) error
 	logger *slog.Logger
 	timing timing
 }
@@ -48,6 +52,9 @@ func New(c Config) *Watcher {
 		cluster: c.Cluster, client: c.Client, store: c.Store, timing: &w.timing,
 		page: cmp.Or(c.EventPage, 250), state: &state{}, identity: id, logger: logger.With("watch", "events"),
 	}
+	if c.Claims != nil {
+		w.claims = claimReader(c, &w.timing, id, logger)
+	}
 	return w
 }
 
@@ -64,6 +71,9 @@ func (w *Watcher) Run(ctx context.Context) error {
 	defer cancel()
 	g.Go(func() error { return w.nodes.run(gctx, writeCtx) })
 	g.Go(func() error { return w.events.run(gctx, writeCtx) })
+	if w.claims != nil {
+		g.Go(func() error { return w.claims(gctx, writeCtx) })
+	}
 	err := g.Wait()
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil

@@ -75,6 +75,78 @@ func oneChange(b *testing.B, nodes int, rest time.Duration) {
 	}
 }
 
+// BenchmarkWaveStep: what the ledger does for one step of a wave of 5,000 nodes, call by call: it is read, with its
+// members, and what its message tells is recorded.
+func BenchmarkWaveStep(b *testing.B) {
+	for _, kind := range []wave.Kind{wave.KindJoined, wave.KindRemoved} {
+		b.Run(string(kind), func(b *testing.B) { waveStep(b, kind) })
+	}
+}
+
+func waveStep(b *testing.B, kind wave.Kind) {
+	l, ctx := fresh(b), b.Context()
+	const nodes = 5000
+	var os []fleet.Observation
+	for i := range nodes {
+		o := first(i)
+		if os = append(os, o); kind == wave.KindRemoved {
+			os = append(os, fleet.Gone(o.Node, o.Known, t0.Add(time.Hour)))
+		}
+	}
+	record(b, l, "1", os...)
+	todo, _, err := l.Todo(ctx, "prod", 2*nodes)
+	check(b, err)
+	plan := wave.Plan{New: []wave.Opening{{Kind: kind}}}
+	for _, t := range todo {
+		if t.Change.Kind == fleet.ChangeKind(kind) {
+			plan.New[0].Changes = append(plan.New[0].Changes, t.Change.ID)
+		}
+	}
+	check(b, l.Apply(ctx, "prod", "C1", plan, false, t0))
+	explainAll(b, l)
+	took := map[string]time.Duration{}
+	i := 0
+	for b.Loop() {
+		i++
+		last := time.Now()
+		lap := func(name string) {
+			now := time.Now()
+			took[name] += now.Sub(last)
+			last = now
+		}
+		live, err := l.LiveWaves(ctx, "prod")
+		check(b, err)
+		lap("livewaves")
+		w := live[0]
+		w.Members, err = l.Members(ctx, w.ID)
+		check(b, err)
+		lap("members")
+		check(b, l.Accepted(ctx, w.Main, w.Counts.LastChange, t0))
+		lap("accepted")
+	}
+	for name, d := range took {
+		b.ReportMetric(float64(d.Microseconds())/float64(i), "µs-"+name)
+	}
+}
+
+// explainAll records a cause of each change that is to be explained.
+func explainAll(b *testing.B, l *Ledger) {
+	for {
+		due, err := l.Unexplained(b.Context(), "prod", t0, 200)
+		check(b, err)
+		if len(due) == 0 {
+			return
+		}
+		var found []wave.Explained
+		for _, u := range due {
+			found = append(found, wave.Explained{Change: u.Change.ID, Looks: 1, Explanation: fleet.Explanation{
+				Cause:    fleet.Cause{Kind: fleet.Demand, For: fleet.Workload{Namespace: "shop", Name: "checkout"}},
+				Strength: 90, Pods: 10, Chain: []fleet.Link{{At: t0, Reason: "Nominated"}}}})
+		}
+		check(b, l.SetCauses(b.Context(), "prod", found))
+	}
+}
+
 // BenchmarkRecordEvents: an event into the ledger, so many in a transaction.
 func BenchmarkRecordEvents(b *testing.B) {
 	for _, size := range []int{1, 50, 500} {

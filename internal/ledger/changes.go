@@ -22,12 +22,15 @@ func ofNode(c *fleet.Change, n fleet.Node) {
 }
 
 const insertChangeSQL = `INSERT INTO changes (cluster, node_uid, kind, occurrence, at, not_before, proof, reason,
-		gap_id, tell)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0), ?) ON CONFLICT (cluster, node_uid, kind, occurrence) DO NOTHING`
+		gap_id, tell, explain_at)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0), ?, ?) ON CONFLICT (cluster, node_uid, kind, occurrence) DO NOTHING`
 
 func insertChange(ctx context.Context, tx tx, c fleet.Change, gap int64) error {
 	_, err := tx.exec(ctx, insertChangeSQL, c.Cluster, c.NodeUID, string(c.Kind), c.Occurrence, c.At.UnixMilli(),
-		ms(c.NotBefore), string(c.Proof), c.Reason, gap, c.Kind.Told())
+		ms(c.NotBefore), string(c.Proof), c.Reason, gap, c.Kind.Told(), explainAt(c))
+	if err == nil && c.Kind == fleet.BecameReady {
+		_, err = tx.exec(ctx, explainReadySQL, c.Cluster, c.NodeUID)
+	}
 	return err
 }
 

@@ -20,9 +20,13 @@ type eventRow struct {
 	fleet.Event
 }
 
+func (e *eventRow) dest() []any {
+	return []any{&e.id, &e.Cluster, &e.UID, &e.Regarding.Kind, &e.Regarding.Namespace, &e.Regarding.Name,
+		&e.Regarding.UID, &e.Reason, &e.Type, &e.Note, &e.Controller, &e.Count, at{&e.First}, at{&e.Last}}
+}
+
 func scanEvent(r row) (e eventRow, err error) {
-	err = r.Scan(&e.id, &e.Cluster, &e.UID, &e.Regarding.Kind, &e.Regarding.Namespace, &e.Regarding.Name, &e.Regarding.UID,
-		&e.Reason, &e.Type, &e.Note, &e.Controller, &e.Count, at{&e.First}, at{&e.Last})
+	err = r.Scan(e.dest()...)
 	return e, err
 }
 
@@ -30,7 +34,10 @@ const (
 	insertEventSQL = `INSERT INTO events (cluster, uid, kind, namespace, name, regarding_uid, reason, type, note,
 			controller, count, first_at, last_at, scaling, size)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (cluster, uid) DO NOTHING`
-	oldEventSQL   = `SELECT id, count, first_at, last_at, scaling, size FROM events WHERE cluster = ? AND uid = ?`
+	// Of an event that names others. It takes half as long again.
+	insertNamingSQL = insertEventSQL + ` RETURNING id`
+	oldEventSQL     = `SELECT id, count, first_at, last_at, scaling, size, note FROM events
+		WHERE cluster = ? AND uid = ?`
 	mergeEventSQL = `UPDATE events SET note = ?, size = ?, count = ?, first_at = ?, last_at = ? WHERE id = ?`
 	addTotalsSQL  = `INSERT INTO event_totals (cluster, scaling, events, bytes) VALUES (?, ?, ?, ?)
 		ON CONFLICT (cluster, scaling) DO UPDATE SET events = event_totals.events + excluded.events,
@@ -95,31 +102,54 @@ func (t *eventTotals) add(ctx context.Context, tx tx, cluster string) error {
 
 func recordEvent(ctx context.Context, tx tx, cluster string, e *fleet.Event, totals *eventTotals) error {
 	class, size := 0, int64(e.Size())
+	var names []fleet.ObjectRef
 	if e.Scaling() {
-		class = 1
+		class, names = 1, e.Names()
 	}
-	first, last := e.First.UnixMilli(), e.Last.UnixMilli()
-	n, err := tx.exec(ctx, insertEventSQL, cluster, e.UID, e.Regarding.Kind, e.Regarding.Namespace, e.Regarding.Name,
-		e.Regarding.UID, e.Reason, e.Type, e.Note, e.Controller, e.Count, first, last, class, size)
+	first, last, named := e.First.UnixMilli(), e.Last.UnixMilli(), namesSize(cluster, names)
+	args := []any{cluster, e.UID, e.Regarding.Kind, e.Regarding.Namespace, e.Regarding.Name, e.Regarding.UID, e.Reason,
+		e.Type, e.Note, e.Controller, e.Count, first, last, class, size + named}
+	var id int64
+	var isNew bool
+	var err error
+	if len(names) > 0 {
+		id, isNew, err = one(ctx, tx, value[int64], insertNamingSQL, args...)
+	} else {
+		var n int64
+		n, err = tx.exec(ctx, insertEventSQL, args...)
+		isNew = n > 0
+	}
 	if err != nil {
 		return err
 	}
-	if n > 0 {
+	if isNew {
 		totals[class].events++
-		totals[class].bytes += size
-		return nil
+		totals[class].bytes += size + named
+		return insertNames(ctx, tx, cluster, id, names, first, last)
 	}
-	var id, oldFirst, oldLast, oldSize int64
+	var oldFirst, oldLast, oldSize int64
 	var count int
-	if _, _, err := one(ctx, tx, scanTo(&id, &count, &oldFirst, &oldLast, &class, &oldSize), oldEventSQL, cluster,
-		e.UID); err != nil {
+	var oldNote string
+	if _, _, err := one(ctx, tx, scanTo(&id, &count, &oldFirst, &oldLast, &class, &oldSize, &oldNote), oldEventSQL,
+		cluster, e.UID); err != nil {
 		return err
 	}
 	if e.Count <= count && last <= oldLast {
 		return nil
 	}
+	last = max(oldLast, last)
+	size = oldSize + int64(len(e.Note)-len(oldNote))
+	if class == 1 {
+		old := *e
+		old.Note = oldNote
+		more, err := renewNames(ctx, tx, cluster, id, &old, names, size, last)
+		if err != nil {
+			return err
+		}
+		size += more
+	}
 	totals[class].bytes += size - oldSize
-	_, err = tx.exec(ctx, mergeEventSQL, e.Note, size, max(count, e.Count), min(oldFirst, first), max(oldLast, last), id)
+	_, err = tx.exec(ctx, mergeEventSQL, e.Note, size, max(count, e.Count), min(oldFirst, first), last, id)
 	return err
 }
 
@@ -172,21 +202,4 @@ func (l *Ledger) Rescales(ctx context.Context, cluster string, from, until time.
 			}
 		}
 	})
-}
-
-// evidence returns the scaling events on a node that left, from the quarter of an hour
-// before until shortly after, oldest first. A node is in no namespace: an event that says
-// otherwise was written by somebody who may write events there, and is none.
-func (l *Ledger) evidence(ctx context.Context, n fleet.Node, removed time.Time) (events []fleet.Event, err error) {
-	// The index on time holds all objects' events.
-	for e, err := range each(ctx, l.r, scanEvent, `SELECT `+eventColumns+` FROM events e
-			WHERE e.cluster = ? AND e.kind = 'Node' AND e.namespace = '' AND e.name = ? AND e.last_at BETWEEN ? AND ?
-			AND `+l.sql.unindexed(`e.scaling`)+` = 1 ORDER BY e.last_at, e.uid LIMIT 20`, n.Cluster, n.Name,
-		removed.Add(-15*time.Minute).UnixMilli(), removed.Add(time.Minute).UnixMilli()) {
-		if err != nil {
-			return nil, err
-		}
-		events = append(events, e.Event)
-	}
-	return events, nil
 }

@@ -112,6 +112,24 @@ func (l *Ledger) scope(ctx context.Context, cluster string, f query.NodeFilter) 
 	if !f.CreatedAfter.IsZero() {
 		q.add(` AND n.created_at > ?`, f.CreatedAfter.UnixMilli())
 	}
+	if f.Why != "" {
+		ids, err := l.causesLike(ctx, cluster, f.Why)
+		if err != nil {
+			return s, err
+		}
+		if s.none = len(ids) == 0; s.none {
+			q.add(` AND 1 = 0`)
+		} else {
+			kinds := []string{string(fleet.Joined)}
+			if f.Removed {
+				kinds = append(kinds, string(fleet.Removed))
+			}
+			// Node by node, of which no more are looked at than without it: one cause may be that of a hundred thousand.
+			q.add(` AND EXISTS (SELECT 1 FROM changes c WHERE c.cluster = n.cluster AND c.node_uid = n.uid AND `+
+				q.dialect.in(`c.kind`)+` AND c.cause_id IS NOT NULL AND `+q.dialect.in(q.unindexed(`c.cause_id`))+`)`,
+				q.list(kinds), q.list(ids))
+		}
+	}
 	var shared []query.LabelRequirement
 	for _, r := range f.Labels {
 		if slices.Contains(ownLabels, r.Key) {

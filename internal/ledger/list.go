@@ -57,11 +57,15 @@ func nodeOrder(removed bool, order query.NodeSort) string {
 
 // nodeRecords reads whole nodes, after it has found out which from the index alone.
 func (l *Ledger) nodeRecords(ctx context.Context, s scope, order string, offset, limit int) (
-	[]query.NodeRecord, error) {
-	return collect(ctx, once{l.r}, scanNode, `SELECT `+nodeColumns+` FROM (
+	nodes []query.NodeRecord, err error) {
+	nodes, err = collect(ctx, once{l.r}, scanNode, `SELECT `+nodeColumns+` FROM (
 			SELECT n.cluster, n.uid FROM nodes n WHERE `+s.where+` ORDER BY `+order+` LIMIT ? OFFSET ?) p
 		JOIN nodes n ON n.cluster = p.cluster AND n.uid = p.uid`+nodeSets+` ORDER BY `+order,
 		append(slices.Clip(s.args), max(0, limit), max(0, offset))...)
+	if err != nil || len(nodes) == 0 {
+		return nodes, err
+	}
+	return nodes, l.fillCauses(ctx, nodes[0].Cluster, nodes)
 }
 
 // CountNodes counts the nodes of a cluster that a filter selects.

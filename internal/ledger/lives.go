@@ -9,12 +9,21 @@ import (
 )
 
 // lifeColumns are what scanLife receives, of nodes n.
-const lifeColumns = machineColumns + `, n.uid, n.name, n.pool, n.created_at, n.ready_at, n.removed_at, n.removed_after`
+const lifeColumns = machineColumns + `, n.uid, n.name, n.pool, n.created_at, n.ready_at, n.removed_at, n.removed_after,
+	coalesce((SELECT c.cause_id FROM changes c WHERE c.cluster = n.cluster AND c.node_uid = n.uid AND c.kind = 'joined'
+		AND c.occurrence = 1 AND c.cause_id IS NOT NULL), 0),
+	CASE WHEN n.removed_at IS NULL THEN 0 ELSE coalesce((SELECT c.cause_id FROM changes c WHERE c.cluster = n.cluster
+		AND c.node_uid = n.uid AND c.kind = 'removed' AND c.cause_id IS NOT NULL ORDER BY c.occurrence DESC LIMIT 1), 0) END`
 
-func scanLife(r row) (n fleet.Life, err error) {
-	err = r.Scan(append(machineDest(&n.Machine), &n.UID, &n.Name, &n.Pool, at{&n.Joined}, at{&n.Ready}, at{&n.Removed},
-		at{&n.RemovedAfter})...)
-	return n, err
+// scanLife scans a life, whose causes are among those given.
+func scanLife(causes map[int64]fleet.Cause) func(row) (fleet.Life, error) {
+	return func(r row) (n fleet.Life, err error) {
+		var came, went int64
+		err = r.Scan(append(machineDest(&n.Machine), &n.UID, &n.Name, &n.Pool, at{&n.Joined}, at{&n.Ready}, at{&n.Removed},
+			at{&n.RemovedAfter}, &came, &went)...)
+		n.Came, n.Went = causes[came], causes[went]
+		return n, err
+	}
 }
 
 const livesSQL = `SELECT ` + lifeColumns + ` FROM nodes n WHERE n.cluster = ? AND n.removed_at IS NULL
@@ -22,11 +31,18 @@ const livesSQL = `SELECT ` + lifeColumns + ` FROM nodes n WHERE n.cluster = ? AN
 	UNION ALL SELECT ` + lifeColumns + ` FROM nodes n WHERE n.cluster = ? AND n.removed_at >= ? AND n.created_at < ?`
 
 // Lives yields the lives of a cluster that have a part in [from, until), in no order, and at most
-// one error, which is the last.
+// one error, which is the last. Each says why the node came and went, as far as that was known when the call began.
 func (l *Ledger) Lives(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Life, error] {
 	end := until.UnixMilli()
-	return telling("reading lives in "+cluster,
-		each(ctx, l.r, scanLife, livesSQL, cluster, end, cluster, from.UnixMilli(), end))
+	return telling("reading lives in "+cluster, func(yield func(fleet.Life, error) bool) {
+		// Each cause once, and not with each life that has it.
+		causes, err := l.causes(ctx, cluster)
+		if err != nil {
+			yield(fleet.Life{}, err)
+			return
+		}
+		each(ctx, l.r, scanLife(causes), livesSQL, cluster, end, cluster, from.UnixMilli(), end)(yield)
+	})
 }
 
 const spansSQL = `SELECT created_at, removed_at FROM nodes WHERE cluster = ? AND removed_at IS NULL AND created_at < ?

@@ -149,10 +149,14 @@ func (l *Ledger) MarkUpload(ctx context.Context, p wave.Posting) (err error) {
 const (
 	acceptSQL = `UPDATE messages SET ts = ?, hash = ?, edited_at = ? WHERE key = ?`
 	tellSQL   = `UPDATE changes SET told_at = ? WHERE wave_id = ? AND id <= ? AND told_at IS NULL`
+	// The causes of what the main message has told, as they are by now.
+	tellCausesSQL = `UPDATE changes SET told_cause = cause_id WHERE wave_id = ? AND id <= ? AND told_at IS NOT NULL
+		AND cause_id IS NOT NULL AND cause_id IS DISTINCT FROM told_cause`
 )
 
 // Accepted records that Slack accepted a message or an edit of it: its ID, the hash of what it says,
-// and that it tells the changes of its wave up to the ID given; 0 for a message that tells none.
+// and that it tells the changes of its wave up to the ID given; 0 for a message that tells none. The main message also
+// tells their causes as they are recorded, unless it was found.
 // Channel and picture stay as they were marked.
 func (l *Ledger) Accepted(ctx context.Context, p wave.Posting, told int64, now time.Time) (err error) {
 	defer doing(&err, "recording message %s", p.Key)
@@ -160,7 +164,11 @@ func (l *Ledger) Accepted(ctx context.Context, p wave.Posting, told int64, now t
 		if _, err := tx.exec(ctx, acceptSQL, p.ID, int64(p.Hash), now.UnixMilli(), p.Key); err != nil || told == 0 {
 			return err
 		}
-		_, err := tx.exec(ctx, tellSQL, now.UnixMilli(), p.WaveID, told)
+		if _, err := tx.exec(ctx, tellSQL, now.UnixMilli(), p.WaveID, told); err != nil || p.Found ||
+			p.Part != wave.PartMain {
+			return err
+		}
+		_, err := tx.exec(ctx, tellCausesSQL, p.WaveID, told)
 		return err
 	})
 }

@@ -5,13 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
 
 // moves are run before the migration with their number, in steps of their own that can be
 // interrupted and done again: they move what a single transaction would be too large for.
-var moves = map[int]func(context.Context, *Ledger) error{2: moveRows}
+var moves = map[int]func(context.Context, *Ledger) error{2: moveRows, 14: moveNames}
 
 // moveRows fills the tables of migration 2 from those of migration 1.
 func moveRows(ctx context.Context, l *Ledger) error {
@@ -127,4 +128,103 @@ func moveEvents(ctx context.Context, tx tx) (more bool, err error) {
 		ON CONFLICT (cluster, scaling) DO UPDATE SET events = event_totals.events + excluded.events,
 			bytes = event_totals.bytes + excluded.bytes`, last.id)
 	return true, err
+}
+
+// namesFrom is how far back the names in events' notes are read when a ledger gets a table for them: as long as what
+// is still to be explained may depend on them. Of a million events that takes a second; all of them would take a
+// quarter of a minute on a fast disk, in which nothing is told, for no more than which pods older nodes had.
+const namesFrom = 24 * time.Hour
+
+// moveNames fills event_names from the notes of the newest scaling events, in the order of their numbers. How far it is
+// stands in meta, and for good, from when on names are known.
+func moveNames(ctx context.Context, l *Ledger) error {
+	for more := true; more; {
+		if err := l.tx(ctx, func(tx tx) (err error) { more, err = moveSomeNames(ctx, tx); return err }); err != nil {
+			return fmt.Errorf("reading the names in events: %w", err)
+		}
+	}
+	return nil
+}
+
+// metaNumber is a number in meta; ok is false if it is not there.
+func metaNumber(ctx context.Context, q asker, name string) (n int64, ok bool, err error) {
+	text, ok, err := one(ctx, q, value[string], `SELECT value FROM meta WHERE name = ?`, name)
+	if err != nil || !ok {
+		return 0, false, err
+	}
+	n, err = strconv.ParseInt(text, 10, 64)
+	return n, err == nil, err
+}
+
+func setMeta(ctx context.Context, tx tx, name string, n int64) error {
+	_, err := tx.exec(ctx, `INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET
+		value = excluded.value`, name, strconv.FormatInt(n, 10))
+	return err
+}
+
+// moveSomeNames is one step of moveNames.
+func moveSomeNames(ctx context.Context, tx tx) (more bool, err error) {
+	upTo, begun, err := metaNumber(ctx, tx, "names_upto")
+	if err != nil {
+		return false, err
+	}
+	since, _, err := metaNumber(ctx, tx, metaNamesSince)
+	if err != nil {
+		return false, err
+	}
+	if !begun {
+		newest, _, err := one(ctx, tx, value[int64], `SELECT coalesce(max(x.at), 0) FROM (SELECT t.cluster, (
+			SELECT max(e.last_at) FROM events e WHERE e.cluster = t.cluster AND e.scaling = 1) AS at
+			FROM event_totals t WHERE t.scaling = 1) x`)
+		if err != nil {
+			return false, err
+		}
+		since = newest - namesFrom.Milliseconds()
+		if err := setMeta(ctx, tx, metaNamesSince, since); err != nil {
+			return false, err
+		}
+		// The first of these by number: an old event that goes on is among them.
+		if upTo, _, err = one(ctx, tx, value[int64], `SELECT coalesce(min(x.id), 1) - 1 FROM (SELECT t.cluster, (
+			SELECT min(e.id) FROM events e WHERE e.cluster = t.cluster AND e.scaling = 1 AND e.last_at >= ?) AS id
+			FROM event_totals t WHERE t.scaling = 1) x`, since); err != nil {
+			return false, err
+		}
+	}
+	rows, err := collect(ctx, tx, scanEvent, `SELECT `+eventColumns+` FROM events e WHERE e.id > ? ORDER BY e.id LIMIT ?`,
+		upTo, moveStep)
+	if err != nil || len(rows) == 0 {
+		return false, err
+	}
+	totals := map[string]*eventTotals{}
+	for i := range rows {
+		e := &rows[i]
+		if upTo = e.id; e.Last.UnixMilli() < since || !e.Scaling() {
+			continue
+		}
+		names := e.Names()
+		if len(names) == 0 {
+			continue
+		}
+		size := namesSize(e.Cluster, names)
+		n, err := tx.exec(ctx, `UPDATE events SET size = size + ? WHERE id = ? AND scaling = 1`, size, e.id)
+		if err != nil {
+			return false, err
+		}
+		if n == 0 { // an older Rollcall did not count it among those
+			continue
+		}
+		if err := insertNames(ctx, tx, e.Cluster, e.id, names, e.First.UnixMilli(), e.Last.UnixMilli()); err != nil {
+			return false, err
+		}
+		if totals[e.Cluster] == nil {
+			totals[e.Cluster] = &eventTotals{}
+		}
+		totals[e.Cluster][1].bytes += size
+	}
+	for cluster, by := range totals {
+		if err := by.add(ctx, tx, cluster); err != nil {
+			return false, err
+		}
+	}
+	return len(rows) == moveStep, setMeta(ctx, tx, "names_upto", upTo)
 }

@@ -68,8 +68,14 @@ func scanNode(r row) (query.NodeRecord, error) {
 // Node returns a node, living or gone, as it was last recorded; ok is false if it never was.
 func (l *Ledger) Node(ctx context.Context, cluster, uid string) (n query.NodeRecord, ok bool, err error) {
 	defer doing(&err, "reading node %s of %s", uid, cluster)
-	return one(ctx, l.r, scanNode,
+	n, ok, err = one(ctx, l.r, scanNode,
 		`SELECT `+nodeColumns+` FROM nodes n`+nodeSets+` WHERE n.cluster = ? AND n.uid = ?`, cluster, uid)
+	if err != nil || !ok {
+		return n, ok, err
+	}
+	nodes := []query.NodeRecord{n}
+	err = l.fillCauses(ctx, cluster, nodes)
+	return nodes[0], true, err
 }
 
 // KnownNodes returns what to remember of each live node, by UID.
@@ -234,8 +240,8 @@ func back(o *fleet.Observation) bool {
 const upsertNodeSQL = `INSERT INTO nodes (cluster, uid, name, provider, instance_type, capacity_type, zone, region,
 		pool, arch, os, detail, status, ready_reason, ready_since, cordoned, ever_ready, unready, cordons, fingerprint,
 		created_at, ready_at, removed_at, removed_after, label_set, own_labels, label_price, since_moves, ready_claim,
-		returns)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		returns, owner, leaving)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 	ON CONFLICT (cluster, uid) DO UPDATE SET name = excluded.name, provider = excluded.provider,
 		instance_type = excluded.instance_type, capacity_type = excluded.capacity_type, zone = excluded.zone,
 		region = excluded.region, pool = excluded.pool, arch = excluded.arch, os = excluded.os, detail = excluded.detail,
@@ -249,7 +255,8 @@ const upsertNodeSQL = `INSERT INTO nodes (cluster, uid, name, provider, instance
 			ELSE coalesce(nodes.removed_after, excluded.removed_after) END,
 		returns = CASE WHEN excluded.returns > nodes.returns THEN excluded.returns ELSE nodes.returns END,
 		label_set = excluded.label_set, own_labels = excluded.own_labels, label_price = excluded.label_price,
-		since_moves = excluded.since_moves, ready_claim = excluded.ready_claim`
+		since_moves = excluded.since_moves, ready_claim = excluded.ready_claim,
+		owner = CASE excluded.owner WHEN '' THEN nodes.owner ELSE excluded.owner END, leaving = excluded.leaving`
 
 func upsertNode(ctx context.Context, tx tx, o *fleet.Observation) error {
 	n, k := &o.Node, &o.Known
@@ -270,9 +277,11 @@ func upsertNode(ctx context.Context, tx tx, o *fleet.Observation) error {
 			removedAt, removedAfter = ms(c.At), ms(c.NotBefore)
 		}
 	}
+	_, _, leaving := n.Leaving()
 	_, err = tx.exec(ctx, upsertNodeSQL, n.Cluster, n.UID, n.Name, n.Provider, n.InstanceType, n.CapacityType, n.Zone,
 		n.Region, n.Pool, n.Arch, n.OS, string(detail), string(n.Ready.Status), n.Ready.Reason, ms(n.Ready.Since), n.Cordoned,
 		k.EverReady, k.Unready, k.Cordons, int64(k.Fingerprint), n.CreatedAt.UnixMilli(), readyAt, removedAt, removedAfter,
-		set, own, n.Machine().LabelPrice, k.SinceMoves, k.ReadyClaim*1000, k.Returns)
+		set, own, n.Machine().LabelPrice, k.SinceMoves, k.ReadyClaim*1000, k.Returns,
+		ownerText(n.Owner), leaving)
 	return err
 }

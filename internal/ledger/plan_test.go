@@ -10,6 +10,7 @@ import (
 
 	"rollcall/internal/fleet"
 	"rollcall/internal/query"
+	"rollcall/internal/wave"
 )
 
 // plans returns the plans of every statement that a call runs on the readers' side, by asking
@@ -37,7 +38,8 @@ func plans(t *testing.T, l *Ledger, call func(ctx context.Context)) []string {
 
 // scan finds the steps that read a whole large table, whatever it is called in the statement.
 var scan = regexp.MustCompile(
-	`(?m)^  SCAN (e|n|c|r|t|w|events|nodes|changes|waves|messages|mutes|u|label_sets|s)\b.*$|^  .* INDEX nodes_\w+ ` +
+	`(?m)^  SCAN (e|en|n|c|r|t|w|h|events|nodes|changes|waves|messages|mutes|u|label_sets|s|event_names|chains|claims)\b` +
+		`.*$|^  .* INDEX nodes_\w+ ` +
 		`\(cluster=\?\)$`)
 
 // Every query that a person or a change waits for finds its rows in an index. (Wall clocks
@@ -57,6 +59,11 @@ func TestPlans(t *testing.T) {
 		events = append(events, e)
 	}
 	check(t, l.RecordEvents(t.Context(), "prod", events, "1"))
+	check(t, l.SetCauses(t.Context(), "prod", []wave.Explained{{Change: 1, Looks: 1, Explanation: fleet.Explanation{
+		Cause: fleet.Cause{Kind: fleet.Demand, For: fleet.Workload{Namespace: "shop", Name: "checkout"}}, Strength: 1}}}))
+	check(t, l.Apply(t.Context(), "prod", "C1",
+		wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{1, 2}}}}, false, t0))
+	told := must[[]wave.Wave](t)(l.LiveWaves(t.Context(), "prod"))[0]
 	label := query.NodeFilter{
 		Labels: []query.LabelRequirement{{Key: "team", Operator: query.LabelIn, Values: []string{"ml"}}},
 	}
@@ -172,10 +179,72 @@ func TestPlans(t *testing.T) {
 			}},
 		{"last digest", "INDEX sqlite_autoindex_digests_2 (cluster=?)",
 			func(ctx context.Context) error { _, _, err := l.LastDigest(ctx, "prod"); return err }},
-		{"evidence", "INDEX events_name", func(ctx context.Context) error {
-			_, err := l.evidence(ctx, node(1), t0)
+		{"evidence on an object", "INDEX events_name (cluster=? AND name=? AND last_at>?)",
+			func(ctx context.Context) error {
+				_, err := l.Evidence("prod").On(ctx, fleet.ObjectRef{Kind: "Node", Name: "n1", UID: "u"}, t0, t0, 5)
+				return err
+			}},
+		{"evidence that names an object", "PRIMARY KEY (cluster=? AND kind=? AND namespace=? AND name=? AND at>?)",
+			func(ctx context.Context) error {
+				_, err := l.Evidence("prod").Naming(ctx, fleet.ObjectRef{Kind: "Node", Name: "n1"}, t0, t0, 5)
+				return err
+			}},
+		{"a claim", "PRIMARY KEY (cluster=? AND uid=?)", func(ctx context.Context) error {
+			_, _, err := l.Evidence("prod").Claim(ctx, "c", "u")
 			return err
 		}},
+		{"the last claim of a name", "INDEX claims_name (cluster=? AND name=?)", func(ctx context.Context) error {
+			_, _, err := l.Evidence("prod").Claim(ctx, "c", "")
+			return err
+		}},
+		{"evidence of a reason", "INDEX events_reason (cluster=? AND reason=? AND last_at>?)",
+			func(ctx context.Context) error {
+				_, err := l.Evidence("prod").Because(ctx, "Started", t0, t0, 5)
+				return err
+			}},
+		{"the node of an owner", "INDEX nodes_owner (cluster=? AND owner=?)", func(ctx context.Context) error {
+			_, err := l.Evidence("prod").Owned(ctx, fleet.ObjectRef{Kind: "NodeClaim", Name: "general-abc"})
+			return err
+		}},
+		{"pods on a node", "PRIMARY KEY (cluster=? AND kind=? AND namespace=? AND name=? AND at>?)",
+			func(ctx context.Context) error {
+				_, err := l.PodsOn(ctx, "prod", fleet.ObjectRef{Name: "n1", UID: "uid-n1"}, 5)
+				return err
+			}},
+		{"when to explain", "COVERING INDEX changes_explain (cluster=? AND explain_at>?)",
+			func(ctx context.Context) error { _, _, err := l.ExplainAt(ctx, "prod", t0); return err }},
+		{"what to explain", "INDEX changes_explain (cluster=? AND explain_at>?)",
+			func(ctx context.Context) error { _, err := l.Unexplained(ctx, "prod", t0, 5); return err }},
+		{"explanation", "(cluster=? AND node_uid=? AND kind=?)",
+			func(ctx context.Context) error {
+				_, _, err := l.Explanation(ctx, "prod", "uid-n1", fleet.Joined)
+				return err
+			}},
+		{"causes of nodes", "(cluster=? AND node_uid=? AND kind=?)", func(ctx context.Context) error {
+			_, err := l.explanations(ctx, "prod", []string{"uid-n1", "uid-n2"})
+			return err
+		}},
+		{"causes of a wave", "INDEX changes_wave (wave_id=?)", func(ctx context.Context) error {
+			_, _, err := l.WaveCauses(ctx, told.Key)
+			return err
+		}},
+		{"list by cause", "COVERING INDEX changes_caused (cluster=? AND node_uid=? AND kind=?)", func(ctx context.Context) error {
+			_, err := l.ListNodes(ctx, "prod", query.NodeFilter{Why: "checkout"}, query.SortNewest, 0, 5)
+			return err
+		}},
+		{"list removed by cause", "COVERING INDEX changes_caused (cluster=? AND node_uid=? AND kind=?)", func(ctx context.Context) error {
+			_, err := l.ListNodes(ctx, "prod", query.NodeFilter{Why: "checkout", Removed: true}, query.SortNewest, 0, 5)
+			return err
+		}},
+		{"causes that nobody has", "COVERING INDEX changes_cause (cause_id=?)",
+			func(ctx context.Context) error { return l.pruneCauses(ctx) }},
+		{"causes of lives", "COVERING INDEX changes_caused (cluster=? AND node_uid=? AND kind=?)",
+			func(ctx context.Context) error {
+				for _, err := range l.Lives(ctx, "prod", t0, t0) {
+					return err
+				}
+				return nil
+			}},
 		{"to-dos", "INDEX changes_todo (cluster=?)",
 			func(ctx context.Context) error { _, _, err := l.Todo(ctx, "prod", 5); return err }},
 		{"backlog", "INDEX changes_wave (wave_id=?)",

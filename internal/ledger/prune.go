@@ -87,10 +87,7 @@ func (l *Ledger) Prune(ctx context.Context, r Retention, now time.Time) (rows in
 		}
 		prune(func() (int64, error) { return l.pruneEvents(ctx, c.Cluster, 0, now.Add(-r.Other).UnixMilli()) })
 		prune(func() (int64, error) { return l.pruneEvents(ctx, c.Cluster, 1, old) })
-		drop(`DELETE FROM changes WHERE id IN (SELECT c.id FROM changes c WHERE c.cluster = ? AND `+l.sql.in(`c.kind`)+`
-			AND c.at < ? AND (c.tell = 0 OR c.told_at IS NOT NULL)
-			AND NOT EXISTS (SELECT 1 FROM waves w WHERE w.id = c.wave_id AND w.done_at IS NULL) LIMIT ?)`,
-			c.Cluster, l.sql.list(fleet.ChangeKinds), old)
+		prune(func() (int64, error) { return l.pruneChanges(ctx, c.Cluster, old) })
 		drop(`DELETE FROM nodes WHERE (cluster, uid) IN (SELECT n.cluster, n.uid FROM nodes n WHERE n.cluster = ?
 			AND n.removed_at < ? AND NOT EXISTS (
 				SELECT 1 FROM changes c WHERE c.cluster = n.cluster AND c.node_uid = n.uid) LIMIT ?)`, c.Cluster, old)
@@ -111,14 +108,41 @@ func (l *Ledger) Prune(ctx context.Context, r Retention, now time.Time) (rows in
 		WHERE w.done_at < ? LIMIT ?)`, old)
 	drop(`DELETE FROM waves WHERE id IN (SELECT w.id FROM waves w WHERE w.done_at < ?
 		AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.wave_id = w.id) LIMIT ?)`, old)
+	drop(oldClaimsSQL, now.Add(-r.Other).UnixMilli(), old)
+	drop(oldPoolsSQL, old)
 	if err == nil {
 		err = l.pruneLabels(ctx)
+	}
+	if err == nil {
+		err = l.pruneCauses(ctx)
 	}
 	for scaling, limit := range []int64{cmp.Or(r.MaxOther, DefaultMaxOther), cmp.Or(r.MaxScaling, DefaultMaxScaling)} {
 		prune(func() (int64, error) { return l.bound(ctx, scaling, limit) })
 	}
 	prune(func() (int64, error) { return l.boundFile(ctx, cmp.Or(r.MaxFile, DefaultMaxFile)) })
 	return rows, err
+}
+
+// pruneChanges deletes the changes of a cluster that happened before old and are told, with what proves their causes.
+func (l *Ledger) pruneChanges(ctx context.Context, cluster string, old int64) (total int64, err error) {
+	for n := int64(pruneStep); n == pruneStep && ctx.Err() == nil; total += n {
+		if err := l.tx(ctx, func(tx tx) error {
+			ids, err := collect(ctx, tx, value[int64], oldChangesSQL(), cluster, l.sql.list(fleet.ChangeKinds), old, pruneStep)
+			if err == nil {
+				n, err = deleteChanges(ctx, tx, ids)
+			}
+			return err
+		}); err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+func oldChangesSQL() string {
+	return `SELECT c.id FROM changes c WHERE c.cluster = ? AND ` + dialect{}.in(`c.kind`) + `
+		AND c.at < ? AND (c.tell = 0 OR c.told_at IS NOT NULL)
+		AND NOT EXISTS (SELECT 1 FROM waves w WHERE w.id = c.wave_id AND w.done_at IS NULL) LIMIT ?`
 }
 
 // pruneLabels deletes the label sets that no node has any more. They are found without keeping
@@ -237,15 +261,27 @@ func deleteEvents(ctx context.Context, tx tx, cluster string, scaling int, old i
 	for _, name := range namespace {
 		where, args = where+` AND namespace = ?`, append(args, name)
 	}
-	sizes, err := collect(ctx, tx, value[int64], `DELETE FROM events WHERE id IN (SELECT id FROM events
-		WHERE `+where+` ORDER BY last_at LIMIT ?) RETURNING size`, append(args, pruneStep)...)
+	type sized struct{ id, size int64 }
+	gone, err := collect(ctx, tx, func(r row) (e sized, err error) {
+		err = r.Scan(&e.id, &e.size)
+		return e, err
+	}, `DELETE FROM events WHERE id IN (SELECT id FROM events
+		WHERE `+where+` ORDER BY last_at LIMIT ?) RETURNING id, size`, append(args, pruneStep)...)
 	if err != nil {
 		return 0, 0, err
 	}
-	for _, size := range sizes {
-		freed += size
+	ids := make([]int64, len(gone))
+	for i, e := range gone {
+		ids[i] = e.id
+		freed += e.size
 	}
-	n = int64(len(sizes))
+	n = int64(len(gone))
+	if scaling == 1 && n > 0 {
+		var sql dialect
+		if _, err := tx.exec(ctx, `DELETE FROM event_names WHERE `+sql.in(`event_id`), sql.list(ids)); err != nil {
+			return 0, 0, err
+		}
+	}
 	var by eventTotals
 	by[scaling].events, by[scaling].bytes = -n, -freed
 	return n, freed, by.add(ctx, tx, cluster)
@@ -306,16 +342,20 @@ func deleteLives(ctx context.Context, tx tx) (n int64, err error) {
 	}
 	slices.SortStableFunc(old, func(a, b life) int { return cmp.Compare(a.removed, b.removed) })
 	for _, x := range old[:min(len(old), pruneStep)] {
-		for _, stmt := range []string{
-			`DELETE FROM changes WHERE cluster = ? AND node_uid = ?`,
-			`DELETE FROM nodes WHERE cluster = ? AND uid = ?`,
-		} {
-			rows, err := tx.exec(ctx, stmt, x.cluster, x.uid)
-			if err != nil {
-				return 0, err
-			}
-			n += rows
+		ids, err := collect(ctx, tx, value[int64], `SELECT id FROM changes WHERE cluster = ? AND node_uid = ?`, x.cluster,
+			x.uid)
+		if err != nil {
+			return 0, err
 		}
+		changes, err := deleteChanges(ctx, tx, ids)
+		if err != nil {
+			return 0, err
+		}
+		nodes, err := tx.exec(ctx, `DELETE FROM nodes WHERE cluster = ? AND uid = ?`, x.cluster, x.uid)
+		if err != nil {
+			return 0, err
+		}
+		n += changes + nodes
 	}
 	return n, nil
 }

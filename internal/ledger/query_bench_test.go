@@ -204,6 +204,27 @@ func BenchmarkQueries(b *testing.B) {
 			}
 			return nil
 		}},
+		{"lives/causes", func() error {
+			for _, err := range l.Lives(ctx, "prod", end.Add(-8*24*time.Hour), end) {
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}},
+		{"list/why", list(query.NodeFilter{Why: "app-17"}, query.SortNewest, 0)},
+		{"list/why-many", list(query.NodeFilter{Why: "cpu above"}, query.SortNewest, 0)},
+		{"list/removed-why", list(query.NodeFilter{Why: "app-17", Removed: true}, query.SortNewest, 0)},
+		{"explanation", func() error {
+			_, _, err := l.Explanation(ctx, "prod", ledgertest.NodeUID(some), fleet.Joined)
+			return err
+		}},
+		{"wave/causes", func() error { _, _, err := l.WaveCauses(ctx, "fill-7"); return err }},
+		{"pods", func() error {
+			_, err := l.PodsOn(ctx, "prod", fleet.ObjectRef{Kind: "Node", Name: ledgertest.NodeName(some)}, 100)
+			return err
+		}},
+		{"unexplained", func() error { _, err := l.Unexplained(ctx, "prod", end, 200); return err }},
 		{"todo", func() error { _, _, err := l.Todo(ctx, "prod", 1000); return err }},
 		{"live-waves", func() error { _, err := l.LiveWaves(ctx, "prod"); return err }},
 		{"known", func() error { _, err := l.KnownNodes(ctx, "prod"); return err }},

@@ -286,6 +286,79 @@ ALTER TABLE gaps ADD COLUMN confirmed INTEGER;                     -- a second l
 ALTER TABLE messages ADD COLUMN doubtful_at INTEGER;               -- posted again: an earlier try may be there too
 ALTER TABLE messages ADD COLUMN frozen INTEGER NOT NULL DEFAULT 0; -- Slack takes no more edits of it
 CREATE INDEX messages_doubtful ON messages (doubtful_at) WHERE doubtful_at IS NOT NULL;
+`, `
+-- Which objects the notes of scaling events name: see fleet.Event.Names. They count in events.size.
+CREATE TABLE event_names (
+	cluster   TEXT NOT NULL,
+	kind      TEXT NOT NULL,
+	namespace TEXT NOT NULL,
+	name      TEXT NOT NULL,
+	at        INTEGER NOT NULL,                 -- when the note said so last
+	event_id  INTEGER NOT NULL,
+	since     INTEGER NOT NULL,                 -- when the note said so first
+	note      TEXT,                             -- NULL: the event's; else what it was before it named others
+	PRIMARY KEY (cluster, kind, namespace, name, at, event_id)
+) WITHOUT ROWID;
+CREATE TABLE causes (                           -- each once: see fleet.Cause
+	id            INTEGER PRIMARY KEY AUTOINCREMENT, -- one number is one cause for ever
+	cluster       TEXT NOT NULL,
+	kind          TEXT NOT NULL,
+	actor         TEXT NOT NULL,                -- who acted
+	why           TEXT NOT NULL,
+	for_kind      TEXT NOT NULL,
+	for_namespace TEXT NOT NULL,
+	for_name      TEXT NOT NULL,
+	UNIQUE (cluster, kind, actor, why, for_kind, for_namespace, for_name)
+);
+ALTER TABLE nodes ADD COLUMN owner TEXT NOT NULL DEFAULT ''; -- kind/name of the object that owns it: see ownerText
+CREATE INDEX nodes_owner ON nodes (cluster, owner, created_at) WHERE owner <> '';
+-- Why a node came or went: of changes of the kinds joined and removed.
+ALTER TABLE changes ADD COLUMN cause_id INTEGER;
+ALTER TABLE changes ADD COLUMN strength INTEGER NOT NULL DEFAULT 0; -- of the cause: a stronger one takes its place
+ALTER TABLE changes ADD COLUMN why TEXT;                     -- JSON: see whyDetail
+ALTER TABLE changes ADD COLUMN told_cause INTEGER;           -- the cause that Slack's message tells, NULL for none
+ALTER TABLE changes ADD COLUMN looks INTEGER NOT NULL DEFAULT 0; -- how often the cause was looked for
+ALTER TABLE changes ADD COLUMN explain_at INTEGER;           -- when to look again; NULL: never
+CREATE INDEX changes_explain ON changes (cluster, explain_at) WHERE explain_at IS NOT NULL;
+CREATE INDEX changes_cause ON changes (cause_id) WHERE cause_id IS NOT NULL;
+CREATE INDEX changes_caused ON changes (cluster, node_uid, kind, occurrence, cause_id) WHERE cause_id IS NOT NULL;
+CREATE TABLE chains (                           -- what proves a cause; it outlives the events
+	change_id INTEGER PRIMARY KEY,
+	links     TEXT NOT NULL                     -- JSON: fleet.Link, bounded: see chainText
+);
+CREATE TABLE claims (                           -- NodeClaims of Karpenter: see fleet.Claim
+	cluster      TEXT NOT NULL,
+	uid          TEXT NOT NULL,
+	name         TEXT NOT NULL,
+	pool         TEXT NOT NULL,
+	node         TEXT NOT NULL,
+	created_at   INTEGER,
+	deleted_at   INTEGER,
+	expire_after INTEGER NOT NULL,              -- milliseconds, 0: never
+	drift        TEXT NOT NULL,
+	disruption   TEXT NOT NULL,
+	forced_by    INTEGER,
+	seen_at      INTEGER NOT NULL,              -- when it was recorded last
+	PRIMARY KEY (cluster, uid)
+) WITHOUT ROWID;
+CREATE INDEX claims_name ON claims (cluster, name, created_at);
+CREATE INDEX claims_seen ON claims (seen_at);
+CREATE TABLE pools (                            -- NodePools of Karpenter: see fleet.Pool
+	cluster TEXT NOT NULL,
+	name    TEXT NOT NULL,
+	limits  TEXT NOT NULL,                      -- JSON, as is used
+	used    TEXT NOT NULL,
+	seen_at INTEGER NOT NULL,
+	PRIMARY KEY (cluster, name)
+) WITHOUT ROWID;
+ALTER TABLE nodes ADD COLUMN leaving INTEGER NOT NULL DEFAULT 0; -- it is being ended: see fleet.Node.Leaving
+-- What nobody was told yet is explained, too. What was told before is not: its message would be edited.
+UPDATE changes SET explain_at = 0 WHERE kind IN ('joined', 'removed') AND (kind = 'removed' OR occurrence = 1)
+	AND told_at IS NULL AND id IN (SELECT id FROM changes WHERE wave_id IS NULL AND tell = 1
+		UNION SELECT c.id FROM waves w JOIN changes c ON c.wave_id = w.id WHERE w.done_at IS NULL);
+`, `
+CREATE INDEX event_names_of ON event_names (event_id);
+DELETE FROM meta WHERE name = 'names_upto';
 `}
 
 // migrate brings the schema up to date.

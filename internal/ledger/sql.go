@@ -125,8 +125,9 @@ func (a at) Scan(v any) error {
 // hot are the writer's statements between a change in the cluster and its message in Slack, and
 // those of events, which are the most.
 var hot = []string{writerSQL, oldNodeSQL, upsertNodeSQL, insertChangeSQL, markSQL, insertWaveSQL, keyWaveSQL,
-	insertMessageSQL, assignSQL, extendWaveSQL, acceptSQL, tellSQL, findLabelsSQL, insertLabelsSQL, insertEventSQL,
-	oldEventSQL, mergeEventSQL, addTotalsSQL, eventsVersionSQL}
+	insertMessageSQL, assignSQL, extendWaveSQL, acceptSQL, tellSQL, tellCausesSQL, findLabelsSQL, insertLabelsSQL,
+	insertEventSQL, insertNamingSQL, oldEventSQL, mergeEventSQL, addTotalsSQL, eventsVersionSQL, insertNameSQL,
+	repeatNamesSQL, keepNamesSQL, explainReadySQL, findCauseSQL, insertCauseSQL, setCauseSQL, setChainSQL, lookedSQL}
 
 // tx is a write transaction.
 type tx struct {

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"time"
 
@@ -20,7 +21,10 @@ const todoSQL = `SELECT ` + changeColumns + `, ` + nodeColumns + `,
 		coalesce((SELECT p.mute_id FROM changes p WHERE p.cluster = c.cluster AND p.node_uid = c.node_uid
 			AND p.kind = ` + firstStep + ` AND p.occurrence = c.occurrence), 0)
 	FROM changes c JOIN nodes n ON n.cluster = c.cluster AND n.uid = c.node_uid` + nodeSets + `
-	WHERE c.cluster = ? AND c.wave_id IS NULL AND c.tell = 1 ORDER BY c.id LIMIT ?`
+	WHERE c.cluster = ? AND c.wave_id IS NULL AND c.tell = 1 AND NOT ` + heldBack + ` ORDER BY c.id LIMIT ?`
+
+// heldBack is true of a change c of a node n that is told only if the node is not ended after all: see alert.Plan.
+const heldBack = `(c.kind = 'not_ready' AND n.leaving = 1 AND n.removed_at IS NULL)`
 
 func scanTodo(r row) (t wave.Todo, err error) {
 	var n nodeRow
@@ -28,7 +32,7 @@ func scanTodo(r row) (t wave.Todo, err error) {
 		return t, err
 	}
 	rec, err := n.record()
-	t.Node = rec.Node
+	t.Node, t.Gone = rec.Node, !rec.RemovedAt.IsZero()
 	ofNode(&t.Change, t.Node)
 	return t, err
 }
@@ -52,7 +56,8 @@ func (l *Ledger) Backlog(ctx context.Context, cluster string) (n int, oldest tim
 	defer doing(&err, "counting what is untold of %s", cluster)
 	// What is untold has no wave yet, or one that is not done.
 	_, _, err = one(ctx, l.r, scanTo(&n, at{&oldest}), `SELECT count(*), min(x.at) FROM (
-		SELECT at FROM changes WHERE cluster = ? AND wave_id IS NULL AND tell = 1
+		SELECT c.at FROM changes c JOIN nodes n ON n.cluster = c.cluster AND n.uid = c.node_uid
+			WHERE c.cluster = ? AND c.wave_id IS NULL AND c.tell = 1 AND NOT `+heldBack+`
 		UNION ALL SELECT c.at FROM waves w JOIN changes c ON c.wave_id = w.id
 			WHERE w.cluster = ? AND w.done_at IS NULL AND c.told_at IS NULL) x`, cluster, cluster)
 	return n, oldest, err
@@ -90,14 +95,21 @@ const waveColumns = `w.id, w.key, w.cluster, w.kind, w.about, w.opened_at, w.las
 	(SELECT count(*) FROM (SELECT 1 FROM changes c WHERE c.wave_id = w.id GROUP BY c.node_uid
 		HAVING max(c.part) IS NULL) x),
 	(` + unfinished + ` AND c.kind = 'not_ready'), (` + unfinished + ` AND c.kind = 'joined'),
-	(SELECT coalesce(max(id), 0) FROM changes c WHERE c.wave_id = w.id)`
+	(SELECT coalesce(max(id), 0) FROM changes c WHERE c.wave_id = w.id),
+	(SELECT count(*) FROM changes c WHERE c.wave_id = w.id AND c.explain_at IS NOT NULL),
+	(SELECT count(*) FROM changes c WHERE c.wave_id = w.id AND c.explain_at IS NOT NULL AND c.cause_id IS NULL),
+	(SELECT count(*) FROM changes c WHERE c.wave_id = w.id AND c.told_at IS NOT NULL AND c.cause_id IS NOT NULL
+		AND c.cause_id IS DISTINCT FROM c.told_cause),
+	(SELECT count(*) FROM changes c WHERE c.wave_id = w.id AND c.told_at IS NOT NULL AND c.cause_id IS NOT NULL
+		AND c.told_cause IS NULL)`
 
 func scanWave(r row) (w wave.Wave, err error) {
 	var about string
 	var unrecovered int
 	if err := r.Scan(&w.ID, &w.Key, &w.Cluster, &w.Kind, &about, at{&w.OpenedAt}, at{&w.LastAt}, at{&w.ClosedAt},
 		&w.Counts.Members, &w.Counts.Untold, &w.Counts.Unlisted, &unrecovered, &w.Counts.Unready,
-		&w.Counts.LastChange); err != nil {
+		&w.Counts.LastChange, &w.Counts.Unexplained, &w.Counts.Causeless, &w.Counts.CauseChanged,
+		&w.Counts.CauseUntold); err != nil {
 		return w, err
 	}
 	w.Counts.Pending = unrecovered + w.Counts.Unready
@@ -233,17 +245,46 @@ func (l *Ledger) Members(ctx context.Context, id int64) (members []wave.Member, 
 			m.Part = s.part
 		}
 	}
+	if len(members) == 0 {
+		return nil, nil
+	}
+	uids := make([]string, len(members))
+	for i := range members {
+		uids[i] = members[i].Node.UID
+	}
+	causes, err := l.explanations(ctx, members[0].Node.Cluster, uids)
+	if err != nil {
+		return nil, err
+	}
 	for i := range members {
 		m := &members[i]
-		if _, left := m.Step(fleet.Removed); !left {
+		of := causes[m.Node.UID]
+		_, left := m.Step(fleet.Removed)
+		if m.Came = of.came; left || !m.RemovedAt.IsZero() {
+			m.Went = of.went
+		}
+		if len(members) > maxWithOthers {
 			continue
 		}
-		if m.Evidence, err = l.evidence(ctx, m.Node, m.RemovedAt); err != nil {
-			return nil, err
+		for _, name := range slices.Concat(m.Came.Nodes, m.Went.Nodes) {
+			other, ok, err := one(ctx, l.r, scanNode, lastNamedSQL, m.Node.Cluster, name)
+			if err != nil {
+				return nil, err
+			}
+			if ok && other.UID != m.Node.UID {
+				m.Others = append(m.Others, other.Node)
+			}
 		}
 	}
 	return members, nil
 }
+
+// maxWithOthers is how many members a wave has at most of which each is told with the nodes that it replaces, or that
+// replace it.
+const maxWithOthers = 5
+
+const lastNamedSQL = `SELECT ` + nodeColumns + ` FROM nodes n` + nodeSets + `
+	WHERE n.cluster = ? AND n.name = ? ORDER BY n.created_at DESC LIMIT 1`
 
 const (
 	waveOfKeySQL = `SELECT w.id, w.cluster, w.kind,
@@ -467,7 +508,7 @@ func (l *Ledger) FinishWave(ctx context.Context, id int64, now time.Time) (err e
 
 // releaseSQL gives up what a wave has not told, and with a true second parameter also what it has told of nodes that
 // no accepted message names.
-const releaseSQL = `UPDATE changes SET wave_id = NULL, part = NULL, told_at = NULL
+const releaseSQL = `UPDATE changes SET wave_id = NULL, part = NULL, told_at = NULL, told_cause = NULL
 	WHERE wave_id = ? AND (told_at IS NULL
 	OR ? AND node_uid IN (SELECT c.node_uid FROM changes c LEFT JOIN messages m ON m.key = c.part AND m.ts IS NOT NULL
 		WHERE c.wave_id = ? GROUP BY c.node_uid HAVING max(m.key) IS NULL))`

@@ -19,8 +19,9 @@ type Message struct {
 	// What automations that read the channel are told of a message that is posted there.
 	Kind    string
 	Cluster string
-	Nodes   int    // how many nodes it is about
-	Period  Period // what a digest is about; else zero
+	Nodes   int          // how many nodes it is about
+	Period  Period       // what a digest is about; else zero
+	Causes  []CauseCount // why its nodes came and went, the most frequent first; without those of which nothing is known
 
 	// Text is the whole point in one line: what phones show and screen readers speak.
 	Text     string
@@ -99,6 +100,7 @@ const (
 	Filter     Verb = "filter"      // open the form that edits a command
 	WaveNodes  Verb = "wave_nodes"  // the nodes of a wave's message
 	WaveEvents Verb = "wave_events" // and the events on them
+	WaveCauses Verb = "wave_causes" // why they came and went
 	Mute       Verb = "mute"        // open the form that mutes
 	Unmute     Verb = "unmute"      // end a mute
 )

@@ -26,6 +26,9 @@ type NodeFilter struct {
 	// zero.
 	Removed      bool
 	RemovedSince time.Time
+	// Why is a text that the cause must contain, in any case: its kind, who acted, the reason given, or the workload
+	// that asked for the node. Of nodes that live it is why they came, of those that left also why they went.
+	Why string
 }
 
 // LabelRequirement is one term of a Kubernetes label selector. Its operators and their meaning
@@ -55,6 +58,7 @@ type NodeRecord struct {
 	FirstReady   time.Time // zero if it never became ready
 	RemovedAt    time.Time // zero while it lives
 	RemovedAfter time.Time // it left between this and RemovedAt; zero if the time is proven
+	Came, Went   fleet.Cause
 }
 
 // NodeSort is the order of a list of nodes.

@@ -126,9 +126,9 @@ func FuzzUntrustedText(f *testing.F) {
 			w.Members = append(w.Members, wave.Member{Node: node, RemovedAt: alerttest.T0, Steps: []fleet.Change{
 				{Kind: fleet.Joined, At: alerttest.T0, NodeName: node.Name}, {Kind: fleet.WentUnready, At: alerttest.T0, Reason: s},
 				{Kind: fleet.Removed, At: alerttest.T0, Reason: s}},
-				Evidence: []fleet.Event{
-					{Reason: "DisruptionTerminating", Note: "Disrupting Node: " + s, Regarding: fleet.ObjectRef{UID: node.UID}},
-				}})
+				Came: fleet.Explanation{Nodes: []string{s}, Cause: fleet.Cause{Kind: fleet.Demand, By: s, Why: s,
+					For: fleet.Workload{Kind: s, Namespace: s, Name: s}}},
+				Went: fleet.Explanation{Nodes: []string{s}, Cause: fleet.Cause{Kind: fleet.OtherDisruption, By: s, Why: s}}})
 		}
 		cfg := alert.Config{Labels: []string{"team"}}.WithDefaults()
 		for _, kind := range []wave.Kind{wave.KindJoined, wave.KindNotReady, wave.KindRemoved, wave.KindAway,

@@ -94,7 +94,7 @@ func (c *Commands) do(ctx context.Context, s scene, verb message.Verb, value str
 	switch verb {
 	case message.Show, message.Open:
 		c.show(ctx, s, c.answer(ctx, value, s.surface()))
-	case message.WaveNodes, message.WaveEvents:
+	case message.WaveNodes, message.WaveEvents, message.WaveCauses:
 		c.show(ctx, s, c.draw(c.answers.ToWave(ctx, verb, value, now), s.surface()))
 	case message.Share:
 		c.share(ctx, s, value)

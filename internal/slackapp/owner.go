@@ -53,7 +53,7 @@ func ownerOf(actionID string, verb message.Verb, value string) (o Owner, ok bool
 		return o, true
 	}
 	switch verb {
-	case message.WaveNodes, message.WaveEvents, message.Mute:
+	case message.WaveNodes, message.WaveEvents, message.WaveCauses, message.Mute:
 		instance, _, keyed := strings.Cut(value, "-")
 		return Owner{Instance: instance}, keyed && instance != ""
 	}

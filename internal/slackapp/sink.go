@@ -120,6 +120,13 @@ func metadata(mark deliver.Mark, m message.Message) slack.SlackMetadata {
 	if mark.Told > 0 {
 		meta.EventPayload["told"] = mark.Told
 	}
+	if len(m.Causes) > 0 {
+		causes := make([]map[string]any, len(m.Causes))
+		for i, c := range m.Causes {
+			causes[i] = map[string]any{"cause": string(c.Cause), "nodes": c.Nodes}
+		}
+		meta.EventPayload["causes"] = causes
+	}
 	if m.Period != (message.Period{}) {
 		meta.EventType = MetadataDigest
 		meta.EventPayload["from"], meta.EventPayload["until"] = m.Period.From.Unix(), m.Period.Until.Unix()

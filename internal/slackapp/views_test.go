@@ -411,3 +411,64 @@ func FuzzAnswer(f *testing.F) {
 		}
 	})
 }
+
+// TestWhy holds what is said of causes: behind the Why button, of one node, and in a list.
+func TestWhy(t *testing.T) {
+	t.Parallel()
+	l := storyLedger(t)
+	ctx := t.Context()
+	todo, _, err := l.Todo(ctx, "prod", 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var explained []wave.Explained
+	opening := wave.Opening{Kind: wave.KindAway}
+	hpa := fleet.ObjectRef{Kind: "HorizontalPodAutoscaler", Namespace: "shop", Name: "checkout"}
+	for _, x := range todo {
+		opening.Changes = append(opening.Changes, x.Change.ID)
+		why := fleet.Explanation{Strength: 90}
+		switch {
+		case x.Change.Kind == fleet.Removed:
+			why.Cause = fleet.Cause{Kind: fleet.Drifted, By: "Karpenter", Why: "AMIDrift"}
+			why.Since, why.Nodes = x.Change.At.Add(-130*time.Minute), []string{storyNode(2).Name}
+			why.Chain = []fleet.Link{{At: why.Since, Reason: "DisruptionTerminating", Note: "Disrupting Node: Drifted", Count: 1,
+				On: fleet.ObjectRef{Kind: "Node", Name: x.Node.Name}}}
+		case x.Change.Kind != fleet.Joined || x.Node.Name > storyNode(4).Name:
+			continue
+		default:
+			why.Cause = fleet.Cause{Kind: fleet.Demand, By: "Karpenter", Why: "its HPA went from 14 to 52 (cpu above target)",
+				For: fleet.Workload{Kind: "Deployment", Namespace: "shop", Name: "checkout"}}
+			why.Pods = 3
+			why.Chain = []fleet.Link{
+				{At: x.Change.At.Add(-62 * time.Second), On: hpa, Reason: "SuccessfulRescale", Count: 1,
+					Note: "New size: 52; reason: cpu resource utilization (percentage of request) above target <!channel>"},
+				{At: x.Change.At.Add(-50 * time.Second), Reason: "FailedScheduling", Count: 12,
+					On:   fleet.ObjectRef{Kind: "Pod", Namespace: "shop", Name: "checkout-5d8f-x7x2k"},
+					Note: "0/9 nodes are available: 9 Insufficient cpu."}}
+		}
+		explained = append(explained, wave.Explained{Change: x.Change.ID, Explanation: why, Looks: 1})
+	}
+	if err := l.SetCauses(ctx, "prod", explained); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{opening}}, false, noon); err != nil {
+		t.Fatal(err)
+	}
+	waves, err := l.LiveWaves(ctx, "prod")
+	if err != nil || len(waves) == 0 {
+		t.Fatal(waves, err)
+	}
+	at := noon.Add(-3 * time.Hour)
+	if err := l.RecordEvents(ctx, "prod", []fleet.Event{{UID: "s1", Reason: "Scheduled", Count: 1, First: at, Last: at,
+		Regarding: fleet.ObjectRef{Kind: "Pod", Namespace: "shop", Name: "checkout-5d8f-x7x2k"},
+		Note:      "Successfully assigned shop/checkout-5d8f-x7x2k to " + storyNode(2).Name}}, "2"); err != nil {
+		t.Fatal(err)
+	}
+	a := answersFrom(l)
+	why := a.ToWave(ctx, message.WaveCauses, waves[0].Key, noon).String()
+	golden(t, "why-wave", strings.ReplaceAll(why, waves[0].Key, "KEY"))
+	for name, line := range map[string]string{"why-node": "/nodes ip-10-0-2-27", "why-node-removed": "/nodes ip-10-0-11-117",
+		"why-list": "/nodes list --why CHECKOUT", "why-list-removed": "/nodes list --removed --why drift"} {
+		golden(t, name, "> "+line+"\n"+a.To(ctx, line, noon).String())
+	}
+}

@@ -11,6 +11,8 @@ type Todo struct {
 	StepWave int64
 	// StepMute is the mute that kept that step quiet; 0 if none did.
 	StepMute int64
+	// Gone is set where the node has left since, whatever change this is of.
+	Gone bool
 }
 
 // Plan is what to do with to-dos; the ledger carries it out in one transaction.

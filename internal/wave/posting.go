@@ -22,6 +22,9 @@ type Posting struct {
 	// Held is set by whoever posts, and not kept: this very message is refused just now, though
 	// Slack takes others.
 	Held bool
+	// Found is set by whoever posts, and not kept: the sink has it since an earlier try, so that it is not known which
+	// causes it tells.
+	Found bool
 }
 
 // The parts of a wave, and a digest.

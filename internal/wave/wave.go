@@ -69,6 +69,12 @@ type Counts struct {
 	Pending    int   // members still to become ready or to recover, and not gone
 	Unready    int   // of these, members that joined
 	LastChange int64 // highest change ID
+
+	// Why its members came and went.
+	Unexplained  int // changes whose causes may still become known, or better known
+	Causeless    int // of these, changes of which no cause is known yet
+	CauseChanged int // changes that are told, and whose causes are not those that the main message tells
+	CauseUntold  int // of these, changes of which the main message tells no cause at all
 }
 
 // Growth is the observation behind a surge (live nodes before and now) or a creep (the least of
@@ -85,10 +91,14 @@ type Member struct {
 	Node      fleet.Node
 	Steps     []fleet.Change // ascending by ID; never empty
 	RemovedAt time.Time      // when the node left, zero while it lives; known to any wave
-	Evidence  []fleet.Event  // events that may say why it left, oldest first; only if it left
-	Part      string         // key of the thread message that lists the node, "" if none does yet
-	ToldUpTo  int64          // the ID of the last of Steps that an accepted message tells, 0 for none
-	Told      bool           // Slack accepted a message that tells all of Steps
+	// Came and Went are why it came and why it left, as far as that is proven, without their chains.
+	Came, Went fleet.Explanation
+	// Others are the nodes that it replaces or that replace it, as far as they are known; of a message that shows its
+	// nodes one by one.
+	Others   []fleet.Node
+	Part     string // key of the thread message that lists the node, "" if none does yet
+	ToldUpTo int64  // the ID of the last of Steps that an accepted message tells, 0 for none
+	Told     bool   // Slack accepted a message that tells all of Steps
 }
 
 // Step returns the member's last change of the given kind.

@@ -211,7 +211,8 @@ func report(t *testing.T, seed uint64, took time.Duration, totals map[string]int
 	row("nodes", "%d joined, %d became ready, %d went not ready, %d recovered, %d left", totals[joined], totals[ready],
 		totals[notReady], totals[recovered], totals[removed])
 	row("steps", "%d must be told, %d may be", totals["steps that must be told"], totals["steps that may be told"])
-	row("messages", "%d", totals["messages"])
+	row("messages", "%d, with %d causes on their cards, of which none may be false", totals["messages"],
+		totals["causes told"])
 	row("calls of Slack", "%d (%s)", totals["calls"], group("calls "))
 	row("exits for a full disk", "%d", totals["exits for a full disk"])
 	row("second processes", "%d refused; %d exits because of one", totals["second processes refused"],

@@ -248,6 +248,22 @@ func TestCopies(t *testing.T) {
 	}
 }
 
+func TestFalseCauses(t *testing.T) {
+	const card = "⚪ prod: 1 node left\nip-10-64-0-1.eu\nm5.large\nleft 10:12 UTC, lived 1 h\n" +
+		"consolidated by Karpenter (empty), drained for 12 m\n"
+	life := lived("ip-10-64-0-1.eu joined removed")
+	view := channelView{causes: causesIn(card), posts: []post{baseline,
+		said("1", joined, "prod: 1 node joined", 1, "ip-10-64-0-1.eu joined"),
+		said("2", removed, "prod: 1 node left", 1, "ip-10-64-0-1.eu removed")}}
+	if v := life.judge(view); len(v) != 1 || v[0].kind != other || !strings.Contains(v[0].text, "false cause") {
+		t.Errorf("a cause that there was not: %v", v)
+	}
+	life.lives[0].cause = "consolidated by Karpenter (empty)"
+	if v := life.judge(view); len(v) != 0 {
+		t.Errorf("the cause that there was: %v", v)
+	}
+}
+
 // A process that was stopped had no time to begin listening for signals.
 func TestRan(t *testing.T) {
 	at := time.Now()

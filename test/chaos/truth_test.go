@@ -36,6 +36,7 @@ type life struct {
 	flaps     int       // how often it went not ready
 	since     time.Time // of its Ready condition, whole seconds
 	visitEnd  time.Time // of a visit: when the program was let go again
+	cause     string    // what may be told of why it left; "" for nothing
 	lost      bool      // its cluster went back in time, and it is another life's object now
 }
 
@@ -224,6 +225,7 @@ type channelView struct {
 	keys     map[string][]string // the ts of each message and reply with a key, oldest first
 	footer   string              // the newest running totals: "3 nodes, 2 ready"
 	mentions int                 // people rung
+	causes   []claim             // why nodes are said to have left
 	long     []string            // spans that no node can have taken
 }
 
@@ -403,6 +405,11 @@ func (t *truth) judge(s channelView) (out []violation) {
 		}
 	}
 	out = append(out, t.order(s)...)
+	for _, c := range s.causes {
+		if !slices.ContainsFunc(t.lives, func(l *life) bool { return l.name == c.node && l.cause == c.step }) {
+			out = append(out, violations(other, "%s is said to have left for a false cause: %s", c.node, c.step)...)
+		}
+	}
 	if s.mentions > 0 {
 		out = append(out, violations(other, "%d people or groups were rung by a message", s.mentions)...)
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"rollcall/internal/channel"
@@ -14,6 +15,28 @@ var footerForm = regexp.MustCompile(`prod: (\d+) nodes?, (\d+) ready`)
 
 // longForm is a span that no node of an episode can have taken, whatever its clock said.
 var longForm = regexp.MustCompile(`(?:ready|recovered|lived) (?:after|for)? ?(?:a median of )?\d+ h\b[^)\n]*`)
+
+// nodeForm is a node's name, on a card; causeForm is why it left.
+var (
+	nodeForm  = regexp.MustCompile(`^ip-10-\d+-\d+-\d+\.\S+$`)
+	causeForm = regexp.MustCompile(`^(consolidated|scaled down|disrupted|ended|repaired|spot|machine|operating) .*$`)
+)
+
+// causesIn reads why the nodes on a message's cards are said to have left.
+func causesIn(text string) (out []claim) {
+	name := ""
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		switch {
+		case nodeForm.MatchString(line):
+			name = line
+		case name != "" && causeForm.MatchString(line):
+			cause, _, _ := strings.Cut(line, ", drained for ")
+			out = append(out, claim{name, cause})
+		}
+	}
+	return out
+}
 
 // namers are the kinds of messages that name nodes.
 var namers = []string{joined, ready, notReady, recovered, removed, "away", "catch_up"}
@@ -38,6 +61,7 @@ func (out *channelView) read(s *slackemu.Server, id string, archived bool, newes
 	}
 	out.mentions += len(s.Notifications(id))
 	for _, m := range s.AllMessages(id) {
+		out.causes = append(out.causes, causesIn(slackemu.PlainText(m))...)
 		if long := longForm.FindString(slackemu.PlainText(m)); long != "" {
 			out.long = append(out.long, long)
 		}

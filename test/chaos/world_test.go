@@ -110,9 +110,34 @@ func (e *episode) setReady(l *life, want corev1.ConditionStatus, off time.Durati
 	return since, err
 }
 
-// remove deletes a node.
+// causes are what a node may be ended for: the events that say so, and how the channel tells it. What is taken back is
+// told as nothing.
+var causes = []struct {
+	told   string
+	events [][3]string // component, reason, note
+}{
+	{},
+	{"consolidated by Karpenter (empty)", [][3]string{{"karpenter", "DisruptionTerminating", "Disrupting Node: Empty"}}},
+	{"spot interruption", [][3]string{{"karpenter", "SpotInterrupted", "Spot interruption warning was triggered"},
+		{"karpenter", "InstanceTerminating", "Instance is terminating"}}},
+	{"", [][3]string{{"cluster-autoscaler", "ScaleDown", "marked the node as toBeDeleted/unschedulable"},
+		{"cluster-autoscaler", "ScaleDownFailed", "failed to drain and delete node: no"}}},
+}
+
+// remove says why a node is ended, if the API server takes that, and deletes it.
 func (e *episode) remove(l *life) error {
 	nodes := e.cluster.Admin().CoreV1().Nodes()
+	if len(l.uid) > 0 {
+		why := causes[int(l.uid[0])%len(causes)]
+		l.cause = why.told
+		on := corev1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: l.name, UID: typesUID(l.uid)}
+		for _, s := range why.events {
+			e.call(func(ctx context.Context) error {
+				_, err := e.cluster.EmitEvent(ctx, cluster.NewEvent(s[0], on, corev1.EventTypeNormal, s[1], s[2]))
+				return err
+			})
+		}
+	}
 	return e.insist(func(ctx context.Context) error {
 		return nodes.Delete(ctx, l.name, *metav1.NewPreconditionDeleteOptions(l.uid))
 	}, func(ctx context.Context) (bool, error) {

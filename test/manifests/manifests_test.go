@@ -37,7 +37,7 @@ const root = "../../manifests"
 var folders = []string{"base", "overlays/ephemeral", "overlays/kubeconfig"}
 
 // components are what people may add to one of them.
-var components = []string{"components/closed-metrics"}
+var components = []string{"components/closed-metrics", "components/karpenter"}
 
 var rendered = map[string][]byte{}
 
@@ -359,14 +359,18 @@ func TestDocumentedOverlay(t *testing.T) {
 	}
 }
 
-// The component lets nobody but the monitoring's namespace in, and leaves the way out as it is.
-func TestClosedMetrics(t *testing.T) {
-	dir, err := os.MkdirTemp(".", "closed-")
+// withComponent is kubectl kustomize of a folder and a component.
+func withComponent(t *testing.T, folder, component string) []*unstructured.Unstructured {
+	t.Helper()
+	if !slices.Contains(components, component) {
+		t.Fatalf("%s is not among the components", component)
+	}
+	dir, err := os.MkdirTemp(".", "component-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	text := "resources: [../" + root + "/base]\ncomponents: [../" + root + "/" + components[0] + "]\n"
+	text := "resources: [../" + root + "/" + folder + "]\ncomponents: [../" + root + "/" + component + "]\n"
 	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -378,8 +382,13 @@ func TestClosedMetrics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return objects(t, dir, rendered)
+}
+
+// The component lets nobody but the monitoring's namespace in, and leaves the way out as it is.
+func TestClosedMetrics(t *testing.T) {
 	open := one[networkingv1.NetworkPolicy](t, render(t, "base"), "NetworkPolicy")
-	closed := one[networkingv1.NetworkPolicy](t, objects(t, dir, rendered), "NetworkPolicy")
+	closed := one[networkingv1.NetworkPolicy](t, withComponent(t, "base", "components/closed-metrics"), "NetworkPolicy")
 	in := closed.Spec.Ingress
 	if len(in) != 1 || len(in[0].From) != 1 || in[0].From[0].PodSelector != nil || in[0].From[0].IPBlock != nil ||
 		in[0].From[0].NamespaceSelector.MatchLabels["kubernetes.io/metadata.name"] != "monitoring" {
@@ -388,5 +397,46 @@ func TestClosedMetrics(t *testing.T) {
 	closed.Spec.Ingress[0].From = nil
 	if diff := cmp.Diff(open.Spec, closed.Spec); diff != "" {
 		t.Errorf("something else has changed (-base +component):\n%s", diff)
+	}
+}
+
+// The component adds the right to read Karpenter's objects, and nothing else.
+func TestKarpenter(t *testing.T) {
+	base := map[string]bool{}
+	for _, o := range render(t, "base") {
+		base[o.GetKind()+" "+o.GetName()] = true
+	}
+	var added []*unstructured.Unstructured
+	for _, o := range withComponent(t, "base", "components/karpenter") {
+		if !base[o.GetKind()+" "+o.GetName()] {
+			added = append(added, o)
+		}
+	}
+	role, binding := one[rbacv1.ClusterRole](t, added, "ClusterRole"),
+		one[rbacv1.ClusterRoleBinding](t, added, "ClusterRoleBinding")
+	if len(added) != 2 || role == nil || binding == nil {
+		t.Fatalf("it adds %d objects", len(added))
+	}
+	want := []rbacv1.PolicyRule{{APIGroups: []string{"karpenter.sh"}, Resources: []string{"nodeclaims", "nodepools"},
+		Verbs: []string{"get", "list", "watch"}}}
+	if diff := cmp.Diff(want, role.Rules); diff != "" {
+		t.Errorf("rules, -want +got:\n%s", diff)
+	}
+	if want := (rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name}); binding.RoleRef != want {
+		t.Errorf("the binding refers to %v", binding.RoleRef)
+	}
+	of := one[rbacv1.ClusterRoleBinding](t, render(t, "base"), "ClusterRoleBinding") // which has the standard labels
+	if diff := cmp.Diff(of.Subjects, binding.Subjects); diff != "" {
+		t.Errorf("subjects, -base +component:\n%s", diff)
+	}
+	for _, o := range added {
+		if diff := cmp.Diff(of.Labels, o.GetLabels()); diff != "" {
+			t.Errorf("labels of %s, -base +component:\n%s", o.GetName(), diff)
+		}
+		for version, schema := range schemas(t) {
+			if err := invalid(schema, o); err != nil {
+				t.Errorf("%s, %s: %v", version, o.GetName(), err)
+			}
+		}
 	}
 }

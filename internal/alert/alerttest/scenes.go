@@ -40,14 +40,31 @@ func joined(n int, readyAfter time.Duration) wave.Member {
 	return m
 }
 
-func removed(n int, after time.Duration, reason, note string) wave.Member {
+func removed(n int, after time.Duration, why fleet.Explanation) wave.Member {
 	node := aNode(n)
-	m := wave.Member{Node: node, RemovedAt: T0.Add(after), Steps: []fleet.Change{step(node, 9, fleet.Removed, after)}}
-	if reason != "" {
-		m.Evidence = []fleet.Event{
-			{Reason: reason, Note: note, Regarding: fleet.ObjectRef{Kind: "Node", Name: node.Name, UID: node.UID}},
-		}
-	}
+	return wave.Member{Node: node, RemovedAt: T0.Add(after), Went: why,
+		Steps: []fleet.Change{step(node, 9, fleet.Removed, after)}}
+}
+
+// because is an explanation with a cause of one kind.
+func because(kind fleet.CauseKind, by, why string) fleet.Explanation {
+	return fleet.Explanation{Cause: fleet.Cause{Kind: kind, By: by, Why: why}}
+}
+
+// demanded is an explanation by what a workload asked for.
+func demanded(kind, name, why string, pods int) fleet.Explanation {
+	return fleet.Explanation{Pods: pods, Cause: fleet.Cause{Kind: fleet.Demand, By: "Karpenter", Why: why,
+		For: fleet.Workload{Kind: kind, Namespace: "shop", Name: name}}}
+}
+
+func cameBecause(m wave.Member, why fleet.Explanation) wave.Member {
+	m.Came = why
+	return m
+}
+
+// with is a member with the node that it replaces, or that replaces it.
+func with(m wave.Member, other fleet.Node) wave.Member {
+	m.Others = []fleet.Node{other}
 	return m
 }
 
@@ -74,7 +91,7 @@ func Scenes() map[string]wave.Wave {
 		Message: "Kubelet stopped posting node status."}
 	wentDown := step(down, 3, fleet.WentUnready, time.Hour)
 	wentDown.Reason = "NodeStatusUnknown"
-	unproven := removed(3, 20*time.Minute, "", "")
+	unproven := removed(3, 20*time.Minute, fleet.Explanation{})
 	unproven.Steps[0].Proof, unproven.Steps[0].NotBefore = fleet.ProofNone, T0.Add(time.Minute)
 	bare := wave.Member{Node: fleet.Node{Cluster: "prod", UID: "x", Name: "minikube", CreatedAt: T0}}
 	bare.Steps = []fleet.Change{step(bare.Node, 1, fleet.Joined, 0)}
@@ -89,7 +106,54 @@ func Scenes() map[string]wave.Wave {
 	back := wave.Member{Node: aNode(1), Steps: []fleet.Change{step(aNode(1), 7, fleet.Joined, 19*time.Minute),
 		step(aNode(1), 8, fleet.BecameReady, 19*time.Minute)}}
 	back.Steps[0].Occurrence, back.Steps[1].Occurrence = 2, 2
+	drifted := because(fleet.Drifted, "Karpenter", "AMIDrift")
+	drifted.Since, drifted.Nodes = T0.Add(50*time.Minute), []string{aNode(21).Name}
+	slow := because(fleet.Drifted, "Karpenter", "")
+	slow.Since = T0.Add(4 * time.Hour)
+	saving := because(fleet.Underutilized, "Karpenter", "")
+	saving.SavingUSD = 0.31
+	large := aNode(1)
+	large.InstanceType = "m5.4xlarge"
+	replacing := because(fleet.Replacement, "Karpenter", "drifted")
+	named := replacing
+	named.Nodes = []string{aNode(1).Name}
+	dying := removed(1, 70*time.Minute, because(fleet.Empty, "Karpenter", ""))
+	dying.Node.Taints = []fleet.Taint{{Key: "karpenter.sh/disrupted", Effect: "NoSchedule"}}
+	dying.Node.Ready = fleet.Condition{Status: fleet.NotReady, Reason: "KubeletNotReady", Since: T0.Add(66 * time.Minute)}
+	hpa := "its HPA went from 14 to 52 (cpu above target)"
+	headroom := fleet.Explanation{Cause: fleet.Cause{Kind: fleet.Headroom, By: "Cluster Autoscaler",
+		For: fleet.Workload{Kind: "CapacityBuffer", Namespace: "shop", Name: "spare"}}}
 	return map[string]wave.Wave{
+		"why-demand": {Kind: wave.KindJoined, Members: many(12, func(n int) wave.Member {
+			if n > 9 {
+				return cameBecause(joined(n, 41*time.Second), replacing)
+			}
+			return cameBecause(joined(n, 41*time.Second), demanded("Deployment", "checkout", hpa, 3))
+		})},
+		"why-two-workloads": {Kind: wave.KindJoined, Members: many(9, func(n int) wave.Member {
+			switch {
+			case n > 6:
+				return joined(n, 41*time.Second)
+			case n > 3:
+				return cameBecause(joined(n, 41*time.Second), demanded("Job", "train", "", 4))
+			}
+			return cameBecause(joined(n, 41*time.Second), demanded("Deployment", "checkout", hpa, n))
+		})},
+		"why-one-demand": {Kind: wave.KindJoined,
+			Members: []wave.Member{cameBecause(joined(1, 41*time.Second), demanded("Deployment", "checkout", hpa, 1))}},
+		"why-replacing": {Kind: wave.KindJoined, Members: []wave.Member{with(cameBecause(joined(21, 41*time.Second), named),
+			large)}},
+		"why-headroom": {Kind: wave.KindJoined, Members: many(2, func(n int) wave.Member {
+			return cameBecause(joined(n, 0), headroom)
+		})},
+		"why-drifted":    {Kind: wave.KindRemoved, Members: []wave.Member{with(removed(1, time.Hour, drifted), large)}},
+		"why-slow-drain": {Kind: wave.KindRemoved, Members: []wave.Member{removed(1, 370*time.Minute, slow)}},
+		"why-saving":     {Kind: wave.KindRemoved, Members: []wave.Member{removed(1, 370*time.Minute, saving)}},
+		"why-not-said": {Kind: wave.KindRemoved,
+			Members: []wave.Member{removed(1, 336*time.Hour, because(fleet.NotSaid, "Karpenter", ""))}},
+		"why-ended-not-ready": {Kind: wave.KindRemoved, Members: []wave.Member{dying}},
+		"why-spot-gone": {Kind: wave.KindRemoved,
+			Members: []wave.Member{removed(1, time.Hour, because(fleet.MachineGone, "", "spot"))}},
 		"away-emptied":     {Kind: wave.KindAway, Gap: emptied, Members: []wave.Member{unproven}},
 		"away-restored":    {Kind: wave.KindAway, Gap: restored, Members: []wave.Member{back}},
 		"baseline":         {Kind: wave.KindBaseline},
@@ -101,13 +165,13 @@ func Scenes() map[string]wave.Wave {
 		"joined-fifty": {Kind: wave.KindJoined,
 			Members: many(50, func(n int) wave.Member { return joined(n, time.Duration(n%45)*time.Second) })},
 		"removed-one": {Kind: wave.KindRemoved,
-			Members: []wave.Member{removed(1, 192*time.Minute, "DisruptionTerminating", "Disrupting Node: Underutilized")}},
+			Members: []wave.Member{removed(1, 192*time.Minute, because(fleet.Underutilized, "Karpenter", ""))}},
 		"removed-twelve": {Kind: wave.KindRemoved, ClosedAt: T0.Add(13 * time.Hour),
 			Members: many(12, func(n int) wave.Member {
 				if n < 3 {
-					return removed(n, time.Duration(n+1)*time.Hour, "SpotInterrupted", "Spot interruption warning was triggered")
+					return removed(n, time.Duration(n+1)*time.Hour, because(fleet.SpotInterruption, "", ""))
 				}
-				return removed(n, time.Duration(n+1)*time.Hour, "DisruptionTerminating", "Disrupting Node: Empty")
+				return removed(n, time.Duration(n+1)*time.Hour, because(fleet.Empty, "Karpenter", ""))
 			})},
 		"not-ready": {Kind: wave.KindNotReady,
 			Members: []wave.Member{{Node: down, Steps: []fleet.Change{wentDown}}}},
@@ -128,7 +192,7 @@ func Scenes() map[string]wave.Wave {
 			Members: many(8, func(n int) wave.Member { return unproven })},
 		"catch-up": {Kind: wave.KindCatchUp, OpenedAt: T0, LastAt: T0.Add(150 * time.Minute),
 			Members: append(many(5, func(n int) wave.Member { return joined(n, time.Minute) }),
-				removed(8, time.Hour, "", ""), wave.Member{Node: down, Steps: []fleet.Change{wentDown}})},
+				removed(8, time.Hour, fleet.Explanation{}), wave.Member{Node: down, Steps: []fleet.Change{wentDown}})},
 		"surge": {Kind: wave.KindSurge,
 			About: wave.About{Growth: &wave.Growth{From: 40, To: 140, Over: 10 * time.Minute, Usual: 12}}},
 		"creep": {Kind: wave.KindCreep,

@@ -371,7 +371,7 @@ func fillRest(ctx context.Context, path string, s Size) (err error) {
 	}
 	db.SetMaxOpenConns(1)
 	defer func() { err = errors.Join(err, db.Close()) }()
-	// Everything was told long ago, in waves of a hundred changes.
+	// Everything was told and explained long ago, in waves of a hundred changes, by a few hundred causes.
 	for _, stmt := range []string{
 		`INSERT INTO waves (id, key, cluster, kind, opened_at, last_at, closed_at, done_at)
 			SELECT id / 100 + 1, 'fill-' || (id / 100 + 1), cluster, min(kind), min(at), max(at), max(at), max(at) FROM changes
@@ -379,6 +379,17 @@ func fillRest(ctx context.Context, path string, s Size) (err error) {
 		`INSERT INTO messages (key, wave_id, part, channel, ts, created_at, tried_at, edited_at)
 			SELECT key, id, 'main', 'C0', id || '.1', opened_at, opened_at, last_at FROM waves`,
 		`UPDATE changes SET wave_id = id / 100 + 1, told_at = at WHERE tell = 1`,
+		`INSERT INTO causes (id, cluster, kind, actor, why, for_kind, for_namespace, for_name)
+			SELECT i.value, c.cluster, 'demand', 'Karpenter', 'its HPA went from 4 to ' || i.value || ' (cpu above target)',
+				'Deployment', 'team-' || (i.value % 20), 'app-' || i.value
+			FROM clusters c, json_each((WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)
+				SELECT json_group_array(i) FROM n)) i`,
+		`UPDATE changes SET explain_at = NULL, looks = 4 WHERE explain_at IS NOT NULL`,
+		`UPDATE changes SET cause_id = 1 + id / 7 % 300, told_cause = 1 + id / 7 % 300, strength = 90, why = '{"pods":3}'
+			WHERE kind IN ('joined', 'removed') AND id % 20 > 0`,
+		`INSERT INTO chains (change_id, links) SELECT id, '[{"at":"2026-11-22T09:12:00Z","on":{"kind":"Pod",'
+			|| '"namespace":"team-1","name":"app-1-x"},"reason":"Nominated","note":"Pod should schedule on: nodeclaim/a"}]'
+			FROM changes WHERE cause_id IS NOT NULL`,
 		`UPDATE clusters SET baseline_wave = 0`,
 	} {
 		if _, err := db.ExecContext(ctx, stmt); err != nil {
@@ -389,9 +400,14 @@ func fillRest(ctx context.Context, path string, s Size) (err error) {
 	if err != nil {
 		return err
 	}
+	names, err := dropIndices(ctx, db, "event_names")
+	if err != nil {
+		return err
+	}
 	if err := insertEvents(ctx, db, s); err != nil {
 		return err
 	}
+	indices = append(indices, names...)
 	indices = append(indices,
 		`INSERT INTO event_totals (cluster, scaling, events, bytes) SELECT cluster, scaling, count(*), sum(size) FROM `+
 			`events GROUP BY cluster, scaling`,
@@ -428,6 +444,11 @@ func dropIndices(ctx context.Context, db *sql.DB, table string) (create []string
 func insertEvents(ctx context.Context, db *sql.DB, s Size) error {
 	next, stop := iter.Pull(Events(s))
 	defer stop()
+	// In order they are inserted in a tenth of the time.
+	const create = `CREATE TEMP TABLE named (cluster, kind, namespace, name, at, event_id, since)`
+	if _, err := db.ExecContext(ctx, create); err != nil {
+		return err
+	}
 	for more := true; more; {
 		tx, err := db.BeginTx(ctx, nil)
 		if err != nil {
@@ -439,14 +460,33 @@ func insertEvents(ctx context.Context, db *sql.DB, s Size) error {
 		if err != nil {
 			return errors.Join(err, tx.Rollback())
 		}
+		named, err := tx.PrepareContext(ctx, `INSERT INTO temp.named VALUES (?, ?, ?, ?, ?, ?, ?)`)
+		if err != nil {
+			return errors.Join(err, tx.Rollback())
+		}
 		for range 20000 {
 			var e fleet.Event
 			if e, more = next(); !more {
 				break
 			}
-			_, err := stmt.ExecContext(ctx, e.Cluster, e.UID, e.Regarding.Kind, e.Regarding.Namespace, e.Regarding.Name,
+			size, names := e.Size(), []fleet.ObjectRef(nil)
+			if e.Scaling() {
+				names = e.Names()
+			}
+			for _, n := range names { // as the ledger counts them
+				size += 60 + 2*(len(e.Cluster)+len(n.Kind)+len(n.Namespace)+len(n.Name))
+			}
+			res, err := stmt.ExecContext(ctx, e.Cluster, e.UID, e.Regarding.Kind, e.Regarding.Namespace, e.Regarding.Name,
 				e.Regarding.UID, e.Reason, e.Type, e.Note,
-				e.Controller, e.Count, e.First.UnixMilli(), e.Last.UnixMilli(), e.Scaling(), e.Size())
+				e.Controller, e.Count, e.First.UnixMilli(), e.Last.UnixMilli(), e.Scaling(), size)
+			for i := 0; err == nil && i < len(names); i++ {
+				var id int64
+				if id, err = res.LastInsertId(); err == nil {
+					n := names[i]
+					_, err = named.ExecContext(ctx, e.Cluster, n.Kind, n.Namespace, n.Name, e.Last.UnixMilli(), id,
+						e.First.UnixMilli())
+				}
+			}
 			if err != nil {
 				return errors.Join(err, tx.Rollback())
 			}
@@ -455,5 +495,8 @@ func insertEvents(ctx context.Context, db *sql.DB, s Size) error {
 			return err
 		}
 	}
-	return nil
+	_, err := db.ExecContext(ctx, `INSERT INTO event_names (cluster, kind, namespace, name, at, event_id, since)
+		SELECT * FROM temp.named WHERE true ORDER BY 1, 2, 3, 4, 5, 6
+		ON CONFLICT (cluster, kind, namespace, name, at, event_id) DO NOTHING`)
+	return err
 }

@@ -53,6 +53,23 @@ func TestFill(t *testing.T) {
 		s.End); err != nil || pruned != 0 {
 		t.Errorf("%d rows pruned, %v", pruned, err)
 	}
+	if _, wait, err := l.ExplainAt(ctx, "prod", s.End); err != nil || wait {
+		t.Errorf("something is to be explained, %v", err)
+	}
+	if n.Came.IsZero() {
+		t.Errorf("the last node came for nothing")
+	}
+	named := 0
+	for i := range 400 {
+		pods, err := l.PodsOn(ctx, "prod", fleet.ObjectRef{Kind: "Node", Name: ledgertest.NodeName(i)}, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		named += len(pods.Pods)
+	}
+	if named < 100 {
+		t.Errorf("%d pods were assigned to nodes", named)
+	}
 	// Twice the same.
 	i := 0
 	var first []fleet.Event
