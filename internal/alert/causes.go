@@ -63,7 +63,7 @@ func grouped(members []wave.Member, why func(wave.Member) (fleet.Explanation, bo
 		g := &groups[i]
 		most := 0
 		for c, n := range g.of {
-			if n > most || n == most && c.Why > g.Why {
+			if n > most || n == most && cmp.Or(cmp.Compare(c.Why, g.Why), cmp.Compare(c.By, g.By)) > 0 {
 				g.Cause, most = c, n
 			}
 		}

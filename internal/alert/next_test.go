@@ -43,7 +43,8 @@ func TestNextWithCauses(t *testing.T) {
 			counts: wave.Counts{Members: 3, CauseChanged: 2, Unexplained: 3}, want: []Action{Finish}},
 		{name: "waiting for nodes", closed: true, kind: wave.KindJoined, age: 26 * time.Minute,
 			counts: wave.Counts{Members: 3, Pending: 1, Unexplained: 3}},
-		{name: "told once", closed: true, kind: wave.KindBaseline, counts: wave.Counts{CauseChanged: 2}, want: []Action{Finish}},
+		{name: "told once", closed: true, kind: wave.KindBaseline, counts: wave.Counts{CauseChanged: 2},
+			want: []Action{Finish}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := wave.Wave{ID: 1, Kind: tc.kind, Counts: tc.counts, OpenedAt: now.Add(-tc.age - 20*time.Second),

@@ -19,8 +19,8 @@ type stream []fleet.Event
 func (s *stream) add(kind, name, reason, note string, seconds int) {
 	serial++
 	at := born.Add(time.Duration(seconds) * time.Second)
-	e := fleet.Event{Cluster: "prod", UID: fmt.Sprint("s", serial), Reason: reason, Note: note, Count: 1, First: at, Last: at,
-		Controller: "karpenter", Regarding: fleet.ObjectRef{Kind: kind, Namespace: "shop", Name: name, UID: "uid-" + name}}
+	e := fleet.Event{Cluster: "prod", UID: fmt.Sprint("s", serial), Reason: reason, Note: note, Count: 1, First: at,
+		Last: at, Controller: "karpenter", Regarding: fleet.ObjectRef{Kind: kind, Namespace: "shop", Name: name, UID: "uid-" + name}}
 	if kind == "Node" || kind == "NodeClaim" {
 		e.Regarding.Namespace = ""
 	}
@@ -59,7 +59,8 @@ func (s *stream) scaled(deployment, replicaSet string, from, to, seconds int) {
 }
 
 func (s *stream) rescaled(hpa, reason string, to, seconds int) {
-	s.add("HorizontalPodAutoscaler", hpa, "SuccessfulRescale", fmt.Sprintf("New size: %d; reason: %s", to, reason), seconds)
+	note := fmt.Sprintf("New size: %d; reason: %s", to, reason)
+	s.add("HorizontalPodAutoscaler", hpa, "SuccessfulRescale", note, seconds)
 }
 
 const aboveTarget = "cpu resource utilization (percentage of request) above target"
@@ -136,8 +137,8 @@ func TestCame(t *testing.T) {
 		}, deployment("scaled from 2 to 9"), 1, nil},
 		"a name alone proves no owner": {theNode(claimed1), func(s *stream) { s.pod("", "web-5d8-x", -60, -55, 0) },
 			demand(karpenter, "Pod", "web-5d8-x"), 1, nil},
-		"a ReplicaSet without a Deployment": {theNode(claimed1), func(s *stream) { s.pod("ReplicaSet", "web-5d8-x", -60, -55, 0) },
-			demand(karpenter, "ReplicaSet", "web-5d8"), 1, nil},
+		"a ReplicaSet without a Deployment": {theNode(claimed1),
+			func(s *stream) { s.pod("ReplicaSet", "web-5d8-x", -60, -55, 0) }, demand(karpenter, "ReplicaSet", "web-5d8"), 1, nil},
 		"a StatefulSet": {theNode(claimed1), func(s *stream) { s.pod("StatefulSet", "db-0", -60, -55, 70) },
 			demand(karpenter, "StatefulSet", "db"), 1, nil},
 		"a Job": {theNode(claimed1), func(s *stream) { s.pod("Job", "train-x", -60, -55, 70) },

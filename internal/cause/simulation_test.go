@@ -14,7 +14,7 @@ import (
 	"rollcall/internal/fleet"
 )
 
-var simSeed = flag.Uint64("sim.seed", 0, "play this run of the simulation alone, and say what it was")
+var simSeed = flag.Uint64("sim.seed", 0, "play this run of the simulation alone, from 1, and say what it was")
 
 // truth is what really was the matter with a node.
 type truth struct {
@@ -49,8 +49,8 @@ func (w *world) say(kind, namespace, name, uid, reason, note, controller string,
 		return
 	}
 	w.n++
-	e := fleet.Event{Cluster: "prod", UID: fmt.Sprint("event-", w.n), Reason: reason, Note: note, Count: 1, First: at, Last: at,
-		Controller: controller, Regarding: fleet.ObjectRef{Kind: kind, Namespace: namespace, Name: name, UID: uid}}
+	e := fleet.Event{Cluster: "prod", UID: fmt.Sprint("event-", w.n), Reason: reason, Note: note, Count: 1, First: at,
+		Last: at, Controller: controller, Regarding: fleet.ObjectRef{Kind: kind, Namespace: namespace, Name: name, UID: uid}}
 	if w.r.IntN(10) == 0 { // a recorder is slow
 		e.First = e.First.Add(time.Duration(w.r.IntN(3000)) * time.Millisecond)
 		e.Last = e.First
@@ -145,8 +145,8 @@ func (w *world) daemon(t *truth) {
 	pod := fmt.Sprintf("agent-%d", w.n)
 	w.say("DaemonSet", "kube-system", "agent", "", "SuccessfulCreate", "Created pod: "+pod, "daemonset-controller",
 		t.node.CreatedAt)
-	w.say("Pod", "kube-system", pod, "uid-"+pod, "Scheduled", fmt.Sprintf("Successfully assigned kube-system/%s to %s", pod,
-		t.node.Name), "default-scheduler", t.node.CreatedAt.Add(time.Second))
+	w.say("Pod", "kube-system", pod, "uid-"+pod, "Scheduled",
+		fmt.Sprintf("Successfully assigned kube-system/%s to %s", pod, t.node.Name), "default-scheduler", t.node.CreatedAt.Add(time.Second))
 }
 
 // join makes a node. Names come back.
@@ -220,8 +220,8 @@ func (w *world) end(t *truth, by string) {
 		fresh.node.Pool = t.node.Pool
 		fresh.node.Owner.Name = t.node.Pool + "-" + fresh.node.Owner.UID
 		fresh.came, fresh.replaces = fleet.Replacement, []string{t.node.Name}
-		w.say("NodeClaim", "", fresh.node.Owner.Name, fresh.node.Owner.UID, "DisruptionLaunching", "Launching NodeClaim: Drifted",
-			"karpenter", launch)
+		w.say("NodeClaim", "", fresh.node.Owner.Name, fresh.node.Owner.UID, "DisruptionLaunching",
+			"Launching NodeClaim: Drifted", "karpenter", launch)
 		fresh.lostCame = w.lost
 		disrupt(fleet.Drifted, "Drifted")
 	case by == karpenter && what == 3: // expiry, or a person
@@ -328,7 +328,8 @@ var weaker = map[fleet.CauseKind][]fleet.CauseKind{
 // combined, taken back or forged, and that of what the evidence is there for nearly all is explained.
 func TestSimulation(t *testing.T) {
 	explainable, unexplained, told := 0, 0, 0
-	for seed := range uint64(500) {
+	for i := range uint64(500) {
+		seed := i + 1
 		if *simSeed != 0 && seed != *simSeed {
 			continue
 		}

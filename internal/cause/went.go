@@ -113,7 +113,7 @@ var clouds = map[string]fleet.Cause{
 	"CapacityReservationInstanceInterrupted": {Kind: fleet.ReservationEnded},
 	"InstanceUnhealthy":                      {Kind: fleet.UnhealthyMachine},
 	"ScheduledEvent":                         {Kind: fleet.ScheduledEvent},
-	"ASGLifecycle":                           {Kind: fleet.EndedOutside, By: "Auto Scaling group"},
+	"ASGLifecycle":                           {Kind: fleet.EndedOutside, By: "its Auto Scaling group"},
 }
 
 // said are the statements that events make.
@@ -194,7 +194,7 @@ func queued(note string) fleet.Cause {
 	case strings.Contains(low, "scheduled"), strings.Contains(low, "maintenance"):
 		return fleet.Cause{Kind: fleet.ScheduledEvent}
 	case strings.Contains(low, "asg"), strings.Contains(low, "auto scaling"), strings.Contains(low, "autoscaling"):
-		return fleet.Cause{Kind: fleet.EndedOutside, By: "Auto Scaling group"}
+		return fleet.Cause{Kind: fleet.EndedOutside, By: "its Auto Scaling group"}
 	}
 	return fleet.Cause{Kind: fleet.EndedOutside}
 }
@@ -230,7 +230,7 @@ var taints = map[string]statement{
 	"aws-node-termination-handler/scheduled-maintenance": {
 		Cause: fleet.Cause{Kind: fleet.ScheduledEvent}, strength: strengthInterruption - 1},
 	"aws-node-termination-handler/asg-lifecycle-termination": {
-		Cause: fleet.Cause{Kind: fleet.EndedOutside, By: "Auto Scaling group"}, strength: strengthInterruption - 1},
+		Cause: fleet.Cause{Kind: fleet.EndedOutside, By: "its Auto Scaling group"}, strength: strengthInterruption - 1},
 	"node.cloudprovider.kubernetes.io/shutdown": {
 		Cause: fleet.Cause{Kind: fleet.EndedOutside, Why: "stopped in the cloud"}, strength: strengthTaint - 5},
 }

@@ -188,7 +188,7 @@ func TestWent(t *testing.T) {
 			fleet.Cause{Kind: fleet.OtherDisruption, By: "the cloud", Why: "interruption"}},
 		"maintenance": {theNode(), []fleet.Event{node("ScheduledEvent", "", -9)}, nil, fleet.Cause{Kind: fleet.ScheduledEvent}},
 		"an Auto Scaling group": {theNode(tainted("aws-node-termination-handler/asg-lifecycle-termination", "x")), nil, nil,
-			fleet.Cause{Kind: fleet.EndedOutside, By: "Auto Scaling group"}},
+			fleet.Cause{Kind: fleet.EndedOutside, By: "its Auto Scaling group"}},
 		"AKS drains a spot machine": {theNode(spotty, tainted("remediator.kubernetes.azure.com/unschedulable", "")), nil, nil,
 			fleet.Cause{Kind: fleet.ScheduledEvent, By: "AKS", Why: "spot"}},
 		"the machine was gone first": {theNode(), []fleet.Event{node("DeletingNode",

@@ -22,7 +22,7 @@ type CauseCount struct {
 var causeWords = map[fleet.CauseKind]func(by, why string) string{
 	fleet.SpotInterruption: func(by, why string) string { return aside("spot interruption", why) },
 	fleet.ReservationEnded: func(by, why string) string { return "reserved capacity taken back by the cloud" },
-	fleet.UnhealthyMachine: func(by, why string) string { return "its machine was unhealthy, says the cloud" },
+	fleet.UnhealthyMachine: func(by, why string) string { return "unhealthy machine, as the cloud says" },
 	fleet.ScheduledEvent: func(by, why string) string {
 		return aside(strings.TrimSuffix("scheduled event of the cloud, handled by "+by, ", handled by "), why)
 	},

@@ -50,7 +50,7 @@ func TestCauseWords(t *testing.T) {
 		{fleet.Cause{Kind: fleet.ShutDown, Why: "spot"}, "operating system shut down (spot)"},
 		{fleet.Cause{Kind: fleet.EndedOutside, Why: "stopped in the cloud"},
 			"machine ended by somebody outside the cluster (stopped in the cloud)"},
-		{fleet.Cause{Kind: fleet.EndedOutside, By: "Auto Scaling group"}, "machine ended by Auto Scaling group"},
+		{fleet.Cause{Kind: fleet.EndedOutside, By: "its Auto Scaling group"}, "machine ended by its Auto Scaling group"},
 		{fleet.Cause{Kind: fleet.ScheduledEvent, By: "AKS", Why: "spot"},
 			"scheduled event of the cloud, handled by AKS (spot)"},
 		{fleet.Cause{Kind: fleet.ScheduledEvent}, "scheduled event of the cloud"},

@@ -109,6 +109,7 @@ func (t *truth) add(l *life) {
 type then struct {
 	gone, isReady bool
 	since         time.Time
+	acts          int // how many steps it had taken
 }
 
 // picture is what all lives are now.
@@ -117,7 +118,7 @@ func (t *truth) picture() map[*life]then {
 	defer t.mu.Unlock()
 	out := map[*life]then{}
 	for _, l := range t.lives {
-		out[l] = then{l.gone(), l.isReady, l.since}
+		out[l] = then{l.gone(), l.isReady, l.since, len(l.acts)}
 	}
 	return out
 }
@@ -160,8 +161,10 @@ func (t *truth) wentBack(picture map[*life]then, s channelView) {
 			l.do(recovered, false)
 		}
 		l.since = was.since
-		for _, a := range untold {
-			a.must = false
+		for i, a := range l.acts {
+			if i >= was.acts && slices.Contains(untold, a) {
+				a.must = false
+			}
 		}
 	}
 }

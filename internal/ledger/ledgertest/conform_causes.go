@@ -214,6 +214,55 @@ func causesOfNodes(t *testing.T, fresh Open) {
 	}
 }
 
+// heldBack holds that a node which goes not ready while it is being ended is no to-do and no backlog, until it is known
+// whether it is ended.
+func heldBack(t *testing.T, fresh Open) {
+	l, ctx := fresh(t), t.Context()
+	at := func(n fleet.Node, known fleet.Known, when time.Duration) fleet.Observation {
+		o, ok := fleet.Diff(known, n, fleet.Look{At: t0.Add(when)})
+		if !ok {
+			t.Fatal("no difference")
+		}
+		return o
+	}
+	ending := []fleet.Taint{{Key: "karpenter.sh/disrupted", Effect: "NoSchedule"}}
+	dying := make([]fleet.Observation, 2)
+	for i := range dying {
+		n := node(i + 1)
+		n.Ready = fleet.Condition{Status: fleet.Ready, Since: t0}
+		o := fleet.First(n, t0)
+		record(t, l, "1", o)
+		n.Taints = ending
+		n.Ready = fleet.Condition{Status: fleet.NotReady, Reason: "KubeletNotReady", Since: t0.Add(time.Minute)}
+		dying[i] = at(n, o.Known, time.Minute)
+		record(t, l, "2", dying[i])
+	}
+	unready := func(want ...string) {
+		t.Helper()
+		todo, _, err := l.Todo(ctx, "prod", 100)
+		check(t, err)
+		var got []string
+		for _, x := range todo {
+			if x.Change.Kind == fleet.WentUnready {
+				got = append(got, fmt.Sprint(x.Node.UID, " ", x.Gone))
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("to be told as not ready (-want +got):\n%s", diff)
+		}
+		if n, _, err := l.Backlog(ctx, "prod"); err != nil || n != len(todo) {
+			t.Errorf("a backlog of %d, want %d, %v", n, len(todo), err)
+		}
+	}
+	unready()
+	kept := dying[0].Node
+	kept.Taints = nil
+	record(t, l, "3", at(kept, dying[0].Known, 2*time.Minute)) // it is not ended after all
+	unready("uid-1 false")
+	record(t, l, "4", fleet.Gone(dying[1].Node, dying[1].Known, t0.Add(3*time.Minute)))
+	unready("uid-1 false", "uid-2 true")
+}
+
 // causesOfWaves holds what a wave says of causes, and which of them its message has told.
 func causesOfWaves(t *testing.T, fresh Open) {
 	l, ctx := fresh(t), t.Context()
