@@ -30,7 +30,10 @@ func (w *witness) answer(what string, n fleet.Node, say func(fleet.Node, int) fl
 	if w.looked == nil {
 		w.looked = map[string][]time.Time{}
 	}
-	w.looked[what+n.UID] = append(w.looked[what+n.UID], time.Now())
+	// Who is stopped before the answer is recorded asks once more: that is one look.
+	if looked := w.looked[what+n.UID]; len(looked) == 0 || time.Since(looked[len(looked)-1]) >= time.Second {
+		w.looked[what+n.UID] = append(looked, time.Now())
+	}
 	if say == nil {
 		return fleet.Explanation{}
 	}
@@ -154,17 +157,16 @@ func TestCauseIsLate(t *testing.T) {
 func TestCauseIsNeverWeaker(t *testing.T) {
 	t.Parallel()
 	w := &witness{went: func(n fleet.Node, look int) fleet.Explanation {
-		return []fleet.Explanation{because(fleet.NotSaid, 40), because(fleet.Drifted, 80), because(fleet.MachineGone, 30),
-			because(fleet.Empty, 80)}[look-1]
+		// The first look may come before the message.
+		return []fleet.Explanation{{}, because(fleet.NotSaid, 40), because(fleet.Drifted, 80),
+			because(fleet.MachineGone, 30)}[look-1]
 	}}
 	bubble(t, func(r *rig) {
 		r.left()
 		time.Sleep(time.Hour)
 		texts, _ := r.versions("removed")
-		if !strings.Contains(texts[0], "Karpenter") { // the first look may come before the message or after it
-			texts = texts[1:]
-		}
-		if len(texts) != 2 || !strings.Contains(texts[0], "does not say why") || !strings.Contains(texts[1], "drifted") {
+		if len(texts) != 3 || strings.Contains(texts[0], "Karpenter") ||
+			!strings.Contains(texts[1], "does not say why") || !strings.Contains(texts[2], "drifted") {
 			t.Errorf("the message has read %q", texts)
 		}
 		if r.liveWaves() != 0 {
@@ -264,7 +266,12 @@ func TestCauseOfWhatIsMuted(t *testing.T) {
 
 func TestFrozenMessageSaysNoCause(t *testing.T) {
 	t.Parallel()
-	w := &witness{went: func(_ fleet.Node, look int) fleet.Explanation { return because(fleet.Drifted, cause.Strongest) }}
+	w := &witness{went: func(_ fleet.Node, look int) fleet.Explanation {
+		if look == 1 { // which may come before the message
+			return fleet.Explanation{}
+		}
+		return because(fleet.Drifted, cause.Strongest)
+	}}
 	r := newRig(t, slackemu.Config{})
 	r.pace, r.explain = fast, w.explainer()
 	r.start()
@@ -311,7 +318,6 @@ func TestNoMessageWaitsForACause(t *testing.T) {
 		if _, times := r.versions("removed"); times[0].Sub(at) > 1100*time.Millisecond { // a message a second, of Slack's
 			t.Errorf("posted after %v", times[0].Sub(at))
 		}
-		time.Sleep(time.Hour)
 	}, func(r *rig) { r.explain = deliver.Explainer{Came: slow, Went: slow} })
 }
 
