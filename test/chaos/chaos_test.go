@@ -141,14 +141,19 @@ func TestChaos(t *testing.T) {
 	}
 }
 
+// list shows the first violations of each kind.
 func list(vs []violation) string {
 	var b strings.Builder
-	for i, v := range vs {
-		if i == 20 {
-			fmt.Fprintf(&b, "… and %d more\n", len(vs)-i)
-			break
+	shown := map[string]int{}
+	for _, v := range vs {
+		if shown[v.kind]++; shown[v.kind] <= 20 {
+			fmt.Fprintln(&b, v)
 		}
-		fmt.Fprintln(&b, v)
+	}
+	for kind, n := range shown {
+		if n > 20 {
+			fmt.Fprintf(&b, "… and %d more of kind %s\n", n-20, kind)
+		}
 	}
 	return b.String()
 }

@@ -163,6 +163,14 @@ func TestJudgeTellsOrderBaselinesAndMentions(t *testing.T) {
 	if v := life.judge(channelView{posts: []post{baseline, p, q}}); len(v) != 0 {
 		t.Errorf("all is well: %v", v)
 	}
+	before, after := said("3", notReady, "prod: 1 node not ready", 1, "a not_ready, a recovered"),
+		said("4", notReady, "prod: 1 node not ready", 1, "a not_ready")
+	before.first[claim{"a", notReady}], before.first[claim{"a", recovered}] = at.Add(-2*time.Second), at.Add(-time.Second)
+	after.first[claim{"a", notReady}] = at
+	restored := lived("a not_ready recovered not_ready")
+	if v := restored.judge(channelView{posts: []post{baseline, before, after}}); len(v) != 0 {
+		t.Errorf("a restore took a recovery back: %v", v)
+	}
 	again := baseline
 	again.key = "other"
 	if v := life.judge(channelView{posts: []post{baseline, p, q, again}}); len(v) != 1 || v[0].kind != doubled {

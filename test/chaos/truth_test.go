@@ -483,7 +483,8 @@ func (p post) counts(want map[string]map[string]wants, told map[claim]int, singl
 	return out
 }
 
-// order finds nodes of which a later step was shown before an earlier one that must be told.
+// order finds nodes of which a later step was shown before an earlier one that must be told. Of a step that a node took
+// twice, because a restore took it or its end back, nobody can say which of the two a card shows.
 func (t *truth) order(s channelView) (out []violation) {
 	first := map[claim]time.Time{}
 	for _, p := range s.posts {
@@ -501,11 +502,15 @@ func (t *truth) order(s channelView) (out []violation) {
 		if lives[l.name] > 1 {
 			continue
 		}
+		times := map[string]int{}
+		for _, a := range l.acts {
+			times[a.step]++
+		}
 		var before time.Time
 		last := ""
 		for _, a := range l.acts {
 			at, ok := first[claim{l.name, a.step}]
-			if !ok || !a.must {
+			if !ok || !a.must || times[a.step] > 1 {
 				continue
 			}
 			if at.Before(before) {
