@@ -415,12 +415,14 @@ func TestCarriedOutLate(t *testing.T) {
 	for name, tt := range map[string]struct {
 		verdict deliver.Verdict
 		kill    bool
+		setBack time.Duration // the clock, while it is killed
 		deletes int
 	}{
-		"after a time-out":           {deliver.Verdict{Outcome: deliver.Down, Unanswered: true}, false, 0},
-		"after an error":             {deliver.Verdict{Outcome: deliver.Down}, false, 1},
-		"after a limit":              {deliver.Verdict{Outcome: deliver.Limited, Wait: time.Second}, false, 1},
-		"after an error, and killed": {deliver.Verdict{Outcome: deliver.Down}, true, 1},
+		"after a time-out":           {deliver.Verdict{Outcome: deliver.Down, Unanswered: true}, false, 0, 0},
+		"after an error":             {deliver.Verdict{Outcome: deliver.Down}, false, 0, 1},
+		"after a limit":              {deliver.Verdict{Outcome: deliver.Limited, Wait: time.Second}, false, 0, 1},
+		"after an error, and killed": {deliver.Verdict{Outcome: deliver.Down}, true, 0, 1},
+		"after an error, and killed, and the clock set back": {deliver.Verdict{Outcome: deliver.Down}, true, time.Hour, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -458,6 +460,7 @@ func TestCarriedOutLate(t *testing.T) {
 				if tt.kill {
 					cancel()
 					synctest.Wait()
+					w.record.Doubtful = w.record.Doubtful.Add(tt.setBack)
 					ctx, cancel = context.WithCancel(t.Context())
 					defer cancel()
 					run()

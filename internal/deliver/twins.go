@@ -69,12 +69,11 @@ func (o *Outbox) nextDoubt() (d wave.Doubt, at time.Time, ok bool) {
 	if len(o.doubts) == 0 {
 		return d, at, false
 	}
-	d = o.doubts[0]
-	at = d.Doubtful
-	if now := time.Now(); at.After(now) { // the clock has been set back
-		at = now
+	if now := time.Now(); o.doubts[0].Doubtful.After(now) { // the clock has been set back
+		o.doubts[0].Doubtful = now
 	}
-	return d, at.Add(o.limits.Settle), true
+	d = o.doubts[0]
+	return d, d.Doubtful.Add(o.limits.Settle), true
 }
 
 // settle deletes the twins of a message, and forgets the doubt. What does not work is tried again.

@@ -241,7 +241,7 @@ func (e *episode) spoil(s Step) error {
 	remove := e.slack.Inject(slackemu.Rule{Method: method, Times: s.N, Fault: fault, Where: func(c slackemu.Call) bool {
 		if fault.Late > 0 {
 			e.mu.Lock()
-			e.lateUntil = later(e.lateUntil, c.At.Add(fault.Late))
+			e.lateUntil = later(e.lateUntil, c.At.Add(fault.Late+time.Second))
 			e.mu.Unlock()
 		}
 		select {
