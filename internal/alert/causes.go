@@ -119,6 +119,30 @@ func (r *rendering) causeLines() (lines []message.Line) {
 	return lines
 }
 
+// swapLines tell of the replacements that nodes of the wave have a part in as a whole, where the cards cannot say which
+// node took the place of which.
+func (r *rendering) swapLines() (lines []message.Line) {
+	for _, s := range r.wave.Swaps {
+		paired := !slices.ContainsFunc(r.wave.Members, func(m wave.Member) bool {
+			return len(m.Others) == 0 && (m.Came.Disruption() == s.Reason || m.Went.Disruption() == s.Reason)
+		})
+		if paired {
+			continue
+		}
+		lines = append(lines, line("Replacing "+message.Replaced(s.Reason)+", ", s.Since, " to ", s.Until,
+			fmt.Sprintf(": %d joined, %d left%s.", count(s.Came), count(s.Went), change(
+				message.CostOf(s.Went, r.cfg.Price), message.CostOf(s.Came, r.cfg.Price)))))
+	}
+	return lines
+}
+
+func count(machines map[fleet.Machine]int) (n int) {
+	for _, of := range machines {
+		n += of
+	}
+	return n
+}
+
 // wentInShort counts why members left: "9 consolidated by Karpenter (empty), 3 spot interruption".
 func wentInShort(members []wave.Member, final bool) string {
 	groups, unknown := grouped(members, went)
@@ -186,7 +210,12 @@ func (c Config) inAll(before, after []fleet.Node) string {
 	for _, n := range after {
 		is.Add(c.priceOf(n), 1, time.Hour)
 	}
-	if was.Unpriced+is.Unpriced > 0 || was.AtMost || is.AtMost {
+	return change(was, is)
+}
+
+// change says by how much what is paid by the hour changed, if both are known.
+func change(was, is fleet.Cost) string {
+	if was.Priced == 0 || is.Priced == 0 || was.Unpriced+is.Unpriced > 0 || was.AtMost || is.AtMost {
 		return ""
 	}
 	switch d := is.USD - was.USD; {

@@ -61,6 +61,7 @@ func Render(w wave.Wave, totals fleet.Totals, first []fleet.Group, cfg Config) m
 			r.cards = append(r.cards, card(member, shared, cfg))
 		}
 	}
+	r.add(r.swapLines()...)
 	r.add(unknowable(w.Gap)...)
 	dateOld(r.lines, w.OpenedAt)
 	for _, c := range r.cards {

@@ -42,7 +42,7 @@ func TestRenderGolden(t *testing.T) {
 	}
 	for _, name := range []string{"baseline", "joined-one", "joined-three", "joined-fifty", "joined-unknown", "not-ready",
 		"removed-one", "removed-twelve", "away", "away-blind", "surge", "why-drifted", "why-replacing", "why-demand",
-		"why-saving"} {
+		"why-saving", "why-replacing-two", "why-replaced-two"} {
 		w := alerttest.Scenes()[name]
 		w.Cluster = "prod"
 		if w.OpenedAt.IsZero() {

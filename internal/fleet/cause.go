@@ -57,6 +57,22 @@ type Cause struct {
 // IsZero reports whether nothing explains the change.
 func (c Cause) IsZero() bool { return c == Cause{} }
 
+// disruptions are Karpenter's words for why it ends nodes.
+var disruptions = map[CauseKind]string{Empty: "empty", Underutilized: "underutilized", Drifted: "drifted",
+	Expired: "expired", Repair: "unhealthy"}
+
+// Disruption is the word by which Karpenter calls why it ends nodes, the same for those that it launches in their place:
+// "drifted". It is "" for what is not Karpenter's doing, or of which it does not say why.
+func (c Cause) Disruption() string {
+	switch {
+	case c.By != "Karpenter":
+		return ""
+	case c.Kind == Replacement || c.Kind == OtherDisruption:
+		return c.Why
+	}
+	return disruptions[c.Kind]
+}
+
 // Explanation is the cause of one node's change and what proves it.
 type Explanation struct {
 	Cause

@@ -27,9 +27,9 @@ func explainAt(c fleet.Change) any {
 const explainReadySQL = `UPDATE changes SET explain_at = 0 WHERE cluster = ? AND node_uid = ? AND kind = 'joined'
 	AND occurrence = 1 AND explain_at > 0`
 
-// explainSoon is how far in the future the next look at a change may be. One that is later was planned by a clock that
-// has been set back since.
-const explainSoon = time.Hour
+// explainSoon is how far in the future the next look at a change may be: pauses have four minutes at most. One that is
+// later was planned by a clock that has been set back since.
+const explainSoon = 5 * time.Minute
 
 // ExplainAt returns when the next change of a cluster is to be explained; ok is false if none is.
 func (l *Ledger) ExplainAt(ctx context.Context, cluster string, now time.Time) (next time.Time, ok bool, err error) {
@@ -175,8 +175,17 @@ func (l *Ledger) SetCauses(ctx context.Context, cluster string, explained []wave
 	defer doing(&err, "recording %d causes of %s", len(explained), cluster)
 	return l.tx(ctx, func(tx tx) error {
 		ids := map[fleet.Cause]int64{}
+		ended := map[string]bool{} // why Karpenter ended nodes, now that nothing more will be known
 		for i := range explained {
 			if err := setCause(ctx, tx, cluster, &explained[i], ids); err != nil {
+				return err
+			}
+			if e := explained[i]; e.Final() && e.Kind != fleet.Replacement && e.Disruption() != "" {
+				ended[e.Disruption()] = true
+			}
+		}
+		for reason := range ended {
+			if _, err := tx.exec(ctx, retellSQL, cluster, cluster, reason); err != nil {
 				return err
 			}
 		}
@@ -236,6 +245,70 @@ func setChain(ctx context.Context, tx tx, change int64, chain []fleet.Link) erro
 	}
 	_, err = tx.exec(ctx, setChainSQL, change, text)
 	return err
+}
+
+const (
+	swapSQL = `SELECT ` + machineColumns + `, n.pool, ` + causeColumns + `, count(*), min(c.at), max(c.at)
+		FROM changes c JOIN causes s ON s.id = c.cause_id JOIN nodes n ON n.cluster = c.cluster AND n.uid = c.node_uid
+		WHERE c.cluster = ? AND c.kind = ? AND c.at >= ? AND c.at <= ? AND s.actor = 'Karpenter'
+		GROUP BY ` + machineColumns + `, n.pool, ` + causeColumns
+	// A message that tells of replacements is to tell of what they replaced, too, once that is known.
+	retellSQL = `UPDATE changes SET told_cause = NULL WHERE told_cause IS NOT NULL AND kind = 'joined'
+		AND wave_id IN (SELECT id FROM waves WHERE cluster = ? AND done_at IS NULL) AND told_cause IN
+		(SELECT id FROM causes WHERE cluster = ? AND kind = 'replacement' AND actor = 'Karpenter' AND why = ?)`
+)
+
+// Swaps returns the replacements that nodes of a wave have a part in, those of which both sides are known: see
+// [wave.Swap].
+func (l *Ledger) Swaps(ctx context.Context, w wave.Wave) (swaps []wave.Swap, err error) {
+	defer doing(&err, "reading the replacements of wave %d", w.ID)
+	pools, from, until := w.Swapped()
+	if len(pools) == 0 {
+		return nil, nil
+	}
+	type side struct {
+		machine      fleet.Machine
+		pool         string
+		cause        fleet.Cause
+		nodes        int
+		since, until time.Time
+	}
+	scan := func(r row) (s side, err error) {
+		err = r.Scan(slices.Concat(machineDest(&s.machine), []any{&s.pool}, causeDest(&s.cause),
+			[]any{&s.nodes, at{&s.since}, at{&s.until}})...)
+		return s, err
+	}
+	found := map[string]*wave.Swap{}
+	for reason := range pools {
+		found[reason] = &wave.Swap{Reason: reason, Came: map[fleet.Machine]int{}, Went: map[fleet.Machine]int{}}
+	}
+	for _, kind := range []fleet.ChangeKind{fleet.Joined, fleet.Removed} {
+		for s, err := range each(ctx, l.r, scan, swapSQL, w.Cluster, string(kind), ms(from.Add(-wave.SwapSpan)),
+			ms(until.Add(wave.SwapSpan))) {
+			if err != nil {
+				return nil, err
+			}
+			swap := found[s.cause.Disruption()]
+			if swap == nil || !pools[swap.Reason][s.pool] {
+				continue
+			}
+			if kind == fleet.Joined {
+				swap.Came[s.machine] += s.nodes
+			} else {
+				swap.Went[s.machine] += s.nodes
+			}
+			if swap.Since.IsZero() || s.since.Before(swap.Since) {
+				swap.Since = s.since
+			}
+			swap.Until = fleet.Latest(swap.Until, s.until)
+		}
+	}
+	for _, reason := range slices.Sorted(maps.Keys(found)) {
+		if s := found[reason]; len(s.Came) > 0 && len(s.Went) > 0 {
+			swaps = append(swaps, *s)
+		}
+	}
+	return swaps, nil
 }
 
 // causes returns the causes of a cluster by number: there are few, next to the changes that have them.

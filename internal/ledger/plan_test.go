@@ -42,6 +42,23 @@ var scan = regexp.MustCompile(
 		`.*$|^  .* INDEX nodes_\w+ ` +
 		`\(cluster=\?\)$`)
 
+// What tells of a replacement again is written with other causes.
+func TestRetellPlan(t *testing.T) {
+	l := fresh(t)
+	steps, err := collect(t.Context(), once{&reader{DB: l.w}}, func(r row) (text string, err error) {
+		var id, parent, unused int
+		err = r.Scan(&id, &parent, &unused, &text)
+		return text, err
+	}, `EXPLAIN QUERY PLAN `+retellSQL, "prod", "prod", "drifted")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := "\n  " + strings.Join(steps, "\n  ")
+	if !strings.Contains(all, "INDEX changes_wave (wave_id=?)") || scan.MatchString(all) {
+		t.Errorf("it does not find its changes by their waves:%s", all)
+	}
+}
+
 // Every query that a person or a change waits for finds its rows in an index. (Wall clocks
 // fail on busy machines; a plan does not.)
 func TestPlans(t *testing.T) {
@@ -226,6 +243,12 @@ func TestPlans(t *testing.T) {
 		}},
 		{"causes of a wave", "INDEX changes_wave (wave_id=?)", func(ctx context.Context) error {
 			_, _, err := l.WaveCauses(ctx, told.Key)
+			return err
+		}},
+		{"a replacement", "INDEX changes_when (cluster=? AND kind=? AND at>? AND at<?)", func(ctx context.Context) error {
+			m := wave.Member{Node: fleet.Node{Pool: "general"}, Came: fleet.Explanation{Cause: fleet.Cause{
+				Kind: fleet.Replacement, By: "Karpenter", Why: "drifted"}}}
+			_, err := l.Swaps(ctx, wave.Wave{Cluster: "prod", Members: []wave.Member{m}})
 			return err
 		}},
 		{"list by cause", "COVERING INDEX changes_caused (cluster=? AND node_uid=? AND kind=?)", func(ctx context.Context) error {

@@ -84,9 +84,17 @@ func WorkloadName(w fleet.Workload) string {
 	return name + " (" + OneWord(w.Kind) + ")"
 }
 
-// replaceReasons are what the nodes are called that are replaced for a reason.
-var replaceReasons = map[string]string{"drifted": "drifted", "underutilized": "underutilized", "unhealthy": "unhealthy",
-	"expired": "expired", "empty": "empty"}
+// replaceReasons are the reasons for which nodes are replaced that are adjectives too.
+var replaceReasons = map[string]bool{"drifted": true, "underutilized": true, "unhealthy": true, "expired": true,
+	"empty": true}
+
+// Replaced is what nodes are called that are replaced for a reason: "drifted nodes".
+func Replaced(reason string) string {
+	if replaceReasons[reason] {
+		return reason + " nodes"
+	}
+	return "nodes"
+}
 
 // IsComing reports whether a cause is one of nodes' coming.
 func IsComing(kind fleet.CauseKind) bool {
@@ -103,14 +111,13 @@ func Came(c fleet.Cause, nodes int) string {
 	case fleet.Headroom:
 		return "as headroom for " + WorkloadName(c.For)
 	case fleet.Replacement:
-		one, many := "replaces a node", "replace nodes"
-		if adjective := replaceReasons[c.Why]; adjective != "" {
-			one, many = "replaces "+article(adjective)+" node", "replace "+adjective+" nodes"
+		if nodes > 1 {
+			return "replace " + Replaced(c.Why)
 		}
-		if nodes == 1 {
-			return one
+		if replaceReasons[c.Why] {
+			return "replaces " + article(c.Why) + " node"
 		}
-		return many
+		return "replaces a node"
 	}
 	return aside(OneWord(string(c.Kind)), OneWord(c.Why))
 }

@@ -50,6 +50,7 @@ type Wave struct {
 	Main     Posting
 	Parts    []Posting // its thread replies
 	Members  []Member  // in the order in which they were added; only in a wave loaded whole
+	Swaps    []Swap    // the replacements that its nodes have a part in; only where they are asked for
 	Counts   Counts
 }
 
@@ -99,6 +100,47 @@ type Member struct {
 	Part     string // key of the thread message that lists the node, "" if none does yet
 	ToldUpTo int64  // the ID of the last of Steps that an accepted message tells, 0 for none
 	Told     bool   // Slack accepted a message that tells all of Steps
+}
+
+// Swap is a replacement of nodes for one reason: those that joined in the place of others, and those that left for it,
+// in the same pools and near the wave in time. Which of them belongs to which is not known.
+type Swap struct {
+	Reason       string // Karpenter's word, see [fleet.Cause.Disruption]
+	Came, Went   map[fleet.Machine]int
+	Since, Until time.Time // the first and the last of these changes
+}
+
+// SwapSpan is how long before its first change and after its last one what belongs to a wave's replacement is looked
+// for. Karpenter gives a replacement 15 minutes to become ready: karpenter,
+// pkg/controllers/nodeclaim/lifecycle/liveness.go.
+const SwapSpan = 30 * time.Minute
+
+// Swapped are the reasons for which nodes of a wave replace others or may have been replaced, each with their pools, and
+// the span of the wave's changes.
+func (w Wave) Swapped() (pools map[string]map[string]bool, from, until time.Time) {
+	for _, m := range w.Members {
+		for _, e := range []fleet.Explanation{m.Came, m.Went} {
+			if reason := e.Disruption(); reason != "" {
+				if pools == nil {
+					pools = map[string]map[string]bool{}
+				}
+				if pools[reason] == nil {
+					pools[reason] = map[string]bool{}
+				}
+				pools[reason][m.Node.Pool] = true
+			}
+		}
+		for _, s := range m.Steps {
+			if s.Kind != fleet.Joined && s.Kind != fleet.Removed {
+				continue
+			}
+			if from.IsZero() || s.At.Before(from) {
+				from = s.At
+			}
+			until = fleet.Latest(until, s.At)
+		}
+	}
+	return pools, from, until
 }
 
 // Step returns the member's last change of the given kind.

@@ -115,6 +115,8 @@ func Scenes() map[string]wave.Wave {
 	large := aNode(1)
 	large.InstanceType = "m5.4xlarge"
 	replacing := because(fleet.Replacement, "Karpenter", "drifted")
+	swaps := []wave.Swap{{Reason: "drifted", Since: T0, Until: T0.Add(time.Hour),
+		Came: map[fleet.Machine]int{aNode(1).Machine(): 2}, Went: map[fleet.Machine]int{large.Machine(): 2}}}
 	named := replacing
 	named.Nodes = []string{aNode(1).Name}
 	dying := removed(1, 70*time.Minute, because(fleet.Empty, "Karpenter", ""))
@@ -143,6 +145,10 @@ func Scenes() map[string]wave.Wave {
 			Members: []wave.Member{cameBecause(joined(1, 41*time.Second), demanded("Deployment", "checkout", hpa, 1))}},
 		"why-replacing": {Kind: wave.KindJoined, Members: []wave.Member{with(cameBecause(joined(21, 41*time.Second), named),
 			large)}},
+		"why-replacing-two": {Kind: wave.KindJoined, Swaps: swaps, Members: []wave.Member{
+			cameBecause(joined(21, 41*time.Second), replacing), cameBecause(joined(22, 44*time.Second), replacing)}},
+		"why-replaced-two": {Kind: wave.KindRemoved, Swaps: swaps, ClosedAt: T0.Add(time.Hour), Members: many(2,
+			func(n int) wave.Member { return removed(n, time.Hour, because(fleet.Drifted, "Karpenter", "")) })},
 		"why-headroom": {Kind: wave.KindJoined, Members: many(2, func(n int) wave.Member {
 			return cameBecause(joined(n, 0), headroom)
 		})},

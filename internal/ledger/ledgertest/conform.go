@@ -36,6 +36,7 @@ func Conform(t *testing.T, open Open) {
 		{"causes", causesLife},
 		{"causes of nodes", causesOfNodes},
 		{"causes of waves", causesOfWaves},
+		{"replacements", swaps},
 		{"not ready while being ended", heldBack},
 		{"many causes", manyCauses},
 		{"evidence", evidence},

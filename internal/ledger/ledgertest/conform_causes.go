@@ -344,6 +344,52 @@ func causesOfWaves(t *testing.T, fresh Open) {
 	counts(0, 0, 0, 0)
 }
 
+// swaps holds that the two sides of a replacement are found from either wave, that nodes of other pools and reasons are
+// not among them, and that the message of those that came is to be told anew once those that left are known.
+func swaps(t *testing.T, fresh Open) {
+	l, ctx := fresh(t), t.Context()
+	elsewhere := node(5)
+	elsewhere.Pool = "other"
+	record(t, l, "1", first(1), first(2), first(3), first(4), fleet.First(elsewhere, t0))
+	replacing := fleet.Explanation{Strength: 95,
+		Cause: fleet.Cause{Kind: fleet.Replacement, By: "Karpenter", Why: "drifted"}}
+	check(t, l.SetCauses(ctx, "prod", []wave.Explained{{Change: 1, Looks: 1, Explanation: replacing},
+		{Change: 2, Looks: 1, Explanation: replacing}, {Change: 5, Looks: 1, Explanation: replacing}}))
+	check(t, l.Apply(ctx, "prod", "C1",
+		wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{1, 2, 3, 4}}}}, false, t0))
+	came := onlyWave(t, l)
+	came.Main.ID = "1.1"
+	check(t, l.Accepted(ctx, came.Main, 4, t0))
+	got := func(id int64) []wave.Swap {
+		t.Helper()
+		return must[[]wave.Swap](t)(l.Swaps(ctx, waveOf(t, l, id)))
+	}
+	if s := got(came.ID); s != nil {
+		t.Errorf("nothing left, and yet: %+v", s)
+	}
+	left := t0.Add(5 * time.Minute)
+	record(t, l, "2", fleet.Gone(node(3), first(3).Known, left), fleet.Gone(node(4), first(4).Known, left))
+	check(t, l.Apply(ctx, "prod", "C1",
+		wave.Plan{New: []wave.Opening{{Kind: wave.KindRemoved, Changes: []int64{6, 7}}}}, false, t0))
+	empty := fleet.Explanation{Strength: 80, Cause: fleet.Cause{Kind: fleet.Empty, By: "Karpenter"}}
+	check(t, l.SetCauses(ctx, "prod", []wave.Explained{{Change: 6, Looks: 1, Explanation: drifted(), Next: left},
+		{Change: 7, Looks: 1, Explanation: empty}}))
+	if n := waveOf(t, l, came.ID).Counts.CauseChanged; n != 0 {
+		t.Errorf("%d to be told anew while more may become known", n)
+	}
+	check(t, l.SetCauses(ctx, "prod", []wave.Explained{{Change: 6, Looks: 2, Explanation: drifted()}}))
+	if n := waveOf(t, l, came.ID).Counts.CauseChanged; n != 2 {
+		t.Errorf("%d to be told anew, want 2", n)
+	}
+	want := []wave.Swap{{Reason: "drifted", Came: map[fleet.Machine]int{node(1).Machine(): 2},
+		Went: map[fleet.Machine]int{node(1).Machine(): 1}, Since: t0, Until: left}}
+	for _, w := range must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod")) {
+		if diff := cmp.Diff(want, got(w.ID)); diff != "" {
+			t.Errorf("replacements of the wave %s (-want +got):\n%s", w.Kind, diff)
+		}
+	}
+}
+
 // manyCauses holds that what is said of a wave is bounded.
 func manyCauses(t *testing.T, fresh Open) {
 	l, ctx := fresh(t), t.Context()
