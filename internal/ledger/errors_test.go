@@ -112,6 +112,9 @@ func argument(of reflect.Type, ctx context.Context) reflect.Value {
 		return reflect.ValueOf(t0)
 	case reflect.TypeFor[wave.Mute]():
 		return reflect.ValueOf(mute("click"))
+	case reflect.TypeFor[wave.Wave]():
+		return reflect.ValueOf(wave.Wave{Cluster: "prod", Members: []wave.Member{{Came: fleet.Explanation{Cause: fleet.Cause{
+			Kind: fleet.Replacement, By: "Karpenter", Why: "drifted"}}}}})
 	case reflect.TypeFor[func(string) bool]():
 		return reflect.ValueOf(func(string) bool { return true })
 	}
