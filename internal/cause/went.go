@@ -253,11 +253,48 @@ func shown(n fleet.Node, events []fleet.Event) (out []statement) {
 	if by == "" && n.Owner.Kind == "NodeClaim" {
 		by = karpenter // whoever had the object deleted: what ends it is Karpenter's finalizer
 	}
+	if why := unhealthy(n); by == karpenter && why != "" {
+		out = append(out, statement{Cause: fleet.Cause{Kind: fleet.Repair, By: by, Why: why}, strength: strengthRepair,
+			first: began, last: began})
+	}
 	if by == karpenter || by == autoscaler {
 		out = append(out, statement{Cause: fleet.Cause{Kind: fleet.NotSaid, By: by}, strength: strengthTaint, first: began,
 			last: began})
 	}
 	return out
+}
+
+// repairs are the conditions for which Karpenter repairs nodes, and for how long it lets them last, by cloud: the
+// RepairPolicies of karpenter-provider-aws and karpenter-provider-azure, pkg/cloudprovider/cloudprovider.go. Ready is
+// that it is not.
+var repairs = map[string]map[string]time.Duration{
+	"aws": {"Ready": 30 * time.Minute, "AcceleratedHardwareReady": 10 * time.Minute, "StorageReady": 30 * time.Minute,
+		"NetworkingReady": 30 * time.Minute, "KernelReady": 30 * time.Minute, "ContainerRuntimeReady": 30 * time.Minute},
+	"azure": {"Ready": 10 * time.Minute},
+}
+
+// repairing is how long after a condition has lasted long enough Karpenter may take to end the node for it. Who ends it
+// later than that, or sooner, may be anybody. It is Rollcall's own choice.
+const repairing = time.Minute
+
+// unhealthy is the condition for which Karpenter repaired a node, and how long that had lasted; "" if it did not. Until
+// 1.14 it wrote no event: the proof is that it began to end the node when the condition had lasted as long as it lets
+// it.
+func unhealthy(n fleet.Node) string {
+	lasted := func(kind string, since time.Time) bool {
+		most, ok := repairs[n.Provider][kind]
+		over := n.DeletedAt.Sub(since) - most
+		return ok && !n.DeletedAt.IsZero() && !since.IsZero() && over >= 0 && over <= repairing
+	}
+	if n.Ready.Status != fleet.Ready && lasted("Ready", n.Ready.Since) {
+		return fmt.Sprintf("not ready for %d minutes", int(repairs[n.Provider]["Ready"].Minutes()))
+	}
+	for _, p := range n.Problems {
+		if lasted(p.Type, p.Since) {
+			return fmt.Sprintf("not %s for %d minutes", p.Type, int(repairs[n.Provider][p.Type].Minutes()))
+		}
+	}
+	return ""
 }
 
 // claimed are the statements that a NodeClaim makes.

@@ -37,6 +37,14 @@ func claimed1(n *fleet.Node) {
 	n.Owner = fleet.ObjectRef{Kind: "NodeClaim", Name: "general-abcde", UID: "c1"}
 }
 
+// unready is a node of a cloud that was not ready for so long when it began to be ended.
+func unready(cloud string, lasted time.Duration) func(*fleet.Node) {
+	return func(n *fleet.Node) {
+		n.Provider, n.DeletedAt = cloud, at(-5)
+		n.Ready = fleet.Condition{Status: fleet.ReadyUnknown, Since: at(-5).Add(-lasted)}
+	}
+}
+
 func machined(n *fleet.Node) {
 	n.Owner = fleet.ObjectRef{Kind: "Machine", Namespace: "openshift-machine-api", Name: "worker-1"}
 }
@@ -114,6 +122,18 @@ func TestWent(t *testing.T) {
 			fleet.Cause{Kind: fleet.Drifted, By: karpenter, Why: "AMIDrift"}},
 		"Karpenter 1.15 repairs": {theNode(), []fleet.Event{node("DisruptionTerminating", "Disrupting Node: Unhealthy", -1)},
 			nil, karpenterOf(fleet.Repair)},
+		"before 1.15 it repaired what was not ready for so long": {theNode(claimed1, unready("aws", 30*time.Minute)), nil, nil,
+			fleet.Cause{Kind: fleet.Repair, By: karpenter, Why: "not ready for 30 minutes"}},
+		"elsewhere for another time": {theNode(claimed1, unready("azure", 10*time.Minute+40*time.Second)), nil, nil,
+			fleet.Cause{Kind: fleet.Repair, By: karpenter, Why: "not ready for 10 minutes"}},
+		"for an agent's condition": {theNode(claimed1, unready("aws", 4*time.Minute), func(n *fleet.Node) {
+			n.Problems = []fleet.Problem{{Type: "AcceleratedHardwareReady", Since: n.DeletedAt.Add(-10*time.Minute - time.Second)}}
+		}), nil, nil, fleet.Cause{Kind: fleet.Repair, By: karpenter, Why: "not AcceleratedHardwareReady for 10 minutes"}},
+		"it was not ready for longer": {theNode(claimed1, unready("aws", 32*time.Minute)), nil, nil, karpenterOf(fleet.NotSaid)},
+		"or not so long":              {theNode(claimed1, unready("aws", 29*time.Minute)), nil, nil, karpenterOf(fleet.NotSaid)},
+		"nobody knows for how long":   {theNode(claimed1, unready("gcp", 30*time.Minute)), nil, nil, karpenterOf(fleet.NotSaid)},
+		"Karpenter says why it went": {theNode(claimed1, unready("aws", 30*time.Minute)),
+			[]fleet.Event{node("DisruptionTerminating", "Disrupting Node: Drifted", -1)}, nil, karpenterOf(fleet.Drifted)},
 		"a reason that nobody knows": {theNode(),
 			[]fleet.Event{node("DisruptionTerminating", "Disrupting Node: Moon Phase", -1)}, nil,
 			fleet.Cause{Kind: fleet.OtherDisruption, By: karpenter, Why: "moon phase"}},

@@ -34,8 +34,8 @@ func Fingerprint(n *Node) uint64 {
 	if !n.DeletedAt.IsZero() {
 		h = h.text("\x00deleted").number(n.DeletedAt.Unix())
 	}
-	for _, condition := range n.Unwell {
-		h = h.text("\x00unwell").text(condition)
+	for _, p := range n.Problems { // an agent may move their times with each heartbeat
+		h = h.text("\x00unwell").text(p.Type)
 	}
 	sum := uint64(h)
 	// Labels come in no order: each is hashed by itself and the hashes are added.

@@ -33,7 +33,7 @@ func owned() Node {
 	n := sample()
 	n.Owner = ObjectRef{Kind: "NodeClaim", Namespace: "ns", Name: "general-vgg6g", UID: "c1"}
 	n.DeletedAt = born.Add(time.Hour)
-	n.Unwell = []string{"KernelDeadlock", "ReadonlyFilesystem"}
+	n.Problems = []Problem{{Type: "KernelDeadlock"}, {Type: "ReadonlyFilesystem"}}
 	return n
 }
 
@@ -72,7 +72,7 @@ func TestFingerprint(t *testing.T) {
 		"since":       func(n *Node) { n.Ready.Since = n.Ready.Since.Add(time.Second) },
 		"owner":       func(n *Node) { n.Owner = ObjectRef{Kind: "NodeClaim", Name: "c", UID: "u"} },
 		"deleted":     func(n *Node) { n.DeletedAt = born },
-		"unwell":      func(n *Node) { n.Unwell = []string{"KernelDeadlock"} },
+		"unwell":      func(n *Node) { n.Problems = []Problem{{Type: "KernelDeadlock"}} },
 	} {
 		n := sample()
 		if change(&n); Fingerprint(&n) == want {
@@ -111,8 +111,8 @@ func TestFingerprintOfOwned(t *testing.T) {
 		"name":       func(n *Node) { n.Owner.Name = "general-x" },
 		"uid":        func(n *Node) { n.Owner.UID = "c2" },
 		"deleted":    func(n *Node) { n.DeletedAt = n.DeletedAt.Add(time.Second) },
-		"well again": func(n *Node) { n.Unwell = n.Unwell[:1] },
-		"unwell":     func(n *Node) { n.Unwell = []string{"KernelDeadlock", "XfsShutdown"} },
+		"well again": func(n *Node) { n.Problems = n.Problems[:1] },
+		"unwell":     func(n *Node) { n.Problems = []Problem{{Type: "KernelDeadlock"}, {Type: "XfsShutdown"}} },
 	} {
 		n := owned()
 		if change(&n); Fingerprint(&n) == want {

@@ -88,9 +88,16 @@ type Detail struct {
 	Owner ObjectRef `json:"owner,omitzero"`
 	// DeletedAt is the object's deletionTimestamp: somebody asked the API server to delete it. Zero if nobody has.
 	DeletedAt time.Time `json:"deleted_at,omitzero"`
-	// Unwell are the types of the other conditions that say that something is wrong with the node, sorted. Only those
-	// that a repair looks at are kept, which node monitoring agents write; the kubelet's own are not.
-	Unwell []string `json:"unwell,omitempty"`
+	// Problems are the other conditions that say that something is wrong with the node, by type. Only those that a repair
+	// looks at are kept, which node monitoring agents write; the kubelet's own are not.
+	Problems []Problem `json:"problems,omitempty"`
+}
+
+// Problem is a condition that says that something is wrong with a node.
+type Problem struct {
+	Type string `json:"type"`
+	// Since is when it began to say so, as the node said when the problem was first seen.
+	Since time.Time `json:"since,omitzero"`
 }
 
 // ChangeKind is one step of a node's life.

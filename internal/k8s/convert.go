@@ -72,7 +72,7 @@ func look(cluster string, o *corev1.Node, scratch []fleet.Taint) fleet.Node {
 		c := &o.Status.Conditions[i]
 		if c.Type != corev1.NodeReady {
 			if bad, ok := unwell[c.Type]; ok && c.Status == bad {
-				n.Unwell = append(n.Unwell, string(c.Type))
+				n.Problems = append(n.Problems, fleet.Problem{Type: string(c.Type), Since: moment(c.LastTransitionTime.Time)})
 			}
 			continue
 		}
@@ -86,9 +86,9 @@ func look(cluster string, o *corev1.Node, scratch []fleet.Taint) fleet.Node {
 			n.Ready.Status = fleet.NotReady
 		}
 	}
-	if len(n.Unwell) > 1 {
-		slices.Sort(n.Unwell)
-		n.Unwell = slices.Compact(n.Unwell)
+	if len(n.Problems) > 1 {
+		slices.SortStableFunc(n.Problems, func(a, b fleet.Problem) int { return strings.Compare(a.Type, b.Type) })
+		n.Problems = slices.CompactFunc(n.Problems, func(a, b fleet.Problem) bool { return a.Type == b.Type })
 	}
 	return n
 }

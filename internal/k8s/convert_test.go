@@ -127,8 +127,9 @@ func TestLookOwner(t *testing.T) {
 
 // TestLookUnwell holds which conditions say that something is wrong with a node.
 func TestLookUnwell(t *testing.T) {
+	since := at(40 * time.Minute)
 	is := func(kind corev1.NodeConditionType, status corev1.ConditionStatus) corev1.NodeCondition {
-		return corev1.NodeCondition{Type: kind, Status: status}
+		return corev1.NodeCondition{Type: kind, Status: status, LastTransitionTime: since}
 	}
 	for _, tt := range []struct {
 		name       string
@@ -155,8 +156,14 @@ func TestLookUnwell(t *testing.T) {
 		{"anybody's", []corev1.NodeCondition{is("example.com/Bad", "True")}, nil},
 	} {
 		n := look("prod", &corev1.Node{Status: corev1.NodeStatus{Conditions: tt.conditions}}, nil)
-		if !slices.Equal(n.Unwell, tt.want) {
-			t.Errorf("%s: %q", tt.name, n.Unwell)
+		var got []string
+		for _, p := range n.Problems {
+			if got = append(got, p.Type); !p.Since.Equal(since.Time) {
+				t.Errorf("%s: %s since %v", tt.name, p.Type, p.Since)
+			}
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %q", tt.name, got)
 		}
 	}
 }

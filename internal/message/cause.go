@@ -34,8 +34,10 @@ var causeWords = map[fleet.CauseKind]func(by, why string) string{
 	fleet.Drifted: func(by, why string) string {
 		return "disrupted by " + by + " (" + strings.TrimSuffix("drifted: "+why, ": ") + ")"
 	},
-	fleet.Expired:         func(by, why string) string { return "ended by " + by + " (expired)" },
-	fleet.Repair:          func(by, why string) string { return "repaired by " + by + " (unhealthy)" },
+	fleet.Expired: func(by, why string) string { return "ended by " + by + " (expired)" },
+	fleet.Repair: func(by, why string) string {
+		return "repaired by " + by + " (" + strings.TrimSuffix("unhealthy: "+why, ": ") + ")"
+	},
 	fleet.OtherDisruption: func(by, why string) string { return aside("disrupted by "+by, why) },
 	fleet.NotSaid: func(by, why string) string {
 		if by == "Karpenter" {
