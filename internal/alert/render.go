@@ -3,6 +3,7 @@ package alert
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"rollcall/internal/fleet"
@@ -99,8 +100,20 @@ func (r *rendering) footer() message.Line {
 	if r.quiet {
 		return nil
 	}
-	return line(message.Totals(r.wave.Cluster, r.totals))
+	parts := []string{message.Totals(r.wave.Cluster, r.totals)}
+	for _, p := range r.wave.Pools {
+		grew := slices.ContainsFunc(r.wave.Members, func(m wave.Member) bool {
+			return m.Node.Owner.Kind == "NodeClaim" && m.Node.Pool == p.Name
+		})
+		if use := message.PoolUse(p); grew && use != "" && len(parts) <= maxPools {
+			parts = append(parts, use)
+		}
+	}
+	return line(strings.Join(parts, "; "))
 }
+
+// maxPools is of how many pools a message says how much of their limits they use.
+const maxPools = 2
 
 // dateOld shows the date of moments that are not of the message's own day.
 func dateOld(lines []message.Line, opened time.Time) {

@@ -92,7 +92,19 @@ func (a *Answerer) node(ctx context.Context, cluster query.ClusterRecord, n quer
 	now time.Time) (message.Message, error) {
 	v := nodeHeadline(n, now)
 	v.Text = cluster.Cluster + ": " + v.Headline
-	about := message.Part{Lines: append(a.nodeLines(n, now), a.freshness(cluster, now))}
+	about := message.Part{Lines: a.nodeLines(n, now)}
+	if n.RemovedAt.IsZero() && n.Owner.Kind == "NodeClaim" {
+		pools, err := a.store.Pools(ctx, cluster.Cluster)
+		if err != nil {
+			return message.Message{}, err
+		}
+		for _, p := range pools {
+			if use := message.PoolUse(p); p.Name == n.Pool && use != "" {
+				about.Lines = append(about.Lines, message.NewLine(strings.ToUpper(use[:1])+use[1:]+"."))
+			}
+		}
+	}
+	about.Lines = append(about.Lines, a.freshness(cluster, now))
 	changes, err := a.lifeParts(ctx, n)
 	if err != nil {
 		return message.Message{}, err

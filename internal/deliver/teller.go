@@ -42,6 +42,7 @@ type TellerStore interface {
 	Baseline(ctx context.Context, cluster string) (fleet.Totals, []fleet.Group, map[fleet.Machine]int, error)
 	Muted(ctx context.Context, mute int64) (wave.Muted, error)
 	Swaps(ctx context.Context, w wave.Wave) ([]wave.Swap, error)
+	Pools(ctx context.Context, cluster string) ([]fleet.Pool, error)
 
 	// What becomes of a wave.
 	Accepted(ctx context.Context, p wave.Posting, told int64, now time.Time) error
@@ -389,7 +390,7 @@ func (t *Teller) render(ctx context.Context, w wave.Wave) (message.Message, erro
 }
 
 // totals reads what a wave's message says beside its nodes: the cluster's totals, the groups of the first start, and
-// what it fills in: the replacements that its nodes have a part in, and what its mute hid.
+// what it fills in: the replacements that its nodes have a part in, their pools, and what its mute hid.
 func (t *Teller) totals(ctx context.Context, w *wave.Wave) (totals fleet.Totals, first []fleet.Group, err error) {
 	if totals, err = t.store.Totals(ctx, w.Cluster); err != nil {
 		return totals, nil, err
@@ -406,6 +407,11 @@ func (t *Teller) totals(ctx context.Context, w *wave.Wave) (totals fleet.Totals,
 	totals.Cost = message.CostOf(machines, t.alert.Price)
 	if w.Swaps, err = t.store.Swaps(ctx, *w); err != nil {
 		return totals, nil, err
+	}
+	if w.Kind == wave.KindJoined {
+		if w.Pools, err = t.store.Pools(ctx, w.Cluster); err != nil {
+			return totals, nil, err
+		}
 	}
 	if w.Mute != nil && !w.ClosedAt.IsZero() {
 		w.Muted, err = t.store.Muted(ctx, w.Mute.ID)

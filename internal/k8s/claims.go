@@ -9,10 +9,12 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	quantities "k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -139,9 +141,21 @@ func amounts(of map[string]amount) map[string]string {
 	names := slices.Sorted(maps.Keys(of))
 	kept := make(map[string]string, min(len(names), maxResources))
 	for _, name := range names[:min(len(names), maxResources)] {
-		kept[word(name)] = word(string(of[name]))
+		kept[word(name)] = of[name].String()
 	}
 	return kept
+}
+
+// String is the quantity as people read it: "92500m" of a CPU and "92.5" are the same. What is none stays as it is.
+func (a amount) String() string {
+	q, err := quantities.ParseQuantity(string(a))
+	if err != nil {
+		return word(string(a))
+	}
+	if q.Format == quantities.DecimalSI {
+		return strconv.FormatFloat(q.AsApproximateFloat64(), 'f', -1, 64)
+	}
+	return q.String()
 }
 
 // claimReader returns what reads Karpenter's objects until ctx ends.

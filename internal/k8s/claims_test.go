@@ -95,6 +95,11 @@ func TestPool(t *testing.T) {
 	if bare.Limits != nil || bare.Used != nil {
 		t.Errorf("a pool without limits: %+v", bare)
 	}
+	for written, want := range map[amount]string{"92500m": "92.5", "2k": "2000", "1.5Gi": "1536Mi", "lots": "lots", "": ""} {
+		if got := written.String(); got != want {
+			t.Errorf("%q reads %q, want %q", written, got, want)
+		}
+	}
 	many := &nodePool{}
 	many.Spec.Limits = map[string]amount{}
 	for i := range 2 * maxResources {

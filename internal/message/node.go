@@ -45,6 +45,29 @@ func Totals(cluster string, t fleet.Totals) string {
 	return s + AndHourly(t.Cost)
 }
 
+// maxLimits is how many limits of a pool are told.
+const maxLimits = 3
+
+// PoolUse says how much of its limits a pool uses: "pool general: 92 of 100 CPUs, 30 of 50 nodes"; "" if it has none.
+func PoolUse(p fleet.Pool) string {
+	resources := slices.SortedFunc(maps.Keys(p.Limits), func(a, b string) int {
+		usual := []string{"nodes", "memory", "cpu"} // the last one first
+		return cmp.Or(cmp.Compare(slices.Index(usual, b), slices.Index(usual, a)), cmp.Compare(a, b))
+	})
+	var parts []string
+	for _, r := range resources[:min(len(resources), maxLimits)] {
+		unit := r
+		if r == "cpu" {
+			unit = "CPUs"
+		}
+		parts = append(parts, fmt.Sprintf("%s of %s %s", OneWord(cmp.Or(p.Used[r], "0")), OneWord(p.Limits[r]), OneWord(unit)))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "pool " + OneWord(p.Name) + ": " + strings.Join(parts, ", ")
+}
+
 // maxRows is how many groups a table shows; a phone shows about that many at once.
 const maxRows = 12
 

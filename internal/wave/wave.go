@@ -50,8 +50,11 @@ type Wave struct {
 	Main     Posting
 	Parts    []Posting // its thread replies
 	Members  []Member  // in the order in which they were added; only in a wave loaded whole
-	Swaps    []Swap    // the replacements that its nodes have a part in; only where they are asked for
-	Counts   Counts
+	// Swaps are the replacements that its nodes have a part in, and Pools the NodePools of those that joined, as they are
+	// now; only where they are asked for.
+	Swaps  []Swap
+	Pools  []fleet.Pool
+	Counts Counts
 }
 
 // About is what a wave is about beside its nodes: at most one field is set. The ledger keeps it

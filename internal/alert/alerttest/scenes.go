@@ -117,6 +117,8 @@ func Scenes() map[string]wave.Wave {
 	replacing := because(fleet.Replacement, "Karpenter", "drifted")
 	swaps := []wave.Swap{{Reason: "drifted", Since: T0, Until: T0.Add(time.Hour),
 		Came: map[fleet.Machine]int{aNode(1).Machine(): 2}, Went: map[fleet.Machine]int{large.Machine(): 2}}}
+	claimed := joined(1, 41*time.Second)
+	claimed.Node.Owner = fleet.ObjectRef{Kind: "NodeClaim", Name: "general-x7k2p"}
 	named := replacing
 	named.Nodes = []string{aNode(1).Name}
 	dying := removed(1, 70*time.Minute, because(fleet.Empty, "Karpenter", ""))
@@ -149,6 +151,10 @@ func Scenes() map[string]wave.Wave {
 			cameBecause(joined(21, 41*time.Second), replacing), cameBecause(joined(22, 44*time.Second), replacing)}},
 		"why-replaced-two": {Kind: wave.KindRemoved, Swaps: swaps, ClosedAt: T0.Add(time.Hour), Members: many(2,
 			func(n int) wave.Member { return removed(n, time.Hour, because(fleet.Drifted, "Karpenter", "")) })},
+		"why-limited": {Kind: wave.KindJoined, Pools: []fleet.Pool{{Name: "general",
+			Limits: map[string]string{"cpu": "100", "memory": "400Gi", "nodes": "50", "example.com/x": "3"},
+			Used:   map[string]string{"cpu": "92.5", "memory": "368Gi", "nodes": "30"}}, {Name: "other"}},
+			Members: []wave.Member{claimed}},
 		"why-headroom": {Kind: wave.KindJoined, Members: many(2, func(n int) wave.Member {
 			return cameBecause(joined(n, 0), headroom)
 		})},
