@@ -50,6 +50,7 @@ type stage struct {
 	t       *testing.T
 	cluster *cluster.Cluster
 	slack   *slackemu.Server
+	user    string // of the cluster, that Rollcall is
 	env     []string
 	process *exec.Cmd
 	exited  chan struct{}
@@ -84,7 +85,7 @@ func set(t *testing.T, c *cluster.Cluster, env ...string) *stage {
 	}
 	user := c.NewUser(t)
 	c.Grant(t, user, cluster.ReadNodesAndEvents()...)
-	s := &stage{t: t, cluster: c, slack: slackemu.Start(t, slackemu.Config{
+	s := &stage{t: t, cluster: c, user: user, slack: slackemu.Start(t, slackemu.Config{
 		// Slack's limit on opening connections is for a day's work; the kills here are a year's.
 		Limits: map[string]slackemu.Limit{"apps.connections.open": {PerMinute: 600, Burst: 600}},
 	}), truth: map[string][]string{}}
