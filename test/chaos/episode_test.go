@@ -507,7 +507,7 @@ func (e *episode) tally() {
 		e.violate(other, "the program took %d MiB of memory, its pod may take %d", peak, podMemory)
 	}
 	s := e.look()
-	e.count("causes told", len(s.causes))
+	e.count("causes told", len(s.causes)+len(s.came))
 	e.count("messages", len(s.posts))
 	if copies, _ := e.copies(s); e.blind {
 		e.count("copies", copies)

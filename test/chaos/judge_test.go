@@ -260,7 +260,8 @@ func TestFalseCauses(t *testing.T) {
 	const card = "⚪ prod: 1 node left\nip-10-64-0-1.eu\nm5.large\nleft 10:12 UTC, lived 1 h\n" +
 		"consolidated by Karpenter (empty), drained for 12 m\n"
 	life := lived("ip-10-64-0-1.eu joined removed")
-	view := channelView{causes: causesIn(card), posts: []post{baseline,
+	came, went := causesIn(card)
+	view := channelView{came: came, causes: went, posts: []post{baseline,
 		said("1", joined, "prod: 1 node joined", 1, "ip-10-64-0-1.eu joined"),
 		said("2", removed, "prod: 1 node left", 1, "ip-10-64-0-1.eu removed")}}
 	if v := life.judge(view); len(v) != 1 || v[0].kind != other || !strings.Contains(v[0].text, "false cause") {
@@ -269,6 +270,14 @@ func TestFalseCauses(t *testing.T) {
 	life.lives[0].cause = "consolidated by Karpenter (empty)"
 	if v := life.judge(view); len(v) != 0 {
 		t.Errorf("the cause that there was: %v", v)
+	}
+	view.came, _ = causesIn("🟡 prod: 1 node joined\nip-10-64-0-1.eu\njoined 10:12 UTC\nfor shop/app-1: scaled from 0 to 1")
+	if v := life.judge(view); len(v) != 1 || v[0].kind != other || !strings.Contains(v[0].text, "come for a false cause") {
+		t.Errorf("nobody wanted it: %v", v)
+	}
+	life.lives[0].came = "for shop/app-1"
+	if v := life.judge(view); len(v) != 0 {
+		t.Errorf("it was wanted: %v", v)
 	}
 }
 

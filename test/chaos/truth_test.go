@@ -37,6 +37,7 @@ type life struct {
 	since     time.Time // of its Ready condition, whole seconds
 	visitEnd  time.Time // of a visit: when the program was let go again
 	cause     string    // what may be told of why it left; "" for nothing
+	came      string    // and of why it came
 	lost      bool      // its cluster went back in time, and it is another life's object now
 }
 
@@ -229,6 +230,7 @@ type channelView struct {
 	footer   string              // the newest running totals: "3 nodes, 2 ready"
 	mentions int                 // people rung
 	causes   []claim             // why nodes are said to have left
+	came     []claim             // and why to have come
 	long     []string            // spans that no node can have taken
 }
 
@@ -411,6 +413,11 @@ func (t *truth) judge(s channelView) (out []violation) {
 	for _, c := range s.causes {
 		if !slices.ContainsFunc(t.lives, func(l *life) bool { return l.name == c.node && l.cause == c.step }) {
 			out = append(out, violations(other, "%s is said to have left for a false cause: %s", c.node, c.step)...)
+		}
+	}
+	for _, c := range s.came {
+		if !slices.ContainsFunc(t.lives, func(l *life) bool { return l.name == c.node && l.came == c.step }) {
+			out = append(out, violations(other, "%s is said to have come for a false cause: %s", c.node, c.step)...)
 		}
 	}
 	if s.mentions > 0 {

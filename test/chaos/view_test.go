@@ -16,14 +16,15 @@ var footerForm = regexp.MustCompile(`prod: (\d+) nodes?, (\d+) ready`)
 // longForm is a span that no node of an episode can have taken, whatever its clock said.
 var longForm = regexp.MustCompile(`(?:ready|recovered|lived) (?:after|for)? ?(?:a median of )?\d+ h\b[^)\n]*`)
 
-// nodeForm is a node's name, on a card; causeForm is why it left.
+// nodeForm is a node's name, on a card; causeForm is why it left, wantedForm why it came.
 var (
-	nodeForm  = regexp.MustCompile(`^ip-10-\d+-\d+-\d+\.\S+$`)
-	causeForm = regexp.MustCompile(`^(consolidated|scaled down|disrupted|ended|repaired|spot|machine|operating) .*$`)
+	nodeForm   = regexp.MustCompile(`^ip-10-\d+-\d+-\d+\.\S+$`)
+	wantedForm = regexp.MustCompile(`^(for|as headroom for|replaces) .*$`)
+	causeForm  = regexp.MustCompile(`^(consolidated|scaled down|disrupted|ended|repaired|spot|machine|operating) .*$`)
 )
 
-// causesIn reads why the nodes on a message's cards are said to have left.
-func causesIn(text string) (out []claim) {
+// causesIn reads why the nodes on a message's cards are said to have come and to have left.
+func causesIn(text string) (came, went []claim) {
 	name := ""
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
@@ -32,10 +33,13 @@ func causesIn(text string) (out []claim) {
 			name = line
 		case name != "" && causeForm.MatchString(line):
 			cause, _, _ := strings.Cut(line, ", drained for ")
-			out = append(out, claim{name, cause})
+			went = append(went, claim{name, cause})
+		case name != "" && wantedForm.MatchString(line):
+			cause, _, _ := strings.Cut(line, ": ")
+			came = append(came, claim{name, cause})
 		}
 	}
-	return out
+	return came, went
 }
 
 // namers are the kinds of messages that name nodes.
@@ -61,7 +65,8 @@ func (out *channelView) read(s *slackemu.Server, id string, archived bool, newes
 	}
 	out.mentions += len(s.Notifications(id))
 	for _, m := range s.AllMessages(id) {
-		out.causes = append(out.causes, causesIn(slackemu.PlainText(m))...)
+		came, went := causesIn(slackemu.PlainText(m))
+		out.came, out.causes = append(out.came, came...), append(out.causes, went...)
 		if long := longForm.FindString(slackemu.PlainText(m)); long != "" {
 			out.long = append(out.long, long)
 		}

@@ -203,12 +203,55 @@ func (e *episode) nodes(s Step) error {
 	return nil
 }
 
+// demands are who may want a node: the owner of a pod, the events that say so before there is the node, and how the
+// channel tells it. A pod of a DaemonSet, and one that did not wait, prove nothing.
+var demands = []struct {
+	told, owner string
+	events      [][4]string // of which kind, component, reason, note; APP and POD stand for names
+}{
+	{}, {},
+	{"for default/APP", "ReplicaSet", [][4]string{
+		{"Deployment", "deployment-controller", "ScalingReplicaSet", "Scaled up replica set APP-5d4f from 0 to 1"},
+		{"ReplicaSet", "replicaset-controller", "SuccessfulCreate", "Created pod: POD"},
+		{"Pod", "default-scheduler", "FailedScheduling", "0/3 nodes are available: 3 Insufficient cpu."}}},
+	{"", "DaemonSet", [][4]string{
+		{"DaemonSet", "daemonset-controller", "SuccessfulCreate", "Created pod: POD"},
+		{"Pod", "default-scheduler", "FailedScheduling", "0/3 nodes are available: 3 Insufficient cpu."}}},
+	{"", "ReplicaSet", [][4]string{{"ReplicaSet", "replicaset-controller", "SuccessfulCreate", "Created pod: POD"}}},
+}
+
+// join makes a node, with what says who wanted it, as far as the API server takes that.
 func (e *episode) join(name string, isReady bool) error {
 	e.world.Lock()
 	defer e.world.Unlock()
+	demand, app := demands[e.made%len(demands)], fmt.Sprintf("app-%d", e.made)
+	pod := app + "-5d4f-x7k2p"
+	names := strings.NewReplacer("APP", app, "POD", pod)
+	say := func(before time.Duration, kind, component, reason, note string) {
+		on := corev1.ObjectReference{Kind: kind, Namespace: "default", Name: app}
+		switch kind {
+		case "Pod":
+			on.Name, on.UID = pod, typesUID("pod of "+app)
+		case "ReplicaSet":
+			on.Name = app + "-5d4f"
+		}
+		e.call(func(ctx context.Context) error {
+			event := cluster.NewEvent(component, on, corev1.EventTypeNormal, reason, names.Replace(note))
+			event.DeprecatedFirstTimestamp = metav1.NewTime(event.DeprecatedFirstTimestamp.Add(-before))
+			event.DeprecatedLastTimestamp = event.DeprecatedFirstTimestamp
+			_, err := e.cluster.EmitEvent(ctx, event)
+			return err
+		})
+	}
+	for _, s := range demand.events {
+		say(3*time.Second, s[0], s[1], s[2], s[3]) // a machine takes its time
+	}
 	l, err := e.create(name, isReady)
 	if err != nil {
 		return err
+	}
+	if l.came = names.Replace(demand.told); demand.owner != "" {
+		say(0, "Pod", "default-scheduler", "Scheduled", "Successfully assigned default/POD to "+l.name)
 	}
 	l.do(joined, true)
 	if isReady {
