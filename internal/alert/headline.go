@@ -3,7 +3,9 @@ package alert
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"rollcall/internal/fleet"
 	"rollcall/internal/message"
@@ -205,6 +207,66 @@ func sayMute(r *rendering) {
 	}
 	dateOld([]message.Line{r.m.Lead}, r.wave.OpenedAt)
 	r.m.Headline = r.m.Lead.String()
+}
+
+// sayBlind says that the cluster cannot be seen, or was not for a while.
+func sayBlind(r *rendering) {
+	b := wave.Blind{}
+	if r.wave.About.Blind != nil {
+		b = *r.wave.About.Blind
+	}
+	r.quiet = true
+	name := r.wave.Cluster
+	why := line()
+	if words := strings.Fields(message.Clean(b.Why)); len(words) > 0 {
+		why = line("The last error: " + message.Clip(strings.Join(words, " "), maxError))
+	}
+	switch over := !b.Until.IsZero(); {
+	case !over && b.Events:
+		r.m.Icon = "⚠️"
+		r.m.Lead = line(name+": I have seen no events since ", b.Since, ", so I cannot say why nodes come and go")
+		r.add(why, line("Nodes that join or leave are told as always."))
+	case !over:
+		r.m.Icon = "⚠️"
+		r.m.Lead = line(name+": I have not seen the cluster since ", b.Since)
+		r.add(why, line("What happens meanwhile is told once I see it again."))
+	case b.Events:
+		r.m.Icon = "🟢"
+		r.m.Lead = line(name+": I saw no events from ", b.Since, " to ", b.Until)
+		if b.Until.Sub(b.Since) < eventLife {
+			r.add(line("Why nodes came and went meanwhile is looked for now."))
+		} else {
+			r.add(line("Kubernetes forgets events after an hour: why nodes came and went before ", b.Until.Add(-eventLife),
+				" may never be known."))
+		}
+	default:
+		r.m.Icon = "🟢"
+		r.m.Lead = line(name+": I did not see the cluster from ", b.Since, " to ", b.Until)
+		r.add(line(missed(b.Missed)))
+	}
+	dateOld([]message.Line{r.m.Lead}, r.wave.OpenedAt)
+	r.m.Headline = r.m.Lead.String()
+	r.lines = slices.DeleteFunc(r.lines, func(l message.Line) bool { return len(l) == 0 })
+}
+
+// eventLife is how long an API server keeps events by default: kube-apiserver --event-ttl.
+const eventLife = time.Hour
+
+// maxError is how much of an error's text is told, in characters.
+const maxError = 300
+
+// missed says what was found out once the cluster was seen again.
+func missed(changes map[fleet.ChangeKind]int) string {
+	var parts []string
+	for _, kind := range fleet.ChangeKinds {
+		if n := changes[kind]; n > 0 && kind != fleet.Cordoned && kind != fleet.Uncordoned {
+			parts = append(parts, fmt.Sprintf("%d %s", n, message.Step(kind).Did))
+		}
+	}
+	if len(parts) == 0 {
+		return "No node changed meanwhile."
+	}
+	return "Meanwhile " + strings.Join(parts, ", ") + ", told separately."
 }
 
 // muteInShort is the one line that tells a mute or its end.

@@ -30,7 +30,7 @@ type kind struct {
 
 	// What becomes of the wave.
 
-	// ends is when the wave is closed; nil: when no like change has come for a while.
+	// ends is when the wave is closed, zero while nobody knows; nil: when no like change has come for a while.
 	ends func(wave.Wave) time.Time
 	// mixed is set where the nodes took different steps: lists name the steps, too.
 	mixed bool
@@ -78,6 +78,18 @@ var kinds = map[wave.Kind]kind{
 		buttons: func(w wave.Wave) []message.Button {
 			return []message.Button{nodesButton("/nodes list" + newer(w.About.Growth)), muteButton(w)}
 		},
+	},
+	wave.KindBlind: {
+		say:     sayBlind,
+		short:   (*rendering).headline,
+		buttons: func(wave.Wave) []message.Button { return nil },
+		ends: func(w wave.Wave) time.Time {
+			if w.About.Blind == nil { // only another version can have written it
+				return w.OpenedAt
+			}
+			return w.About.Blind.Until
+		},
+		apart: true,
 	},
 	wave.KindMute: {
 		say:     sayMute,

@@ -54,7 +54,11 @@ const explainLife = 25 * time.Minute
 func Next(w wave.Wave, lastAdd, now time.Time, cfg Config) []Step {
 	if ends := kindOf(w.Kind).ends; ends != nil && w.ClosedAt.IsZero() {
 		// Before it is posted this only decides that its message tells the end too.
-		if end := ends(w); w.Main.ID != "" || !now.Before(end) {
+		switch end := ends(w); {
+		case end.IsZero() && w.Main.ID != "":
+			return nil
+		case end.IsZero():
+		case w.Main.ID != "" || !now.Before(end):
 			return []Step{{Action: Close, At: end, Why: "what it tells ends"}}
 		}
 	}

@@ -455,12 +455,26 @@ func TestNext(t *testing.T) {
 		}
 		return w
 	}
+	// blinded is the wave of a cluster that cannot be seen, or can again since a moment.
+	blinded := func(posted bool, over time.Duration) wave.Wave {
+		w := liveWave(1, wave.KindBlind, 0, posted)
+		w.About.Blind = &wave.Blind{Since: at(-3 * time.Minute)}
+		if over != 0 {
+			w.About.Blind.Until = at(over)
+		}
+		return w
+	}
 	for _, tc := range []struct {
 		name    string
 		wave    wave.Wave
 		lastAdd time.Time
 		want    []Step
 	}{
+		{"that nothing is seen is posted at once", blinded(false, 0), t0, []Step{{Action: Post, At: t0}}},
+		{"and stays while nothing is", blinded(true, 0), t0, nil},
+		{"until it is over", blinded(true, time.Minute), t0, []Step{{Action: Close, At: at(time.Minute)}}},
+		{"if it is over before it is posted, that is told alone", blinded(false, -time.Minute), t0,
+			[]Step{{Action: Close, At: at(-time.Minute)}}},
 		{"first change is posted at once", liveWave(1, wave.KindJoined, 0, false), t0, []Step{{Action: Post, At: t0}}},
 		{"an open wave with nothing new closes after the gap", open, t0, []Step{{Action: Close, At: at(30 * time.Second)}}},
 		{"and at the latest after the maximum", mod(open, func(w *wave.Wave) { w.LastAt = at(590 * time.Second) }), t0,

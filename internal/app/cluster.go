@@ -2,11 +2,14 @@ package app
 
 import (
 	"context"
+	"time"
 
 	"k8s.io/apimachinery/pkg/labels"
 
+	"rollcall/internal/alert"
 	"rollcall/internal/deliver"
 	"rollcall/internal/digest/picture"
+	"rollcall/internal/fleet"
 	"rollcall/internal/k8s"
 )
 
@@ -27,7 +30,7 @@ func (p *process) newCluster(name string, client *k8s.Client) *Cluster {
 	}
 	settings := p.options.Alert
 	settings.WaveGap, settings.WaveMax, settings.Labels = c.AlertWaveGap, c.AlertWaveMax, c.AlertLabels
-	settings.Price = c.Prices.Price
+	settings.Price, settings.BlindAfter = c.Prices.Price, c.BlindAfter
 	if !c.Selector.Empty() {
 		settings.Alerts = func(l map[string]string) bool { return c.Selector.Matches(labels.Set(l)) }
 	}
@@ -35,11 +38,25 @@ func (p *process) newCluster(name string, client *k8s.Client) *Cluster {
 	x.watcher = k8s.New(k8s.Config{Cluster: name, Client: client, Store: counted{p.store, m}, Claims: p.store,
 		Logger: log})
 	x.teller = deliver.NewTeller(deliver.TellerConfig{Cluster: name, Channel: c.SlackChannel, Outbox: p.outbox,
-		Store: p.store, Evidence: p.store.Evidence(name), Alert: settings, Log: log, Opened: m.opened})
+		Store: p.store, Evidence: p.store.Evidence(name), Alert: settings, Log: log, Opened: m.opened,
+		Sight: sight(x.watcher, time.Now())})
 	x.digester = deliver.NewDigester(deliver.DigesterConfig{Cluster: name, Channel: c.DigestChannel, Outbox: p.outbox,
 		Store: p.store, Summaries: p.summaries, Schedule: c.Digest, SkipQuiet: c.DigestWhenQuiet == "skip",
 		Live: func() bool { return x.problem() == "" }, Draw: picture.PNG, Log: log})
 	return x
+}
+
+// sight says how far a watcher that was started at a moment sees its cluster. What it has not seen yet it has not seen
+// since then.
+func sight(w *k8s.Watcher, started time.Time) func() alert.Sight {
+	seen := func(s k8s.WatchStatus) alert.Seen {
+		return alert.Seen{Until: fleet.Latest(s.Alive, started), Never: s.Alive.IsZero(),
+			Why: s.Error}
+	}
+	return func() alert.Sight {
+		s := w.Status()
+		return alert.Sight{Nodes: seen(s.Nodes), Events: seen(s.Events)}
+	}
 }
 
 // parts are the cluster's parts that run until ctx ends. persist runs those that need a sink.

@@ -60,6 +60,7 @@ type Config struct {
 	AlertWaveGap         time.Duration `env:"ALERT_WAVE_GAP" envDefault:"30s"`
 	AlertWaveMax         time.Duration `env:"ALERT_WAVE_MAX" envDefault:"10m"`
 	AlertLabels          []string      `env:"ALERT_LABELS"`
+	BlindAfter           time.Duration `env:"BLIND_AFTER" envDefault:"3m"`
 	AlertNodeSelector    string        `env:"ALERT_NODE_SELECTOR"`
 	DigestSchedule       string        `env:"DIGEST_SCHEDULE" envDefault:"0 9 * * *"`
 	DigestTimezone       string        `env:"DIGEST_TIMEZONE" envDefault:"UTC"`
@@ -135,6 +136,10 @@ func Load(environ map[string]string) (Config, error) {
 	}
 	l.atLeast("ALERT_WAVE_GAP", c.AlertWaveGap, time.Second, "")
 	l.atLeast("ALERT_WAVE_MAX", c.AlertWaveMax, max(c.AlertWaveGap, time.Second), " (ALERT_WAVE_GAP)")
+	if c.BlindAfter != 0 {
+		l.atLeast("BLIND_AFTER", c.BlindAfter, 2*time.Minute,
+			": a quiet API server says only once a minute that it is there; 0s turns it off")
+	}
 	l.atLeast("SCALING_RETENTION", c.ScalingRetention, time.Hour, "")
 	l.atLeast("EVENT_RETENTION", c.EventRetention, time.Minute, "")
 	if c.Selector, err = labels.Parse(c.AlertNodeSelector); err != nil {

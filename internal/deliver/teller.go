@@ -35,6 +35,10 @@ type TellerStore interface {
 	LifeSpans(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Life, error]
 	GrowthWaves(ctx context.Context, cluster string, since time.Time) ([]wave.Wave, error)
 
+	// What was not seen.
+	ChangeCounts(ctx context.Context, cluster string, since time.Time) (map[fleet.ChangeKind]int, error)
+	SetAbout(ctx context.Context, wave int64, about wave.About) error
+
 	// What a message says.
 	Members(ctx context.Context, wave int64) ([]wave.Member, error)
 	Totals(ctx context.Context, cluster string) (fleet.Totals, error)
@@ -54,7 +58,7 @@ type TellerStore interface {
 	Freeze(ctx context.Context, w wave.Wave, inline int) error
 }
 
-// TellerConfig is what a Teller needs. Every field but Opened and Explain is required.
+// TellerConfig is what a Teller needs. Every field but Opened, Sight and Explain is required.
 type TellerConfig struct {
 	Cluster  string
 	Channel  string // channel ID
@@ -66,6 +70,8 @@ type TellerConfig struct {
 	Log      *slog.Logger
 	// Opened is called for each wave that is opened; it may be nil.
 	Opened func(kind wave.Kind)
+	// Sight says how far the cluster can be seen now; nil: all that there is.
+	Sight func() alert.Sight
 }
 
 // Teller tells a channel what the ledger says is untold of one cluster: package alert decides
@@ -80,18 +86,21 @@ type Teller struct {
 	alert   alert.Config
 	log     *slog.Logger
 	onOpen  func(kind wave.Kind)
+	sight   func() alert.Sight
 
 	live     []wave.Wave         // as read last; nil after a change
 	added    map[int64]time.Time // when this process last added a change to a wave
 	shut     map[string]bool     // channels that were left because they take nothing
 	growthAt time.Time           // when to look for growth next
+	sightAt  time.Time           // when to look how far the cluster can be seen
 	causes   bool                // live is as it was before some causes became known
 }
 
 // NewTeller returns a Teller. Run starts it.
 func NewTeller(c TellerConfig) *Teller {
 	return &Teller{cluster: c.Cluster, channel: c.Channel, outbox: c.Outbox, store: c.Store,
-		why: explaining{c.Explain.withDefaults(), c.Evidence}, alert: c.Alert.WithDefaults(), log: c.Log, onOpen: c.Opened,
+		why: explaining{c.Explain.withDefaults(), c.Evidence}, alert: c.Alert.WithDefaults(), log: c.Log,
+		onOpen: c.Opened, sight: c.Sight,
 		added: map[int64]time.Time{}, shut: map[string]bool{}}
 }
 
@@ -150,6 +159,9 @@ func (t *Teller) turn(ctx context.Context) (time.Time, error) {
 	w, step, at := t.choose(alert.Rewound(t.live, now, t.alert), now)
 	if w == nil || at.After(now) { // a message never waits for its cause
 		next := t.growthAt
+		if t.sight != nil && t.sightAt.Before(next) {
+			next = t.sightAt
+		}
 		if w != nil && at.Before(next) {
 			next = at
 		}
@@ -190,6 +202,11 @@ func (t *Teller) plan(ctx context.Context) (more bool, err error) {
 	plan := alert.Plan(todo, baseline, mutes, live, now, t.alert)
 	if len(todo) == 0 && !now.Before(t.growthAt) {
 		if err := t.detectGrowth(ctx, &plan, mutes, now); err != nil {
+			return false, err
+		}
+	}
+	if t.sight != nil && !now.Before(t.sightAt) {
+		if err := t.detectBlind(ctx, &plan, now); err != nil {
 			return false, err
 		}
 	}
@@ -287,6 +304,44 @@ func (t *Teller) detectGrowth(ctx context.Context, plan *wave.Plan, mutes []wave
 	}
 	if w, ok := alert.DetectGrowth(lives, told, cp.BaselineAt, now); ok {
 		plan.New = append(plan.New, w)
+	}
+	return nil
+}
+
+// sightEvery is how often to look whether the cluster can be seen.
+const sightEvery = 10 * time.Second
+
+// detectBlind adds to a plan that the cluster cannot be seen, if that is to be told, and records when it can again.
+func (t *Teller) detectBlind(ctx context.Context, plan *wave.Plan, now time.Time) error {
+	t.sightAt = now.Add(sightEvery)
+	seen := t.sight()
+	begin, over := alert.DetectBlind(t.live, seen, now, t.alert.BlindAfter)
+	for _, w := range over {
+		if b := w.About.Blind; !b.Events {
+			var err error
+			if b.Missed, err = t.store.ChangeCounts(ctx, t.cluster, b.Since); err != nil {
+				return err
+			}
+		}
+		if err := t.store.SetAbout(ctx, w.ID, w.About); err != nil {
+			return err
+		}
+		t.live = nil
+	}
+	if len(begin) > 0 {
+		cp, err := t.store.Checkpoint(ctx, t.cluster)
+		if err != nil || cp.BaselineAt.IsZero() { // it has never been seen
+			return err
+		}
+		for _, o := range begin {
+			if !o.About.Blind.Events && seen.Nodes.Never && !cp.WatchedUntil.IsZero() { // by an earlier process
+				o.About.Blind.Since = cp.WatchedUntil
+			}
+		}
+		plan.New = append(plan.New, begin...)
+	}
+	if t.live == nil {
+		return t.readLive(ctx, now)
 	}
 	return nil
 }

@@ -31,6 +31,7 @@ type rig struct {
 	ledger  *ledger.Ledger
 	alert   alert.Config
 	explain deliver.Explainer
+	sight   func(started time.Time) alert.Sight // of a teller that was started then; nil: it sees all
 	pace    deliver.Limits
 	outbox  *deliver.Outbox // of the teller that was started last
 	now     time.Time
@@ -92,9 +93,12 @@ func (r *rig) start() {
 // teller returns one with an outbox of its own.
 func (r *rig) teller(api *slack.Client, pace deliver.Limits, log *slog.Logger) *deliver.Teller {
 	r.outbox = deliver.NewOutbox(slackapp.NewSink(api, pace, log), r.ledger, log)
-	return deliver.NewTeller(deliver.TellerConfig{Cluster: "prod", Channel: r.channel, Outbox: r.outbox,
-		Store: r.ledger, Evidence: r.ledger.Evidence("prod"), Explain: r.explain,
-		Alert: r.alert, Log: log})
+	config := deliver.TellerConfig{Cluster: "prod", Channel: r.channel, Outbox: r.outbox, Store: r.ledger,
+		Evidence: r.ledger.Evidence("prod"), Explain: r.explain, Alert: r.alert, Log: log}
+	if started, sight := time.Now(), r.sight; sight != nil {
+		config.Sight = func() alert.Sight { return sight(started) }
+	}
+	return deliver.NewTeller(config)
 }
 
 func (r *rig) halt() {

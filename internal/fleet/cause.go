@@ -61,8 +61,8 @@ func (c Cause) IsZero() bool { return c == Cause{} }
 var disruptions = map[CauseKind]string{Empty: "empty", Underutilized: "underutilized", Drifted: "drifted",
 	Expired: "expired", Repair: "unhealthy"}
 
-// Disruption is the word by which Karpenter calls why it ends nodes, the same for those that it launches in their place:
-// "drifted". It is "" for what is not Karpenter's doing, or of which it does not say why.
+// Disruption is the word by which Karpenter calls why it ends nodes, the same for those that it launches in their
+// place: "drifted". It is "" for what is not Karpenter's doing, or of which it does not say why.
 func (c Cause) Disruption() string {
 	switch {
 	case c.By != "Karpenter":

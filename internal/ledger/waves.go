@@ -296,6 +296,17 @@ const (
 		JOIN nodes n ON n.cluster = c.cluster AND n.uid = c.node_uid ORDER BY c.first`
 )
 
+// SetAbout records what a wave that is not done is about now.
+func (l *Ledger) SetAbout(ctx context.Context, id int64, about wave.About) (err error) {
+	defer doing(&err, "recording what wave %d is about", id)
+	text, err := aboutText(about)
+	if err != nil {
+		return err
+	}
+	_, err = l.exec(ctx, `UPDATE waves SET about = ? WHERE id = ? AND done_at IS NULL`, text, id)
+	return err
+}
+
 // WaveNodes returns which nodes a wave is about, at most limit, by the key of any of its
 // messages; ok is false if no wave has such a message, or has it no longer.
 func (l *Ledger) WaveNodes(ctx context.Context, key string, limit int) (w wave.Nodes, ok bool, err error) {

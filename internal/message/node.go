@@ -60,7 +60,8 @@ func PoolUse(p fleet.Pool) string {
 		if r == "cpu" {
 			unit = "CPUs"
 		}
-		parts = append(parts, fmt.Sprintf("%s of %s %s", OneWord(cmp.Or(p.Used[r], "0")), OneWord(p.Limits[r]), OneWord(unit)))
+		used := OneWord(cmp.Or(p.Used[r], "0"))
+		parts = append(parts, fmt.Sprintf("%s of %s %s", used, OneWord(p.Limits[r]), OneWord(unit)))
 	}
 	if len(parts) == 0 {
 		return ""

@@ -19,7 +19,8 @@ type Kind string
 
 // The kinds of waves. Away tells what changed while Rollcall was not running, CatchUp what
 // could not be told while Slack was unreachable. Surge and Creep comment on growth. Mute tells
-// that somebody mutes alerts, and its last edit that the mute has ended.
+// that somebody mutes alerts, and its last edit that the mute has ended. Blind tells that the cluster cannot be seen,
+// and its last edit that it can again.
 const (
 	KindBaseline  Kind = "baseline"
 	KindJoined    Kind = "joined"
@@ -32,6 +33,7 @@ const (
 	KindSurge     Kind = "surge"
 	KindCreep     Kind = "creep"
 	KindMute      Kind = "mute"
+	KindBlind     Kind = "blind"
 )
 
 // Wave is a run of like changes in one cluster, close together in time: one message.
@@ -63,6 +65,17 @@ type About struct {
 	Gap    int64   `json:"gap,omitempty"`    // the gap in which its changes happened: Away, and a CatchUp that took one in
 	Mute   int64   `json:"mute,omitempty"`   // the mute that it tells
 	Growth *Growth `json:"growth,omitempty"` // what a Surge or a Creep observed
+	Blind  *Blind  `json:"blind,omitempty"`  // what a Blind cannot see
+}
+
+// Blind is a time in which the cluster was not seen.
+type Blind struct {
+	Events bool      `json:"events,omitempty"` // events alone: why nodes come and go
+	Since  time.Time `json:"since"`            // the last moment at which it was
+	Until  time.Time `json:"until,omitzero"`   // zero while it is not seen
+	Why    string    `json:"why,omitempty"`    // as an error says it: untrusted
+	// Missed is how many changes were found out about afterwards, by kind; of nodes.
+	Missed map[fleet.ChangeKind]int `json:"missed,omitempty"`
 }
 
 // Counts sums up a wave without loading its members.
@@ -118,8 +131,8 @@ type Swap struct {
 // pkg/controllers/nodeclaim/lifecycle/liveness.go.
 const SwapSpan = 30 * time.Minute
 
-// Swapped are the reasons for which nodes of a wave replace others or may have been replaced, each with their pools, and
-// the span of the wave's changes.
+// Swapped are the reasons for which nodes of a wave replace others or may have been replaced, each with their pools,
+// and the span of the wave's changes.
 func (w Wave) Swapped() (pools map[string]map[string]bool, from, until time.Time) {
 	for _, m := range w.Members {
 		for _, e := range []fleet.Explanation{m.Came, m.Went} {

@@ -81,8 +81,8 @@ func (s *stage) says(kind string, words ...string) {
 	})
 }
 
-// Where Rollcall may read them, Karpenter's own objects say what no event does: that a node has reached its age, and how
-// much of its limits a pool uses.
+// Where Rollcall may read them, Karpenter's own objects say what no event does: that a node has reached its age, and
+// how much of its limits a pool uses.
 func TestKarpenterObjects(t *testing.T) {
 	s := set(t, cluster.Shared(t))
 	s.define("NodeClaim", "nodeclaims")

@@ -155,6 +155,15 @@ func Scenes() map[string]wave.Wave {
 			Limits: map[string]string{"cpu": "100", "memory": "400Gi", "nodes": "50", "example.com/x": "3"},
 			Used:   map[string]string{"cpu": "92.5", "memory": "368Gi", "nodes": "30"}}, {Name: "other"}},
 			Members: []wave.Member{claimed}},
+		"blind": {Kind: wave.KindBlind, About: wave.About{Blind: &wave.Blind{Since: T0,
+			Why: "list nodes: dial tcp 10.0.0.1:443: connect: connection refused"}}},
+		"blind-over": {Kind: wave.KindBlind, ClosedAt: T0.Add(15 * time.Minute), About: wave.About{Blind: &wave.Blind{
+			Since: T0, Until: T0.Add(15 * time.Minute), Missed: map[fleet.ChangeKind]int{fleet.Joined: 3, fleet.BecameReady: 2,
+				fleet.Removed: 1, fleet.Cordoned: 1}}}},
+		"blind-events": {Kind: wave.KindBlind, About: wave.About{Blind: &wave.Blind{Events: true, Since: T0,
+			Why: "list events.events.k8s.io: not permitted for rollcall"}}},
+		"blind-events-over": {Kind: wave.KindBlind, ClosedAt: T0.Add(15 * time.Minute), About: wave.About{Blind: &wave.Blind{
+			Events: true, Since: T0, Until: T0.Add(15 * time.Minute)}}},
 		"why-headroom": {Kind: wave.KindJoined, Members: many(2, func(n int) wave.Member {
 			return cameBecause(joined(n, 0), headroom)
 		})},

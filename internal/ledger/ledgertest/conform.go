@@ -37,6 +37,7 @@ func Conform(t *testing.T, open Open) {
 		{"causes of nodes", causesOfNodes},
 		{"causes of waves", causesOfWaves},
 		{"replacements", swaps},
+		{"what a wave is about", aboutOfWaves},
 		{"not ready while being ended", heldBack},
 		{"many causes", manyCauses},
 		{"evidence", evidence},

@@ -390,6 +390,22 @@ func swaps(t *testing.T, fresh Open) {
 	}
 }
 
+// aboutOfWaves holds that what a wave is about may change while it is not done.
+func aboutOfWaves(t *testing.T, fresh Open) {
+	l, ctx := fresh(t), t.Context()
+	about := wave.About{Blind: &wave.Blind{Since: t0, Why: "refused"}}
+	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{{Kind: wave.KindBlind, About: about}}}, false, t0))
+	w := onlyWave(t, l)
+	if diff := cmp.Diff(about, w.About); diff != "" {
+		t.Errorf("the wave is about (-want +got):\n%s", diff)
+	}
+	about.Blind.Until, about.Blind.Missed = t0.Add(time.Minute), map[fleet.ChangeKind]int{fleet.Joined: 3}
+	check(t, l.SetAbout(ctx, w.ID, about))
+	if diff := cmp.Diff(about, onlyWave(t, l).About); diff != "" {
+		t.Errorf("it is over (-want +got):\n%s", diff)
+	}
+}
+
 // manyCauses holds that what is said of a wave is bounded.
 func manyCauses(t *testing.T, fresh Open) {
 	l, ctx := fresh(t), t.Context()
