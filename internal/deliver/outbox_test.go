@@ -34,6 +34,7 @@ type world struct {
 	answer func(c call) *sinkError // what the sink answers instead, nil for success
 	lost   func(c call) *sinkError // the same, after the effect
 	calls  []call
+	doubts []wave.Doubt // of other messages, when a process starts
 }
 
 // post is a message or picture in the sink.
@@ -146,9 +147,9 @@ func (w *world) Doubtful(context.Context) ([]wave.Doubt, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.record.Doubtful.IsZero() || w.record.ID == "" {
-		return nil, nil
+		return w.doubts, nil
 	}
-	return []wave.Doubt{{Posting: w.record}}, nil
+	return append(w.doubts, wave.Doubt{Posting: w.record}), nil
 }
 
 func (w *world) Settled(context.Context, string) error {
@@ -482,6 +483,29 @@ func TestCarriedOutLate(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Doubts that a clock has put into the future wait no longer than others, however many there are.
+func TestDoubtsInTheFuture(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{}
+		for _, key := range []string{"a", "b", "c"} {
+			w.doubts = append(w.doubts, wave.Doubt{Posting: wave.Posting{Key: key, Channel: "C1", ID: key,
+				Doubtful: time.Now().Add(22 * time.Hour)}})
+			for _, id := range []string{key, "twin of " + key} {
+				w.posted = append(w.posted, post{place: deliver.Place{Channel: "C1"}, key: key, id: id})
+			}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		go w.outbox().Run(ctx)
+		time.Sleep(time.Minute)
+		cancel()
+		synctest.Wait()
+		if len(w.posted) != 3 {
+			t.Errorf("after a minute there are %v", w.posted)
+		}
+	})
 }
 
 // An answer that nobody knows the meaning of counts as a refusal when it comes again and again, and what a thread takes

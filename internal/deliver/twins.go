@@ -69,8 +69,11 @@ func (o *Outbox) nextDoubt() (d wave.Doubt, at time.Time, ok bool) {
 	if len(o.doubts) == 0 {
 		return d, at, false
 	}
-	if now := time.Now(); o.doubts[0].Doubtful.After(now) { // the clock has been set back
-		o.doubts[0].Doubtful = now
+	now := time.Now()
+	for i := range o.doubts {
+		if o.doubts[i].Doubtful.After(now) { // the clock has been set back
+			o.doubts[i].Doubtful = now
+		}
 	}
 	d = o.doubts[0]
 	return d, d.Doubtful.Add(o.limits.Settle), true
