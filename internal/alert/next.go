@@ -59,7 +59,11 @@ func Next(w wave.Wave, lastAdd, now time.Time, cfg Config) []Step {
 			return nil
 		case end.IsZero():
 		case w.Main.ID != "" || !now.Before(end):
-			return []Step{{Action: Close, At: end, Why: "what it tells ends"}}
+			steps := []Step{{Action: Close, At: end, Why: "what it tells ends"}}
+			if w.Counts.Untold > 0 && w.Main.ID != "" && !w.Main.Frozen {
+				steps = append(steps, Step{Action: Edit, At: w.Main.EditedAt.Add(leastSpacing), Why: "what it tells has changed"})
+			}
+			return steps
 		}
 	}
 	if w.Main.ID == "" {

@@ -1,6 +1,7 @@
 package answer_test
 
 import (
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"rollcall/internal/answer"
 	"rollcall/internal/fleet"
 	"rollcall/internal/ledger"
+	"rollcall/internal/wave"
 )
 
 // The views themselves are golden files of internal/slackapp, which shows them as Slack would.
@@ -78,6 +80,77 @@ func TestClusters(t *testing.T) {
 	} {
 		if text := a.To(t.Context(), line, now).String(); !strings.Contains(text, want) {
 			t.Errorf("%s lacks %q: %s", line, want, text)
+		}
+	}
+}
+
+// Who ends a mute is told what other mutes still hide.
+func TestUnmuteSaysWhatStaysMuted(t *testing.T) {
+	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	for name, tt := range map[string]struct {
+		others     []wave.Mute
+		says, hush string
+	}{
+		"none":          {nil, "Alerts for pool batch are on again", "muted until"},
+		"another pool":  {[]wave.Mute{{Scope: wave.MutePool, Value: "web"}}, "Alerts for pool batch are on again", "pool web"},
+		"a type":        {[]wave.Mute{{Scope: wave.MuteType, Value: "m5.large"}}, "m5.large is muted until", "stay muted"},
+		"all of it":     {[]wave.Mute{{Scope: wave.MuteCluster}}, "Alerts for pool batch stay muted", "on again"},
+		"another's end": {[]wave.Mute{{Scope: wave.MuteCluster, Until: now.Add(time.Minute)}}, "on again", "stay muted"},
+	} {
+		a, l := answerer(t, "")
+		add := func(m wave.Mute, request string) wave.Mute {
+			m.Request, m.Cluster, m.ByName, m.At = request, "prod", "ada", now
+			if m.Until.IsZero() {
+				m.Until = now.Add(time.Hour)
+			}
+			m, err := l.AddMute(t.Context(), m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return m
+		}
+		m := add(wave.Mute{Scope: wave.MutePool, Value: "batch"}, "click")
+		for i, o := range tt.others {
+			add(o, fmt.Sprint("other-", i))
+		}
+		said, ended := a.Unmute(t.Context(), fmt.Sprint(m.ID), "U2", "grace", now.Add(10*time.Minute))
+		if text := said.String(); !ended || !strings.Contains(text, tt.says) || strings.Contains(text, tt.hush) {
+			t.Errorf("%s: %v, %s", name, ended, text)
+		}
+	}
+}
+
+// What a message is about comes first of what can be muted, and everything last.
+func TestMuteScopes(t *testing.T) {
+	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	a, l := answerer(t, "")
+	var seen []fleet.Observation
+	for i, pool := range []string{"batch", "web"} {
+		seen = append(seen, fleet.First(fleet.Node{Cluster: "prod", UID: pool, Name: pool, Pool: pool,
+			InstanceType: []string{"m5.large", "c5.large"}[i], CreatedAt: now}, now))
+	}
+	if err := l.RecordNodes(t.Context(), fleet.Batch{Cluster: "prod", At: now, Observations: seen}); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Apply(t.Context(), "prod", "C1", wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined,
+		Changes: []int64{1}}}}, false, now); err != nil {
+		t.Fatal(err)
+	}
+	waves, err := l.LiveWaves(t.Context(), "prod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]string{
+		waves[0].Key: "2 Pool batch, Instance type m5.large, Everything in prod",
+		"":           "0 Pool batch, Pool web, Instance type c5.large, Instance type m5.large, Everything in prod",
+	} {
+		options, about, err := a.MuteScopes(t.Context(), key)
+		var labels []string
+		for _, o := range options {
+			labels = append(labels, o.Label)
+		}
+		if got := fmt.Sprint(about, " ", strings.Join(labels, ", ")); got != want || err != nil {
+			t.Errorf("of message %q: %s, %v, want %s", key, got, err, want)
 		}
 	}
 }

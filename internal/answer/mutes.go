@@ -19,11 +19,10 @@ const (
 	maxScopeNodes = 200
 )
 
-// MuteScopes are what can be muted: the cluster, and the pools and types of a wave's nodes, or
-// those of the cluster where no wave has the key. MuteOf reads the values. With an error, what was
+// MuteScopes are what can be muted: the pools and types of a wave's nodes, or those of the cluster where no wave has
+// the key, and last the cluster. about is how many of the first are what the wave is about. With an error, what was
 // found until then is returned: at least the cluster.
-func (a *Answerer) MuteScopes(ctx context.Context, key string) ([]message.Option, error) {
-	options := []message.Option{{Label: "Everything in " + a.cluster, Value: string(wave.MuteCluster) + ":"}}
+func (a *Answerer) MuteScopes(ctx context.Context, key string) (options []message.Option, about int, err error) {
 	seen := map[string]bool{}
 	add := func(scope wave.MuteScope, label, name string) {
 		value := string(scope) + ":" + name
@@ -32,44 +31,48 @@ func (a *Answerer) MuteScopes(ctx context.Context, key string) ([]message.Option
 			options = append(options, message.Option{Label: label + name, Value: value})
 		}
 	}
-	pools, types, err := a.mutable(ctx, key)
+	pools, types, ofWave, err := a.mutable(ctx, key)
 	for _, p := range pools {
 		add(wave.MutePool, "Pool ", p)
 	}
 	for _, t := range types {
 		add(wave.MuteType, "Instance type ", t)
 	}
-	return options, err
+	if ofWave {
+		about = len(options)
+	}
+	options = append(options, message.Option{Label: "Everything in " + a.cluster, Value: string(wave.MuteCluster) + ":"})
+	return options, about, err
 }
 
 // mutable are the pools and the types of a wave's nodes, or of the cluster's.
-func (a *Answerer) mutable(ctx context.Context, key string) (pools, types []string, err error) {
+func (a *Answerer) mutable(ctx context.Context, key string) (pools, types []string, ofWave bool, err error) {
 	w, ok, err := a.store.WaveNodes(ctx, key, maxWaveNodes)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, false, err
 	}
 	if ok && len(w.UIDs) > 0 {
 		for _, uid := range w.UIDs[:min(len(w.UIDs), maxScopeNodes)] {
 			n, ok, err := a.store.Node(ctx, w.Cluster, uid)
 			if err != nil {
-				return pools, types, err
+				return pools, types, true, err
 			}
 			if ok {
 				pools, types = append(pools, n.Pool), append(types, n.InstanceType)
 			}
 		}
-		return pools, types, nil
+		return pools, types, true, nil
 	}
 	for by, all := range map[query.Dimension]*[]string{query.ByPool: &pools, query.ByType: &types} {
 		groups, err := a.store.GroupNodes(ctx, a.cluster, query.NodeFilter{}, by, maxScopes)
 		if err != nil {
-			return pools, types, err
+			return pools, types, false, err
 		}
 		for _, g := range groups.Groups {
 			*all = append(*all, g.Value)
 		}
 	}
-	return pools, types, nil
+	return pools, types, false, nil
 }
 
 // Mute records a mute of Rollcall's own cluster. The channel is told of it by a wave.
@@ -106,6 +109,24 @@ func (a *Answerer) Unmute(ctx context.Context, value, by, name string, now time.
 	}
 	a.log.Info("a mute was ended", "mute", id, "user", by)
 	said := message.Notice("🔔", fmt.Sprintf("Alerts for %s are on again", m.Subject()))
+	others, err := a.store.Mutes(ctx, m.Cluster, now)
+	if err != nil { // the mute is ended all the same
+		a.log.Error("reading mutes failed", "err", err)
+	}
+	var still message.Part
+	for _, o := range others {
+		switch {
+		case o.Scope == wave.MuteCluster || o.Scope == m.Scope && o.Value == m.Value:
+			said = message.Notice("🔕", fmt.Sprintf("Alerts for %s stay muted: there is another mute", m.Subject()))
+		case o.Scope == m.Scope: // another pool, or another type
+			continue
+		}
+		still.Lines = append(still.Lines, message.Line{{Text: fmt.Sprintf("🔕 %s is muted until ", o.Subject())},
+			moment(o.Until, now), {Text: ", by " + cmp.Or(o.ByName, "somebody")}})
+	}
+	if len(still.Lines) > 0 {
+		said.Parts = append(said.Parts, still)
+	}
 	said.Parts = append(said.Parts,
 		message.Part{Lines: message.Sentence("What was kept quiet meanwhile is in /nodes and /events.")})
 	return said, true

@@ -128,6 +128,34 @@ func TestMute(t *testing.T) {
 	r.says(1, "undone by Grace")
 }
 
+// A mute that is made to last longer is told by its own message, once.
+func TestMuteLastsLonger(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, slackemu.Config{})
+	r.pace = fast
+	r.start()
+	r.join(0, 1)
+	r.settle("joined")
+	first := r.mute("click-1", "general", time.Hour)
+	before := r.says(1, "alerts for pool general are muted until").Text
+	second := r.mute("click-2", "general", 5*time.Hour)
+	if first.ID != second.ID {
+		t.Errorf("mutes %d and %d", first.ID, second.ID)
+	}
+	r.eventually(10*time.Second, func() error {
+		if w := r.says(1, "are muted until"); w.Text == before || w.Edits != 1 {
+			return fmt.Errorf("after %d edits it says %s", w.Edits, w.Text)
+		}
+		return nil
+	})
+	r.start() // says nothing new
+	r.join(1, 2)
+	r.undo(second)
+	if w := r.says(1, "undone by Grace"); w.Edits != 2 {
+		t.Errorf("%d edits", w.Edits)
+	}
+}
+
 // A process that dies between posting and recording finds the mute's message again, also when
 // the mute has ended meanwhile.
 func TestMuteLostAnswer(t *testing.T) {

@@ -198,6 +198,7 @@ func (t *Teller) plan(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	refreshMutes(t.live, mutes)
+	t.remute()
 	live := alert.Rewound(t.live, now, t.alert)
 	plan := alert.Plan(todo, baseline, mutes, live, now, t.alert)
 	if len(todo) == 0 && !now.Before(t.growthAt) {
@@ -275,6 +276,19 @@ func refreshMutes(live []wave.Wave, mutes []wave.Mute) {
 		for j := range mutes {
 			if live[i].Mute != nil && live[i].Mute.ID == mutes[j].ID {
 				live[i].Mute = &mutes[j]
+			}
+		}
+	}
+}
+
+// remute finds the messages of mutes that say something else by now: a mute may be made to last longer.
+func (t *Teller) remute() {
+	for i := range t.live {
+		w := &t.live[i]
+		if w.Kind == wave.KindMute && w.Main.ID != "" && !w.Main.Frozen && w.ClosedAt.IsZero() {
+			w.Counts.Untold = 0
+			if m := alert.Render(*w, fleet.Totals{}, nil, t.alert); m.Hash() != w.Main.Hash {
+				w.Counts.Untold = 1
 			}
 		}
 	}

@@ -22,15 +22,37 @@ func scanMute(r row) (m wave.Mute, err error) {
 const insertMuteSQL = `INSERT INTO mutes (request, cluster, scope, value, by_id, by_name, channel, at, until_at)
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (request) DO NOTHING`
 
-// AddMute records a mute and returns it with its ID. A mute of the same Request that is there
-// already is returned as it is: a click that is delivered twice makes one. It is an error to
-// ask without a Request.
+// One that is active, of the same nodes, lasts until the later of the two ends.
+const extendMuteSQL = `UPDATE mutes SET until_at = CASE WHEN until_at < ? THEN ? ELSE until_at END WHERE cluster = ? AND scope = ? AND value = ?
+	AND at <= ? AND until_at > ? AND ended_at IS NULL`
+
+// AddMute records a mute and returns it with its ID. A mute of the same Request that is there already is returned as it
+// is: a click that is delivered twice makes one. One of the same nodes that is active is not joined by another, but
+// lasts longer if the new one would: it is returned. It is an error to ask without a Request.
 func (l *Ledger) AddMute(ctx context.Context, m wave.Mute) (added wave.Mute, err error) {
 	defer doing(&err, "recording a mute")
 	if m.Request == "" {
 		return wave.Mute{}, errors.New("it has no request key")
 	}
 	err = l.tx(ctx, func(tx tx) error {
+		now := m.At.UnixMilli()
+		again, _, err := one(ctx, tx, value[int], `SELECT count(*) FROM mutes WHERE request = ?`, m.Request)
+		if err != nil {
+			return err
+		}
+		if again == 0 {
+			until := m.Until.UnixMilli()
+			extended, err := tx.exec(ctx, extendMuteSQL, until, until, m.Cluster, string(m.Scope), m.Value, now, now)
+			if err != nil {
+				return err
+			}
+			if extended > 0 {
+				added, _, err = one(ctx, tx, scanMute, `SELECT `+muteColumns+` FROM mutes u WHERE u.cluster = ? AND u.scope = ?
+					AND u.value = ? AND u.at <= ? AND u.until_at > ? AND u.ended_at IS NULL ORDER BY u.id LIMIT 1`, m.Cluster,
+					string(m.Scope), m.Value, now, now)
+				return err
+			}
+		}
 		if _, err := tx.exec(ctx, insertMuteSQL, m.Request, m.Cluster, string(m.Scope), m.Value, m.By, m.ByName, m.Channel,
 			m.At.UnixMilli(), m.Until.UnixMilli()); err != nil {
 			return err

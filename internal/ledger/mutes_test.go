@@ -11,7 +11,9 @@ func TestOneWaveForAMute(t *testing.T) {
 	l, ctx := fresh(t), t.Context()
 	plan := wave.Plan{}
 	for _, request := range []string{"click-1", "click-2"} {
-		m := must[wave.Mute](t)(l.AddMute(ctx, mute(request)))
+		asked := mute(request)
+		asked.Value = "pool of " + request
+		m := must[wave.Mute](t)(l.AddMute(ctx, asked))
 		plan.New = append(plan.New, wave.Opening{Kind: wave.KindMute, About: wave.About{Mute: m.ID}})
 	}
 	check(t, l.Apply(ctx, "prod", "C1", plan, false, t0))

@@ -366,7 +366,7 @@ func morning(now time.Time, zone *time.Location) time.Time {
 // openMute opens the form that mutes what a message is about. value is its wave's key.
 func (c *Commands) openMute(ctx context.Context, s scene, value string, now time.Time) {
 	zone := c.zoneOf(ctx, s.who.User)
-	scopes, err := c.answers.MuteScopes(ctx, value)
+	scopes, about, err := c.answers.MuteScopes(ctx, value)
 	if err != nil {
 		c.log.Error("looking up what can be muted failed", "err", err)
 	}
@@ -378,7 +378,9 @@ func (c *Commands) openMute(ctx context.Context, s scene, value string, now time
 		options = append(options, slack.NewOptionBlockObject(o.Value, plainText(clip(clean(o.Label), maxButton)), nil))
 	}
 	scope := slack.NewOptionsSelectBlockElement(slack.OptTypeStatic, plainText("Which alerts"), fieldValue, options...)
-	scope.InitialOption = options[0]
+	if about > 0 { // what the message is about, and never everything
+		scope.InitialOption = options[0]
+	}
 	var spans []*slack.OptionBlockObject
 	for _, m := range muteFor {
 		spans = append(spans, slack.NewOptionBlockObject(m.value, plainText(m.label), nil))

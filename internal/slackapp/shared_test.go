@@ -119,6 +119,10 @@ func TestTwoRollcallsOneApp(t *testing.T) {
 				if n > 60 {
 					t.Fatal("the form was never taken")
 				}
+				if err := s.Enter(slackemu.UserAda, form.ID,
+					slackemu.Action{ActionID: "value", BlockID: "scope", Value: "cluster:"}); err != nil {
+					t.Fatal(err)
+				}
 				if err := s.SubmitView(slackemu.UserAda, form.ID, nil).Wait(t.Context()); err != nil {
 					t.Fatal(err)
 				}

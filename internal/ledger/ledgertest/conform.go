@@ -46,6 +46,7 @@ func Conform(t *testing.T, open Open) {
 		{"postings", postings},
 		{"digests", digests},
 		{"mutes", mutes},
+		{"longer mutes", longerMutes},
 		{"mute wave", muteWave},
 		{"step mute", stepMute},
 		{"muted changes", mutedChanges},

@@ -28,7 +28,7 @@ func mutes(t *testing.T, fresh Open) {
 	if _, err := l.AddMute(ctx, mute("")); err == nil {
 		t.Error("a mute without a request key was taken")
 	}
-	b, err := l.AddMute(ctx, mute("click-2"))
+	b, err := l.AddMute(ctx, muteElsewhere("click-2"))
 	check(t, err)
 	other := mute("click-3")
 	other.Cluster = "test"
@@ -90,12 +90,51 @@ func mutes(t *testing.T, fresh Open) {
 	}
 }
 
+// longerMutes holds that a mute of what is muted already makes that last longer, and never shorter.
+func longerMutes(t *testing.T, fresh Open) {
+	l, ctx := fresh(t), t.Context()
+	again := func(request string, after, length time.Duration) wave.Mute {
+		t.Helper()
+		m := mute(request)
+		m.At, m.Until = t0.Add(after), t0.Add(after+length)
+		return must[wave.Mute](t)(l.AddMute(ctx, m))
+	}
+	first := again("click-1", 0, time.Hour)
+	for _, tt := range []struct {
+		request       string
+		after, length time.Duration
+		until         time.Duration
+	}{
+		{"click-2", 10 * time.Minute, 4 * time.Hour, 250 * time.Minute},
+		{"click-2", 20 * time.Minute, 4 * time.Hour, 260 * time.Minute}, // another click is no other than a late one
+		{"click-3", 30 * time.Minute, time.Minute, 260 * time.Minute},
+	} {
+		if m := again(tt.request, tt.after, tt.length); m.ID != first.ID || m.ByName != first.ByName ||
+			!m.Until.Equal(t0.Add(tt.until)) {
+			t.Errorf("%s after %v: mute %d until %v, want mute %d until %v", tt.request, tt.after, m.ID, m.Until, first.ID,
+				t0.Add(tt.until))
+		}
+	}
+	if m := again("click-1", 40*time.Minute, 24*time.Hour); !m.Until.Equal(t0.Add(260 * time.Minute)) {
+		t.Errorf("the first click, delivered again, moved the end to %v", m.Until)
+	}
+	if _, err := l.EndMute(ctx, first.ID, "U2", "grace", t0.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if m := again("click-4", 61*time.Minute, time.Hour); m.ID == first.ID {
+		t.Error("a mute that was ended was begun again")
+	}
+	if m := must[wave.Mute](t)(l.AddMute(ctx, muteElsewhere("click-5"))); m.ID == first.ID {
+		t.Error("another pool is no other mute")
+	}
+}
+
 // A mute has one wave, whoever plans it how often, and the wave knows the mute as it is now. If
 // its message is gone before the end was told, another wave tells it.
 func muteWave(t *testing.T, fresh Open) {
 	l, ctx := fresh(t), t.Context()
 	a := must[wave.Mute](t)(l.AddMute(ctx, mute("click-1")))
-	b := must[wave.Mute](t)(l.AddMute(ctx, mute("click-2")))
+	b := must[wave.Mute](t)(l.AddMute(ctx, muteElsewhere("click-2")))
 	tell := wave.Plan{New: []wave.Opening{{Kind: wave.KindMute, About: wave.About{Mute: a.ID}}, {Kind: wave.KindJoined},
 		{Kind: wave.KindMute, About: wave.About{Mute: b.ID}, Closed: true}}}
 	check(t, l.Apply(ctx, "prod", "C1", tell, false, t0))

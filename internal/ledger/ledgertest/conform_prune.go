@@ -142,7 +142,7 @@ func pruneMutes(t *testing.T, fresh Open) {
 	l, ctx := fresh(t), t.Context()
 	record(t, l, "1", first(1))
 	used := must[wave.Mute](t)(l.AddMute(ctx, mute("used")))
-	untold := must[wave.Mute](t)(l.AddMute(ctx, mute("untold")))
+	untold := must[wave.Mute](t)(l.AddMute(ctx, muteElsewhere("untold")))
 	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{Mute: map[int64]int64{1: used.ID}}, false, t0))
 	check(t, l.Apply(ctx, "prod", "C1",
 		wave.Plan{New: []wave.Opening{{Kind: wave.KindMute, About: wave.About{Mute: used.ID}}}}, false, t0))

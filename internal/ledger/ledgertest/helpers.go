@@ -111,6 +111,13 @@ func mute(request string) wave.Mute {
 		Channel: "C1", At: t0, Until: t0.Add(time.Hour)}
 }
 
+// muteElsewhere is a mute of another pool.
+func muteElsewhere(request string) wave.Mute {
+	m := mute(request)
+	m.Value = "web"
+	return m
+}
+
 // fleetOf records nodes: n1 is the oldest. Those whose name begins with "gone" have left, an
 // hour after they came.
 func fleetOf(t testing.TB, l *ledger.Ledger, nodes ...fleet.Node) {
