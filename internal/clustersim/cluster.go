@@ -24,6 +24,8 @@ type Config struct {
 	// around noon; 0 means 12, 60 and 200.
 	Night, Day, Burst int
 	Logger            *slog.Logger // nil: nothing is logged
+
+	mishaps mishaps // of tests
 }
 
 const (
@@ -68,7 +70,12 @@ type Cluster struct {
 	over     map[string]bool // groups that have been told to leave
 	coming   map[string]int  // nodes per group that pods wait for and no claim is there yet
 
-	web, checkout, search, inference, render, report *workload
+	web, checkout, search, inference, render, report, runner *workload
+
+	agent, groupStatus reference // the DaemonSet that has a pod on every node; the Cluster Autoscaler's ConfigMap
+
+	nominations bucket               // what Karpenter may still write of pods
+	held        map[string]time.Time // by an event's name, until when its last version was held back; see mishaps
 
 	lives           []*life // in the order of joining
 	ended           int     // how many of lives are over
@@ -101,13 +108,15 @@ func New(config Config) *Cluster {
 		subscribers: map[chan struct{}]struct{}{},
 		over:        map[string]bool{},
 		coming:      map[string]int{},
+		held:        map[string]time.Time{},
 	}
 	for i, l := range []*line{&c.day, &c.hand, &c.wall} {
 		l.since, l.rand = now, rand.New(rand.NewPCG(config.Seed, uint64(i)))
 	}
 	c.nodeResource = endpoint{name: "nodes", table: c.store.nodes, fields: nodeFields, bookmarks: bookmarkEvery}
 	c.eventResource = endpoint{name: "events", group: eventsv1.GroupName, table: c.store.events, fields: eventFields}
-	c.recorder = newRecorder(func(e *eventsv1.Event, now time.Time) { c.store.put(e, now) }, c.uid, c.real)
+	c.recorder = newRecorder(c.publish, c.uid, c.real)
+	c.nominations = bucket{nominateBurst, now}
 	c.newWorkloads()
 	c.populate(now)
 	return c
@@ -200,7 +209,7 @@ func (c *Cluster) put(n *node, o *corev1.Node) {
 	was := n.ready()
 	n.obj = o
 	if n.life == nil {
-		n.life = &life{Life: Life{Name: o.Name, UID: string(o.UID), Created: now}}
+		n.life = &life{Life: Life{Name: o.Name, UID: string(o.UID), Created: now, Came: n.came}, scaled: n.scaled}
 		c.lives = append(c.lives, n.life)
 	}
 	if is := n.ready(); is != was {
@@ -214,7 +223,7 @@ func (c *Cluster) put(n *node, o *corev1.Node) {
 func (c *Cluster) remove(n *node) {
 	c.store.remove(n.obj)
 	n.stage = gone
-	n.life.RemovedAt = time.Now()
+	n.life.RemovedAt, n.life.Went = time.Now(), n.went
 	c.removed++
 	c.ended++
 	c.trimLives()

@@ -62,6 +62,7 @@ func (c *Cluster) DeleteNodes(n int) []string {
 			func(n *node) bool { return n.alive() && n.stage < leaving && !n.pool.managed }) {
 			names = append(names, n.name())
 			n.line = &c.hand // what follows does not wait for the day
+			n.went = Went{NodeDeleted, Person}
 			c.delete(n)
 		}
 	})

@@ -16,6 +16,13 @@ const (
 	burst      happening = "burst"       // count nodes join within seconds
 	burstEnds  happening = "burst ends"  // and leave
 	interrupt  happening = "interrupt"   // EC2 takes count spot nodes back
+	drains     happening = "drains"      // a drain begins that lasts for two days
+	drained    happening = "drained"     // the longest drain comes to its end
+	runs       happening = "runs"        // the Cluster Autoscaler adds count nodes to its node group
+	runsStay   happening = "runs stay"   // it begins to remove one of them, and takes that back
+	runsEnd    happening = "runs end"    // it removes them
+	byHand     happening = "by hand"     // a person deletes count NodeClaims
+	drifts     happening = "drifts"      // Karpenter replaces count nodes
 	fails      happening = "fails"       // a node goes not ready, and recovers
 	neverReady happening = "never ready" // a node joins, and leaves without having been ready
 	cordoned   happening = "cordoned"    // a person cordons a node for a while
@@ -42,6 +49,7 @@ const (
 	phaseConsolidation = "afternoon consolidation"
 	phaseAfternoon     = "afternoon"
 	phaseEvening       = "evening consolidation"
+	phaseDrift         = "night, nodes get another image"
 	phaseNight         = "night, with a slow leak"
 	phaseClear         = "clearing the night's leak"
 )
@@ -80,10 +88,14 @@ func plan(night, day, burstNodes int, first bool, r *rand.Rand) []scene {
 	add(10, 10, 0, toLevel, day, phaseDay)
 	add(10, 30, 8, interrupt, 1+r.IntN(2), "")
 	add(11, 50, 5, burst, burstNodes, phaseBurst)
+	add(12, 20, 0, drains, 1, "")
+	add(12, 50, 3, drained, 1, "")
+	add(13, 55, 3, runs, min(2, (day-night)/8), "")
 	add(14, 15, 8, burstEnds, 0, phaseConsolidation)
 	add(16, 10, 0, toLevel, day-r.IntN(4), phaseAfternoon)
 	add(16, 25, 8, fails, 1, "")
 	add(16, 50, 8, neverReady, 1, "")
+	add(17, 10, 3, byHand, 1, "")
 	add(17, 25, 8, cordoned, 1, "")
 	for i := range eveningSteps {
 		phase := ""
@@ -92,14 +104,17 @@ func plan(night, day, burstNodes int, first bool, r *rand.Rand) []scene {
 		}
 		add(18, 20+40*i, 6, toLevel, level(1-float64(i+1)/eveningSteps), phase)
 	}
+	add(22, 25, 0, drifts, 3, phaseDrift)
 	lost := 3 + r.IntN(3)
 	for i := range lost {
 		phase := ""
 		if i == 0 {
 			phase = phaseNight
 		}
-		add(22+(45+75*i)/60, (45+75*i)%60, 12, leaks, 1, phase)
+		add(23+(45+65*i)/60, (45+65*i)%60, 10, leaks, 1, phase)
 	}
+	add(25, 20, 0, runsStay, 1, "")
+	add(26, 40, 0, runsEnd, 0, "")
 	add(29, 0, 0, leaksClear, 0, phaseClear)
 	if first {
 		scenes[0].at = 0
@@ -144,15 +159,40 @@ func (c *Cluster) play(s scene) {
 			func(n *node) bool { return n.ready() && n.stage == settled && n.group == steady && n.spot == "spot" }) {
 			c.interrupt(n)
 		}
+	case drains:
+		if len(c.nodes) < 6*maxStuck {
+			return
+		}
+		for _, n := range c.pick(l, s.count, karpenters) {
+			c.stick(n, time.Now())
+		}
+	case drained:
+		c.unstick()
+	case runs:
+		c.scaleUp(l, s.count)
+	case runsStay:
+		for _, n := range c.pick(l, s.count, func(n *node) bool { return n.stage == settled && n.pool == runnerPool }) {
+			c.giveUpScaleDown(l, n)
+		}
+	case runsEnd:
+		c.scaleDown(l)
+	case byHand:
+		for _, n := range c.pick(l, s.count, karpenters) {
+			c.deleteClaim(n)
+		}
+	case drifts:
+		for i, n := range c.pick(l, s.count, karpenters) {
+			l.after(time.Duration(i)*400*time.Millisecond, func() { c.replace(n, Drifted) })
+		}
 	case fails:
 		for _, n := range c.pick(l, s.count,
-			func(n *node) bool { return n.ready() && n.stage == settled && n.group == steady && !n.pool.managed }) {
+			karpenters) {
 			c.fail(l, n, l.between(15*time.Second, 22*time.Second))
 		}
 	case neverReady:
 		c.grow(l, c.web, s.count, dud, 0)
 	case cordoned:
-		for _, n := range c.pick(l, s.count, func(n *node) bool { return n.ready() && n.pool.managed }) {
+		for _, n := range c.pick(l, s.count, func(n *node) bool { return n.ready() && n.pool == systemPool }) {
 			c.cordon(n, l.between(12*time.Second, 20*time.Second))
 		}
 	case leaks:
@@ -165,7 +205,7 @@ func (c *Cluster) play(s scene) {
 // toLevel makes the steady nodes as many as wanted: also after a person interfered.
 func (c *Cluster) toLevel(want int) {
 	l := &c.day
-	have := len(c.group(steady)) + c.coming[steady]
+	have := len(c.group(steady)) + c.coming[steady] + c.stuck()
 	switch more := want - have; {
 	case more > 0:
 		search := 0
@@ -183,6 +223,21 @@ func (c *Cluster) toLevel(want int) {
 		slices.SortStableFunc(ns, func(a, b *node) int { return dearness(b) - dearness(a) })
 		c.shrink(l, ns[:min(-more, len(ns))], 3*time.Second)
 	}
+}
+
+// karpenters reports whether a node is one of Karpenter's steady ones that nothing goes on with.
+func karpenters(n *node) bool {
+	return n.ready() && n.stage == settled && n.group == steady && !n.pool.managed
+}
+
+// stuck is how many nodes have a drain that lasts.
+func (c *Cluster) stuck() (count int) {
+	for _, n := range c.nodes {
+		if n.stuck {
+			count++
+		}
+	}
+	return count
 }
 
 func dearness(n *node) int {

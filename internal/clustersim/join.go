@@ -2,6 +2,7 @@ package clustersim
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"time"
@@ -17,25 +18,28 @@ const (
 	// heartbeat is the shortest time between two of a kubelet's; the longest is twice that, less
 	// than the five minutes after which it must post.
 	heartbeat = 2 * time.Minute
+	// Karpenter limits its Nominated, of all pods together: karpenter,
+	// pkg/controllers/provisioning/scheduling/events.go.
+	nominateRate  = 5 // a second
+	nominateBurst = 10
 )
 
-// launch starts an instance for pods that fit on no node.
-func (c *Cluster) launch(l *line, w *workload, pods []pod, group string) *node {
+// start starts an instance of a workload's pool, which joins as a node.
+func (c *Cluster) start(l *line, w *workload, group string, came Came) *node {
 	r := l.rand
-	n := &node{
-		line: l, group: group, pool: w.pool, work: w, pods: pods, zone: r.IntN(len(zones)), spot: w.pool.capacityType(r),
-		claim: reference{apiVersion: "karpenter.sh/v1", kind: "NodeClaim", name: w.pool.name + "-" + suffix(r, 5),
-			uid: c.uid()},
-	}
+	n := &node{line: l, group: group, pool: w.pool, work: w, zone: r.IntN(len(zones)), spot: w.pool.capacityType(r),
+		came: came}
 	types := w.types
 	if types == nil {
 		types = w.pool.types
 	}
 	n.machine = choose(types, r)
 	c.nodes = append(c.nodes, n)
-	for _, p := range pods {
-		c.event(karpenter, p.ref, normal, "Nominated", "Pod should schedule on: nodeclaim/"+n.claim.name)
+	if n.pool.managed {
+		l.after(l.between(1500*time.Millisecond, 2500*time.Millisecond), func() { c.join(n) })
+		return n
 	}
+	n.claim = c.newClaim(n.pool, r)
 	l.after(l.between(200*time.Millisecond, 500*time.Millisecond), func() {
 		if n.stage == launching {
 			c.transition(n, "Launched")
@@ -43,6 +47,30 @@ func (c *Cluster) launch(l *line, w *workload, pods []pod, group string) *node {
 	})
 	l.after(l.between(700*time.Millisecond, 1500*time.Millisecond), func() { c.join(n) })
 	return n
+}
+
+func (c *Cluster) newClaim(p *pool, r *rand.Rand) reference {
+	return reference{apiVersion: "karpenter.sh/v1", kind: "NodeClaim", name: p.name + "-" + suffix(r, 5), uid: c.uid()}
+}
+
+// launch starts an instance for pods that fit on no node. scaled is by how much their workload was scaled for them.
+func (c *Cluster) launch(l *line, w *workload, pods []pod, group string, came CameKind, scaled string) {
+	n := c.start(l, w, group, Came{Kind: came, Workload: w.namespace + "/" + w.name})
+	n.pods, n.scaled = pods, scaled
+	for _, p := range pods {
+		c.nominate(p, "nodeclaim/"+n.claim.name)
+	}
+}
+
+// nominate tells which NodeClaim Karpenter means a pod for, unless it has told much of late.
+func (c *Cluster) nominate(p pod, target string) {
+	now, b := time.Now(), &c.nominations
+	b.tokens = min(nominateBurst, b.tokens+nominateRate*now.Sub(b.last).Seconds())
+	if b.last = now; b.tokens < 1 {
+		return
+	}
+	b.tokens--
+	c.event(karpenter, p.ref, normal, "Nominated", "Pod should schedule on: "+target)
 }
 
 // transition tells that a condition of a node's claim has become true.
@@ -66,12 +94,12 @@ func (c *Cluster) join(n *node) {
 	c.status(n, "NodeHasNoDiskPressure", "")
 	c.status(n, "NodeHasSufficientPID", "")
 	c.status(n, "NodeAllocatableEnforced", "Updated Node Allocatable limit across pods")
+	c.daemon(n)
 	c.later(n, l.between(150*time.Millisecond, 400*time.Millisecond), func() {
-		c.change(n, func(o *corev1.Node) {
-			o.Spec.Taints = withoutTaint(o.Spec.Taints, "karpenter.sh/unregistered")
-			o.Labels = withLabel(o.Labels, "karpenter.sh/registered", "true")
-		})
-		c.transition(n, "Registered")
+		if !n.pool.managed {
+			c.change(n, n.adopt)
+			c.transition(n, "Registered")
+		}
 		c.event(cloud, n.ref(), normal, "Synced", "Node synced successfully")
 	})
 	// The node controller tells in its own time.
@@ -103,10 +131,16 @@ func (c *Cluster) becomeReady(n *node) {
 		c.change(n, func(o *corev1.Node) { o.Spec.Taints = withoutTaint(o.Spec.Taints, corev1.TaintNodeNotReady) })
 		c.run(n, n.pods)
 	})
+	if n.pool.managed {
+		return
+	}
 	c.later(n, l.between(300*time.Millisecond, 600*time.Millisecond), func() {
 		c.change(n, func(o *corev1.Node) { o.Labels = withLabel(o.Labels, "karpenter.sh/initialized", "true") })
 		c.transition(n, "Initialized")
 		c.transition(n, "Ready")
+		if n.initialized != nil {
+			n.initialized()
+		}
 	})
 	if l.rand.IntN(4) == 0 {
 		c.later(n, l.between(10*time.Second, 30*time.Second), func() {
@@ -173,9 +207,18 @@ func (c *Cluster) change(n *node, do func(*corev1.Node)) {
 
 // freeName returns a name that no live node has.
 func (c *Cluster) freeName(zone int, l *line) string {
+	free := func(name string) bool {
+		return !slices.ContainsFunc(c.nodes, func(n *node) bool { return n.alive() && n.name() == name })
+	}
+	if reused := c.config.mishaps.reused; reused > 0 && len(c.lives) > 0 && l.rand.Float64() < reused {
+		old := c.lives[l.rand.IntN(len(c.lives))]
+		if gone := !old.RemovedAt.IsZero() && time.Since(old.RemovedAt) > 5*time.Second; gone && free(old.Name) {
+			return old.Name
+		}
+	}
 	for {
 		name := nameOf(address(zone, l.rand))
-		if !slices.ContainsFunc(c.nodes, func(n *node) bool { return n.alive() && n.name() == name }) {
+		if free(name) {
 			return name
 		}
 	}
@@ -213,8 +256,7 @@ func (c *Cluster) populate(now time.Time) {
 			n.work, n.pool, n.spot, types = nil, systemPool, "on-demand", systemPool.types
 			age = time.Duration(3+r.IntN(6)) * 24 * time.Hour
 		} else {
-			n.claim = reference{apiVersion: "karpenter.sh/v1", kind: "NodeClaim", name: n.pool.name + "-" + suffix(r, 5),
-				uid: c.uid()}
+			n.claim = c.newClaim(n.pool, r)
 			for range n.work.perNode {
 				n.pods = append(n.pods,
 					pod{reference{apiVersion: "v1", kind: "Pod", namespace: n.work.namespace,
@@ -225,15 +267,19 @@ func (c *Cluster) populate(now time.Time) {
 		n.machine = choose(types, r)
 		born := now.Add(-age - time.Duration(r.IntN(3600))*time.Second)
 		o := c.newObject(n, c.freeName(n.zone, &c.day), born)
-		o.Spec.Taints = withoutTaint(o.Spec.Taints, "karpenter.sh/unregistered", corev1.TaintNodeNotReady)
+		o.Spec.Taints = withoutTaint(o.Spec.Taints, corev1.TaintNodeNotReady)
 		o.Status.Conditions = stamped(healthy, nil, born.Add(40*time.Second))
 		if !n.pool.managed {
-			o.Labels["karpenter.sh/registered"], o.Labels["karpenter.sh/initialized"] = "true", "true"
+			n.adopt(o)
+			o.Labels["karpenter.sh/initialized"] = "true"
 		}
 		c.nodes = append(c.nodes, n)
 		c.put(n, o)
 		n.life.Created, n.life.ReadyAt = born, born.Add(40*time.Second)
 		c.beat(n)
+		if i >= c.config.Night-min(maxStuck, c.config.Night/6) {
+			c.stick(n, now.Add(-time.Duration(35+r.IntN(20))*time.Minute))
+		}
 	}
 }
 

@@ -2,15 +2,10 @@ package clustersim
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-)
-
-// Why Karpenter disrupts a node, as its events say it.
-const (
-	underutilized = "Underutilized"
-	emptyNode     = "Empty"
 )
 
 // shrink makes nodes leave within the spread: what runs on most is scaled down, so that Karpenter
@@ -29,17 +24,17 @@ func (c *Cluster) shrink(l *line, nodes []*node, spread time.Duration) {
 		c.empty(w, byWork[w])
 	}
 	for i, n := range nodes {
-		why := underutilized
+		why := Underutilized
 		if i < len(idle) {
-			why = emptyNode
+			why = Empty
 		}
 		l.after(l.between(600*time.Millisecond, 1200*time.Millisecond)+spread*time.Duration(i)/time.Duration(len(nodes)),
-			func() { c.consolidate(n, why) })
+			func() { c.disrupt(n, why) })
 	}
 }
 
-// consolidate is Karpenter's decision that a node is not needed.
-func (c *Cluster) consolidate(n *node, why string) {
+// disrupt is Karpenter's decision that a node is not needed, or not as it is.
+func (c *Cluster) disrupt(n *node, why WentKind) {
 	switch n.stage {
 	case launching:
 		c.abandon(n)
@@ -48,9 +43,29 @@ func (c *Cluster) consolidate(n *node, why string) {
 	default:
 		return
 	}
-	c.event(karpenter, n.ref(), normal, "DisruptionTerminating", "Disrupting Node: "+why)
-	c.event(karpenter, n.claim, normal, "DisruptionTerminating", "Disrupting NodeClaim: "+why)
-	c.terminate(n, why)
+	c.disrupting(n, why, time.Now())
+	c.terminate(n, title(why), Went{why, Karpenter})
+}
+
+// disrupting is what Karpenter says when it begins to end a node for a reason.
+func (c *Cluster) disrupting(n *node, why WentKind, at time.Time) {
+	c.recorder.event(karpenter, n.ref(), normal, "DisruptionTerminating", "Disrupting Node: "+title(why), at)
+	c.recorder.event(karpenter, n.claim, normal, "DisruptionTerminating", "Disrupting NodeClaim: "+title(why), at)
+}
+
+// title is a reason as Karpenter writes it.
+func title(why WentKind) string { return strings.ToUpper(string(why[:1])) + string(why[1:]) }
+
+// replace is Karpenter's disruption of a node whose pods need another one: that is launched first, and once it is
+// initialized the old one is ended.
+func (c *Cluster) replace(n *node, why WentKind) {
+	n.trouble = true
+	n.heir = c.start(n.line, n.work, n.group, Came{Kind: Replacement, Replaces: n.name()})
+	c.event(karpenter, n.heir.claim, normal, "DisruptionLaunching", "Launching NodeClaim: "+title(why))
+	c.event(karpenter, n.heir.claim, normal, "DisruptionWaitingReadiness", "Waiting on readiness to continue disruption")
+	n.heir.initialized = func() {
+		n.line.after(n.line.between(200*time.Millisecond, time.Second), func() { c.disrupt(n, why) })
+	}
 }
 
 // abandon ends a claim whose instance has not joined.
@@ -62,34 +77,63 @@ func (c *Cluster) abandon(n *node) {
 		"Finalized karpenter.sh/termination")
 }
 
-// terminate drains and deletes a node as Karpenter does: it taints the node, where others cordon.
-func (c *Cluster) terminate(n *node, why string) {
+// terminate drains and deletes a node as Karpenter does. why is what it says to the pods.
+func (c *Cluster) terminate(n *node, why string, went Went) {
 	l := n.line
-	n.stage = leaving
+	c.condemn(n, went)
+	c.leave(n, l.between(100*time.Millisecond, 200*time.Millisecond), func() {
+		c.change(n, func(o *corev1.Node) { deleting(o, time.Now()) })
+		c.blocked(n, time.Now())
+		c.evict(n, why)
+	})
+	c.finalize(n, l.between(4*time.Second, 6*time.Second))
+}
+
+// condemn marks a node as Karpenter does before it drains it: by a taint, where others cordon.
+func (c *Cluster) condemn(n *node, went Went) {
+	n.stage, n.went = leaving, went
 	c.change(n, func(o *corev1.Node) {
 		o.Spec.Taints = withTaint(o.Spec.Taints, taint("karpenter.sh/disrupted", corev1.TaintEffectNoSchedule))
 	})
-	c.leave(n, l.between(100*time.Millisecond, 200*time.Millisecond), func() {
-		c.change(n, func(o *corev1.Node) {
-			at, grace := second(time.Now()), int64(0)
-			o.DeletionTimestamp, o.DeletionGracePeriodSeconds = &at, &grace
+}
+
+// deleting is what the API server makes of an object that is deleted while it has a finalizer.
+func deleting(o *corev1.Node, now time.Time) {
+	at, grace := second(now), int64(0)
+	o.DeletionTimestamp, o.DeletionGracePeriodSeconds = &at, &grace
+}
+
+// blocked tells that pods are still to leave a node.
+func (c *Cluster) blocked(n *node, at time.Time) {
+	if len(n.pods) > 0 {
+		c.recorder.event(karpenter, n.ref(), warning, "FailedDraining",
+			fmt.Sprintf("Failed to drain node, %d pods are waiting to be evicted", len(n.pods)), at)
+	}
+}
+
+// evict ends a node's pods, which start anew elsewhere.
+func (c *Cluster) evict(n *node, why string) {
+	for _, p := range n.pods {
+		c.event(karpenter, p.ref, normal, "Evicted", "Evicted pod: "+why)
+		c.killing(n, p)
+	}
+	if n.group != dud && !n.anew {
+		for range n.pods {
+			c.rehome(n)
+		}
+	}
+	n.pods = nil
+}
+
+// finalize ends a drained node's instance, and then its object.
+func (c *Cluster) finalize(n *node, d time.Duration) {
+	if n.line.rand.IntN(2) == 0 { // if EC2's own message comes before the end
+		c.leave(n, d-500*time.Millisecond, func() {
+			c.event(karpenter, n.claim, warning, "InstanceTerminating", "Instance is terminating")
+			c.event(karpenter, n.ref(), warning, "InstanceTerminating", "Instance is terminating")
 		})
-		if len(n.pods) > 0 {
-			c.event(karpenter, n.ref(), warning, "FailedDraining",
-				fmt.Sprintf("Failed to drain node, %d pods are waiting to be evicted", len(n.pods)))
-		}
-		for _, p := range n.pods {
-			c.event(karpenter, p.ref, normal, "Evicted", "Evicted pod: "+why)
-			c.killing(n, p)
-		}
-		if n.group != dud && why != forced {
-			for range n.pods {
-				c.rehome(l, n.work)
-			}
-		}
-		n.pods = nil
-	})
-	c.leave(n, l.between(4*time.Second, 6*time.Second), func() {
+	}
+	c.leave(n, d, func() {
 		c.transition(n, "Drained")
 		c.event(karpenter, reference{apiVersion: "v1", kind: "Node"}, normal, "Finalized",
 			"Finalized karpenter.sh/termination")
@@ -97,6 +141,52 @@ func (c *Cluster) terminate(n *node, why string) {
 			"Finalized karpenter.sh/termination")
 		c.delete(n)
 	})
+}
+
+// A drain that lasts: a PodDisruptionBudget lets no pod go. In a day of five minutes nothing lasts long, so the nodes
+// with which a cluster begins have been drained for most of an hour, and later ones are for two days.
+const (
+	maxStuck     = 2 // at night, if there are enough nodes
+	complainedIn = 12 * time.Second
+)
+
+// stick begins a drain that lasts, or has begun it.
+func (c *Cluster) stick(n *node, at time.Time) {
+	n.trouble, n.stuck = true, true
+	c.disrupting(n, Underutilized, at)
+	c.condemn(n, Went{Underutilized, Karpenter})
+	c.change(n, func(o *corev1.Node) { deleting(o, at) })
+	for ; !at.After(time.Now()); at = at.Add(2 * time.Minute) {
+		c.blocked(n, at)
+	}
+	c.complain(n)
+}
+
+func (c *Cluster) complain(n *node) {
+	c.leave(n, complainedIn, func() {
+		if n.stuck {
+			c.blocked(n, time.Now())
+			c.complain(n)
+		}
+	})
+}
+
+// unstick ends the longest drain: its pods may go.
+func (c *Cluster) unstick() {
+	for _, n := range c.nodes {
+		if n.stuck && n.stage == leaving {
+			n.stuck = false
+			c.evict(n, title(n.went.Kind))
+			c.finalize(n, n.line.between(time.Second, 2*time.Second))
+			return
+		}
+	}
+}
+
+// deleteClaim is a person's kubectl delete nodeclaim: Karpenter drains the node, and gives no reason.
+func (c *Cluster) deleteClaim(n *node) {
+	n.trouble = true
+	c.terminate(n, forced, Went{ClaimDeleted, Person})
 }
 
 // leave takes a step of a node's end, unless it was deleted by hand meanwhile.
@@ -139,11 +229,13 @@ func (c *Cluster) interrupt(n *node) {
 	c.event(karpenter, n.ref(), warning, "TerminatingOnInterruption", "Interruption triggered termination for the Node")
 	c.later(n, l.between(500*time.Millisecond, 1500*time.Millisecond), func() {
 		pods := len(n.pods)
-		c.terminate(n, forced)
+		n.anew = true
+		c.terminate(n, forced, Went{Interrupted, EC2})
 		l.after(l.between(400*time.Millisecond, 800*time.Millisecond), func() {
 			anew := c.create(l, n.work, pods)
 			c.pending(n.work, anew)
-			l.after(l.between(600*time.Millisecond, 900*time.Millisecond), func() { c.launch(l, n.work, anew, n.group) })
+			l.after(l.between(600*time.Millisecond, 900*time.Millisecond),
+				func() { c.launch(l, n.work, anew, n.group, Evicted, "") })
 		})
 	})
 }

@@ -139,6 +139,7 @@ type pool struct {
 
 var (
 	systemPool  = &pool{name: "system", managed: true, types: []string{"m5.large"}}
+	runnerPool  = &pool{name: "runners", managed: true, types: []string{"c6i.xlarge"}}
 	generalPool = &pool{name: "general", spot: 75,
 		types: []string{"m5.large", "m5.xlarge", "c6i.2xlarge", "m6i.xlarge", "c6i.xlarge", "m6i.large", "r6i.large",
 			"m5.2xlarge"}}

@@ -24,19 +24,26 @@ const (
 
 // node is one node's life as the story knows it.
 type node struct {
-	obj     *corev1.Node // as last stored; nil while launching; never changed in place
-	line    *line        // whose clock its life follows
-	stage   stage
-	group   string // which part of the story it belongs to: see the constants
-	pool    *pool
-	machine *machine
-	spot    string // its capacity type
-	zone    int
-	claim   reference // its NodeClaim; nothing for a managed node
-	work    *workload
-	pods    []pod
-	trouble bool // a scene goes on with it, so others leave it alone
-	life    *life
+	obj         *corev1.Node // as last stored; nil while launching; never changed in place
+	line        *line        // whose clock its life follows
+	stage       stage
+	group       string // which part of the story it belongs to: see the constants
+	pool        *pool
+	machine     *machine
+	spot        string // its capacity type
+	zone        int
+	claim       reference // its NodeClaim; nothing for a managed node
+	work        *workload
+	pods        []pod
+	trouble     bool   // a scene goes on with it, so others leave it alone
+	stuck       bool   // something keeps it from being drained
+	anew        bool   // its pods get a node of their own when it leaves
+	heir        *node  // what Karpenter launched to replace it
+	initialized func() // what waits for it
+	came        Came
+	went        Went   // once it is known
+	scaled      string // see life
+	life        *life
 }
 
 // Groups of nodes.
@@ -110,6 +117,7 @@ func (c *Cluster) newObject(n *node, name string, now time.Time) *corev1.Node {
 		},
 	}
 	if n.pool.managed {
+		o.Spec.Taints = []corev1.Taint{{Key: corev1.TaintNodeNotReady, Effect: corev1.TaintEffectNoSchedule}}
 		labels["eks.amazonaws.com/capacityType"] = "ON_DEMAND"
 		labels["eks.amazonaws.com/nodegroup"] = n.pool.name
 		labels["eks.amazonaws.com/nodegroup-image"] = "ami-0b1f4a9d3c7e25a68"
@@ -122,16 +130,23 @@ func (c *Cluster) newObject(n *node, name string, now time.Time) *corev1.Node {
 	o.Annotations["karpenter.k8s.aws/ec2nodeclass-hash"] = "3404672103478234761"
 	o.Annotations["karpenter.sh/nodepool-hash"] = "12745407319442031341"
 	o.Annotations["karpenter.sh/nodepool-hash-version"] = "v3"
-	o.Finalizers = []string{"karpenter.sh/termination"}
-	yes := true
-	o.OwnerReferences = []metav1.OwnerReference{
-		{APIVersion: n.claim.apiVersion, Kind: n.claim.kind, Name: n.claim.name, UID: n.claim.uid, BlockOwnerDeletion: &yes},
-	}
 	o.Spec.Taints = slices.Concat([]corev1.Taint{
 		{Key: "karpenter.sh/unregistered", Effect: corev1.TaintEffectNoExecute},
 		{Key: corev1.TaintNodeNotReady, Effect: corev1.TaintEffectNoSchedule},
 	}, n.pool.taints)
 	return o
+}
+
+// adopt is what Karpenter makes of a node that has registered: its NodeClaim owns it, and it is not gone before
+// Karpenter says so.
+func (n *node) adopt(o *corev1.Node) {
+	yes := true
+	o.Spec.Taints = withoutTaint(o.Spec.Taints, "karpenter.sh/unregistered")
+	o.Labels = withLabel(o.Labels, "karpenter.sh/registered", "true")
+	o.Finalizers = []string{"karpenter.sh/termination"}
+	o.OwnerReferences = []metav1.OwnerReference{
+		{APIVersion: n.claim.apiVersion, Kind: n.claim.kind, Name: n.claim.name, UID: n.claim.uid, BlockOwnerDeletion: &yes},
+	}
 }
 
 // dotted is the address in a name such as ip-10-0-3-4.ec2.internal.

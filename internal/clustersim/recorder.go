@@ -35,6 +35,9 @@ var (
 	karpenter    = author{component: "karpenter"}
 	controller   = author{component: "node-controller"}
 	cloud        = author{component: "cloud-node-controller"}
+	cloudLife    = author{component: "cloud-node-lifecycle-controller"}
+	daemons      = author{component: "daemonset-controller"}
+	groupScaler  = author{component: "cluster-autoscaler"}
 	normal       = corev1.EventTypeNormal
 	warning      = corev1.EventTypeWarning
 	schedulerRun = "default-scheduler-ip-172-16-43-9.ec2.internal"

@@ -52,9 +52,14 @@ type Life struct {
 	RemovedAt time.Time
 	Unready   int // how often it went not ready after it was ready
 	Recovered int // how often it became ready again
+	Came      Came
+	Went      Went // the zero value while it lives
 }
 
-type life struct{ Life }
+type life struct {
+	Life
+	scaled string // by how much what it came for had been scaled, as "from 4 to 8"; for tests
+}
 
 // turned notes that the node became ready or not.
 func (l *life) turned(ready bool, now time.Time) {

@@ -58,6 +58,20 @@ func (c *Cluster) newWorkloads() {
 		types:  []string{"c6i.2xlarge", "c6i.4xlarge", "c6i.xlarge"}})
 	c.report = c.newWorkload(workload{namespace: "analytics", name: "report-29404920", pool: generalPool, perNode: 1,
 		types: []string{"m5.large", "m5.xlarge"}})
+	c.runner = c.newWorkload(workload{namespace: "ci", name: "runner", pool: runnerPool, perNode: 2,
+		metric: "external metric jobs_queued"})
+	c.groupStatus = reference{apiVersion: "v1", kind: "ConfigMap", namespace: "kube-system",
+		name: "cluster-autoscaler-status", uid: c.uid()}
+	c.agent = reference{apiVersion: "apps/v1", kind: "DaemonSet", namespace: "kube-system", name: "aws-node", uid: c.uid()}
+}
+
+// daemon starts the pod that every node has, for which nobody needs a node.
+func (c *Cluster) daemon(n *node) {
+	p := reference{apiVersion: "v1", kind: "Pod", namespace: c.agent.namespace,
+		name: c.agent.name + "-" + suffix(n.line.rand, 5), uid: c.uid()}
+	c.event(daemons, c.agent, normal, "SuccessfulCreate", "Created pod: "+p.name)
+	c.recorder.scheduler(p, normal, "Binding", "Scheduled",
+		fmt.Sprintf("Successfully assigned %s/%s to %s", p.namespace, p.name, n.name()), time.Now())
 }
 
 // alphabet is that of names which Kubernetes generates.
@@ -96,7 +110,7 @@ func (c *Cluster) grow(l *line, w *workload, k int, group string, spread time.Du
 		return
 	}
 	c.coming[group] += k
-	c.rescale(w, w.replicas+k*w.perNode)
+	scaled := c.rescale(w, w.replicas+k*w.perNode)
 	for i := range k {
 		// The pods are there at once, Karpenter batches them, and EC2 starts instances as it can.
 		l.after(50*time.Millisecond+time.Duration(i)*15*time.Millisecond, func() {
@@ -113,26 +127,28 @@ func (c *Cluster) grow(l *line, w *workload, k int, group string, spread time.Du
 				if k <= 20 { // later, each node waits for pods that wait for many
 					c.pending(w, pods)
 				}
-				c.launch(l, w, pods, group)
+				c.launch(l, w, pods, group, Demand, scaled)
 			})
 		})
 	}
 }
 
-// rescale tells that a workload gets another size.
-func (c *Cluster) rescale(w *workload, size int) {
+// rescale tells that a workload gets another size, and returns from which to which; "" if nothing tells.
+func (c *Cluster) rescale(w *workload, size int) (scaled string) {
 	size = max(0, size)
 	old := w.replicas
 	if w.replicas = size; w.metric == "" || size == old {
-		return
+		return ""
 	}
 	why, what := "All metrics below target", "down"
 	if size > old {
 		why, what = w.metric+" above target", "up"
 	}
 	c.event(autoscaler, w.autoscaler, normal, "SuccessfulRescale", fmt.Sprintf("New size: %d; reason: %s", size, why))
+	scaled = fmt.Sprintf("from %d to %d", old, size)
 	c.event(deployer, w.deployment, normal, "ScalingReplicaSet",
-		fmt.Sprintf("Scaled %s replica set %s from %d to %d", what, w.set.name, old, size))
+		fmt.Sprintf("Scaled %s replica set %s %s", what, w.set.name, scaled))
+	return scaled
 }
 
 // pending tells that pods fit on no node.
@@ -204,8 +220,16 @@ func (w *workload) image() string {
 	return "registry.example.com/" + w.namespace + "/" + w.short() + ":1.42.0"
 }
 
-// rehome starts a pod that was evicted anew on another node of its workload, if one has room.
-func (c *Cluster) rehome(l *line, w *workload) {
+// rehome starts a pod that was evicted from a node anew: on what was launched to replace that, or on another node of
+// its workload, if one has room.
+func (c *Cluster) rehome(from *node) {
+	l, w := from.line, from.work
+	if n := from.heir; n != nil && n.stage == settled {
+		pods := c.create(l, w, 1)
+		n.pods = append(n.pods, pods...)
+		c.run(n, pods)
+		return
+	}
 	var room []*node
 	for _, n := range c.nodes {
 		if n.stage == settled && n.work == w && !n.trouble && len(n.pods) < 2*w.perNode {
@@ -219,8 +243,7 @@ func (c *Cluster) rehome(l *line, w *workload) {
 	n := room[l.rand.IntN(len(room))]
 	pods := c.create(l, w, 1)
 	n.pods = append(n.pods, pods...)
-	c.event(karpenter, pods[0].ref, normal, "Nominated", "Pod should schedule on: nodeclaim/"+n.claim.name+", node/"+
-		n.name())
+	c.nominate(pods[0], "nodeclaim/"+n.claim.name+", node/"+n.name())
 	c.run(n, pods)
 }
 
@@ -253,6 +276,7 @@ func (c *Cluster) killing(n *node, p pod) {
 
 func (c *Cluster) event(by author, on reference, kind, reason, note string) {
 	c.recorder.event(by, on, kind, reason, note, time.Now())
+	c.again(func() { c.recorder.event(by, on, kind, reason, note, time.Now()) })
 }
 
 // taint is one without a value.
