@@ -411,6 +411,11 @@ func (c search) scaled(o owner, pods []waiting) (why string, chain []fleet.Link,
 	var up *fleet.Event
 	var at, last time.Time
 	for i, w := range pods {
+		if w.why == nil && crowded(ups, w.first()) { // whatever ties it to the node may have come after the next scaling
+			if w, _, err = c.waited(w.event); err != nil || w.why == nil {
+				return "", o.chain, err
+			}
+		}
 		e, when := growth(ups, w.first())
 		if e == nil || i > 0 && (e != up || !when.Equal(at)) {
 			return "", o.chain, nil
@@ -470,6 +475,19 @@ func growth(ups []*fleet.Event, seen time.Time) (up *fleet.Event, at time.Time) 
 		}
 	}
 	return up, at
+}
+
+// crowded reports whether a Deployment was scaled up more than once shortly before a moment.
+func crowded(ups []*fleet.Event, seen time.Time) bool {
+	times := map[time.Time]bool{}
+	for _, e := range ups {
+		for _, when := range []time.Time{e.First, e.Last} {
+			if !when.After(seen) && when.Add(creating).After(seen) {
+				times[when] = true
+			}
+		}
+	}
+	return len(times) > 1
 }
 
 // evictions are the reasons of events which say that a pod was evicted: whoever made it makes another one.

@@ -127,6 +127,69 @@ func TestCame(t *testing.T) {
 			s.scaled("web", "web-5d8", 0, 14, -3600)
 			web(s, 2)
 		}, deployment(""), 2, nil},
+		"pods that were evicted right after it was scaled are asked for by nobody": {theNode(claimed1), func(s *stream) {
+			s.scaled("web", "web-5d8", 14, 52, -66)
+			s.add("Pod", "web-5d8-z", "Evicted", "Evicted pod: Forceful Termination", -61)
+			web(s, 2)
+		}, deployment(""), 2, nil},
+		"whose pods were evicted says nothing of others": {theNode(claimed1), func(s *stream) {
+			s.scaled("web", "web-5d8", 14, 52, -66)
+			s.add("Pod", "web-77f-z", "Evicted", "Evicted pod: Empty", -61)
+			s.add("Pod", "web-5d8-z", "Evicted", "Evicted pod: Empty", -90)
+			s.add("Pod", "web-5d8-z", "Evicted", "Evicted pod: Empty", -50)
+			web(s, 2)
+		}, deployment("scaled from 14 to 52"), 2, nil},
+		"more evictions than are read may have been of anybody": {theNode(claimed1), func(s *stream) {
+			s.scaled("web", "web-5d8", 14, 52, -66)
+			for i := range most {
+				s.add("Pod", fmt.Sprint("api-77f-", i), "Evicted", "Evicted pod: Empty", -61)
+			}
+			web(s, 2)
+		}, deployment(""), 2, nil},
+		"it was scaled again after its pods were seen": {theNode(claimed1), func(s *stream) {
+			s.scaled("web", "web-5d8", 14, 52, -62)
+			s.scaled("web", "web-5d8", 52, 60, -40)
+			web(s, 2)
+		}, deployment("scaled from 14 to 52"), 2, nil},
+		"for which of two sizes is not known": {theNode(claimed1), func(s *stream) {
+			s.scaled("web", "web-5d8", 14, 52, -65)
+			s.scaled("web", "web-5d8", 52, 60, -58)
+			web(s, 2)
+		}, deployment(""), 2, nil},
+		"pods that were nominated after it was scaled again": {theNode(claimed1), func(s *stream) {
+			s.scaled("web", "web-5d8", 14, 52, -62)
+			s.scaled("web", "web-5d8", 52, 60, -56)
+			web(s, 2)
+		}, deployment("scaled from 14 to 52"), 2, nil},
+		"pods that were nominated after it was scaled again, and seen nobody knows when": {theNode(claimed1),
+			func(s *stream) {
+				s.scaled("web", "web-5d8", 14, 52, -62)
+				s.scaled("web", "web-5d8", 52, 60, -56)
+				s.add("ReplicaSet", "web-5d8", "SuccessfulCreate", "Created pod: web-5d8-x", -60)
+				s.add("Pod", "web-5d8-x", "Nominated", "Pod should schedule on: nodeclaim/general-abcde", -55)
+			}, deployment(""), 1, nil},
+		"pods of two sizes": {theNode(claimed1), func(s *stream) {
+			s.scaled("web", "web-5d8", 14, 52, -62)
+			web(s, 2)
+			s.scaled("web", "web-5d8", 52, 60, -40)
+			s.pod("ReplicaSet", "web-5d8-x", -38, -35, 70)
+		}, deployment(""), 3, nil},
+		"of a scaling that is lost the one before is not told": {theNode(claimed1), func(s *stream) {
+			s.scaled("web", "web-5d8", 14, 18, -75)
+			web(s, 2)
+		}, deployment(""), 2, nil},
+		"of combined scalings only the last is known": {theNode(claimed1), func(s *stream) {
+			s.add("Deployment", "web", "ScalingReplicaSet",
+				"(combined from similar events): Scaled up replica set web-5d8 from 52 to 60", -62)
+			(*s)[0].Count, (*s)[0].Last = 9, born.Add(-40*time.Second)
+			web(s, 2)
+		}, deployment(""), 2, nil},
+		"the last of combined scalings": {theNode(claimed1), func(s *stream) {
+			s.add("Deployment", "web", "ScalingReplicaSet",
+				"(combined from similar events): Scaled up replica set web-5d8 from 52 to 60", -300)
+			(*s)[0].Count, (*s)[0].Last = 9, born.Add(-62*time.Second)
+			web(s, 2)
+		}, deployment("scaled from 52 to 60"), 2, nil},
 		"a large Deployment's pods take long to be created": {theNode(claimed1), func(s *stream) {
 			s.scaled("web", "web-5d8", 0, 6000, -300)
 			web(s, 2)
