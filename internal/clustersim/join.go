@@ -210,10 +210,16 @@ func (c *Cluster) freeName(zone int, l *line) string {
 	free := func(name string) bool {
 		return !slices.ContainsFunc(c.nodes, func(n *node) bool { return n.alive() && n.name() == name })
 	}
-	if reused := c.config.mishaps.reused; reused > 0 && len(c.lives) > 0 && l.rand.Float64() < reused {
-		old := c.lives[l.rand.IntN(len(c.lives))]
-		if gone := !old.RemovedAt.IsZero() && time.Since(old.RemovedAt) > 5*time.Second; gone && free(old.Name) {
-			return old.Name
+	if reused := c.config.mishaps.reused; reused > 0 && l.rand.Float64() < reused {
+		var last *life
+		for _, old := range c.lives {
+			if gone := !old.RemovedAt.IsZero() && time.Since(old.RemovedAt) > 5*time.Second; gone && free(old.Name) &&
+				(last == nil || old.RemovedAt.After(last.RemovedAt)) {
+				last = old
+			}
+		}
+		if last != nil {
+			return last.Name
 		}
 	}
 	for {
