@@ -146,8 +146,9 @@ func (c *Cluster) finalize(n *node, d time.Duration) {
 // A drain that lasts: a PodDisruptionBudget lets no pod go. In a day of five minutes nothing lasts long, so the nodes
 // with which a cluster begins have been drained for most of an hour, and later ones are for two days.
 const (
-	maxStuck     = 2 // at night, if there are enough nodes
-	complainedIn = 12 * time.Second
+	maxStuck = 2 // at night, if there are enough nodes
+	// complains is how far apart Karpenter's complaints of it are: it repeats an event after two minutes at the soonest.
+	complains = 2 * time.Minute
 )
 
 // stick begins a drain that lasts, or has begun it.
@@ -156,14 +157,14 @@ func (c *Cluster) stick(n *node, at time.Time) {
 	c.disrupting(n, Underutilized, at)
 	c.condemn(n, Went{Underutilized, Karpenter})
 	c.change(n, func(o *corev1.Node) { deleting(o, at) })
-	for ; !at.After(time.Now()); at = at.Add(2 * time.Minute) {
+	for ; !at.After(time.Now()); at = at.Add(complains) {
 		c.blocked(n, at)
 	}
 	c.complain(n)
 }
 
 func (c *Cluster) complain(n *node) {
-	c.leave(n, complainedIn, func() {
+	c.leave(n, complains, func() {
 		if n.stuck {
 			c.blocked(n, time.Now())
 			c.complain(n)
@@ -173,14 +174,18 @@ func (c *Cluster) complain(n *node) {
 
 // unstick ends the longest drain: its pods may go.
 func (c *Cluster) unstick() {
+	var longest *node
 	for _, n := range c.nodes {
-		if n.stuck && n.stage == leaving {
-			n.stuck = false
-			c.evict(n, title(n.went.Kind))
-			c.finalize(n, n.line.between(time.Second, 2*time.Second))
-			return
+		if n.stuck && (longest == nil || n.obj.DeletionTimestamp.Before(longest.obj.DeletionTimestamp)) {
+			longest = n
 		}
 	}
+	if longest == nil {
+		return
+	}
+	longest.stuck = false
+	c.evict(longest, title(longest.went.Kind))
+	c.finalize(longest, longest.line.between(time.Second, 2*time.Second))
 }
 
 // deleteClaim is a person's kubectl delete nodeclaim: Karpenter drains the node, and gives no reason.
