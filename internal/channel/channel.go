@@ -37,6 +37,10 @@ type payload struct {
 	Cluster string `json:"cluster"`
 	Kind    string `json:"kind"`
 	Nodes   int    `json:"nodes"`
+	Causes  []struct {
+		Cause string `json:"cause"`
+		Nodes int    `json:"nodes"`
+	} `json:"causes"`
 }
 
 // Waves returns the waves of a channel, oldest first.
@@ -115,6 +119,16 @@ func Of(m slackemu.Message, parent *slackemu.Message) []Telling {
 func About(m slackemu.Message) (kind string, nodes int, ok bool) {
 	p, ok := meta(m)
 	return p.Kind, p.Nodes, ok
+}
+
+// Causes returns of how many nodes a wave's message says why they came or went, by kind of cause, as its metadata says.
+func Causes(m slackemu.Message) map[string]int {
+	p, _ := meta(m)
+	causes := map[string]int{}
+	for _, c := range p.Causes {
+		causes[c.Cause] += c.Nodes
+	}
+	return causes
 }
 
 type element struct {

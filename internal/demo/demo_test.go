@@ -221,6 +221,9 @@ func TestDemo(t *testing.T) {
 	}
 	d.press("pause", "on")
 	d.settled()
+	if c := d.counter("causes"); !good(c) || c.Value == "0" {
+		t.Errorf("causes: %+v", c)
+	}
 	if t.Failed() {
 		channel.Dump(t, d.slack, slackemu.ChannelOps)
 	}

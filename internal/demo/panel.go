@@ -253,10 +253,11 @@ func seconds(d time.Duration) string {
 // counters compare the cluster with the channel, and show how Slack is called.
 func (d *demo) counters(sim clustersim.State) []page.Counter {
 	var lives map[string]int
+	var truth []clustersim.Life
 	ever, gone := 0, 0
 	if d.sim != nil {
-		lives = map[string]int{}
-		for _, l := range d.sim.Lives() {
+		lives, truth = map[string]int{}, d.sim.Lives()
+		for _, l := range truth {
 			lives[l.Name]++
 		}
 		ever, gone = sim.Joined, sim.Removed
@@ -289,6 +290,14 @@ func (d *demo) counters(sim clustersim.State) []page.Counter {
 			note = "told more than once"
 		}
 		add("twice", "Told twice", strconv.Itoa(t.Twice), note, &once)
+	}
+	if d.sim != nil {
+		told, wrong := d.tally.causes(truth)
+		kept, note := wrong == 0, "none is false"
+		if !kept {
+			note = fmt.Sprintf("%d false", wrong)
+		}
+		add("causes", "Causes told", strconv.Itoa(told), note, &kept)
 	}
 	number("joined", "Joined, as told", t.Joined, "")
 	number("removed", "Left, as told", t.Removed, "")

@@ -2,9 +2,13 @@ package demo
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"rollcall/internal/channel"
+	"rollcall/internal/clustersim"
+	"rollcall/internal/fleet"
+	"rollcall/internal/message"
 	"rollcall/internal/slackemu"
 )
 
@@ -28,6 +32,9 @@ type tally struct {
 type statement struct {
 	names  []channel.Telling
 	counts map[string]int
+	wave   string // the ts of its wave's message
+	nodes  int    // how many its wave has, and how many by cause; of the wave's message only
+	causes map[string]int
 }
 
 func newTally(s *slackemu.Server, ch string, changed func()) *tally {
@@ -98,8 +105,12 @@ func (t *tally) statement(m slackemu.Message) statement {
 		}
 		about, parent = p, &p
 	}
-	s := statement{names: channel.Of(m, parent), counts: map[string]int{}}
+	s := statement{names: channel.Of(m, parent), counts: map[string]int{}, wave: about.TS}
+	if parent == nil {
+		s.causes = channel.Causes(m)
+	}
 	kind, nodes, _ := channel.About(about)
+	s.nodes = nodes
 	switch {
 	case kind != "joined" && kind != "removed":
 		for _, n := range s.names {
@@ -159,4 +170,66 @@ func (t *tally) sum(lives map[string]int) told {
 		}
 	}
 	return s
+}
+
+// causes counts of how many nodes the channel says why they came or went, and for how many of them that is false by the
+// truth of the simulated cluster. Less than the truth is not false. A wave that has not named all its nodes, and nodes
+// that the cluster has forgotten, are not judged.
+func (t *tally) causes(lives []clustersim.Life) (told, wrong int) {
+	byName := map[string][]clustersim.Life{}
+	for _, l := range lives {
+		byName[l.Name] = append(byName[l.Name], l)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	named := map[string]map[string][]string{} // by wave, the steps of each node
+	for _, s := range t.said {
+		for _, x := range s.names {
+			if named[s.wave] == nil {
+				named[s.wave] = map[string][]string{}
+			}
+			named[s.wave][x.Node] = append(named[s.wave][x.Node], x.Step)
+		}
+	}
+	for _, s := range t.said {
+		for cause, n := range s.causes {
+			told += n
+			step := "removed"
+			if message.IsComing(fleet.CauseKind(cause)) {
+				step = "joined"
+			}
+			right := 0
+			for node, steps := range named[s.wave] {
+				lives, known := byName[node]
+				if slices.Contains(steps, step) && (!known || slices.ContainsFunc(lives,
+					func(l clustersim.Life) bool { return isTrue(fleet.CauseKind(cause), l) })) {
+					right++
+				}
+			}
+			if len(named[s.wave]) >= s.nodes {
+				wrong += max(0, n-right)
+			}
+		}
+	}
+	return told, wrong
+}
+
+// isTrue reports whether a cause is that of a node, or says less than the truth.
+func isTrue(cause fleet.CauseKind, l clustersim.Life) bool {
+	switch cause {
+	case fleet.Demand:
+		return l.Came.Kind == clustersim.Demand || l.Came.Kind == clustersim.Evicted
+	case fleet.Replacement:
+		return l.Came.Kind == clustersim.Replacement
+	case fleet.NotSaid: // somebody's doing, by Karpenter or the Cluster Autoscaler, whoever had it done
+		return l.Went.Kind != "" && l.Went.Kind != clustersim.NodeDeleted && l.Went.Kind != clustersim.Terminated
+	case fleet.OtherDisruption: // by the cloud, which does not say how
+		return l.Went.Kind == clustersim.Interrupted
+	case fleet.MachineGone:
+		return l.Went.Kind == clustersim.Terminated || l.Went.By == clustersim.ClusterAutoscaler
+	}
+	return l.Went.Kind != "" && cause == map[clustersim.WentKind]fleet.CauseKind{
+		clustersim.Empty: fleet.Empty, clustersim.Underutilized: fleet.Underutilized, clustersim.Drifted: fleet.Drifted,
+		clustersim.Interrupted: fleet.SpotInterruption,
+	}[l.Went.Kind]
 }
