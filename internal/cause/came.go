@@ -25,7 +25,7 @@ const (
 	// grown is how long before a node was created its node group may have been scaled up for it. A longer time would take
 	// in other scale-ups of the group, and what pods on the node prove is not bound by it.
 	grown = 5 * time.Minute
-	// creating is how long after a Deployment was scaled up its pods are seen, and a second more for each twenty: so many
+	// creating is how long after a Deployment was scaled up its pods are seen at most, and a second more for each twenty: so many
 	// a controller manager writes with its defaults. It is less than the 15 s after which a HorizontalPodAutoscaler may
 	// scale again, of which the event may be lost: a controller writes no more than 25 of one object in a row.
 	creating = 12 * time.Second
@@ -411,13 +411,15 @@ func (c search) scaled(o owner, pods []waiting) (why string, chain []fleet.Link,
 	var up *fleet.Event
 	var at, last time.Time
 	for i, w := range pods {
-		if w.why == nil && crowded(ups, w.first()) { // whatever ties it to the node may have come after the next scaling
+		e, when := growth(ups, w.first())
+		if w.why == nil && (crowded(ups, w.first()) || e != nil && w.first().After(when.Add(within(e)))) {
+			// What ties a pod to the node may come much later than the pod, even after the next scaling.
 			if w, _, err = c.waited(w.event); err != nil || w.why == nil {
 				return "", o.chain, err
 			}
+			e, when = growth(ups, w.first())
 		}
-		e, when := growth(ups, w.first())
-		if e == nil || i > 0 && (e != up || !when.Equal(at)) {
+		if e == nil || w.first().After(when.Add(within(e))) || i > 0 && (e != up || !when.Equal(at)) {
 			return "", o.chain, nil
 		}
 		up, at, last = e, when, fleet.Latest(last, w.first())
@@ -425,19 +427,13 @@ func (c search) scaled(o owner, pods []waiting) (why string, chain []fleet.Link,
 	if up == nil {
 		return "", o.chain, nil
 	}
+	if evicted, err := c.evicted(o, at, at.Add(within(up)), last); err != nil || evicted {
+		return "", o.chain, err
+	}
 	m := scaledForm.FindStringSubmatch(up.Note)
 	size := "to " + m[4]
 	if m[3] != "" {
 		size = "from " + m[3] + " to " + m[4]
-	}
-	before, _ := strconv.Atoi(m[3])
-	after, _ := strconv.Atoi(m[4])
-	within := creating + time.Duration(max(0, after-before))*time.Second/20
-	if last.After(at.Add(within)) {
-		return "", o.chain, nil
-	}
-	if evicted, err := c.evicted(o, at, at.Add(within), last); err != nil || evicted {
-		return "", o.chain, err
 	}
 	chain = append([]fleet.Link{link(*up)}, o.chain...)
 	rescale, reason, err := c.rescale(*up, m[4])
@@ -453,6 +449,14 @@ func (c search) scaled(o owner, pods []waiting) (why string, chain []fleet.Link,
 		return "", chain, nil // a rollout goes on by steps, and so does a size that somebody sets: nothing says which
 	}
 	return "scaled " + size, chain, nil
+}
+
+// within is how long after a Deployment was scaled up its pods are seen.
+func within(up *fleet.Event) time.Duration {
+	m := scaledForm.FindStringSubmatch(up.Note)
+	before, _ := strconv.Atoi(m[3])
+	after, _ := strconv.Atoi(m[4])
+	return creating + time.Duration(max(0, after-before))*time.Second/20
 }
 
 // growth is the time that a Deployment was scaled up for a pod which was there at a moment: the last one before. It is

@@ -168,6 +168,10 @@ func TestCame(t *testing.T) {
 				s.add("ReplicaSet", "web-5d8", "SuccessfulCreate", "Created pod: web-5d8-x", -60)
 				s.add("Pod", "web-5d8-x", "Nominated", "Pod should schedule on: nodeclaim/general-abcde", -55)
 			}, deployment(""), 1, nil},
+		"pods that were nominated long after they were seen": {theNode(claimed1), func(s *stream) {
+			s.scaled("web", "web-5d8", 14, 52, -62)
+			s.pod("ReplicaSet", "web-5d8-x", -60, -30, 0)
+		}, deployment("scaled from 14 to 52"), 1, nil},
 		"pods of two sizes": {theNode(claimed1), func(s *stream) {
 			s.scaled("web", "web-5d8", 14, 52, -62)
 			web(s, 2)
@@ -278,6 +282,28 @@ func TestCame(t *testing.T) {
 				s.add("Node", old, "DisruptionTerminating", "Disrupting Node: Drifted", 90)
 			}
 		}, fleet.Cause{Kind: fleet.Replacement, By: karpenter, Why: "drifted"}, 0, nil},
+		"a replacement of one of two, where the other's launch is lost": {theNode(claimed1), func(s *stream) {
+			s.add("NodeClaim", "general-abcde", "DisruptionLaunching", "Launching NodeClaim: Drifted", -60)
+			s.add("NodeClaim", "general-abcde", "DisruptionWaitingReadiness", "Waiting on readiness to continue disruption", -60)
+			s.add("NodeClaim", "general-fghij", "DisruptionWaitingReadiness", "Waiting on readiness to continue disruption", -59)
+			s.add("NodeClaim", "general-zzzzz", "DisruptionTerminating", "Disrupting NodeClaim: Drifted", 90)
+			s.add("Node", "old", "DisruptionTerminating", "Disrupting Node: Drifted", 90)
+		}, fleet.Cause{Kind: fleet.Replacement, By: karpenter, Why: "drifted"}, 0, nil},
+		"a replacement of one of two, where half of the other's end is lost": {theNode(claimed1), func(s *stream) {
+			s.add("NodeClaim", "general-abcde", "DisruptionLaunching", "Launching NodeClaim: Drifted", -60)
+			s.add("NodeClaim", "general-zzzzz", "DisruptionTerminating", "Disrupting NodeClaim: Drifted", 90)
+			s.add("Node", "old", "DisruptionTerminating", "Disrupting Node: Drifted", 90)
+			s.add("Node", "older", "DisruptionTerminating", "Disrupting Node: Drifted", 60)
+		}, fleet.Cause{Kind: fleet.Replacement, By: karpenter, Why: "drifted"}, 0, nil},
+		"a replacement while another pool's goes on for another reason": {theNode(claimed1), func(s *stream) {
+			s.add("NodeClaim", "general-abcde", "DisruptionLaunching", "Launching NodeClaim: Drifted", -60)
+			for _, claim := range []string{"general-abcde", "batch-fghij", "general-klmno"} {
+				s.add("NodeClaim", claim, "DisruptionWaitingReadiness", "Waiting on readiness to continue disruption", -60)
+			}
+			s.add("NodeClaim", "general-klmno", "DisruptionLaunching", "Launching NodeClaim: Underutilized", -60)
+			s.add("NodeClaim", "general-zzzzz", "DisruptionTerminating", "Disrupting NodeClaim: Drifted", 90)
+			s.add("Node", "old", "DisruptionTerminating", "Disrupting Node: Drifted", 90)
+		}, fleet.Cause{Kind: fleet.Replacement, By: karpenter, Why: "drifted"}, 0, []string{"old"}},
 		"a replacement of what is not gone yet": {theNode(claimed1), func(s *stream) {
 			s.add("NodeClaim", "general-abcde", "DisruptionLaunching", "Launching NodeClaim: Underutilized/Replace", -60)
 			s.add("NodeClaim", "general-zzzzz", "DisruptionTerminating", "Disrupting NodeClaim: Underutilized", -600)

@@ -57,6 +57,31 @@ func swap(ctx context.Context, pool, reason string, at time.Time, in Evidence) (
 	if len(c) != 1 {
 		return launched, ended, false, nil
 	}
+	// Events may be lost, so what others say must not speak of more: Karpenter also says that it waits for whatever it
+	// launched, and that it ends both a NodeClaim and its node.
+	waits, err := in.Because(ctx, "DisruptionWaitingReadiness", at.Add(-command), at.Add(command), most)
+	if err != nil || len(waits) == most {
+		return launched, ended, false, err
+	}
+	for _, w := range waits {
+		if poolOf(w.Regarding.Name) == pool && w.Regarding != l[0] && !slices.ContainsFunc(launches,
+			func(e fleet.Event) bool { return e.Regarding == w.Regarding }) {
+			return launched, ended, false, nil
+		}
+	}
+	count := map[string]int{} // of ends, by kind
+	for _, kind := range []string{"Node", "NodeClaim"} {
+		seen := map[fleet.ObjectRef]bool{}
+		for _, e := range ends {
+			if said(e, kind) && !e.First.Before(first) {
+				seen[e.Regarding] = true
+			}
+		}
+		count[kind] = len(seen)
+	}
+	if count["Node"] != count["NodeClaim"] {
+		return launched, ended, false, nil
+	}
 	// Karpenter writes the same on the NodeClaim and on its node, at the same time.
 	for _, e := range ends {
 		if said(e, "Node") && e.First.Sub(last).Abs() < time.Second {

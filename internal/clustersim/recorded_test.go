@@ -56,6 +56,7 @@ var variables = []struct {
 	{regexp.MustCompile(`\b[a-z]+-[a-z0-9]{9,10}\b`), "SET"},
 	{regexp.MustCompile(`assigned [a-z]+/`), "assigned NAMESPACE/"},
 	{regexp.MustCompile(`; reason: .*`), "; reason: REASON"},
+	{regexp.MustCompile(`(Launching NodeClaim: )\w+`), "${1}REASON"},
 	{regexp.MustCompile(`nodes are available: .*`), "nodes are available: REASONS"}, // see TestUnschedulable
 	{regexp.MustCompile(`\d+`), "N"},
 }
