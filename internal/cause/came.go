@@ -25,9 +25,10 @@ const (
 	// grown is how long before a node was created its node group may have been scaled up for it. A longer time would take
 	// in other scale-ups of the group, and what pods on the node prove is not bound by it.
 	grown = 5 * time.Minute
-	// creating is how long after a Deployment was scaled up its pods are seen at most, and a second more for each twenty: so many
-	// a controller manager writes with its defaults. It is less than the 15 s after which a HorizontalPodAutoscaler may
-	// scale again, of which the event may be lost: a controller writes no more than 25 of one object in a row.
+	// creating is how long after a Deployment was scaled up its pods are seen at most, and a second more for each twenty:
+	// so many a controller manager writes with its defaults. It is less than the 15 s after which a
+	// HorizontalPodAutoscaler may scale again, of which the event may be lost: a controller writes no more than 25 of one
+	// object in a row.
 	creating = 12 * time.Second
 	// tardy is by how much an event may be dated later than it should be: its writer was busy, or its time is in whole
 	// seconds.
@@ -384,8 +385,8 @@ var (
 )
 
 // scaled says what made a Deployment ask for more pods before the node was created: its HorizontalPodAutoscaler, a
-// rollout, or somebody who set its size; in one line, with the events. It is "" if no event tells, and if the pods are
-// not those that it asked for then: whoever is evicted is replaced by a new pod, which nobody scaled.
+// rollout, or somebody who set its size; in one line, with the events. It is "" if no event tells, and if the pods may
+// not be those that it asked for then: whoever is evicted is replaced by a new pod, which nobody scaled.
 func (c search) scaled(o owner, pods []waiting) (why string, chain []fleet.Link, err error) {
 	from, until := c.span()
 	ref := fleet.ObjectRef{Kind: "Deployment", Namespace: o.Namespace, Name: o.Name}
@@ -436,7 +437,9 @@ func (c search) scaled(o owner, pods []waiting) (why string, chain []fleet.Link,
 		size = "from " + m[3] + " to " + m[4]
 	}
 	chain = append([]fleet.Link{link(*up)}, o.chain...)
-	rescale, reason, err := c.rescale(*up, m[4])
+	then := *up
+	then.First = at
+	rescale, reason, err := c.rescale(then, m[4])
 	if err != nil {
 		return "", chain, err
 	}

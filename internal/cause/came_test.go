@@ -188,6 +188,13 @@ func TestCame(t *testing.T) {
 			(*s)[0].Count, (*s)[0].Last = 9, born.Add(-40*time.Second)
 			web(s, 2)
 		}, deployment(""), 2, nil},
+		"the last of combined scalings, by the HPA": {theNode(claimed1), func(s *stream) {
+			s.add("Deployment", "web", "ScalingReplicaSet",
+				"(combined from similar events): Scaled up replica set web-5d8 from 52 to 60", -300)
+			(*s)[0].Count, (*s)[0].Last = 9, born.Add(-62*time.Second)
+			s.rescaled("web", aboveTarget, 60, -63)
+			web(s, 2)
+		}, deployment("its HPA went from 52 to 60 (cpu above target)"), 2, nil},
 		"the last of combined scalings": {theNode(claimed1), func(s *stream) {
 			s.add("Deployment", "web", "ScalingReplicaSet",
 				"(combined from similar events): Scaled up replica set web-5d8 from 52 to 60", -300)
@@ -284,8 +291,9 @@ func TestCame(t *testing.T) {
 		}, fleet.Cause{Kind: fleet.Replacement, By: karpenter, Why: "drifted"}, 0, nil},
 		"a replacement of one of two, where the other's launch is lost": {theNode(claimed1), func(s *stream) {
 			s.add("NodeClaim", "general-abcde", "DisruptionLaunching", "Launching NodeClaim: Drifted", -60)
-			s.add("NodeClaim", "general-abcde", "DisruptionWaitingReadiness", "Waiting on readiness to continue disruption", -60)
-			s.add("NodeClaim", "general-fghij", "DisruptionWaitingReadiness", "Waiting on readiness to continue disruption", -59)
+			for _, claim := range []string{"general-abcde", "general-fghij"} {
+				s.add("NodeClaim", claim, "DisruptionWaitingReadiness", "Waiting on readiness to continue disruption", -60)
+			}
 			s.add("NodeClaim", "general-zzzzz", "DisruptionTerminating", "Disrupting NodeClaim: Drifted", 90)
 			s.add("Node", "old", "DisruptionTerminating", "Disrupting Node: Drifted", 90)
 		}, fleet.Cause{Kind: fleet.Replacement, By: karpenter, Why: "drifted"}, 0, nil},

@@ -21,7 +21,7 @@ import (
 
 var (
 	causeDays = flag.Int("days", 0, "how many seeded days TestCauses plays; 0: 300, or 40 with -short")
-	causeDay  = flag.Uint64("day", 0, "the seed of the only day that TestCauses plays, from 1; it says what each node was")
+	causeDay  = flag.Uint64("day", 0, "the seed of the only day that TestCauses plays, from 1")
 )
 
 // heard is what a watch has told so far, kept as the ledger keeps it: events by their UIDs, and what combined ones
@@ -182,7 +182,8 @@ type tally struct {
 func hold(t *testing.T, seed uint64, sum *tally) {
 	r := rand.New(rand.NewPCG(seed, 14))
 	// In so long a day a workload is scaled no more often than a real HorizontalPodAutoscaler does, every 15 s.
-	config := Config{Seed: seed, DayLength: 20 * time.Minute, Night: 7 + r.IntN(8), Day: 24 + r.IntN(16), Burst: 4 + r.IntN(40)}
+	config := Config{Seed: seed, DayLength: 20 * time.Minute, Night: 7 + r.IntN(8), Day: 24 + r.IntN(16),
+		Burst: 4 + r.IntN(40)}
 	m := mishaps{outside: 0.5, lateBy: 8 * time.Second}
 	if seed%4 == 1 {
 		config.DayLength, m.reused = 0, 1 // the demo's day, in which all follows so soon that names come back at once
@@ -198,8 +199,8 @@ func hold(t *testing.T, seed uint64, sum *tally) {
 	look := func(l life, all bool) {
 		n := h.node(l.UID)
 		complain := func(what string, e fleet.Explanation, wrong string) {
-			t.Errorf("seed %d: of %s (%s) it is said that it %s for %+v %q, but %s; all evidence is there: %t", seed, l.Name,
-				l.UID, what, e.Cause, e.Nodes, wrong, all)
+			t.Errorf("seed %d: of %s (%s) it is said that it %s for %+v %q, but %s; all evidence is there: %t", seed,
+				l.Name, l.UID, what, e.Cause, e.Nodes, wrong, all)
 			if *causeDay != 0 {
 				t.Logf("%+v %s\n%+v", l.Life, l.scaled, e.Chain)
 			}
@@ -310,7 +311,8 @@ func TestCauses(t *testing.T) {
 	}
 	t.Logf("%d days: %d causes told; of %d changes with all evidence %d not explained", days, sum.told, sum.explainable,
 		sum.unexplained)
-	t.Logf("of %d nodes %d are told to have come because something was scaled; all: %v", sum.scaled, sum.because, sum.kinds)
+	t.Logf("of %d nodes %d are told to have come because something was scaled; all: %v", sum.scaled, sum.because,
+		sum.kinds)
 	if sum.unexplained*20 > sum.explainable {
 		t.Errorf("%d of %d are not explained although the evidence is there", sum.unexplained, sum.explainable)
 	}
@@ -320,8 +322,9 @@ func TestCauses(t *testing.T) {
 	if *causeDay != 0 {
 		return
 	}
-	for _, kind := range []string{string(Demand), string(Evicted), string(Replacement), string(Empty), string(Underutilized),
-		string(Drifted), string(Interrupted), string(NeverReady), string(ClaimDeleted), string(Terminated)} {
+	for _, kind := range []string{string(Demand), string(Evicted), string(Replacement), string(Empty),
+		string(Underutilized), string(Drifted), string(Interrupted), string(NeverReady), string(ClaimDeleted),
+		string(Terminated)} {
 		if sum.kinds[kind] == 0 {
 			t.Errorf("no node was %s", kind)
 		}

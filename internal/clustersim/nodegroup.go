@@ -40,7 +40,8 @@ func (c *Cluster) scaleUp(l *line, k int) {
 		c.pending(w, pods)
 		l.after(l.between(800*time.Millisecond, 1200*time.Millisecond), func() {
 			status := func(note string) {
-				c.event(groupScaler, c.groupStatus, normal, "ScaledUpGroup", fmt.Sprintf(note, runnerGroup, have+k, have, runnerMost))
+				c.event(groupScaler, c.groupStatus, normal, "ScaledUpGroup",
+					fmt.Sprintf(note, runnerGroup, have+k, have, runnerMost))
 			}
 			status("Scale-up: setting group %s size to %d instead of %d (max: %d)")
 			status("Scale-up: group %s size set to %d instead of %d (max: %d)")
@@ -84,11 +85,12 @@ func (c *Cluster) giveUpScaleDown(l *line, n *node) {
 		n.trouble = false
 		c.change(n, func(o *corev1.Node) { o.Spec.Taints = withoutTaint(o.Spec.Taints, beingScaledDown) })
 		if failed {
-			c.event(groupScaler, n.ref(), warning, "ScaleDownFailed", "failed to drain and delete node: Failed to drain node "+
-				n.name()+", due to following errors: [pods remaining after timeout]")
+			c.event(groupScaler, n.ref(), warning, "ScaleDownFailed", "failed to drain and delete node: Failed to drain "+
+				"node "+n.name()+", due to following errors: [pods remaining after timeout]")
 			return
 		}
-		c.event(groupScaler, n.ref(), normal, "ClusterAutoscalerCleanup", "removed "+beingScaledDown+" taint from node "+n.name())
+		c.event(groupScaler, n.ref(), normal, "ClusterAutoscalerCleanup",
+			"removed "+beingScaledDown+" taint from node "+n.name())
 	})
 }
 
@@ -111,7 +113,8 @@ func (c *Cluster) scaleDown(l *line) {
 					fmt.Sprintf("Scale-down: removing empty node %q", n.name()))
 				name := n.name()
 				l.after(l.between(1500*time.Millisecond, 2500*time.Millisecond), func() {
-					c.event(groupScaler, c.groupStatus, normal, "ScaleDownEmpty", fmt.Sprintf("Scale-down: empty node %s removed", name))
+					c.event(groupScaler, c.groupStatus, normal, "ScaleDownEmpty",
+						fmt.Sprintf("Scale-down: empty node %s removed", name))
 					c.vanish(n, Went{Empty, ClusterAutoscaler})
 				})
 			}

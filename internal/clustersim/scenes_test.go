@@ -85,7 +85,8 @@ func TestScenes(t *testing.T) {
 							continue
 						}
 						for _, l := range c.Lives() {
-							if at := when(l); !at.IsZero() && !scene.is(l) && at.After(first.Add(-apart)) && at.Before(last.Add(apart)) {
+							at := when(l)
+							if !at.IsZero() && !scene.is(l) && at.After(first.Add(-apart)) && at.Before(last.Add(apart)) {
 								t.Errorf("day %d: %s is from %v to %v, and another change at %v: %+v", day, name, first.Sub(from),
 									last.Sub(from), at.Sub(from), l)
 							}

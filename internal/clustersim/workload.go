@@ -62,7 +62,8 @@ func (c *Cluster) newWorkloads() {
 		metric: "external metric jobs_queued"})
 	c.groupStatus = reference{apiVersion: "v1", kind: "ConfigMap", namespace: "kube-system",
 		name: "cluster-autoscaler-status", uid: c.uid()}
-	c.agent = reference{apiVersion: "apps/v1", kind: "DaemonSet", namespace: "kube-system", name: "aws-node", uid: c.uid()}
+	c.agent = reference{apiVersion: "apps/v1", kind: "DaemonSet", namespace: "kube-system", name: "aws-node",
+		uid: c.uid()}
 }
 
 // daemon starts the pod that every node has, for which nobody needs a node.
