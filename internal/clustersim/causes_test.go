@@ -245,9 +245,9 @@ func hold(t *testing.T, seed uint64, sum *tally) {
 	}
 	known, gone := 0, map[string]bool{}
 	every := func(all bool) {
-		h.listen(t, c)
-		c.mu.Lock()
+		c.mu.Lock() // so that nothing comes between the lives and what is heard of them
 		defer c.mu.Unlock()
+		h.listen(t, c)
 		h.Nodes = h.Nodes[:0]
 		for _, l := range c.lives {
 			h.Nodes = append(h.Nodes, h.node(l.UID))

@@ -49,8 +49,8 @@ func (c *Cluster) disrupt(n *node, why WentKind) {
 
 // disrupting is what Karpenter says when it begins to end a node for a reason.
 func (c *Cluster) disrupting(n *node, why WentKind, at time.Time) {
-	c.recorder.event(karpenter, n.ref(), normal, "DisruptionTerminating", "Disrupting Node: "+title(why), at)
-	c.recorder.event(karpenter, n.claim, normal, "DisruptionTerminating", "Disrupting NodeClaim: "+title(why), at)
+	c.eventAt(karpenter, n.ref(), normal, "DisruptionTerminating", "Disrupting Node: "+title(why), at)
+	c.eventAt(karpenter, n.claim, normal, "DisruptionTerminating", "Disrupting NodeClaim: "+title(why), at)
 }
 
 // title is a reason as Karpenter writes it.
@@ -106,7 +106,7 @@ func deleting(o *corev1.Node, now time.Time) {
 // blocked tells that pods are still to leave a node.
 func (c *Cluster) blocked(n *node, at time.Time) {
 	if len(n.pods) > 0 {
-		c.recorder.event(karpenter, n.ref(), warning, "FailedDraining",
+		c.eventAt(karpenter, n.ref(), warning, "FailedDraining",
 			fmt.Sprintf("Failed to drain node, %d pods are waiting to be evicted", len(n.pods)), at)
 	}
 }

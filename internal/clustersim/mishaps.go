@@ -23,6 +23,10 @@ const sameAgain = 2 * time.Second
 // publish stores an event, if nothing becomes of it on the way.
 func (c *Cluster) publish(e *eventsv1.Event, now time.Time) {
 	m, r := c.config.mishaps, c.wall.rand
+	if time.Since(now) > time.Second { // it was written before the cluster was made
+		c.store.put(e, now)
+		return
+	}
 	if m.lost > 0 && r.Float64() < m.lost {
 		return
 	}
