@@ -256,6 +256,34 @@ func TestCopies(t *testing.T) {
 	}
 }
 
+// A restore that brings a node back may be told in two ways: its end was seen, or it was not.
+func TestWentBack(t *testing.T) {
+	for name, tt := range map[string]struct {
+		before, after string // what the node did before the backup, and until the restore
+		told          string // by the program that did not see its end
+	}{
+		"not ready, and gone": {"joined ready", "not_ready removed", "a joined, a ready, a not_ready, a recovered"},
+		"ready, and gone":     {"joined", "ready removed", "a joined, a ready, a not_ready"},
+	} {
+		truth := lived("a " + tt.before)
+		l := truth.lives[0]
+		picture := truth.picture()
+		for step := range strings.FieldsSeq(tt.after) {
+			l.do(step, true)
+		}
+		truth.wentBack(picture, channelView{posts: []post{baseline}})
+		for _, a := range l.acts { // what was told before is no matter here
+			a.must = false
+		}
+		view := channelView{posts: []post{baseline, said("1", joined, "prod: 1 node joined", 1, tt.told)}}
+		for _, v := range truth.judge(view) {
+			if v.kind == doubled {
+				t.Errorf("%s: %v", name, v)
+			}
+		}
+	}
+}
+
 func TestFalseCauses(t *testing.T) {
 	const card = "⚪ prod: 1 node left\nip-10-64-0-1.eu\nm5.large\nleft 10:12 UTC, lived 1 h\n" +
 		"consolidated by Karpenter (empty), drained for 12 m\n"

@@ -151,6 +151,13 @@ func (t *truth) wentBack(picture map[*life]then, s channelView) {
 			if was.isReady {
 				back.do(ready, must)
 			}
+			// If its end was not seen, it only changed its condition.
+			if was.isReady && !l.isReady {
+				back.do(recovered, false)
+			}
+			if !was.isReady && l.isReady {
+				back.do(notReady, false)
+			}
 			t.lives = append(t.lives, back)
 			l.lost = true
 		case was.isReady && !l.isReady:
