@@ -177,7 +177,7 @@ func TestCommandsInBrowser(t *testing.T) {
 	tab.See("dialog", "For how long")
 	picture(tab, "mute")
 	press("dialog button", "Mute")
-	tab.See("#log", "all alerts are muted until")
+	tab.See("#log", "are muted until")
 	press("#log button", "Undo")
 	tab.See("#log", "undone by ada")
 	tab.Eval(`location.hash = "#home"`, nil)
