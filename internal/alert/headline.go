@@ -81,10 +81,67 @@ func sayNotReady(r *rendering) {
 	case back+gone == n:
 		r.titled("⚪", "%s not ready, %d recovered, %d left", nodes(n), back, gone)
 	case back+gone > 0:
-		r.titled("🔴", "%s not ready, %d recovered, %d left", nodes(n), back, gone)
+		r.titled("🔴", "%s not ready, %d recovered, %d left%s", nodes(n), back, gone, r.downWords())
 	default:
-		r.titled("🔴", "%s not ready", nodes(n))
+		r.titled("🔴", "%s not ready%s", nodes(n), r.downWords())
 	}
+}
+
+// downWords say of nodes that are not ready why, and what they have in common: ": kubelet silent · pool batch, c". Of
+// one node its card and its notification say it.
+func (r *rendering) downWords() string {
+	var why []string
+	var down []fleet.Node
+	for _, m := range r.wave.Members {
+		step, _ := m.Step(fleet.WentUnready)
+		if _, back := recovery(m); back || !m.RemovedAt.IsZero() {
+			continue
+		}
+		why, down = append(why, unready(m, step)), append(down, m.Node)
+	}
+	if len(r.wave.Members) < 2 || len(down) == 0 {
+		return ""
+	}
+	return shared(why) + common(down)
+}
+
+// shared is a text that all have, or the most frequent ones with their numbers, after a colon; "" if there is none.
+func shared(texts []string) string {
+	counts := map[string]int{}
+	for _, t := range texts {
+		counts[t]++
+	}
+	if len(counts) == 1 {
+		return strings.TrimSuffix(": "+texts[0], ": ")
+	}
+	if n := counts[""]; n > 0 {
+		delete(counts, "")
+		counts["for unknown reasons"] = n
+	}
+	return ": " + counted(counts)
+}
+
+// common is the pool and the zone that all nodes are of, if they are of one.
+func common(of []fleet.Node) string {
+	var parts []string
+	all := func(property func(fleet.Node) string) string {
+		for _, n := range of {
+			if property(n) != property(of[0]) {
+				return ""
+			}
+		}
+		return property(of[0])
+	}
+	if pool := all(func(n fleet.Node) string { return n.Pool }); pool != "" {
+		parts = append(parts, "pool "+message.OneWord(pool))
+	}
+	if zone := all(func(n fleet.Node) string { return n.Zone }); zone != "" {
+		parts = append(parts, message.OneWord(zone))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " · " + strings.Join(parts, ", ")
 }
 
 // recovery returns the recovery that follows the member's last not-ready step.

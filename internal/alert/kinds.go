@@ -49,11 +49,10 @@ var kinds = map[wave.Kind]kind{
 	},
 	wave.KindJoined: {say: sayJoined, cost: costMore, one: oneJoined},
 	wave.KindReady: {
-		say:  sayPlainly("🟢", "became ready"),
-		cost: costPlain,
-		one:  func(m wave.Member, cfg Config) string { return " became ready" + machineWords(m.Node, cfg) },
+		say: sayPlainly("🟢", "became ready"),
+		one: func(m wave.Member, cfg Config) string { return " became ready" + machineWords(m.Node, cfg) },
 	},
-	wave.KindNotReady: {say: sayNotReady, cost: costPlain, one: storyWords},
+	wave.KindNotReady: {say: sayNotReady, one: storyWords},
 	wave.KindRecovered: {
 		say: sayPlainly("🟢", "recovered"),
 		one: func(wave.Member, Config) string { return " recovered" },

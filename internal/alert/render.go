@@ -169,8 +169,6 @@ func (r *rendering) costWords() string {
 
 func costMore(came, _ fleet.Cost) string  { return message.Hourly(came) + " more" }
 func costLess(_, left fleet.Cost) string  { return message.Hourly(left) + " less" }
-func costPlain(came, _ fleet.Cost) string { return message.Hourly(came) }
-
 func costDifference(came, left fleet.Cost) string {
 	if came.AtMost || left.AtMost { // the difference of two bounds is not a bound
 		return ""

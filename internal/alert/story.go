@@ -80,7 +80,7 @@ func story(m wave.Member, cfg Config) []message.Line {
 			l = append(l, line(", then it left")...)
 		}
 		lines = append(lines, l)
-		if why := reason(m, down); why != "" && !isBack {
+		if why := unready(m, down); why != "" && !isBack {
 			lines = append(lines, line(why))
 		}
 	} else if hasUp {
@@ -108,12 +108,13 @@ func readySince(m wave.Member, ready fleet.Change) message.Line {
 // maxReason bounds the free text of a condition on a card, in runes.
 const maxReason = 200
 
-func reason(m wave.Member, down fleet.Change) string {
-	s := down.Reason
-	if m.Node.Ready.Status != fleet.Ready && m.Node.Ready.Message != "" && m.Node.Ready.Reason == down.Reason {
-		s += ": " + m.Node.Ready.Message
+// unready says in words why a node went not ready. What its condition says now counts if it is still that one.
+func unready(m wave.Member, down fleet.Change) string {
+	c := fleet.Condition{Reason: down.Reason}
+	if m.Node.Ready.Status != fleet.Ready && m.Node.Ready.Reason == down.Reason {
+		c.Message = m.Node.Ready.Message
 	}
-	return message.Clip(strings.TrimPrefix(s, ": "), maxReason)
+	return message.Unready(c)
 }
 
 // vague reports whether the time of a change is unknown by more than people care about.
@@ -173,7 +174,7 @@ func storyWords(m wave.Member, cfg Config) (s string) {
 		case !m.RemovedAt.IsZero():
 			s += " was not ready and left"
 		default:
-			s += " is not ready" + strings.TrimSuffix(": "+down.Reason, ": ")
+			s += " is not ready" + strings.TrimSuffix(": "+unready(m, down), ": ") + common([]fleet.Node{n})
 		}
 	}
 	if left, ok := m.Step(fleet.Removed); ok {
@@ -204,8 +205,8 @@ func (r *rendering) statistics() []message.Line {
 				down = append(down, up.At.Sub(d.At))
 			} else if !ok {
 				notReady++
-				if d.Reason != "" {
-					causes[d.Reason]++
+				if why := unready(m, d); why != "" {
+					causes[why]++
 				}
 			}
 		}
@@ -237,7 +238,7 @@ func (r *rendering) statistics() []message.Line {
 		lines = append(lines, line(fmt.Sprintf("When %s left is not recorded.", nodes(unproven))))
 	}
 	if len(causes) > 0 {
-		lines = append(lines, line("Their conditions: "+counted(causes)+"."))
+		lines = append(lines, line("Why they are not ready: "+counted(causes)+"."))
 	}
 	return lines
 }

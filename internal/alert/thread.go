@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"rollcall/internal/fleet"
 	"rollcall/internal/message"
@@ -105,26 +104,27 @@ func RenderUpdate(w wave.Wave, totals fleet.Totals, cfg Config) message.Message 
 // RenderNeverReady says what the thread reply reads about nodes of a wave that did not become
 // ready in time, and whether there are any.
 func RenderNeverReady(w wave.Wave, cfg Config) (message.Message, bool) {
-	var names []string
-	var cost fleet.Cost
+	var names, whys []string
+	var stuck []fleet.Node
 	for _, m := range w.Members {
 		_, joined := m.Step(fleet.Joined)
 		_, ready := m.Step(fleet.BecameReady)
 		if joined && !ready && m.RemovedAt.IsZero() && m.Node.Ready.Status != fleet.Ready {
-			cost.Add(cfg.priceOf(m.Node), 1, time.Hour)
-			why := cmp.Or(m.Node.Ready.Message, m.Node.Ready.Reason, "no Ready condition")
-			names = append(names, m.Node.Name+": "+message.Clip(why, maxReason))
+			why := cmp.Or(message.Unready(m.Node.Ready), "no Ready condition")
+			stuck, whys = append(stuck, m.Node), append(whys, why)
+			names = append(names, m.Node.Name+" ("+cmp.Or(m.Node.InstanceType, "type unknown")+"): "+why)
 		}
 	}
 	if len(names) == 0 {
 		return message.Message{}, false
 	}
 	m := message.Message{Kind: wave.PartStuck, Cluster: w.Cluster, Nodes: len(names), Icon: "🔴", Broad: true}
-	m.Headline = fmt.Sprintf("%s: %s not ready %s after joining%s", w.Cluster, nodes(len(names)),
-		message.Duration(cfg.ReadyDeadline), message.AndHourly(cost))
+	m.Headline = fmt.Sprintf("%s: %s not ready %s after joining", w.Cluster, nodes(len(names)),
+		message.Duration(cfg.ReadyDeadline)) + shared(whys) + common(stuck)
 	m.Text = m.Headline
 	if len(names) == 1 {
-		m.Text += ": " + names[0]
+		m.Text = fmt.Sprintf("%s: %s not ready %s after joining: %s%s", w.Cluster, stuck[0].Name,
+			message.Duration(cfg.ReadyDeadline), whys[0], common(stuck))
 	}
 	const most = 20
 	var lines []message.Line

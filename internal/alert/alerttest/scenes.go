@@ -196,6 +196,17 @@ func Scenes() map[string]wave.Wave {
 			})},
 		"not-ready": {Kind: wave.KindNotReady,
 			Members: []wave.Member{{Node: down, Steps: []fleet.Change{wentDown}}}},
+		"not-ready-three": {Kind: wave.KindNotReady, Members: many(3, func(n int) wave.Member {
+			node := down
+			node.UID, node.Name = aNode(n).UID, aNode(n).Name
+			if n == 2 {
+				node.Ready.Reason, node.Ready.Message = "KubeletNotReady", "container runtime network not ready: "+
+					"NetworkReady=false reason:NetworkPluginNotReady message:cni plugin not initialized"
+			}
+			went := step(node, int64(3+n), fleet.WentUnready, time.Hour)
+			went.Reason = node.Ready.Reason
+			return wave.Member{Node: node, Steps: []fleet.Change{went}}
+		})},
 		"not-ready-recovered": {Kind: wave.KindNotReady,
 			Members: []wave.Member{
 				{Node: aNode(1), Steps: []fleet.Change{wentDown, step(down, 4, fleet.Recovered, time.Hour+190*time.Second)}},
