@@ -262,8 +262,9 @@ func TestWentBack(t *testing.T) {
 		before, after string // what the node did before the backup, and until the restore
 		told          string // by the program that did not see its end
 	}{
-		"not ready, and gone": {"joined ready", "not_ready removed", "a joined, a ready, a not_ready, a recovered"},
-		"ready, and gone":     {"joined", "ready removed", "a joined, a ready, a not_ready"},
+		"not ready, and gone":         {"joined ready", "not_ready removed", "a joined, a ready, a not_ready, a recovered"},
+		"ready, and gone":             {"joined", "ready removed", "a joined, a ready, a not_ready"},
+		"gone while it was not ready": {"joined ready not_ready", "removed", "a joined, a ready, a not_ready"},
 	} {
 		truth := lived("a " + tt.before)
 		l := truth.lives[0]
@@ -272,6 +273,9 @@ func TestWentBack(t *testing.T) {
 			l.do(step, true)
 		}
 		truth.wentBack(picture, channelView{posts: []post{baseline}})
+		if back := truth.lives[len(truth.lives)-1]; back.next(ready, nil) || back.next(notReady, nil) {
+			t.Errorf("%s: whether what it does next is a step or a return, nobody knows", name)
+		}
 		for _, a := range l.acts { // what was told before is no matter here
 			a.must = false
 		}

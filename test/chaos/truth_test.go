@@ -146,7 +146,8 @@ func (t *truth) wentBack(picture map[*life]then, s channelView) {
 			l.do(removed, l.doubt(removed, untold, false))
 			continue
 		case l.gone(): // it is told as back if its end was seen
-			back := &life{name: l.name, uid: l.uid, since: was.since}
+			// Of one that was not ready, becoming ready is told in two ways: it does not.
+			back := &life{name: l.name, uid: l.uid, since: was.since, flaps: l.flaps}
 			back.do(joined, must)
 			if was.isReady {
 				back.do(ready, must)
