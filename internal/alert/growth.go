@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"cmp"
 	"iter"
 	"slices"
 	"time"
@@ -111,6 +112,53 @@ func creep(lives *Lives, told []wave.Wave, watched, now time.Time) (wave.Growth,
 		}
 	}
 	return g, g.To-from >= max(creepLeast, g.From/creepShare)
+}
+
+// maxGrown is how many groups a message names that grew.
+const maxGrown = 3
+
+// WhatGrew completes an observation: which nodes there are more of now than at its beginning, and what they cost. lives
+// are those that have a part in that time.
+func WhatGrew(g wave.Growth, lives iter.Seq2[fleet.Life, error], now time.Time, price fleet.Pricer) (wave.Growth,
+	error) {
+	from := now.Add(-g.Over)
+	groups, machines := map[wave.Grown]int{}, map[fleet.Machine]int{}
+	for l, err := range lives {
+		if err != nil {
+			return g, err
+		}
+		n := 0
+		if !l.Joined.After(now) && (l.Removed.IsZero() || l.Removed.After(now)) {
+			n++
+		}
+		if !l.Joined.After(from) && (l.Removed.IsZero() || l.Removed.After(from)) {
+			n--
+		}
+		groups[wave.Grown{Pool: l.Pool, InstanceType: l.Machine.InstanceType}] += n
+		machines[l.Machine] += n
+	}
+	for group, n := range groups {
+		if group.Nodes = n; n > 0 {
+			g.Most = append(g.Most, group)
+		}
+	}
+	slices.SortFunc(g.Most, func(a, b wave.Grown) int {
+		return cmp.Or(cmp.Compare(b.Nodes, a.Nodes), cmp.Compare(a.Pool, b.Pool), cmp.Compare(a.InstanceType, b.InstanceType))
+	})
+	g.Most = g.Most[:min(len(g.Most), maxGrown)]
+	known := price != nil
+	for m, n := range machines {
+		if n == 0 || !known {
+			continue
+		}
+		p := price(m)
+		known = p.Known && !p.AtMost
+		g.USD += float64(n) * p.USD
+	}
+	if !known || g.USD < 0 {
+		g.USD = 0
+	}
+	return g, nil
 }
 
 // least is the smallest hourly count in the day that ends at until.

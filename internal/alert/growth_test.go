@@ -1,7 +1,9 @@
 package alert
 
 import (
+	"errors"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -115,5 +117,52 @@ func TestLivesCount(t *testing.T) {
 		if got := lives.count(at); got != want {
 			t.Errorf("after %d s: %d, want %d", s, got, want)
 		}
+	}
+}
+
+func TestWhatGrew(t *testing.T) {
+	now := t0.Add(time.Hour)
+	life := func(pool, kind string, joined, removed time.Duration) fleet.Life {
+		l := fleet.Life{Pool: pool, Machine: fleet.Machine{InstanceType: kind}, Joined: now.Add(-joined)}
+		if removed >= 0 {
+			l.Removed = now.Add(-removed)
+		}
+		return l
+	}
+	const there = -1
+	lives := []fleet.Life{
+		life("a", "m5.large", time.Minute, there), life("a", "m5.large", time.Minute, there),
+		life("a", "m5.large", time.Minute, 0),           // it has left again
+		life("a", "m5.large", time.Hour, there),         // it was there before
+		life("b", "m5.large", time.Hour, 5*time.Minute), // one less
+		life("c", "c5.large", 2*time.Minute, there),
+	}
+	price := func(m fleet.Machine) fleet.Price { return fleet.Price{USD: 0.5, Known: m.InstanceType != "unknown"} }
+	for name, tt := range map[string]struct {
+		lives []fleet.Life
+		usd   float64
+	}{
+		"all prices are known":               {lives, 1},
+		"one is not":                         {append(lives, life("a", "unknown", time.Minute, there)), 0},
+		"of one that was there all the time": {append(lives, life("a", "unknown", time.Hour, there)), 1},
+	} {
+		g, err := WhatGrew(wave.Growth{Over: 10 * time.Minute}, func(yield func(fleet.Life, error) bool) {
+			for _, l := range tt.lives {
+				if !yield(l, nil) {
+					return
+				}
+			}
+		}, now, price)
+		if err != nil || g.USD != tt.usd {
+			t.Errorf("%s: $%v more, %v, want %v", name, g.USD, err, tt.usd)
+		}
+		if want := []wave.Grown{{Pool: "a", InstanceType: "m5.large", Nodes: 2}}; !slices.Equal(g.Most[:1], want) || g.Most[1].Nodes != 1 {
+			t.Errorf("%s: %v grew most, want %v", name, g.Most, want)
+		}
+	}
+	broken := errors.New("broken")
+	if _, err := WhatGrew(wave.Growth{}, func(yield func(fleet.Life, error) bool) { yield(fleet.Life{}, broken) }, now,
+		nil); !errors.Is(err, broken) {
+		t.Errorf("an error of the ledger: %v", err)
 	}
 }

@@ -220,15 +220,45 @@ func (r *rendering) growth() wave.Growth {
 
 func saySurge(r *rendering) {
 	g := r.growth()
-	r.titled("🚨", "surge, %d more nodes in %s (%d → %d)", g.To-g.From, message.Duration(g.Over), g.From, g.To)
+	r.titled("🚨", "surge, %d more nodes in %s (%d → %d)%s", g.To-g.From, message.Duration(g.Over), g.From, g.To,
+		dearer(g))
+	r.add(grown(g)...)
 	r.add(line(fmt.Sprintf("Usual growth in such a span, over the last day: %d at most.", g.Usual)))
 }
 
 func sayCreep(r *rendering) {
 	g := r.growth()
-	r.titled("📈", "creep, never below %d nodes in the last day, %d more than %s ago", g.To, g.To-g.From,
-		message.Duration(g.Over))
+	r.titled("📈", "creep, never below %d nodes in the last day, %d more than %s ago%s", g.To, g.To-g.From,
+		message.Duration(g.Over), dearer(g))
+	r.add(grown(g)...)
 	r.add(line("The cluster grows slowly and does not shrink back. The next step is told too."))
+}
+
+// dearer is what grew costs more by the hour, after a comma.
+func dearer(g wave.Growth) string {
+	if g.USD <= 0 {
+		return ""
+	}
+	return ", " + message.Hourly(fleet.Cost{USD: g.USD, Priced: g.To - g.From}) + " more"
+}
+
+// grown says which nodes there are more of.
+func grown(g wave.Growth) []message.Line {
+	var parts []string
+	rest := g.To - g.From
+	for _, m := range g.Most {
+		rest -= m.Nodes
+		parts = append(parts, fmt.Sprintf("%d %s in %s", m.Nodes, cmp.Or(message.OneWord(m.InstanceType), "of unknown type"),
+			cmp.Or(strings.TrimSuffix("pool "+message.OneWord(m.Pool), "pool "), "no pool")))
+	}
+	if len(parts) == 0 {
+		return nil
+	}
+	text := "More of them: " + strings.Join(parts, ", ")
+	if rest > 0 {
+		text += fmt.Sprintf(", and %d others", rest)
+	}
+	return []message.Line{line(text + ".")}
 }
 
 // muteOf is the mute that a wave tells; one of everything if the ledger does not have it.

@@ -167,8 +167,8 @@ func (r *rendering) costWords() string {
 	return ""
 }
 
-func costMore(came, _ fleet.Cost) string  { return message.Hourly(came) + " more" }
-func costLess(_, left fleet.Cost) string  { return message.Hourly(left) + " less" }
+func costMore(came, _ fleet.Cost) string { return message.Hourly(came) + " more" }
+func costLess(_, left fleet.Cost) string { return message.Hourly(left) + " less" }
 func costDifference(came, left fleet.Cost) string {
 	if came.AtMost || left.AtMost { // the difference of two bounds is not a bound
 		return ""

@@ -33,6 +33,7 @@ type TellerStore interface {
 	// What growth is seen from.
 	Checkpoint(ctx context.Context, cluster string) (fleet.Checkpoint, error)
 	LifeSpans(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Life, error]
+	Lives(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Life, error]
 	GrowthWaves(ctx context.Context, cluster string, since time.Time) ([]wave.Wave, error)
 
 	// What was not seen.
@@ -316,10 +317,14 @@ func (t *Teller) detectGrowth(ctx context.Context, plan *wave.Plan, mutes []wave
 	if err != nil {
 		return err
 	}
-	if w, ok := alert.DetectGrowth(lives, told, cp.BaselineAt, now); ok {
-		plan.New = append(plan.New, w)
+	w, ok := alert.DetectGrowth(lives, told, cp.BaselineAt, now)
+	if !ok {
+		return nil
 	}
-	return nil
+	g := w.About.Growth
+	*g, err = alert.WhatGrew(*g, t.store.Lives(ctx, t.cluster, now.Add(-g.Over), now), now, t.alert.Price)
+	plan.New = append(plan.New, w)
+	return err
 }
 
 // sightEvery is how often to look whether the cluster can be seen.

@@ -101,6 +101,17 @@ type Growth struct {
 	To    int           `json:"to"`
 	Over  time.Duration `json:"over"`
 	Usual int           `json:"usual"` // net growth usual in such a span; surge only
+	// Most are the groups of nodes that grew most, the largest first, and USD what all that grew costs more by the hour;
+	// 0 if that is not known.
+	Most []Grown `json:"most,omitempty"`
+	USD  float64 `json:"usd,omitempty"`
+}
+
+// Grown is by how many nodes of one type a pool grew.
+type Grown struct {
+	Pool         string `json:"pool,omitempty"` // untrusted, like InstanceType
+	InstanceType string `json:"type,omitempty"`
+	Nodes        int    `json:"nodes"`
 }
 
 // Member is one node in a wave, with the changes of its life that the wave tells.
