@@ -129,7 +129,11 @@ func (r *rendering) swapLines() (lines []message.Line) {
 		if paired {
 			continue
 		}
-		lines = append(lines, line("Replacing "+message.Replaced(s.Reason)+", ", s.Since, " to ", s.Until,
+		when := line(", ", s.Since, " to ", s.Until)
+		if s.Until.Sub(s.Since) < time.Minute {
+			when = line(" at ", s.Since)
+		}
+		lines = append(lines, line("Replacing "+message.Replaced(s.Reason), when,
 			fmt.Sprintf(": %d joined, %d left%s.", count(s.Came), count(s.Went), change(
 				message.CostOf(s.Went, r.cfg.Price), message.CostOf(s.Came, r.cfg.Price)))))
 	}

@@ -31,7 +31,11 @@ func sayBaseline(r *rendering) {
 	r.m.Icon = "📋"
 	r.m.Headline = fmt.Sprintf("Rollcall is watching %s: %s, %d ready%s", r.wave.Cluster, nodes(t.Nodes), t.Ready,
 		message.AndHourly(t.Cost))
-	r.table, r.quiet = message.GroupTable(r.first), true
+	var common message.Line
+	if common, r.table = message.GroupTable(r.first); len(common) > 0 {
+		r.above = append(r.above, common)
+	}
+	r.quiet = true
 	r.add(line("From now on nodes that join, become ready, go not ready or leave are told here."))
 }
 

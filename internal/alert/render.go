@@ -22,8 +22,9 @@ type rendering struct {
 	m     message.Message
 	cards []message.Card
 	table *message.Table
-	lines []message.Line
-	quiet bool // without the running totals
+	above []message.Line // the table
+	lines []message.Line // below it
+	quiet bool           // without the running totals
 }
 
 // headline is the notification of a message whose headline says it all.
@@ -48,7 +49,10 @@ func Render(w wave.Wave, totals fleet.Totals, first []fleet.Group, cfg Config) m
 	r.kind.say(r)
 	r.m.Headline += r.costWords()
 	if len(w.Members) > MaxInline {
-		r.table = message.GroupTable(Groups(w.Members, cfg.Price))
+		var common message.Line
+		if common, r.table = message.GroupTable(Groups(w.Members, cfg.Price)); len(common) > 0 {
+			r.above = append(r.above, common)
+		}
 		r.add(r.statistics()...)
 		if w.ClosedAt.IsZero() {
 			r.add(line("The names follow in the thread."))
@@ -71,7 +75,7 @@ func Render(w wave.Wave, totals fleet.Totals, first []fleet.Group, cfg Config) m
 	r.m.Text = r.notification()
 	r.m.Causes = causeCounts(w.Members)
 	for _, p := range []message.Part{
-		{Lines: r.causeLines()}, {Cards: r.cards}, {Table: r.table}, {Lines: r.lines}, {Footer: r.footer()},
+		{Lines: append(r.causeLines(), r.above...)}, {Cards: r.cards}, {Table: r.table}, {Lines: r.lines}, {Footer: r.footer()},
 		{Buttons: Buttons(w)},
 	} {
 		if len(p.Cards)+len(p.Lines)+len(p.Footer)+len(p.Buttons) > 0 || p.Table != nil {

@@ -48,7 +48,8 @@ func cost(c fleet.Cost, unit string, below func(float64) string) string {
 }
 
 func amount(c fleet.Cost, below func(float64) string) string {
-	usd, mark := c.USD, ""
+	// The same amount reads the same in whatever order it was added up.
+	usd, mark := c.USD*(1+1e-12), ""
 	if c.AtMost {
 		mark = "≤ "
 	}

@@ -69,61 +69,141 @@ func PoolUse(p fleet.Pool) string {
 	return "pool " + OneWord(p.Name) + ": " + strings.Join(parts, ", ")
 }
 
-// maxRows is how many groups a table shows; a phone shows about that many at once.
-const maxRows = 12
+// maxRows is how many groups a table shows: a phone shows about that many beside the rest of a message.
+const maxRows = 6
 
-// GroupTable shows groups, in the order given, the largest first, without the columns in which
-// nothing is known; nil if there are none.
-func GroupTable(groups []fleet.Group) *Table {
+// GroupTable shows groups as a phone can: a row for each type and capacity type, the most nodes first, with the zones in
+// one cell. What the rows have in common is said once, in the line. Both are nil if there are no groups.
+func GroupTable(groups []fleet.Group) (common Line, t *Table) {
 	if len(groups) == 0 {
-		return nil
+		return nil, nil
 	}
-	columns := []struct {
-		head string
-		show bool
-		cell func(fleet.Group) string
-	}{
-		{"Nodes", true, func(g fleet.Group) string { return fmt.Sprint(g.Nodes) }},
-		{"Type", true, func(g fleet.Group) string { return cmp.Or(g.InstanceType, fleet.Unknown) }},
-		{"Capacity", true, func(g fleet.Group) string { return cmp.Or(g.CapacityType, fleet.Unknown) }},
-		{"Zone", slices.ContainsFunc(groups, func(g fleet.Group) bool { return g.Zone != "" }),
-			func(g fleet.Group) string { return cmp.Or(g.Zone, fleet.Unknown) }},
-		{"Pool", slices.ContainsFunc(groups, func(g fleet.Group) bool { return g.Pool != "" }),
-			func(g fleet.Group) string { return cmp.Or(g.Pool, fleet.Unknown) }},
-		{"Cost", slices.ContainsFunc(groups, func(g fleet.Group) bool { return g.Cost.Priced > 0 }),
-			func(g fleet.Group) string { return Hourly(g.Cost) }},
-	}
-	t := &Table{}
-	for _, c := range columns {
-		if c.show {
-			t.Head = append(t.Head, c.head)
+	type kind struct{ instance, capacity string }
+	nodes, cost := map[kind]int{}, map[kind]fleet.Cost{}
+	pools, zones, arches := map[string]int{}, map[string]int{}, map[string]int{}
+	in := map[kind]map[string]int{}
+	priced := false
+	for _, g := range groups {
+		k := kind{g.InstanceType, g.CapacityType}
+		if in[k] == nil {
+			in[k] = map[string]int{}
 		}
+		nodes[k] += g.Nodes
+		cost[k] = cost[k].Plus(g.Cost)
+		in[k][g.Zone] += g.Nodes
+		pools[g.Pool] += g.Nodes
+		zones[g.Zone] += g.Nodes
+		arches[g.Arch] += g.Nodes
+		priced = priced || g.Cost.Priced > 0
 	}
-	var rest fleet.Group
-	for i, g := range groups {
-		if i >= maxRows {
-			rest.Nodes, rest.Cost = rest.Nodes+g.Nodes, rest.Cost.Plus(g.Cost)
+	region := commonPrefix(zones)
+	var parts []string
+	for _, property := range []struct {
+		name  string
+		count map[string]int
+	}{{"pool", pools}, {"zone", zones}, {"", arches}} {
+		parts = append(parts, spread(property.name, property.count, property.name == "zone"))
+	}
+	if parts = slices.DeleteFunc(parts, func(p string) bool { return p == "" }); len(parts) > 0 {
+		common = NewLine(strings.Join(parts, " · "))
+	}
+	t = &Table{Head: []string{"Nodes"}}
+	if len(zones) > 1 {
+		t.Head = append(t.Head, strings.TrimSpace("Zones "+strings.TrimRight(region, "-")))
+	}
+	if priced {
+		t.Head = append(t.Head, "Cost")
+	}
+	kinds := slices.SortedFunc(maps.Keys(nodes), func(a, b kind) int {
+		return cmp.Or(cmp.Compare(nodes[b], nodes[a]), cmp.Compare(a.instance, b.instance), cmp.Compare(a.capacity, b.capacity))
+	})
+	shown := min(len(kinds), maxRows)
+	if len(kinds) > maxRows {
+		shown-- // the last row is the rest
+	}
+	row := func(first, in string, c fleet.Cost) {
+		r := []string{first}
+		if len(zones) > 1 {
+			r = append(r, in)
+		}
+		if priced {
+			r = append(r, Hourly(c))
+		}
+		t.Rows = append(t.Rows, r)
+	}
+	rest, more := 0, fleet.Cost{}
+	for i, k := range kinds {
+		if i >= shown {
+			rest, more = rest+nodes[k], more.Plus(cost[k])
 			continue
 		}
-		var row []string
-		for _, c := range columns {
-			if c.show {
-				row = append(row, c.cell(g))
-			}
-		}
-		t.Rows = append(t.Rows, row)
+		row(strings.TrimSpace(fmt.Sprintf("%d %s %s", nodes[k], cmp.Or(k.instance, "of unknown type"), k.capacity)),
+			inZones(in[k], region), cost[k])
 	}
-	if more := len(groups) - maxRows; more > 0 {
-		row := []string{fmt.Sprint(rest.Nodes), fmt.Sprintf("in %d more groups", more)}
-		for len(row) < len(t.Head) {
-			row = append(row, "…")
-		}
-		if columns[len(columns)-1].show {
-			row[len(row)-1] = Hourly(rest.Cost)
-		}
-		t.Rows = append(t.Rows, row)
+	if rest > 0 {
+		row(fmt.Sprintf("%d of %d more types", rest, len(kinds)-shown), "…", more)
 	}
-	return t
+	return common, t
+}
+
+// inZones counts nodes by zone, without what the names of all zones begin with: a 29, b 31, c 27.
+func inZones(count map[string]int, region string) string {
+	var parts []string
+	for _, z := range slices.Sorted(maps.Keys(count)) {
+		parts = append(parts, fmt.Sprintf("%s %d", cmp.Or(strings.TrimPrefix(z, region), fleet.Unknown), count[z]))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// commonPrefix is what the names of all zones begin with, if there are several: the region.
+func commonPrefix(zones map[string]int) (prefix string) {
+	first := true
+	for z := range zones {
+		if first {
+			prefix, first = z, false
+		}
+		for !strings.HasPrefix(z, prefix) {
+			prefix = prefix[:len(prefix)-1]
+		}
+	}
+	for z := range zones {
+		if z == prefix { // nothing would be left of it
+			return ""
+		}
+	}
+	return prefix
+}
+
+// spread says what all nodes have in common, or how many have each value: "pool batch", "pools batch 40, web 8"; ""
+// where nothing is known. Where one is set, values that differ are told elsewhere.
+func spread(name string, count map[string]int, one bool) string {
+	values := MostFirst(count)
+	if len(values) == 1 {
+		if values[0] == "" {
+			return ""
+		}
+		if name == "zone" {
+			return values[0]
+		}
+		return strings.TrimSpace(name + " " + values[0])
+	}
+	if one {
+		return ""
+	}
+	const most = 3
+	var parts []string
+	for i, v := range values {
+		if i == most {
+			parts = append(parts, fmt.Sprintf("%d more", len(values)-most))
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%s %d", cmp.Or(v, "unknown"), count[v]))
+	}
+	text := strings.Join(parts, ", ")
+	if name != "" {
+		text = name + "s " + text
+	}
+	return text
 }
 
 // TypesInShort names the largest groups for a notification: 2× m5.large spot, 1× c6i.xlarge.

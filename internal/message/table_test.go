@@ -1,0 +1,54 @@
+package message
+
+import (
+	"strings"
+	"testing"
+
+	"rollcall/internal/fleet"
+)
+
+// A table is one that a phone shows whole: at most three columns and six rows.
+func TestGroupTable(t *testing.T) {
+	usd := func(n float64) fleet.Cost { return fleet.Cost{USD: n, Priced: 1} }
+	var many []fleet.Group
+	for i := range 9 {
+		many = append(many, fleet.Group{InstanceType: "m" + string(rune('a'+i)), CapacityType: "spot", Nodes: 20 - i,
+			Zone: "z", Cost: usd(1)})
+	}
+	for name, tt := range map[string]struct {
+		groups []fleet.Group
+		common string
+		want   string
+	}{
+		"none": {nil, "", ""},
+		"zones are folded in": {[]fleet.Group{
+			{InstanceType: "c6i.2xlarge", CapacityType: "spot", Zone: "us-east-1b", Pool: "burst", Arch: "amd64", Nodes: 31, Cost: usd(5)},
+			{InstanceType: "c6i.2xlarge", CapacityType: "spot", Zone: "us-east-1a", Pool: "burst", Arch: "amd64", Nodes: 29, Cost: usd(5)},
+			{InstanceType: "m5.large", CapacityType: "on-demand", Zone: "us-east-1a", Pool: "burst", Arch: "amd64", Nodes: 2, Cost: usd(0.2)},
+		}, "pool burst · amd64", "Nodes | Zones us-east-1 | Cost\n60 c6i.2xlarge spot | a 29, b 31 | $10.00/h\n" +
+			"2 m5.large on-demand | a 2 | $0.20/h"},
+		"what they share is said once": {[]fleet.Group{
+			{InstanceType: "a", Zone: "z", Pool: "p", Nodes: 2}, {InstanceType: "b", Zone: "z", Pool: "q", Nodes: 1},
+		}, "pools p 2, q 1 · z", "Nodes\n2 a\n1 b"},
+		"little is known": {[]fleet.Group{{Nodes: 2}, {Zone: "eu-west-1a", Nodes: 1}}, "",
+			"Nodes | Zones\n3 of unknown type | unknown 2, eu-west-1a 1"},
+		"zones of two regions": {[]fleet.Group{{InstanceType: "a", Zone: "us-east-1a", Nodes: 1},
+			{InstanceType: "a", Zone: "us-west-2b", Nodes: 2}}, "", "Nodes | Zones us\n3 a | east-1a 1, west-2b 2"},
+		"a zone that others begin with": {[]fleet.Group{{InstanceType: "a", Zone: "z", Nodes: 1},
+			{InstanceType: "a", Zone: "z1", Nodes: 2}}, "", "Nodes | Zones\n3 a | z 1, z1 2"},
+		"many types": {many, "z", "Nodes | Cost\n20 ma spot | $1.00/h\n19 mb spot | $1.00/h\n18 mc spot | $1.00/h\n" +
+			"17 md spot | $1.00/h\n16 me spot | $1.00/h\n54 of 4 more types | $4.00/h"},
+	} {
+		common, table := GroupTable(tt.groups)
+		var lines []string
+		if table != nil {
+			lines = append(lines, strings.Join(table.Head, " | "))
+			for _, r := range table.Rows {
+				lines = append(lines, strings.Join(r, " | "))
+			}
+		}
+		if got := strings.Join(lines, "\n"); got != tt.want || common.String() != tt.common {
+			t.Errorf("%s: above it %q, want %q; the table\n%s\nwant\n%s", name, common.String(), tt.common, got, tt.want)
+		}
+	}
+}
