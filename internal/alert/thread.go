@@ -16,14 +16,18 @@ import (
 func RenderList(w wave.Wave, members []wave.Member, n int) message.Message {
 	about := fmt.Sprintf("odes %d–%d of %d", n, n+len(members)-1, len(w.Members))
 	t := &message.Table{}
-	index := map[fleet.Group]int{}
+	index := map[listGroup]int{}
 	for _, member := range members {
-		g := group(member.Node)
+		g := listGroupOf(member)
 		i, ok := index[g]
 		if !ok {
 			i = len(t.Rows)
 			index[g] = i
-			t.Rows = append(t.Rows, []string{message.Attributes(member.Node)})
+			title := message.Attributes(member.Node)
+			if g.why != "" {
+				title += ": " + g.why
+			}
+			t.Rows = append(t.Rows, []string{title})
 			t.Names = append(t.Names, nil)
 		}
 		name := member.Node.Name
@@ -34,6 +38,20 @@ func RenderList(w wave.Wave, members []wave.Member, n int) message.Message {
 	}
 	return message.Message{Kind: wave.PartList, Cluster: w.Cluster, Nodes: len(members), Icon: "📋", Headline: "N" + about,
 		Text: w.Cluster + ": n" + about, Parts: []message.Part{{Table: t}}}
+}
+
+// listGroup is what nodes have in common that a list names together: what they are and, if they are gone, why.
+type listGroup struct {
+	fleet.Group
+	why string
+}
+
+func listGroupOf(m wave.Member) listGroup {
+	g := listGroup{Group: group(m.Node)}
+	if e, ok := went(m); ok {
+		g.why = message.Went(e.Cause)
+	}
+	return g
 }
 
 func stepsInShort(m wave.Member) string {
@@ -54,7 +72,7 @@ func listSize(w wave.Wave, m wave.Member, firstOfGroup bool) int {
 		size += len("  joined, ready, not ready, recovered, left")
 	}
 	if firstOfGroup {
-		size += min(message.Units(message.Attributes(m.Node)), 300) + 40
+		size += min(message.Units(message.Attributes(m.Node)), 300) + message.Units(listGroupOf(m).why) + 42
 	}
 	return size
 }
@@ -62,12 +80,12 @@ func listSize(w wave.Wave, m wave.Member, firstOfGroup bool) int {
 // NextList returns the UIDs of the nodes that the next list of a wave's thread names: of those that
 // none names yet as many as fit into room characters, and at least one.
 func NextList(w wave.Wave, room int) (uids []string) {
-	seen := map[fleet.Group]bool{}
+	seen := map[listGroup]bool{}
 	for _, m := range w.Members {
 		if m.Part != "" {
 			continue
 		}
-		g := group(m.Node)
+		g := listGroupOf(m)
 		room -= listSize(w, m, !seen[g])
 		if seen[g] = true; room < 0 && len(uids) > 0 {
 			break

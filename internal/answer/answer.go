@@ -42,6 +42,7 @@ type Store interface {
 	WaveNodes(ctx context.Context, key string, limit int) (wave.Nodes, bool, error)
 	WaveCauses(ctx context.Context, key string) (query.Causes, bool, error)
 	Explanation(ctx context.Context, cluster, uid string, kind fleet.ChangeKind) (fleet.Explanation, bool, error)
+	NodeCauses(ctx context.Context, cluster string, uids []string) (map[string]query.CameWent, error)
 	Pools(ctx context.Context, cluster string) ([]fleet.Pool, error)
 	PodsOn(ctx context.Context, cluster string, node fleet.ObjectRef, limit int) (query.Assigned, error)
 

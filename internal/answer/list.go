@@ -50,9 +50,11 @@ func (a *Answerer) nodeList(ctx context.Context, cluster query.ClusterRecord, re
 	state.Lines = append(state.Lines, a.freshness(cluster, now))
 	v.Parts = append(v.Parts, state)
 	open := &message.Choice{Verb: message.Show, Prompt: "Open a node…"}
-	var cards message.Part
+	cards, err := a.nodeCards(ctx, page.Nodes, now)
+	if err != nil {
+		return message.Message{}, err
+	}
 	for _, n := range page.Nodes {
-		cards.Cards = append(cards.Cards, a.nodeCard(n, now))
 		open.Options = append(open.Options,
 			message.Option{Label: n.Name, Value: nodeLine(n, req.Cluster)})
 	}
@@ -112,7 +114,34 @@ func nodeState(n query.NodeRecord) (icon, word string) {
 	return icon, word
 }
 
-// nodeCard shows a node in a list.
+// nodeCards shows nodes in a list, with why they came or, once they are gone, why they went.
+func (a *Answerer) nodeCards(ctx context.Context, nodes []query.NodeRecord, now time.Time) (message.Part, error) {
+	var p message.Part
+	if len(nodes) == 0 {
+		return p, nil
+	}
+	var uids []string
+	for _, n := range nodes {
+		uids = append(uids, n.UID)
+	}
+	causes, err := a.store.NodeCauses(ctx, nodes[0].Cluster, uids)
+	if err != nil {
+		return p, err
+	}
+	for _, n := range nodes {
+		card := a.nodeCard(n, now)
+		why := message.Came(causes[n.UID].Came.Cause, 1)
+		if !n.RemovedAt.IsZero() {
+			why = message.Went(causes[n.UID].Went.Cause)
+		}
+		if why != "" {
+			card.Lines = append(card.Lines, message.NewLine(why))
+		}
+		p.Cards = append(p.Cards, card)
+	}
+	return p, nil
+}
+
 func (a *Answerer) nodeCard(n query.NodeRecord, now time.Time) message.Card {
 	icon, word := nodeState(n)
 	line := message.Line{{Text: fmt.Sprintf("%s %s, ", icon, word)}}

@@ -55,9 +55,11 @@ func (a *Answerer) oneNode(ctx context.Context, cluster query.ClusterRecord, req
 	v := message.Message{Icon: "❓", Headline: fmt.Sprintf("%s: %s match %q", cluster.Cluster, number, req.Name)}
 	v.Text = v.Headline
 	open := &message.Choice{Verb: message.Show, Prompt: "Which one?"}
-	var cards message.Part
+	cards, err := a.nodeCards(ctx, found, now)
+	if err != nil {
+		return message.Message{}, err
+	}
 	for _, n := range found {
-		cards.Cards = append(cards.Cards, a.nodeCard(n, now))
 		_, word := nodeState(n)
 		open.Options = append(open.Options,
 			message.Option{Label: message.Clip(n.Name, 50) + ", " + word,

@@ -86,7 +86,7 @@ func (a *Answerer) waveNodes(ctx context.Context, w wave.Nodes, key, place strin
 		m.Headline += fmt.Sprintf(", page %d of %d", number, last)
 	}
 	m.Text = m.Headline
-	var cards message.Part
+	var nodes []query.NodeRecord
 	open := &message.Choice{Verb: message.Open, Prompt: "Open a node…"}
 	for _, uid := range w.UIDs[(number-1)*pageNodes : min(number*pageNodes, len(w.UIDs))] {
 		n, ok, err := a.store.Node(ctx, w.Cluster, uid)
@@ -94,10 +94,14 @@ func (a *Answerer) waveNodes(ctx context.Context, w wave.Nodes, key, place strin
 			return message.Message{}, err
 		}
 		if ok {
-			cards.Cards = append(cards.Cards, a.nodeCard(n, now))
+			nodes = append(nodes, n)
 			one := command.Nodes{View: command.One, Name: n.UID, Cluster: w.Cluster}
 			open.Options = append(open.Options, message.Option{Label: n.Name, Value: nodesLine(one)})
 		}
+	}
+	cards, err := a.nodeCards(ctx, nodes, now)
+	if err != nil {
+		return message.Message{}, err
 	}
 	turn := pageButtons(number, last, func(page int) message.Button {
 		return message.Button{Verb: message.WaveNodes, Value: fmt.Sprintf("%s %d", key, page)}

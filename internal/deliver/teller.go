@@ -482,7 +482,9 @@ func (t *Teller) totals(ctx context.Context, w *wave.Wave) (totals fleet.Totals,
 	if w.Swaps, err = t.store.Swaps(ctx, *w); err != nil {
 		return totals, nil, err
 	}
-	if w.Kind == wave.KindJoined {
+	if w.Kind == wave.KindJoined && slices.ContainsFunc(w.Members, func(m wave.Member) bool {
+		return m.Node.Owner.Kind == "NodeClaim"
+	}) {
 		if w.Pools, err = t.store.Pools(ctx, w.Cluster); err != nil {
 			return totals, nil, err
 		}

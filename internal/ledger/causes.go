@@ -338,6 +338,22 @@ func scanCause(r row) (c causeRow, err error) {
 // comeAndGone is why a node came and why it went.
 type comeAndGone struct{ came, went fleet.Explanation }
 
+// NodeCauses returns why nodes came and why they went the last time, by UID. Nodes of which nothing is known are not
+// among them.
+func (l *Ledger) NodeCauses(ctx context.Context, cluster string, uids []string) (all map[string]query.CameWent,
+	err error) {
+	defer doing(&err, "reading why nodes of %s came and went", cluster)
+	known, err := l.explanations(ctx, cluster, uids)
+	if err != nil {
+		return nil, err
+	}
+	all = make(map[string]query.CameWent, len(known))
+	for uid, e := range known {
+		all[uid] = query.CameWent{Came: e.came, Went: e.went}
+	}
+	return all, nil
+}
+
 // explanations returns why nodes came and why they went the last time, without their chains, by UID. Nodes of which
 // nothing is known are not among them.
 func (l *Ledger) explanations(ctx context.Context, cluster string, uids []string) (map[string]comeAndGone, error) {

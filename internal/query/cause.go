@@ -15,6 +15,9 @@ type CauseCount struct {
 	Chain []fleet.Link // what proves it of one of them
 }
 
+// CameWent is why one node came and why it went, as far as that is proven, without what proves it.
+type CameWent struct{ Came, Went fleet.Explanation }
+
 // Causes are why the nodes of a wave came and went.
 type Causes struct {
 	Counts      []CauseCount // the most nodes first
