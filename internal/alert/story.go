@@ -1,7 +1,6 @@
 package alert
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -145,9 +144,7 @@ func lifetime(m wave.Member, left fleet.Change, cfg Config) message.Line {
 
 // machineWords says what kind of machine a node is, for the notification about it.
 func machineWords(n fleet.Node, cfg Config) string {
-	return fmt.Sprintf(" (%s, %s, %s%s)", cmp.Or(n.InstanceType, "type unknown"),
-		cmp.Or(n.CapacityType, "capacity unknown"), cmp.Or(n.Zone, "zone unknown"),
-		message.AndHourly(cfg.priceOf(n).Hourly()))
+	return fmt.Sprintf(" (%s%s)", message.InShort(n), message.AndHourly(cfg.priceOf(n).Hourly()))
 }
 
 // oneJoined is the notification that one node joined, after its name.

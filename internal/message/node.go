@@ -11,17 +11,33 @@ import (
 	"rollcall/internal/fleet"
 )
 
-// Attributes lists what kind of machine a node is; what labels do not tell is said to be
-// unknown.
+// Attributes lists what kind of machine a node is. What a cloud's node should have and does not tell is said to be
+// unknown, once; what a platform does not have is left out.
 func Attributes(n fleet.Node) string {
-	pool := "pool unknown"
-	if n.Pool != "" {
-		pool = "pool " + n.Pool
+	var known, unknown []string
+	for _, a := range []struct{ value, before, name string }{
+		{n.InstanceType, "", "type"}, {n.CapacityType, "", "capacity type"}, {n.Zone, "", "zone"}, {n.Pool, "pool ", "pool"},
+		{n.Arch, "", "architecture"},
+	} {
+		if a.value == "" {
+			unknown = append(unknown, a.name)
+			continue
+		}
+		known = append(known, a.before+a.value)
 	}
-	return strings.Join([]string{
-		cmp.Or(n.InstanceType, "instance type unknown"), cmp.Or(n.CapacityType, "capacity type unknown"),
-		cmp.Or(n.Zone, "zone unknown"), pool, cmp.Or(n.Arch, "architecture unknown"),
-	}, " · ")
+	switch {
+	case len(known) == 0:
+		return "unknown machine"
+	case n.Provider != "" && len(unknown) > 0:
+		known = append(known, strings.Join(unknown, ", ")+" unknown")
+	}
+	return strings.Join(known, " · ")
+}
+
+// InShort says what kind of machine a node is, for a notification: "m5.large, spot, us-east-1a".
+func InShort(n fleet.Node) string {
+	known := slices.DeleteFunc([]string{n.InstanceType, n.CapacityType, n.Zone}, func(s string) bool { return s == "" })
+	return cmp.Or(strings.Join(known, ", "), "unknown machine")
 }
 
 // Priced is Attributes with what the node costs by the hour, if that is known.

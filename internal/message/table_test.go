@@ -52,3 +52,22 @@ func TestGroupTable(t *testing.T) {
 		}
 	}
 }
+
+func TestAttributes(t *testing.T) {
+	for _, tt := range []struct {
+		node        fleet.Node
+		want, short string
+	}{
+		{fleet.Node{Provider: "aws", InstanceType: "m5.large", CapacityType: "spot", Zone: "us-east-1a", Pool: "general",
+			Arch: "amd64"}, "m5.large · spot · us-east-1a · pool general · amd64", "m5.large, spot, us-east-1a"},
+		{fleet.Node{Provider: "aws", InstanceType: "m5.large", Arch: "amd64"},
+			"m5.large · amd64 · capacity type, zone, pool unknown", "m5.large"},
+		{fleet.Node{Arch: "arm64"}, "arm64", "unknown machine"}, // a laptop's
+		{fleet.Node{Provider: "aws"}, "unknown machine", "unknown machine"},
+		{fleet.Node{}, "unknown machine", "unknown machine"},
+	} {
+		if got, short := Attributes(tt.node), InShort(tt.node); got != tt.want || short != tt.short {
+			t.Errorf("%+v: %q and %q, want %q and %q", tt.node, got, short, tt.want, tt.short)
+		}
+	}
+}
