@@ -1,14 +1,18 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"rollcall/internal/config"
@@ -42,8 +46,9 @@ func (l *checklist) skip(what, why string) {
 }
 
 // Check tries everything that a new installation gets wrong, prints a checklist with a hint
-// for each failure, and reports whether all is well. environ is the environment.
-func Check(ctx context.Context, environ map[string]string, version string, out io.Writer) bool {
+// for each failure, and reports whether all is well. environ is the environment. With post it posts one message, and
+// deletes it.
+func Check(ctx context.Context, environ map[string]string, version string, post bool, out io.Writer) bool {
 	l := &checklist{out: out}
 	c, err := config.Load(environ)
 	wrong := map[string]bool{}
@@ -51,13 +56,17 @@ func Check(ctx context.Context, environ map[string]string, version string, out i
 		wrong[m.Variable] = true
 		l.line(false, m.Variable, m.Problem)
 	}
+	for _, m := range config.Misspelt(environ) {
+		l.line(false, m.Variable, m.Problem)
+	}
 	if len(wrong) == 0 {
 		l.line(true, "configuration", "every variable can be read")
 	}
-	checkSlack(ctx, l, c, wrong)
+	checkSlack(ctx, l, c, wrong, post)
 	checkCluster(ctx, l, c, version)
 	checkLedger(ctx, l, c, wrong)
 	checkDigest(l, c, time.Now())
+	checkAddr(ctx, l, c, wrong)
 	switch {
 	case l.failed == 1:
 		fmt.Fprintln(out, "\n1 check failed.")
@@ -70,7 +79,7 @@ func Check(ctx context.Context, environ map[string]string, version string, out i
 	return true
 }
 
-func checkSlack(ctx context.Context, l *checklist, c config.Config, wrong map[string]bool) {
+func checkSlack(ctx context.Context, l *checklist, c config.Config, wrong map[string]bool, post bool) {
 	if wrong["SLACK_API_URL"] || wrong["SLACK_BOT_TOKEN"] {
 		l.skip("Slack bot token and channels", "because of the mistakes above")
 	} else {
@@ -83,6 +92,12 @@ func checkSlack(ctx context.Context, l *checklist, c config.Config, wrong map[st
 		}
 		for _, f := range slackapp.CheckBot(ctx, slackAPI(c), channels, len(c.SlackAllowedUsers) > 0) {
 			l.line(f.OK, f.What, f.Detail)
+		}
+		for _, id := range channels {
+			if post {
+				f := slackapp.CheckPost(ctx, slackAPI(c), id)
+				l.line(f.OK, f.What, f.Detail)
+			}
 		}
 	}
 	// Swapped tokens are a mistake of the bot token alone.
@@ -162,4 +177,46 @@ func checkDigest(l *checklist, c config.Config, now time.Time) {
 	}
 	l.line(true, "digest",
 		fmt.Sprintf("%s runs next at %s", c.DigestSchedule, c.Digest.Next(now).In(c.Zone).Format("Mon 2 Jan 2006 15:04 MST")))
+}
+
+// checkAddr listens where the metrics are to be, for a moment.
+func checkAddr(ctx context.Context, l *checklist, c config.Config, wrong map[string]bool) {
+	const what = "HTTP_ADDR"
+	if wrong[what] {
+		return
+	}
+	listener, err := net.Listen("tcp", c.HTTPAddr)
+	switch {
+	case err == nil:
+		listener.Close()
+		l.line(true, what, c.HTTPAddr+" is free")
+	case !errors.Is(err, syscall.EADDRINUSE):
+		l.line(false, what, fmt.Sprintf("%v; write an address of this machine, for example :8080", err))
+	case isRollcall(ctx, c.HTTPAddr): // as in the pod of the Rollcall that runs
+		l.skip(what, "because a running Rollcall answers at "+c.HTTPAddr)
+	default:
+		l.line(false, what, c.HTTPAddr+" is in use by another program; write another port, for example :8081")
+	}
+}
+
+// isRollcall reports whether a Rollcall shows its metrics at an address.
+func isRollcall(ctx context.Context, addr string) bool {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet,
+		"http://"+net.JoinHostPort(cmp.Or(host, "localhost"), port)+"/metrics", nil)
+	if err != nil {
+		return false
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	return err == nil && strings.Contains(string(body), "rollcall_")
 }

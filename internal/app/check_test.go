@@ -3,9 +3,11 @@ package app
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,12 +28,12 @@ import (
 
 // checked runs `rollcall check` and returns its lines, and whether all is well. No line may hold a
 // token.
-func checked(t *testing.T, env map[string]string) (lines []string, ok bool) {
+func checked(t *testing.T, env map[string]string, flags ...string) (lines []string, ok bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
 	defer cancel()
 	var out strings.Builder
-	ok = Check(ctx, env, "test", &out)
+	ok = Check(ctx, env, "test", slices.Contains(flags, "--post"), &out)
 	for _, secret := range []string{slackemu.DefaultBotToken, slackemu.DefaultAppToken} {
 		if strings.Contains(out.String(), secret) {
 			t.Errorf("the check shows a token:\n%s", out.String())
@@ -75,6 +77,7 @@ ok    watch events.events.k8s.io: permitted
 ok    get namespaces/kube-system: permitted
 ok    ledger: LEDGER is not there yet and can be created
 ok    digest: 0 9 29 2 * runs next at DAY 09:00 CET
+ok    HTTP_ADDR: 127.0.0.1:0 is free
 
 Everything is in place.`
 	if diff := cmp.Diff(want, text); diff != "" {
@@ -197,7 +200,7 @@ func TestCheckAnswersCommands(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				Check(t.Context(), env, "test", new(strings.Builder))
+				Check(t.Context(), env, "test", false, new(strings.Builder))
 			}
 		}
 	}()
@@ -450,5 +453,64 @@ func TestCheckEnds(t *testing.T) {
 	if f := failures(lines); ok || len(f) != 3 || !strings.Contains(f[0], "check the network") ||
 		!strings.HasPrefix(f[1], "FAIL  Slack Socket Mode: ") {
 		t.Errorf("%s", strings.Join(lines, "\n"))
+	}
+}
+
+// TestCheckPost holds that --post leaves nothing behind, and says what keeps messages out.
+func TestCheckPost(t *testing.T) {
+	s := slackemu.Start(t, slackemu.Config{})
+	env := settings(t, s, "/nonexistent")
+	post := func() string {
+		t.Helper()
+		lines, _ := checked(t, env, "--post")
+		i := slices.IndexFunc(lines, func(l string) bool { return strings.Contains(l, "Slack post to") })
+		if i < 0 {
+			t.Fatalf("nothing is said of it: %q", lines)
+		}
+		return lines[i]
+	}
+	if got := post(); got != "ok    Slack post to C0ROLLCALL: a message was posted, and deleted" {
+		t.Errorf("it says %q", got)
+	}
+	left := slices.DeleteFunc(s.AllMessages(slackemu.ChannelOps), func(m slackemu.Message) bool { return m.Deleted })
+	if n := s.Counts()["chat.postMessage"].Calls; n != 1 || len(left) != 0 {
+		t.Errorf("%d posts, %d messages are left", n, len(left))
+	}
+	s.EditChannel(slackemu.ChannelOps, func(c *slackemu.Channel) { c.Archived = true })
+	if got := post(); !strings.HasPrefix(got, "FAIL  Slack post to C0ROLLCALL: is_archived; ") {
+		t.Errorf("an archived channel: %q", got)
+	}
+}
+
+// TestCheckAddr holds that a port that another program has is found, and that Rollcall itself is no other program.
+func TestCheckAddr(t *testing.T) {
+	s := slackemu.Start(t, slackemu.Config{})
+	for body, want := range map[string]string{
+		"rollcall_nodes 3\n": "-     HTTP_ADDR: not checked, because a running Rollcall answers at ",
+		"hello":              "FAIL  HTTP_ADDR: ",
+	} {
+		other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			io.WriteString(w, body)
+		}))
+		addr := other.Listener.Addr().String()
+		lines, _ := checked(t, settings(t, s, "/nonexistent", "HTTP_ADDR", addr))
+		if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, want) && strings.Contains(l, addr) }) {
+			t.Errorf("beside %q: %q", body, lines)
+		}
+		other.Close()
+	}
+}
+
+// TestCheckMisspelt holds that a setting which has no effect is found.
+func TestCheckMisspelt(t *testing.T) {
+	s := slackemu.Start(t, slackemu.Config{})
+	env := settings(t, s, "/nonexistent", "DIGEST_SHEDULE", "@daily", "HOSTNAME", "rollcall-0", "KUBERNETES_SERVICE_HOST",
+		"10.0.0.1", "KUBERNETES_PORT", "tcp://10.0.0.1:443", "ROLLCALL_PORT", "x", "HTTP_PROXY", "x", "HTTPS_PROXY", "x",
+		"LOGNAME", "x", "GODEBUG", "x", "GOMEMLIMIT", "x", "SSL_CERT_FILE", "x", "XDG_SESSION_ID", "1", "LC_MEASUREMENT", "x")
+	lines, _ := checked(t, env)
+	got := slices.DeleteFunc(failures(lines), func(l string) bool { return !strings.Contains(l, "no such variable") })
+	want := []string{"FAIL  DIGEST_SHEDULE: Rollcall knows no such variable; is DIGEST_SCHEDULE meant?"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }

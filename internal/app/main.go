@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -21,10 +22,11 @@ const (
 	ExitMistake = 2 // the configuration or the command line is wrong
 )
 
-const usage = `usage: rollcall [check | price TYPE | digest --dry-run | backup FILE | restore FILE | version]
+const usage = `usage: rollcall [check [--post] | price TYPE | digest --dry-run | backup FILE | restore FILE | version]
 
   rollcall                    run, configured by environment variables (see docs/configuration.md)
-  rollcall check              try everything a new installation gets wrong, and say what would be right
+  rollcall check              try everything a new installation gets wrong, and say what would be right; with --post
+                              also post one message into each channel, and delete it
   rollcall price TYPE         say what an instance type costs; rollcall price --help tells more
   rollcall digest --dry-run   print a digest and draw its picture, without posting it; rollcall digest --help tells more
   rollcall backup FILE        copy the ledger into a new file, also while Rollcall runs
@@ -47,7 +49,7 @@ type subcommand struct {
 
 var commands = map[string]subcommand{
 	"":        {run: runBot},
-	"check":   {run: runCheck},
+	"check":   {run: runCheck, args: true},
 	"price":   {run: runPrice, args: true},
 	"digest":  {run: runDigest, args: true},
 	"backup":  {run: runBackup, args: true},
@@ -84,14 +86,30 @@ func runBot(ctx context.Context, in call) (int, error) {
 	if len(mistakes) > 0 {
 		return ExitMistake, mistakes
 	}
-	if err := Run(ctx, c, clusters, Options{Version: Version()}, NewLogger(c, in.stderr)); err != nil {
+	log := NewLogger(c, in.stderr)
+	for _, m := range config.Misspelt(in.env) {
+		log.Warn("a variable has no effect", "variable", m.Variable, "hint", m.Problem)
+	}
+	if err := Run(ctx, c, clusters, Options{Version: Version()}, log); err != nil {
 		return ExitFailed, err
 	}
 	return ExitOK, nil
 }
 
 func runCheck(ctx context.Context, in call) (int, error) {
-	if !Check(ctx, in.env, Version(), in.stdout) {
+	fs := newFlags()
+	post := fs.Bool("post", false, "")
+	others, err := parseFlags(fs, in.args)
+	if errors.Is(err, flag.ErrHelp) {
+		return printUsage(ctx, in)
+	}
+	if err == nil && len(others) > 0 {
+		err = fmt.Errorf("check takes no argument but --post, and not %q", others[0])
+	}
+	if err != nil {
+		return ExitMistake, err
+	}
+	if !Check(ctx, in.env, Version(), *post, in.stdout) {
 		return ExitFailed, nil
 	}
 	return ExitOK, nil

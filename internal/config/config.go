@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/url"
 	"os"
@@ -260,6 +261,25 @@ func (l *loader) token(name, value, prefix, where string) {
 	case !strings.HasPrefix(value, prefix):
 		l.wrong(name, "it does not begin with %s; copy the token from the app's settings under %s", prefix, where)
 	}
+}
+
+// Misspelt finds variables that are set, are none of Rollcall's, and were probably meant to be one: "" is as not set. A
+// setting that has no effect is worth a warning, though it may belong to another program.
+func Misspelt(environ map[string]string) (all Mistakes) {
+	var ours []string
+	for _, v := range Variables() {
+		ours = append(ours, v.Name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(environ)) {
+		// Short names are near to everything.
+		if environ[name] == "" || len(name) < 8 || slices.Contains(ours, name) {
+			continue
+		}
+		if meant := nearest.Word(name, ours...); meant != "" {
+			all = append(all, Mistake{Variable: name, Problem: "Rollcall knows no such variable; is " + meant + " meant?"})
+		}
+	}
+	return all
 }
 
 // misspelt names a variable that is set and was perhaps meant to be the missing one.

@@ -86,6 +86,23 @@ func CheckBot(ctx context.Context, api *slack.Client, channels []string, listed 
 	return findings
 }
 
+// CheckPost posts a message into a channel, and deletes it: the only proof that alerts will arrive.
+func CheckPost(ctx context.Context, api *slack.Client, id string) Finding {
+	f := Finding{What: "Slack post to " + id}
+	_, ts, err := api.PostMessageContext(ctx, id, slack.MsgOptionText(
+		"Rollcall can post here. This message of rollcall check --post is deleted at once.", false))
+	if err != nil {
+		f.Detail = failure(err, id)
+		return f
+	}
+	if _, _, err := api.DeleteMessageContext(ctx, id, ts); err != nil {
+		f.Detail = "the message was posted, and is still there: " + failure(err, id) + "; delete it by hand"
+		return f
+	}
+	f.OK, f.Detail = true, "a message was posted, and deleted"
+	return f
+}
+
 // checkChannel asks about a channel. Where the scopes do not let it ask, it schedules nothing
 // and posts nothing: it says so.
 func checkChannel(ctx context.Context, api *slack.Client, id string, scopes []string) Finding {
