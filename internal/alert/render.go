@@ -75,8 +75,8 @@ func Render(w wave.Wave, totals fleet.Totals, first []fleet.Group, cfg Config) m
 	r.m.Text = r.notification()
 	r.m.Causes = causeCounts(w.Members)
 	for _, p := range []message.Part{
-		{Lines: append(r.causeLines(), r.above...)}, {Cards: r.cards}, {Table: r.table}, {Lines: r.lines}, {Footer: r.footer()},
-		{Buttons: Buttons(w)},
+		{Lines: append(r.causeLines(), r.above...)}, {Cards: r.cards}, {Table: r.table}, {Lines: r.lines},
+		{Footer: r.footer()}, {Buttons: Buttons(w)},
 	} {
 		if len(p.Cards)+len(p.Lines)+len(p.Footer)+len(p.Buttons) > 0 || p.Table != nil {
 			r.m.Parts = append(r.m.Parts, p)

@@ -494,7 +494,9 @@ func TestCheckAddr(t *testing.T) {
 		}))
 		addr := other.Listener.Addr().String()
 		lines, _ := checked(t, settings(t, s, "/nonexistent", "HTTP_ADDR", addr))
-		if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, want) && strings.Contains(l, addr) }) {
+		if !slices.ContainsFunc(lines, func(l string) bool {
+			return strings.HasPrefix(l, want) && strings.Contains(l, addr)
+		}) {
 			t.Errorf("beside %q: %q", body, lines)
 		}
 		other.Close()

@@ -23,8 +23,8 @@ const insertMuteSQL = `INSERT INTO mutes (request, cluster, scope, value, by_id,
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (request) DO NOTHING`
 
 // One that is active, of the same nodes, lasts until the later of the two ends.
-const extendMuteSQL = `UPDATE mutes SET until_at = CASE WHEN until_at < ? THEN ? ELSE until_at END WHERE cluster = ? AND scope = ? AND value = ?
-	AND at <= ? AND until_at > ? AND ended_at IS NULL`
+const extendMuteSQL = `UPDATE mutes SET until_at = CASE WHEN until_at < ? THEN ? ELSE until_at END
+	WHERE cluster = ? AND scope = ? AND value = ? AND at <= ? AND until_at > ? AND ended_at IS NULL`
 
 // AddMute records a mute and returns it with its ID. A mute of the same Request that is there already is returned as it
 // is: a click that is delivered twice makes one. One of the same nodes that is active is not joined by another, but

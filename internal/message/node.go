@@ -88,8 +88,8 @@ func PoolUse(p fleet.Pool) string {
 // maxRows is how many groups a table shows: a phone shows about that many beside the rest of a message.
 const maxRows = 6
 
-// GroupTable shows groups as a phone can: a row for each type and capacity type, the most nodes first, with the zones in
-// one cell. What the rows have in common is said once, in the line. Both are nil if there are no groups.
+// GroupTable shows groups as a phone can: a row for each type and capacity type, the most nodes first, with the zones
+// in one cell. What the rows have in common is said once, in the line. Both are nil if there are no groups.
 func GroupTable(groups []fleet.Group) (common Line, t *Table) {
 	if len(groups) == 0 {
 		return nil, nil
@@ -131,7 +131,8 @@ func GroupTable(groups []fleet.Group) (common Line, t *Table) {
 		t.Head = append(t.Head, "Cost")
 	}
 	kinds := slices.SortedFunc(maps.Keys(nodes), func(a, b kind) int {
-		return cmp.Or(cmp.Compare(nodes[b], nodes[a]), cmp.Compare(a.instance, b.instance), cmp.Compare(a.capacity, b.capacity))
+		return cmp.Or(cmp.Compare(nodes[b], nodes[a]), cmp.Compare(a.instance, b.instance),
+			cmp.Compare(a.capacity, b.capacity))
 	})
 	shown := min(len(kinds), maxRows)
 	if len(kinds) > maxRows {

@@ -7,8 +7,8 @@ import (
 	"rollcall/internal/fleet"
 )
 
-// unready are what kubelets and the node controller say of nodes that are not ready, in lower case, and what people call
-// that. The first that is found in a condition's text counts. Sources: kubernetes, pkg/kubelet/nodestatus/setters.go,
+// unready are what kubelets and the node controller say of nodes that are not ready, in lower case, and what people
+// call that. The first that is found in a condition's text counts. Sources: kubernetes, pkg/kubelet/nodestatus/setters.go,
 // pkg/kubelet/runtime.go, pkg/controller/nodelifecycle/node_lifecycle_controller.go.
 var unready = []struct{ text, words string }{
 	{"kubelet stopped posting node status", "kubelet silent"},
