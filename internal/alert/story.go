@@ -104,9 +104,6 @@ func readySince(m wave.Member, ready fleet.Change) message.Line {
 	return l
 }
 
-// maxReason bounds the free text of a condition on a card, in runes.
-const maxReason = 200
-
 // unready says in words why a node went not ready. What its condition says now counts if it is still that one.
 func unready(m wave.Member, down fleet.Change) string {
 	c := fleet.Condition{Reason: down.Reason}

@@ -8,8 +8,9 @@ import (
 )
 
 // unready are what kubelets and the node controller say of nodes that are not ready, in lower case, and what people
-// call that. The first that is found in a condition's text counts. Sources: kubernetes, pkg/kubelet/nodestatus/setters.go,
-// pkg/kubelet/runtime.go, pkg/controller/nodelifecycle/node_lifecycle_controller.go.
+// call that. The first that is found in a condition's text counts. Sources: kubernetes,
+// pkg/kubelet/nodestatus/setters.go, pkg/kubelet/runtime.go,
+// pkg/controller/nodelifecycle/node_lifecycle_controller.go.
 var unready = []struct{ text, words string }{
 	{"kubelet stopped posting node status", "kubelet silent"},
 	{"nodestatusunknown", "kubelet silent"},
