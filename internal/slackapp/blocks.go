@@ -90,9 +90,11 @@ type builder struct {
 	tables int
 	ids    int
 	owner  string // signs the buttons
+	about  string // what they act on, in words
 }
 
 func (b *builder) build(m message.Message) content {
+	b.about = m.Headline
 	b.say(section(b.headline(m)...))
 	for _, p := range m.Parts {
 		b.part(p)
@@ -252,11 +254,18 @@ func (b *builder) buttons(bs []message.Button) {
 		e := slack.NewButtonBlockElement(b.id(x.Verb), x.Value,
 			plainText(clip(clean(x.Label), maxButton)))
 		e.Style = slack.Style(x.Style)
+		e.AccessibilityLabel = clip(clean(spoken(x.Label, b.about)), maxButton)
 		elements = append(elements, e)
 	}
 	if len(elements) > 0 {
 		b.blocks = append(b.blocks, slack.NewActionBlock("", elements...))
 	}
+}
+
+// spoken is what a screen reader says of a button: a channel has many that are called the same. Signs have no words.
+func spoken(label, about string) string {
+	label = strings.TrimSpace(strings.NewReplacer("◀", "", "▶", "", "…", "").Replace(label))
+	return strings.TrimSuffix(label+": "+about, ": ")
 }
 
 func (b *builder) choice(c *message.Choice) {
