@@ -53,7 +53,7 @@ func Render(s Summary, mutes []wave.Mute) message.Message {
 		add("", w.period(), "Nothing happened to the nodes.", w.comparison(), w.unpriced())
 		return v
 	}
-	add("", w.period(), w.counts(), w.comparison())
+	add("", w.judgement(), w.period(), w.counts(), w.comparison())
 	if len(s.Chart.Series) > 0 {
 		v.Parts = append(v.Parts, message.Part{Chart: &s.Chart, Alt: w.picture()})
 	}
@@ -123,19 +123,76 @@ func (w words) previousCost() fleet.Cost {
 // percent compares two costs by the hour. It does not where one is not known, or where only one
 // is an upper bound.
 func percent(now fleet.Cost, length time.Duration, before fleet.Cost, lengthBefore time.Duration) (string, bool) {
-	if length <= 0 || lengthBefore <= 0 || before.USD <= 0 || now.Priced == 0 || now.AtMost != before.AtMost {
+	times, ok := ratio(now, length, before, lengthBefore)
+	if !ok {
 		return "", false
 	}
-	p := math.Round(100 * (now.USD/length.Hours()/(before.USD/lengthBefore.Hours()) - 1))
+	p := math.Round(100 * (times - 1))
 	switch {
 	case p > 999:
-		return fmt.Sprintf("%.0f times as much", now.USD/length.Hours()/(before.USD/lengthBefore.Hours())), true
+		return fmt.Sprintf("%.0f times as much", times), true
 	case p > 0:
 		return fmt.Sprintf("+%.0f %%", p), true
 	case p < 0:
 		return fmt.Sprintf("−%.0f %%", -p), true
 	}
 	return same, true
+}
+
+// ratio is how many times as much one cost is as another, by the hour. It is not known where one of them is not, or
+// where only one is an upper bound.
+func ratio(now fleet.Cost, length time.Duration, before fleet.Cost, lengthBefore time.Duration) (float64, bool) {
+	if length <= 0 || lengthBefore <= 0 || before.USD <= 0 || now.Priced == 0 || now.AtMost != before.AtMost {
+		return 0, false
+	}
+	return now.USD / length.Hours() / (before.USD / lengthBefore.Hours()), true
+}
+
+// What a period costs beside the average of those before, to be called normal, and to be called expensive. They are
+// Rollcall's own choice.
+const (
+	normal    = 1.15
+	expensive = 1.5
+)
+
+// judgement is what somebody would say of the period in a sentence; "" where too little is known to compare it with.
+func (w words) judgement() string {
+	s := w.s
+	if s.Average == nil || s.Average.Periods < 2 {
+		return ""
+	}
+	usual, ok := ratio(s.Cost, s.Length(), s.Average.Cost, s.Average.Length)
+	if !ok {
+		return ""
+	}
+	name := map[string]string{"24 h": "day", "7 days": "week"}[spanWords(s.Length())]
+	name = cmp.Or(name, "period")
+	text := fmt.Sprintf("A normal %s", name)
+	switch {
+	case usual > expensive:
+		text = fmt.Sprintf("An expensive %s", name)
+	case usual > normal:
+		text = fmt.Sprintf("A dearer %s than usual", name)
+	case usual < 1/normal:
+		text = fmt.Sprintf("A cheaper %s than usual", name)
+	}
+	text += ": " + message.Dollars(known(s.Cost))
+	if times, ok := ratio(s.Cost, s.Length(), w.previousCost(), s.PreviousSpan.Length()); ok && w.alike() {
+		switch p := math.Round(100 * (times - 1)); {
+		case p > 999:
+			text += fmt.Sprintf(", %.0f times as much as the %s before", times, name)
+		case p > 0:
+			text += fmt.Sprintf(", %.0f %% more than the %s before", p, name)
+		case p < 0:
+			text += fmt.Sprintf(", %.0f %% less than the %s before", -p, name)
+		default:
+			text += ", as much as the " + name + " before"
+		}
+	}
+	if len(s.Came) > 0 && s.Came[0].Cause.Kind == fleet.Demand && s.Came[0].Cost.USD >= s.Cost.USD/5 {
+		text += fmt.Sprintf("; %s of it %s", message.Dollars(s.Came[0].Cost), message.CameInShort(s.Came[0].Cause))
+	}
+	return text + "."
 }
 
 // same is what percent says of two costs that are alike.
@@ -186,10 +243,10 @@ func (w words) counts() string {
 	s := w.s
 	text := fmt.Sprintf("%s joined, %d left.", message.Count(s.Joined, "node"), s.Left)
 	if s.Peak > max(s.Start, s.End) {
-		text += fmt.Sprintf(" At most %d, at %s.", s.Peak, w.stamp(s.PeakAt))
+		text += fmt.Sprintf(" Most at once: %d, at %s.", s.Peak, w.stamp(s.PeakAt))
 	}
 	if s.Low < min(s.Start, s.End) {
-		text += fmt.Sprintf(" At least %d, at %s.", s.Low, w.stamp(s.LowAt))
+		text += fmt.Sprintf(" Fewest: %d, at %s.", s.Low, w.stamp(s.LowAt))
 	}
 	return text
 }
