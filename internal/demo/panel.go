@@ -276,16 +276,25 @@ func (d *demo) counters(sim clustersim.State) []page.Counter {
 		number("told", "Nodes by the channel", t.Alive, "")
 	case !t.Based && t.Joined == 0:
 		add("told", "Nodes told in the channel", "–", "nothing told yet", nil)
+	case t.Muted:
+		add("told", "Nodes told in the channel", strconv.Itoa(max(0, t.Alive)), "alerts are muted", nil)
 	default:
 		kept, note := d.late.judge("told", t.Alive == sim.Alive, "the same", "on its way")
 		add("told", "Nodes told in the channel", strconv.Itoa(t.Alive), note, kept)
 	}
 	if d.sim != nil && t.Based {
-		waiting := max(0, ever-t.Baseline-t.Joined) + max(0, gone-t.Removed)
-		kept, note := d.late.judge("untold", waiting == 0, "nothing is lost", "on its way")
-		add("untold", "Joins and removals not told", strconv.Itoa(waiting), note, kept)
-		once := t.Twice == 0
-		note = "nothing is told twice"
+		quiet := t.KeptJoined + t.KeptRemoved
+		waiting := max(0, ever-t.Baseline-t.Joined-t.KeptJoined) + max(0, gone-t.Removed-t.KeptRemoved)
+		if t.Muted {
+			add("untold", "Joins and removals not told", strconv.Itoa(waiting), "alerts are muted", nil)
+		} else {
+			kept, note := d.late.judge("untold", waiting == 0, "nothing is lost", "on its way")
+			add("untold", "Joins and removals not told", strconv.Itoa(waiting), note, kept)
+		}
+		if quiet > 0 {
+			number("quiet", "Kept quiet by mutes", quiet, "joins and removals")
+		}
+		once, note := t.Twice == 0, "nothing is told twice"
 		if !once {
 			note = "told more than once"
 		}

@@ -2,7 +2,10 @@ package demo
 
 import (
 	"context"
+	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 
 	"rollcall/internal/channel"
@@ -22,6 +25,7 @@ type tally struct {
 	said     map[string]statement      // by the message's ts
 	names    map[string]map[string]int // step → node → how often it is named
 	counts   map[string]int            // step → how many nodes, as the headlines say
+	mutes    int                       // that go on
 	baseline int                       // nodes that were there at the first start
 	based    bool                      // whether a message says so
 	edits    int                       // of all messages
@@ -32,6 +36,7 @@ type tally struct {
 type statement struct {
 	names  []channel.Telling
 	counts map[string]int
+	muted  bool   // it says that alerts are muted
 	wave   string // the ts of its wave's message
 	nodes  int    // how many its wave has, and how many by cause; of the wave's message only
 	causes map[string]int
@@ -96,6 +101,9 @@ func (t *tally) read(c slackemu.Change) {
 // names them later, so a headline's number counts where it is of one step; names tell whether
 // anything is told twice.
 func (t *tally) statement(m slackemu.Message) statement {
+	if kind, _, ok := channel.About(m); ok && kind == "mute" {
+		return mute(m.Text)
+	}
 	about := m
 	var parent *slackemu.Message
 	if m.ThreadTS != "" && m.ThreadTS != m.TS {
@@ -122,10 +130,27 @@ func (t *tally) statement(m slackemu.Message) statement {
 	return s
 }
 
+// hushed are the numbers that the end of a mute tells.
+var hushed = regexp.MustCompile(`(\d+) (joined|left)`)
+
+// mute reads what is said of a mute: that it goes on, or what it kept quiet.
+func mute(text string) statement {
+	s := statement{counts: map[string]int{}, muted: strings.Contains(text, "muted until")}
+	_, kept, _ := strings.Cut(text, "kept quiet: ")
+	for _, m := range hushed.FindAllStringSubmatch(kept, -1) {
+		n, _ := strconv.Atoi(m[1])
+		s.counts["kept "+m[2]] += n
+	}
+	return s
+}
+
 // add adds what a message says, or takes it away. Callers hold mu.
 func (t *tally) add(s statement, sign int) {
 	for step, n := range s.counts {
 		t.counts[step] += sign * n
+	}
+	if s.muted {
+		t.mutes += sign
 	}
 	for _, n := range s.names {
 		if t.names[n.Step] == nil {
@@ -143,6 +168,9 @@ type told struct {
 	Baseline        int
 	Joined, Removed int
 	Alive           int
+	Muted           bool // some alerts are: what is told is not all that there is
+	KeptJoined      int  // by mutes that have ended
+	KeptRemoved     int
 	Twice           int // tellings of a joining or leaving beyond what the cluster knows of that name
 	Messages, Edits int
 }
@@ -152,8 +180,9 @@ func (t *tally) sum(lives map[string]int) told {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := told{Based: t.based, Baseline: t.baseline, Joined: t.counts["joined"], Removed: t.counts["removed"],
-		Messages: t.messages, Edits: t.edits}
-	s.Alive = s.Baseline + s.Joined - s.Removed
+		Messages: t.messages, Edits: t.edits, Muted: t.mutes > 0, KeptJoined: t.counts["kept joined"],
+		KeptRemoved: t.counts["kept left"]}
+	s.Alive = s.Baseline + s.Joined + s.KeptJoined - s.Removed - s.KeptRemoved
 	if !t.based {
 		// Of a ledger that is older than the channel, nodes leave that the channel never had.
 		for node, n := range t.names["removed"] {
