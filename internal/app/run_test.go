@@ -41,7 +41,7 @@ func TestMainCommands(t *testing.T) {
 		"version":   {[]string{"version"}, nil, ExitOK, "rollcall ", nil},
 		"--version": {[]string{"--version"}, nil, ExitOK, "rollcall ", nil},
 		"help": {[]string{"help"}, nil, ExitOK,
-			"usage: rollcall [check | price TYPE | digest --dry-run | backup FILE | restore FILE | version]", nil},
+			"usage: rollcall [check [--post] | price TYPE | digest --dry-run | backup FILE | restore FILE | version]", nil},
 		"-h":      {[]string{"-h"}, nil, ExitOK, "rollcall check", nil},
 		"unknown": {[]string{"chekc"}, nil, ExitMistake, "", []string{`unknown command "chekc"`, "usage: "}},
 		"digest":  {[]string{"digest"}, nil, ExitMistake, "", []string{"write --dry-run", "usage: rollcall digest"}},
@@ -54,7 +54,7 @@ func TestMainCommands(t *testing.T) {
 			ExitFailed, "", []string{"/no/such"}},
 		"restore, nothing": {[]string{"restore", "/no/such/copy.db"}, map[string]string{"DATABASE_URL": "sqlite:/no/such.db"},
 			ExitFailed, "", []string{"/no/such"}},
-		"too much":     {[]string{"check", "now"}, nil, ExitMistake, "", []string{`unknown command "check now"`}},
+		"too much":     {[]string{"check", "now"}, nil, ExitMistake, "", []string{`takes no argument but --post, and not "now"`}},
 		"failed check": {[]string{"check"}, good, ExitFailed, "1 check failed.", nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -404,7 +404,7 @@ func TestStuckNodeIsCalledOut(t *testing.T) {
 	r.setReady(0, fleet.Ready, "KubeletReady")
 	r.eventually(20*time.Second, func() error {
 		if w := r.waves("joined"); len(w) != 1 || len(w[0].Replies) != 1 ||
-			!strings.Contains(w[0].Replies[0].Text, "not ready 2 s after joining: ip-10-0-0-1") {
+			!strings.Contains(w[0].Replies[0].Text, "ip-10-0-0-1.ec2.internal not ready 2 s after joining: ") {
 			return fmt.Errorf("%d waves, not what they should be", len(w))
 		}
 		return nil

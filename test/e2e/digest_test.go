@@ -154,7 +154,7 @@ func TestDigest(t *testing.T) {
 		t.Errorf("metadata %s of %s, the ledger says %+v", m.Metadata.EventPayload, m.TS, rec)
 	}
 	text := slackemu.PlainText(m)
-	for _, want := range []string{"3 → 6 nodes", "7 nodes joined, 4 left.", "At most 10",
+	for _, want := range []string{"3 → 6 nodes", "7 nodes joined, 4 left.", "Most at once: 10",
 		"4 nodes lived less than an hour", "1 incident on 1 node", "HPA default/web: once, to 7",
 		"The price of 1 node is not known", "label " + fleet.PriceLabel} {
 		if !strings.Contains(text, want) {
