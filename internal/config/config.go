@@ -391,7 +391,7 @@ func (l *loader) checkDigest(c *Config) {
 		l.wrong("DIGEST_TIMEZONE", "%q is not a time zone; write an IANA name, for example Europe/Berlin", c.DigestTimezone)
 		c.Zone = time.UTC
 	}
-	fields := c.DigestSchedule
+	fields := unquote(c.DigestSchedule)
 	for _, prefix := range []string{"CRON_TZ=", "TZ="} {
 		rest, ok := strings.CutPrefix(fields, prefix)
 		if !ok {
@@ -421,6 +421,15 @@ func (l *loader) checkDigest(c *Config) {
 			"%q: %v; write five fields (minute hour day month weekday), for example 0 9 * * 1-5, or @daily", c.DigestSchedule,
 			err)
 	}
+}
+
+// unquote takes away the quotes that docker's --env-file leaves around a value.
+func unquote(s string) string {
+	s = strings.TrimSpace(s)
+	if n := len(s); n > 1 && s[0] == s[n-1] && (s[0] == '"' || s[0] == '\'') {
+		return strings.TrimSpace(s[1 : n-1])
+	}
+	return s
 }
 
 // zone finds an IANA time zone. The machine's own is refused: nobody knows which it is in a pod.

@@ -32,8 +32,13 @@ var (
 )
 
 // Parse reads five cron fields, or a descriptor as @daily or @every 12h, as the clock in zone
-// shows them. Its error is ErrTooOften, ErrNever or cron's.
+// shows them. Sunday is 0 or 7, and SAT-SUN a weekend. Its error is ErrTooOften or ErrNever, or says which field is
+// wrong and what may stand there.
 func Parse(spec string, zone *time.Location) (*Schedule, error) {
+	spec, err := plain(spec)
+	if err != nil {
+		return nil, err
+	}
 	parsed, err := cron.NewParser(fields).Parse("CRON_TZ=UTC " + spec)
 	if err != nil {
 		return nil, err
@@ -44,10 +49,7 @@ func Parse(spec string, zone *time.Location) (*Schedule, error) {
 		}
 		return &Schedule{every: every.Delay, zone: zone}, nil
 	}
-	// cron takes a field of commas for a list of nothing, and would search its five years minute
-	// by minute.
-	if s, ok := parsed.(*cron.SpecSchedule); ok &&
-		(s.Minute == 0 || s.Hour == 0 || s.Dom == 0 || s.Month == 0 || s.Dow == 0) || parsed.Next(leapYear).IsZero() {
+	if parsed.Next(leapYear).IsZero() {
 		return nil, ErrNever
 	}
 	return &Schedule{clock: parsed, zone: zone}, nil

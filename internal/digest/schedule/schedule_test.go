@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 	_ "time/tzdata"
+
+	"github.com/robfig/cron/v3"
 )
 
 func zone(t *testing.T, name string) *time.Location {
@@ -105,11 +107,44 @@ func TestEveryDayOnce(t *testing.T) {
 }
 
 func TestParseMistakes(t *testing.T) {
-	for spec, want := range map[string]error{"@every 10s": ErrTooOften, "0 9 30 2 *": ErrNever, ", , , , ,": ErrNever,
-		"* * * *": nil, "61 * * * *": nil, "@noon": nil} {
+	for spec, want := range map[string]error{"@every 10s": ErrTooOften, "0 9 30 2 *": ErrNever, ", , , , ,": nil,
+		"* * * *": nil, "61 * * * *": nil, "@noon": nil, "0 9 * * 8": nil, "0 9 * * SO": nil, "0 9 L * *": nil,
+		"0 9 * * 5#2": nil, "0 9-1 * * *": nil, "0 9 * * */0": nil, "0 9 0 * *": nil, "@every 1d": nil, "": nil} {
 		_, err := Parse(spec, time.UTC)
 		if err == nil || want != nil && !errors.Is(err, want) {
 			t.Errorf("%q: %v, want %v", spec, err, want)
+		}
+	}
+}
+
+// TestCrontab holds that a line of crontab means what it means to cron: it ticks as the same line
+// in the library's own words.
+func TestCrontab(t *testing.T) {
+	for spec, same := range map[string]string{
+		"0 9 * * 7": "0 9 * * 0", "0 9 * * 1-7": "0 9 * * 0,1,2,3,4,5,6", "0 9 * * SAT-SUN": "0 9 * * 0,6",
+		"0 9 * * 6-7": "0 9 * * 0,6", "0 9 * * 5,7": "0 9 * * 0,5", "0 9 * * 0-7": "0 9 * * 0-6",
+		"0 9 * * fri-mon": "0 9 * * 0,1,5,6", "0 9 * * Monday": "0 9 * * 1", "0 9 * * Tues,thurs": "0 9 * * 2,4",
+		"0 9 * * 1-7/2": "0 9 * * 0,1,3,5", "0 9 * * 1/2": "0 9 * * 1,3,5", "0 9 1 January,JUL *": "0 9 1 1,7 *",
+		"0 9 1 jan-Sept/2 *": "0 9 1 1,3,5,7,9 *", "*/20 9 * * *": "0,20,40 9 * * *", "5/20 9 * * *": "5,25,45 9 * * *",
+		" 0  9 * *  SUN ": "0 9 * * 0", "@Daily": "0 0 * * *", "0 9 13 * 7": "0 9 13 * 0",
+	} {
+		got, err := Parse(spec, time.UTC)
+		if err != nil {
+			t.Errorf("%q: %v", spec, err)
+			continue
+		}
+		want, err := cron.NewParser(fields).Parse("CRON_TZ=UTC " + same)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+		for range 20 {
+			next := want.Next(at)
+			if tick := got.Next(at); !tick.Equal(next) {
+				t.Errorf("%q ticks at %s, and %q at %s", spec, tick, same, next)
+				break
+			}
+			at = next
 		}
 	}
 }
