@@ -162,6 +162,37 @@ var right = []struct{ text, want string }{
 	{"/nodes <https://node.example.com/>", "/nodes node.example.com"},
 	{"/nodes --type <http://m5.info|m5.info>", "/nodes --type m5.info"},
 
+	// Times and lists as they are pasted and typed.
+	{"/nodes list --older 1d 12h", "/nodes list --older 1d12h"},
+	{"/nodes --older 2 days --newer 1 week", "/nodes --older 2d --newer 1w"},
+	{"/nodes --removed --since 2026-11-24 09:00 +05:30", "/nodes --removed --since 2026-11-24T03:30"},
+	{"/nodes digest --since 2 weeks", "/nodes digest --since 2w"},
+	{"/nodes --zone us-east-1a or us-east-1b", "/nodes --zone us-east-1a,us-east-1b"},
+	{"/nodes --zone us-east-1a OR us-east-1b or us-east-1c --spot",
+		"/nodes --zone us-east-1a,us-east-1b,us-east-1c --spot"},
+	{"/nodes list a or b", "/nodes list a b"},
+	{"/nodes list 'or' or 'since' x", "/nodes list 'or' 'since' x"},
+	{"/nodes -l a=b and c=d", "/nodes -l a=b,c=d"},
+	{"/nodes －－ｓｐｏｔ　－－zone　a，b", "/nodes --zone a,b --spot"},
+	{"/nodes --why 결제", "="},
+	{"/nodes --cluster 프로덕션", "="},
+	{"/events --since Tue, 24 Nov 2026 09:15:00 +0100", "/events --since 2026-11-24T08:15"},
+	{"/events --since 2026-11-23T09:00:00 +05:30", "/events --since 2026-11-23T03:30"},
+	{"/events --since 2026-11-23T09:00:00 -0500 OOM", "/events --since 2026-11-23T14:00 OOM"},
+	{"/events --until 10:30 UTC", "/events --until 2026-11-24T10:30"},
+	{"/events --since 2h ago", "/events --since 2h"},
+	{"/events --since 2h 404", "/events --since 2h '404'"},
+	{"/events --since 1 hour and 30 minutes OOM", "/events --since 1h30m OOM"},
+	{"/events --since 2h 'ago' \"UTC\" or monday", "/events --since 2h 'ago' 'UTC' 'or' 'monday'"},
+	{"/events --reason Failed or BackOff", "/events --reason Failed,BackOff"},
+	{"/events --types warning or normal", "/events --types Warning,Normal"},
+	{"/events 이미지 풀", "/events '이미지' '풀'"},
+	{"/events “can’t pull”", `/events "can't pull"`},
+	{"/events ‘can’t pull’", `/events "can't pull"`},
+	{"/events 'can't pull'", `/events "can't pull"`},
+	{"/events ‘can’t pull’ ‘image’", `/events "can't pull" image`},
+	{"/events the pods’ names", `/events 'the' "pods'" names`},
+
 	// Events.
 	{"/events", "="},
 	{"/events help", "="},
@@ -412,6 +443,10 @@ func TestParseDuration(t *testing.T) {
 		"1.5s":       2 * time.Second, "1500ms": 2 * time.Second, "0.5d": 12 * time.Hour, ".5h": 30 * time.Minute,
 		"36525d": longest, "2h.": 2 * time.Hour, "1h0m": time.Hour,
 		"30m1h": 90 * time.Minute, "2000000µs": 2 * time.Second,
+		"2 h": 2 * time.Hour, "2hours": 2 * time.Hour, "2 days": 2 * day, "1 day 12 hours": 36 * time.Hour,
+		"1 day, 12 hours": 36 * time.Hour, "1h and 30 minutes": 90 * time.Minute, "1d 12h": 36 * time.Hour,
+		"1h 30m": 90 * time.Minute, "2H": 2 * time.Hour, "90sec": 90 * time.Second, "10min": 10 * time.Minute,
+		"2weeks": 2 * week, "2wks": 2 * week, "1.5 hours": 90 * time.Minute,
 	} {
 		got, err := ParseDuration(text)
 		if err != nil || got != want {
@@ -424,13 +459,9 @@ func TestParseDuration(t *testing.T) {
 	// What cannot be read, and the nearest form.
 	for text, near := range map[string]string{
 		"": "", "2": "", "0": "", "0s": "", "0.1s": "", "36526d": "", "99999999999999999w": "", "abc": "", "h2": "", "-": "",
-		"1h-2m": "", "2..5h": "", "10000000000000000000d": "",
-		"2 h": "2h", "2hours": "2h", "2days": "2d", "2 days": "2d", "1 day 12 hours": "1d12h", "1 day, 12 hours": "1d12h",
-		"1h and 30 minutes": "1h30m",
-		"1h 30m":            "1h30m", "2H": "2h", "-2h": "2h", "+2h": "2h", "1,5h": "1h30m", "2h30": "2h30m", "hour": "1h",
-		"1mo":      "30d",
-		"3 months": "90d", "1y": "365d",
-		"90sec": "1m30s", "10min": "10m", "2weeks": "2w", "2wks": "2w",
+		"1h-2m": "", "2..5h": "", "10000000000000000000d": "", "1732525200": "", "2h 404": "", "2h 30": "",
+		"-2h": "2h", "+2h": "2h", "1,5h": "1h30m", "2h30": "2h30m", "hour": "1h", "an hour": "1h", "1mo": "30d", "2M": "2m",
+		"3 months": "90d", "1y": "365d", "2h 3d": "3d2h",
 	} {
 		_, err := ParseDuration(text)
 		m := asMistake(err)
@@ -449,17 +480,41 @@ func TestParseDuration(t *testing.T) {
 func TestParseMoment(t *testing.T) {
 	for text, near := range map[string]string{
 		"09:00": "2026-11-24T09:00", "9:00": "2026-11-24T09:00", "13:30": "2026-11-23T13:30", "today": "2026-11-24",
-		"Yesterday":        "2026-11-23",
-		"2026-11-24 09:00": "2026-11-24T09:00", "2026/11/24": "2026-11-24", "2026.11.24": "2026-11-24",
-		"2026-1-2": "2026-01-02", "24.11.2026": "2026-11-24",
+		"Yesterday":  "2026-11-23",
+		"2026/11/24": "2026-11-24", "2026.11.24": "2026-11-24", "2026/11/24 09:00": "2026-11-24T09:00",
+		"yesterday 9am": "2026-11-23T09:00", "yesterday at 9:30 p.m.": "2026-11-23T21:30", "9am": "2026-11-24T09:00",
+		"9 am": "2026-11-24T09:00", "noon": "2026-11-24T12:00", "1pm": "2026-11-23T13:00", "12am": "2026-11-24",
+		"today 09:15": "2026-11-24T09:15", "last monday": "2026-11-23", "tue 9am": "2026-11-24T09:00",
+		"tue 1pm": "2026-11-17T13:00", "25 Nov": "2025-11-25", "Nov 23, 2026": "2026-11-23", "23-Nov-2026": "2026-11-23",
+		"Nov 23 9am UTC": "2026-11-23T09:00", "13:30 UTC": "2026-11-23T13:30", "1795510800": "2026-11-24T09:00",
+		"1795510800000": "2026-11-24T09:00", "Mon, 24 Nov 2026": "", "30 Feb": "", "25:00 UTC": "", "13am": "",
+		"yesterday today": "", "9am IST": "", "2026-11-24T09:00 +25:00": "", "3h59m (x5035 over 7d)": "3h59m",
+		"last week": "1w", "24.11.2026": "2026-11-24",
 		"11/24/2026": "2026-11-24", "24/11/2026": "2026-11-24", "1/2/2026": "", "5.6.2026": "2026-06-05", "2026-02-30": "",
-		"2026-11-24T25:00": "", "2 h": "2h",
-		"1700-01-01": "", "2400-01-01": "", "now": "",
+		"2026-11-24T25:00": "",
+		"1700-01-01":       "", "2400-01-01": "", "now": "",
 	} {
 		_, err := ParseMoment(text, noon)
 		m := asMistake(err)
 		if m == nil || m.Nearest != near || m.Nearest == "" && m.Example == "" {
 			t.Errorf("%q: %+v; want nearest %q", text, m, near)
+		}
+	}
+	for text, want := range map[string]string{
+		"2026-11-24 09:00": "2026-11-24T09:00", "2026-1-2": "2026-01-02", "2 h": "2h", "2h ago": "2h",
+		"the last 2 hours": "2h", "past 1d 12h": "1d12h", "2026-11-24 09:00:07": "2026-11-24T09:00:07Z",
+		"2026-11-24T09:00:00 +05:30": "2026-11-24T03:30", "2026-11-24T09:00:00+05:30": "2026-11-24T03:30",
+		"2026-11-24T09:00:00.123456 +0530": "2026-11-24T03:30", "2026-11-24 09:00:00 +0530 IST": "",
+		"2026-11-24 09:00:00 UTC": "2026-11-24T09:00", "2026-11-24 09:00 -05:00": "2026-11-24T14:00",
+		"10:30 UTC": "2026-11-24T10:30", "10:30Z": "2026-11-24T10:30", "9am CET": "2026-11-24T08:00",
+		"yesterday 9am +05:30": "2026-11-23T03:30", "today 14:00 KST": "2026-11-24T05:00",
+		"yesterday UTC": "2026-11-23", "2026-11-24 UTC+2": "2026-11-23T22:00",
+		"Tue, 24 Nov 2026 09:15:00 +0100": "2026-11-24T08:15", "Tue Nov 24 09:15:00 UTC 2026": "2026-11-24T09:15",
+		"24 Nov 2026 9:15 pm GMT": "2026-11-24T21:15", "Nov 24th, 2026 at 9am UTC": "2026-11-24T09:00",
+	} {
+		m, err := ParseMoment(text, noon)
+		if m.String() != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %s (%v), want %q", text, m, err, want)
 		}
 	}
 	if m := (Moment{}); !m.IsZero() || m.String() != "" || !m.Time(noon).IsZero() {
@@ -598,9 +653,9 @@ var wrongTexts = strings.Split(strings.TrimSpace(`
 /nodes --capacity od
 /nodes --capacity spot,sopt
 /nodes --capacity cheap
-/nodes --older 2 h
-/nodes --older 2hours
-/nodes --older "2 days"
+/nodes --older 2h 3d
+/nodes --older 2mo
+/nodes --older "2 months"
 /nodes --older 2
 /nodes --older 0
 /nodes --older -2h
@@ -618,7 +673,16 @@ var wrongTexts = strings.Split(strings.TrimSpace(`
 /nodes digets --since 7d
 /nodes digest --since 7d --page 2
 /nodes digest --removed --since 7d
-/nodes --removed --since 2026-11-24 09:00
+/nodes --removed --since yesterday 9am
+/nodes --removed --since 9am IST
+/nodes --removed --since 1732525200
+/nodes --removed since 2h
+/nodes list --removed since 2h
+/nodes by zone
+/nodes --zone a and b
+/nodes --zone "us-east-1a or us-east-1b"
+/nodes | grep web
+/nodes list --spot | wc -l
 /nodes --removed --since 09:00
 /nodes --removed --since yesterday
 /nodes --removed --since 24.11.2026
@@ -719,8 +783,17 @@ var wrongTexts = strings.Split(strings.TrimSpace(`
 /events --since 1h --until 2h
 /events --since 1h --until 1h
 /events --since 2027-01-01
-/events --since 2 hours
-/events --since 2h ago
+/events --since 2 months
+/events --since yesterday 9am OOM
+/events --until 13:30 UTC
+/events --since 3h59m (x5035 over 7d)
+/events --since 2h +05:30
+/events --since 2026-11-24T09:00 CST
+/events since 2h
+/events last 2h
+/events | grep OOM
+/events --since 1h | grep -i 'Back off'
+/events --since 2026-11-24T09:00 pm
 /events --scaling no
 /events --before x
 /events --before 1.a --after 2.b
@@ -809,7 +882,7 @@ func TestExactPlace(t *testing.T) {
 	for text, want := range map[string]string{
 		"--type a,b[,c":           "[",
 		"--capacity 'spot, sopt'": "sopt",
-		"--older “2 days”":        `"2 days"`,
+		"--older “2 months”":      `"2 months"`,
 		"—tpye x":                 "--tpye",
 		"--pool=“a,ä”":            "ä",
 		"-lapp:web --spot":        "app:web",
@@ -880,7 +953,7 @@ func TestForms(t *testing.T) {
 			t.Errorf("%s is %q, want %q", flag, got, want)
 		}
 	}
-	if err := n.Set("older", "2hours", noon); err == nil || asMistake(err).Nearest != "2h" || n.Older != 90*time.Minute {
+	if err := n.Set("older", "2mo", noon); err == nil || asMistake(err).Nearest != "60d" || n.Older != 90*time.Minute {
 		t.Errorf("%v, %v", err, n.Older)
 	}
 	if err := n.Set("type", "r5.*", noon); err != nil || !slices.Equal(n.Types, []string{"r5.*"}) {

@@ -73,7 +73,17 @@ func parseEvents(text string, now time.Time) (Events, *Mistake) {
 	if e.View == HelpOnEvents { // --help
 		return Events{View: HelpOnEvents}, nil
 	}
-	for _, w := range in.words {
+	for i, w := range in.words {
+		bare := strings.ToLower(w.text)
+		if !w.quoted && i+1 < len(in.words) && !in.words[i+1].quoted && in.words[i+1].at == w.end+1 &&
+			slices.Contains([]string{"since", "until", "last"}, bare) && meansTime(in.words[i+1].text, now) {
+			flag := "--since"
+			if bare == "until" {
+				flag = "--until"
+			}
+			return e, in.mistake(w.at, w.end, shown(w.text)+" before a time is written "+flag+", and a word to look for in quotes",
+				flag, "")
+		}
 		if strings.TrimSpace(w.text) != "" {
 			e.Text = append(e.Text, strings.TrimSpace(w.text))
 		}
@@ -263,11 +273,13 @@ const (
 		"character; capitals do not count."
 	spanDetail = "Numbers with the units s, m, h, d and w: 90m, 1.5h, 1d12h, 2w."
 	timeDetail = "A span before now (90m, 1.5h, 1d12h, 2w), a date (2026-11-24), or a date and time (2026-11-24T09:00, " +
-		"or RFC 3339). Times without a zone are UTC."
+		"or with its zone: 2026-11-24 09:00 +01:00, 10:30 UTC). Times without a zone are UTC."
 )
 
 var eventGrammar = &grammar[Events]{command: "/events", other: "/nodes", verbs: []string{"help"}, flags: eventFlags,
-	foreign: eventsForeign}
+	foreign: eventsForeign, grep: func(s string) string {
+		return quoteText(s, func(s string) bool { return strings.EqualFold(s, "help") })
+	}}
 
 var eventFlags = []option[Events]{
 	apartBy(objectApart,
@@ -285,10 +297,10 @@ var eventFlags = []option[Events]{
 		func(e *Events) *[]string { return &e.Reasons }, parseReasons),
 	list(Flag{Name: "types", Value: "TYPE", Example: "Warning", Meaning: "Warning or Normal", Choices: eventTypes},
 		func(e *Events) *[]string { return &e.Types }, parseTypes),
-	apartBy(timeApart,
+	timed(
 		single(Flag{Name: "since", Value: "TIME", Example: "2h", Meaning: "seen since then", Detail: timeDetail},
 			func(e *Events) *Moment { return &e.Since }, sinceMoment, Moment.String)),
-	apartBy(timeApart,
+	timed(
 		single(Flag{Name: "until", Value: "TIME", Example: "1h", Meaning: "seen until then", Detail: timeDetail},
 			func(e *Events) *Moment { return &e.Until }, ParseMoment, Moment.String)),
 	toggle(Flag{Name: "scaling", Meaning: "only what tells of scaling"},
@@ -309,6 +321,12 @@ var eventFlags = []option[Events]{
 				e.View = HelpOnEvents
 			}
 		}),
+}
+
+// timed gives a flag a value of several words, as times have: 1d 12h, 2026-11-24 09:00 +01:00.
+func timed[T any](f option[T]) option[T] {
+	f.takes, f.apart = timeTakes, timeApart
+	return f
 }
 
 // apartBy gives a flag its own sense of what was written apart.

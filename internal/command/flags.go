@@ -43,6 +43,8 @@ func (f Flag) form() string {
 type option[T any] struct {
 	Flag
 	joins func(value, next word) bool                      // the next word belongs to the value; nil: never
+	takes func(value word, rest []word, now time.Time) int // so many of the next words belong to it; nil: none
+	means map[string]string                                // words between two values that mean a comma, or "" if none
 	apart func(value, next string) (right, problem string) // why the next word cannot follow; nil: it can
 	add   func(t *T, value string, now time.Time) error    // the mistake is the value's
 	clear func(t *T)                                       // as if it had not been given
@@ -55,6 +57,7 @@ func list[T any](f Flag, field func(*T) *[]string, parse func(string) ([]string,
 	return option[T]{
 		Flag:  f,
 		joins: commaJoins,
+		means: map[string]string{"or": ",", "and": ""},
 		add: func(t *T, value string, _ time.Time) error {
 			values, err := parse(value)
 			if err != nil {
@@ -157,27 +160,6 @@ func selectorJoins(value, next word) bool {
 	return n == "in" || n == "notin" || n == "not" || strings.HasPrefix(n, "in(") || strings.HasPrefix(n, "notin(")
 }
 
-// timeApart finds a unit that was written apart from its number, and a time of day that was
-// written apart from its date.
-func timeApart(value, next string) (string, string) {
-	if digits.MatchString(value) {
-		if _, _, ok := unitWord(undot(next)); ok {
-			if near := looseDuration(value + undot(next)); near != "" {
-				return near, "a blank stands between " + shown(value) + " and its unit " + shown(undot(next))
-			}
-		}
-	}
-	if strings.EqualFold(undot(next), "ago") {
-		return value, shown("ago") + " is not needed"
-	}
-	if isoDate.MatchString(value) {
-		if near := looseTime(value+" "+next, time.Time{}); near != "" && clock.MatchString(next) {
-			return near, "a blank stands between the date and the time of day"
-		}
-	}
-	return "", ""
-}
-
 // grammar is a command's flags and verbs.
 type grammar[T any] struct {
 	command string // /nodes
@@ -185,6 +167,7 @@ type grammar[T any] struct {
 	verbs   []string
 	flags   []option[T]
 	foreign func(name, written, value string) (problem, nearest string) // of a flag that is not ours
+	grep    func(s string) string                                       // the word that finds what grep would
 }
 
 func (g *grammar[T]) find(name string) *option[T] {
@@ -311,6 +294,9 @@ func (g *grammar[T]) read(text string, now time.Time, t *T) (*input, *Mistake) {
 			return in, in.mistake(w.at, len(in.text), problem("the text has more than %d words and flags", maxWords), "",
 				g.command+" help")
 		}
+		if !w.quoted && strings.HasPrefix(w.text, "|") {
+			return in, g.piped(in, w, words[i:])
+		}
 		if !w.flaggy() {
 			in.words = append(in.words, w)
 			continue
@@ -354,6 +340,27 @@ func (g *grammar[T]) read(text string, now time.Time, t *T) (*input, *Mistake) {
 				value = value.with(n)
 				i++
 			}
+			for {
+				n, ok := next()
+				between, is := f.means[strings.ToLower(n.text)]
+				if !ok || !is || n.quoted || i+1 == len(words) || words[i+1].flaggy() {
+					break
+				}
+				after := words[i+1]
+				if between == "" {
+					return in, in.mistake(w.at, after.end, problem("alternatives of %s are given between commas", f.form()),
+						f.form()+" "+quoteValue(value.text+","+after.text), "")
+				}
+				comma := word{text: between, pos: []int{n.at, n.end}, at: n.at, end: n.end}
+				value = value.with(comma).with(after)
+				i += 2
+			}
+			if f.takes != nil && !value.quoted {
+				for range f.takes(value, words[i:], now) {
+					value = value.with(words[i])
+					i++
+				}
+			}
 			if value.text == "" {
 				return in, in.mistake(w.at, value.end, problem("%s needs a value (%s), and this one is empty", f.form(), f.Value),
 					"", f.form()+" "+f.Example)
@@ -364,10 +371,14 @@ func (g *grammar[T]) read(text string, now time.Time, t *T) (*input, *Mistake) {
 		if n, ok := next(); ok && f.apart != nil && !n.quoted && (f.Value != "" || !given) {
 			if right, problem := f.apart(value.text, n.text); problem != "" {
 				at := w.at
-				if f.Value != "" {
+				example := ""
+				switch {
+				case right == "":
+					example = f.form() + " " + f.Example
+				case f.Value != "":
 					right = f.form() + " " + quoteValue(right)
 				}
-				return in, in.mistake(at, n.end, problem, right, "")
+				return in, in.mistake(at, n.end, problem, right, example)
 			}
 		}
 		if err := f.add(t, value.text, now); err != nil {
@@ -380,6 +391,23 @@ func (g *grammar[T]) read(text string, now time.Time, t *T) (*input, *Mistake) {
 		in.seen[f.Name] = span{w.at, max(w.end, value.end)}
 	}
 	return in, nil
+}
+
+// piped is the mistake of a text that goes on after a |, as in a shell.
+func (g *grammar[T]) piped(in *input, w word, rest []word) *Mistake {
+	if w.text != "|" {
+		rest = slices.Concat([]word{w.from(1)}, rest)
+	}
+	before := strings.TrimSpace(g.command + " " + in.text[:w.at])
+	const why = "nothing is piped here; words and filters narrow an answer"
+	if len(rest) > 0 && slices.Contains([]string{"grep", "egrep", "rg"}, strings.ToLower(rest[0].text)) {
+		rest = slices.DeleteFunc(slices.Clone(rest[1:]), func(w word) bool { return w.flaggy() && !w.quoted })
+		if len(rest) > 0 && g.grep(rest[0].text) != "" {
+			before += " " + g.grep(rest[0].text)
+		}
+	}
+	m := wrong(in.text, w.at, len(in.text), why, escape(before), "")
+	return m
 }
 
 // flag finds the flag that w is, and the value that is in the same word.

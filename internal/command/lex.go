@@ -72,6 +72,8 @@ func typography(s string) string {
 			return '\''
 		case strings.ContainsRune(hyphens, r):
 			return '-'
+		case '！' <= r && r <= '～': // as wide as a Chinese or Korean character
+			return r - '！' + '!'
 		case unicode.IsControl(r), unicode.Is(unicode.Cf, r), unicode.Is(unicode.Variation_Selector, r):
 			return -1
 		}
@@ -231,7 +233,7 @@ func lex(s string, long func(name string) bool) (string, []word, *Mistake) {
 			put(s[i+1:i+2], at+1)
 			i += 2
 			continue
-		case quote != 0 && r == quote:
+		case quote != 0 && r == quote && !(r == '\'' && inQuotes(s, i)):
 			quote = 0
 		case quote == 0 && (r == '"' || r == '\'' && !apostrophe(s, i, text)):
 			quote, opened = r, at
@@ -278,12 +280,29 @@ func nameAt(s string) string {
 	return s[:n]
 }
 
+// inQuotes reports whether the single quote at s[i] is an apostrophe between single quotes, as in
+// ‘can’t pull’: letters stand around it, and a quote before a blank or the end closes the others.
+func inQuotes(s string, i int) bool {
+	before, _ := utf8.DecodeLastRuneInString(s[:i])
+	after, _ := utf8.DecodeRuneInString(s[i+1:])
+	if !unicode.IsLetter(before) || !unicode.IsLetter(after) {
+		return false
+	}
+	rest := s[i+1:] + " "
+	closing := strings.Index(rest, "' ")
+	opening := strings.Index(rest, " '")
+	return closing >= 0 && (opening < 0 || closing <= opening)
+}
+
 // apostrophe reports whether the single quote at s[i] belongs to a word, as in can't. Directly
 // after a short flag it does not: -l'a in (b)'.
 func apostrophe(s string, i int, word []byte) bool {
 	before, _ := utf8.DecodeLastRuneInString(s[:i])
 	after, _ := utf8.DecodeRuneInString(s[i+1:])
 	inner := func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
+	if len(word) > 0 && word[0] != '-' && unicode.IsLetter(before) && strings.Count(s[i:], "'") == 1 {
+		return true // the pods' names: nothing closes it
+	}
 	return len(word) > 0 && !(len(word) == 2 && word[0] == '-') && inner(before) && inner(after)
 }
 
@@ -307,7 +326,7 @@ func quoteValue(s string) string {
 
 // quoteText writes a word of text: without quotes only if nothing else can be seen in it.
 func quoteText(s string, verb func(string) bool) string {
-	if s == "" || verb(s) || yesNo(s) {
+	if s == "" || verb(s) || yesNo(s) || bindsBack(s) {
 		return quote(s)
 	}
 	for i, r := range s {

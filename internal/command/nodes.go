@@ -144,10 +144,20 @@ func (n *Nodes) place(in *input) *Mistake {
 		return nil
 	}
 	first := words[0]
+	for i, w := range words[:len(words)-1] {
+		f := nodeGrammar.find(w.text)
+		if f != nil && len(w.text) > 1 && f.Value != "" && !w.quoted {
+			return in.mistake(w.at, w.end, "the filter "+shown(w.text)+" is written with two dashes before "+
+				shown(words[i+1].text), "--"+f.Name, "")
+		}
+	}
 	switch nodeGrammar.verb(first) {
 	case "list":
 		n.View = List
-		for _, w := range words[1:] {
+		for j, w := range words[1:] {
+			if _, is := oneOf(w.text, "or", "and"); is && !w.quoted && j > 0 && j+2 < len(words) {
+				continue // between two names
+			}
 			names, at := parts(w.text)
 			if len(names) == 0 {
 				names, at = []string{w.text}, []int{0}
@@ -167,8 +177,12 @@ func (n *Nodes) place(in *input) *Mistake {
 		n.View = Digest
 		if len(words) > 1 {
 			near := ""
-			if d, err := ParseDuration(words[1].text); err == nil && len(words) == 2 {
-				near = "/nodes digest --since " + FormatDuration(d)
+			var said []string
+			for _, w := range words[1:] {
+				said = append(said, w.text)
+			}
+			if meansTime(strings.Join(said, " "), in.now) {
+				near = "/nodes digest --since " + strings.Join(said, " ")
 			}
 			return in.mistake(words[1].at, words[len(words)-1].end, "a digest is about all nodes, and "+shown(words[1].text)+
 				" is another word", near, "/nodes digest --since 7d")
@@ -319,6 +333,10 @@ func (n Nodes) String() string {
 	case List:
 		words = append(words, "list")
 		for _, name := range n.Names {
+			if f := nodeGrammar.find(name); f != nil || bindsBack(name) {
+				words = append(words, quote(name))
+				continue
+			}
 			words = append(words, quoteValue(name))
 		}
 	case Digest:
@@ -437,7 +455,13 @@ func nodesVerb(s string) bool {
 }
 
 var nodeGrammar = &grammar[Nodes]{command: "/nodes", other: "/events",
-	verbs: []string{"list", "node", "digest", "help"}, flags: nodeFlags, foreign: nodesForeign}
+	verbs: []string{"list", "node", "digest", "help"}, flags: nodeFlags, foreign: nodesForeign,
+	grep: func(s string) string {
+		if _, m := nodeName(s, false); m != nil {
+			return ""
+		}
+		return "*" + strings.ToLower(s) + "*"
+	}}
 
 var nodeFlags = []option[Nodes]{
 	{
@@ -446,6 +470,7 @@ var nodeFlags = []option[Nodes]{
 			Detail: "a=b, a!=b, a in (b,c), a notin (b,c), a, !a, a>5, a<5; between commas, and all must hold. Repeated, all " +
 				"must hold too."},
 		joins: selectorJoins,
+		means: map[string]string{"and": ","},
 		add: func(n *Nodes, value string, _ time.Time) error {
 			rs, err := ParseSelector(value)
 			if err == nil {
@@ -481,16 +506,16 @@ var nodeFlags = []option[Nodes]{
 		Detail: "Of nodes that left, why they came counts too. Text with spaces goes into quotes: --why " +
 			"\"spot interruption\"."},
 		func(n *Nodes) *string { return &n.Why }, without(parseWhy), text[string]),
-	apartBy(timeApart,
+	timed(
 		single(Flag{Name: "older", Value: "SPAN", Example: "7d", Meaning: "created longer ago than this", Detail: spanDetail},
 			func(n *Nodes) *time.Duration { return &n.Older }, without(ParseDuration), FormatDuration)),
-	apartBy(timeApart,
+	timed(
 		single(Flag{Name: "newer", Value: "SPAN", Example: "2h", Meaning: "created less long ago than this",
 			Detail: spanDetail},
 			func(n *Nodes) *time.Duration { return &n.Newer }, without(ParseDuration), FormatDuration)),
 	toggle(Flag{Name: "removed", Meaning: "nodes that left, instead of live ones"},
 		func(n Nodes) bool { return n.Removed }, func(n *Nodes, v bool) { n.Removed = v }),
-	apartBy(timeApart,
+	timed(
 		single(Flag{Name: "since", Value: "TIME", Example: "2h",
 			Meaning: "with --removed: left since then; of a digest: its beginning", Detail: timeDetail},
 			func(n *Nodes) *Moment { return &n.Since }, sinceMoment, Moment.String)),

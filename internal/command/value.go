@@ -50,9 +50,10 @@ func unitWord(s string) (unit string, of int, ok bool) {
 }
 
 var (
-	spanPart  = regexp.MustCompile(`^(\d{1,18}(?:\.\d{1,9})?|\.\d{1,9})([a-zµμ]+)`)
-	looseSpan = regexp.MustCompile(`^(\d{1,6}(?:[.,]\d{1,3})?)? ?([a-z]*)(?:,? and |, ?| )?`)
-	digits    = regexp.MustCompile(`^\d{1,18}(?:[.,]\d+)?$`)
+	spelledPart = regexp.MustCompile(`^(\d{1,6}(?:\.\d{1,3})?) ?([a-z]+)(,? and |, ?| )?`)
+	spanPart    = regexp.MustCompile(`^(\d{1,18}(?:\.\d{1,9})?|\.\d{1,9})([a-zµμ]+)`)
+	looseSpan   = regexp.MustCompile(`^(\d{1,6}(?:[.,]\d{1,3})?)? ?([a-z]*)(?:,? and |, ?| )?`)
+	digits      = regexp.MustCompile(`^\d{1,18}(?:[.,]\d+)?$`)
 )
 
 // ParseDuration reads a span of time: Go's form with days and weeks, as in 90m, 1.5h, 1d12h, 2w.
@@ -74,13 +75,20 @@ func ParseDuration(value string) (time.Duration, error) {
 		if strings.Trim(s, "0.,") == "" {
 			return 0, all(value, shown(s)+" is no span of time; it must be at least a second", "", "2h")
 		}
-		return 0, all(value, shown(s)+" has no unit: s, m, h, d or w", "", strings.ReplaceAll(s, ",", ".")+"h")
+		example := strings.ReplaceAll(s, ",", ".") + "h"
+		if n, _ := strconv.ParseFloat(example[:len(example)-1], 64); n > longest.Hours() {
+			example = "2h"
+		}
+		return 0, all(value, shown(s)+" has no unit: s, m, h, d or w", "", example)
+	}
+	if d := spelledSpan(s); d != 0 {
+		return d, nil
 	}
 	var sum float64
 	for rest := s; rest != ""; {
 		m := spanPart.FindStringSubmatch(rest)
 		if m == nil || units[m[2]] == 0 {
-			return 0, all(value, shown(s)+" is not a span of time, which is numbers with the units s, m, h, d, w and no blanks",
+			return 0, all(value, shown(s)+" is not a span of time, which is numbers with the units s, m, h, d and w",
 				looseDuration(s), "1d12h")
 		}
 		n, _ := strconv.ParseFloat(m[1], 64)
@@ -98,9 +106,42 @@ func ParseDuration(value string) (time.Duration, error) {
 	return time.Duration(math.Round(sum/float64(time.Second))) * time.Second, nil
 }
 
+// spelledSpan is a span in several words, 0 if it is none: 1d 12h, 2 hours, 1 day and 12 hours. Each
+// unit is smaller than the one before; months and years are left out, because they differ.
+func spelledSpan(s string) time.Duration {
+	if strings.Contains(s, "M") { // minutes or months
+		return 0
+	}
+	s = strings.ToLower(s)
+	var sum float64
+	least := longest
+	for rest := s; rest != ""; {
+		m := spelledPart.FindStringSubmatch(rest)
+		if m == nil {
+			return 0
+		}
+		unit, of, ok := unitWord(m[2])
+		if !ok || of != 1 || units[unit] >= least {
+			return 0
+		}
+		n, _ := strconv.ParseFloat(m[1], 64)
+		least = units[unit]
+		sum += n * float64(least)
+		rest = rest[len(m[0]):]
+		if rest == "" && m[3] != "" {
+			return 0
+		}
+	}
+	if sum < float64(time.Second) || sum > float64(longest) {
+		return 0
+	}
+	return time.Duration(math.Round(sum/float64(time.Second))) * time.Second
+}
+
 // looseDuration is the span that a person meant, "" if that is not clear.
 func looseDuration(s string) string {
 	s = strings.ToLower(strings.TrimSpace(strings.TrimPrefix(s, "+")))
+	s = someOne.ReplaceAllString(s, "1 ")
 	var sum float64
 	last := ""
 	for rest := s; rest != ""; {
@@ -116,7 +157,7 @@ func looseDuration(s string) string {
 			n, _ = strconv.ParseFloat(strings.ReplaceAll(m[1], ",", "."), 64)
 		}
 		unit, of, ok := unitWord(m[2])
-		if m[2] == "" && last == "h" && len(m[0]) == len(rest) { // 2h30
+		if m[2] == "" && last == "h" && len(m[0]) == len(rest) && len(m[1]) == 2 { // 2h30
 			unit, of, ok = "m", 1, true
 		}
 		if !ok {
@@ -124,6 +165,9 @@ func looseDuration(s string) string {
 		}
 		sum += n * float64(of) * float64(units[unit])
 		rest, last = rest[len(m[0]):], unit
+		if strings.HasSuffix(m[0], " ") {
+			last = "" // 2h 30 may be a word to look for
+		}
 	}
 	if sum < float64(time.Second) || sum > float64(longest) {
 		return ""
@@ -199,26 +243,45 @@ var (
 )
 
 // ParseMoment reads a span before now (see ParseDuration) or a time: a date, 2006-01-02T15:04,
-// the same with seconds, or RFC 3339. A time without a zone is UTC, and so is a day's beginning.
-// The error is a *Mistake.
+// the same with seconds, or RFC 3339; also with a blank before the time of day or the zone. A time
+// without a zone is UTC, and so is a day's beginning. Where a zone is said, a time is read as
+// people, kubectl and logs write it: 10:30 UTC, Wed, 25 Nov 2026 09:15:00 +0100. The error is a
+// *Mistake.
 func ParseMoment(value string, now time.Time) (Moment, error) {
-	s := undot(value)
-	if at, ok := parseTime(s); ok {
+	s := strings.Join(strings.Fields(undot(value)), " ")
+	at, sure := parseTime(s)
+	meant := sure
+	if !sure {
+		at, sure, meant = sayTime(s, now)
+	}
+	if meant {
 		if far := at.Sub(now); far > longest || far < -longest {
 			return Moment{}, all(value, shown(s)+" is more than 100 years away", "", "2h")
 		}
-		return Moment{At: at}, nil
 	}
 	example := now.UTC().Format(minutes)
-	if near := looseTime(s, now); near != "" {
+	switch {
+	case sure:
+		return Moment{At: at}, nil
+	case meant:
 		return Moment{}, all(value,
-			problem("%s is not written as times are: 2h, %s or %s (UTC)", shown(s), example[:len(time.DateOnly)], example), near,
-			"")
+			problem("%s is not written as times are: 2h, %s or %s (UTC)", shown(s), example[:len(time.DateOnly)], example),
+			Moment{At: at}.String(), "")
+	}
+	if t, ok := readSaying(s); ok && t.doubtful != "" {
+		return Moment{}, all(value, t.doubtful+" stands for several time zones; write the hours from UTC, as in +05:30", "",
+			example+"+05:30")
+	}
+	if m := repeated.FindStringSubmatch(s); m != nil {
+		if d, err := ParseDuration(m[1]); err == nil {
+			return Moment{}, all(value, "what is in parentheses says how often an event came, not since when",
+				FormatDuration(d), "")
+		}
 	}
 	if dateLike.MatchString(s) {
 		return Moment{}, all(value, shown(s)+" is not a date, or a date and time, that exists", "", example)
 	}
-	d, err := ParseDuration(s)
+	d, err := ParseDuration(bareSpan(s))
 	if m := asMistake(err); m != nil {
 		m.Text, m.At, m.End = value, 0, len(value)
 		return Moment{}, m
@@ -233,55 +296,6 @@ func parseTime(s string) (time.Time, bool) {
 		}
 	}
 	return time.Time{}, false
-}
-
-// looseTime is the time that a person meant, "" if that is not clear.
-func looseTime(s string, now time.Time) string {
-	now = now.UTC()
-	today := now.Truncate(day)
-	switch strings.ToLower(s) {
-	case "today":
-		return today.Format(time.DateOnly)
-	case "yesterday":
-		return today.Add(-day).Format(time.DateOnly)
-	}
-	if m := clock.FindStringSubmatch(s); m != nil {
-		h, _ := strconv.Atoi(m[1])
-		min, _ := strconv.Atoi(m[2])
-		at := today.Add(time.Duration(h)*time.Hour + time.Duration(min)*time.Minute)
-		if at.After(now) {
-			at = at.Add(-day)
-		}
-		return at.Format(minutes)
-	}
-	if date, time, ok := strings.Cut(s, " "); ok && isoDate.MatchString(date) {
-		if at, ok := parseTime(date + "T" + time); ok {
-			return Moment{At: at}.String()
-		}
-	}
-	for _, sep := range []string{"/", "."} {
-		if t := strings.ReplaceAll(s, sep, "-"); t != s && dateLike.MatchString(s) {
-			if at, ok := parseTime(t); ok {
-				return Moment{At: at}.String()
-			}
-		}
-	}
-	if t, err := time.Parse("2006-1-2", s); err == nil {
-		return t.Format(time.DateOnly)
-	}
-	if m := euroDate.FindStringSubmatch(s); m != nil {
-		d, _ := strconv.Atoi(m[1])
-		month, _ := strconv.Atoi(m[2])
-		if month > 12 { // as in America
-			d, month = month, d
-		} else if d <= 12 && d != month && !strings.Contains(s, ".") {
-			return "" // nobody knows which is which
-		}
-		if t, err := time.Parse("2006-1-2", m[3]+"-"+strconv.Itoa(month)+"-"+strconv.Itoa(d)); err == nil {
-			return t.Format(time.DateOnly)
-		}
-	}
-	return ""
 }
 
 // undot takes away blanks around a value, and one full stop after it, which phones put there.
@@ -364,13 +378,20 @@ func glob(s, what string) (string, *Mistake) {
 			continue
 		}
 		problem := "the character " + string(r) + " cannot stand in " + what
+		near := ""
 		if r == ' ' {
 			problem = shown(s) + " has a blank, and " + what + " has none"
+			if near = orWord.ReplaceAllString(s, ","); near == s || strings.Contains(near, " ") {
+				near = ""
+			}
 		}
-		return "", wrong(s, i, i+utf8.RuneLen(r), problem, "", "")
+		return "", wrong(s, i, i+utf8.RuneLen(r), problem, near, "")
 	}
 	return s, nil
 }
+
+// orWord stands between alternatives where people write no comma.
+var orWord = regexp.MustCompile(`(?i) +(?:or|and) +`)
 
 // regexpRunes have a meaning in regular expressions or shells, and none in globs.
 const regexpRunes = `[]{}()^$+|\`

@@ -265,13 +265,13 @@ func TestFilterForm(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	enter("older", "value", "2 hours")
+	enter("older", "value", "2 months")
 	enter("type", "value", "m5.*")
 	if err := d.slack.SubmitView(slackemu.UserAda, form.ID, nil).Wait(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	form = d.slack.Modals(slackemu.UserAda)[0]
-	if why := form.Errors["older"]; !strings.Contains(why, "2h") || len(form.Errors) != 1 {
+	if why := form.Errors["older"]; !strings.Contains(why, "60d") || len(form.Errors) != 1 {
 		t.Errorf("the mistake is answered with %v", form.Errors)
 	}
 	enter("older", "value")

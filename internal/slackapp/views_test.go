@@ -166,7 +166,7 @@ var views = map[string]string{
 	"help-nodes":        "/nodes help",
 	"help-nodes-label":  "/nodes help selector",
 	"mistake":           "/nodes list --tpye m5.*",
-	"mistake-duration":  "/nodes list --older 2hours",
+	"mistake-duration":  "/nodes list --older 2months",
 	"mistake-cluster":   "/nodes --cluster prd",
 	"events":            "/events",
 	"events-scaling":    "/events --scaling --exact",
