@@ -104,6 +104,7 @@ func (a *Answerer) Zone() *time.Location { return a.summaries.Zone }
 func (a *Answerer) To(ctx context.Context, line string, now time.Time) message.Message {
 	m, err := a.read(ctx, line, now)
 	if mistake, ok := errors.AsType[*command.Mistake](err); ok {
+		mistake.Fix = a.offered(ctx, mistake.Fix, line, now)
 		return mistaken(mistake)
 	}
 	if err != nil {
@@ -147,8 +148,7 @@ func mistaken(m *command.Mistake) message.Message {
 	}
 	var buttons []message.Button
 	if m.Fix != "" {
-		fix := m.Command + " " + strings.TrimSpace(strings.TrimPrefix(m.Fix, m.Command))
-		buttons = append(buttons, message.Button{Label: message.Clip(fix, maxLabel), Verb: message.Show, Value: fix,
+		buttons = append(buttons, message.Button{Label: message.Clip(m.Fix, maxLabel), Verb: message.Show, Value: m.Fix,
 			Style: message.Primary})
 	}
 	if m.Command != "" {

@@ -81,10 +81,11 @@ func (a *Answerer) lastHour(ctx context.Context, name string, now time.Time) (me
 // what the person may have meant.
 func (a *Answerer) endOfEvents(ctx context.Context, name string, req command.Events, page query.EventPage,
 	now time.Time) (parts []message.Part, err error) {
-	if near := req.Nearest(); near != "" && len(page.Events) == 0 && page.SearchedTo.IsZero() {
-		line := "/events " + strings.TrimPrefix(near, "/events ")
-		parts = append(parts, message.Part{Lines: message.Sentence("Did you mean " + line + "?")},
-			message.Part{Buttons: []message.Button{show(line, line)}})
+	if len(page.Events) == 0 && page.SearchedTo.IsZero() {
+		if line := a.offered(ctx, req.Nearest(), eventsLine(req), now); line != "" {
+			parts = append(parts, message.Part{Lines: message.Sentence("Did you mean " + line + "?")},
+				message.Part{Buttons: []message.Button{show(line, line)}})
+		}
 	}
 	span, err := a.store.EventSpan(ctx, name)
 	if err != nil {

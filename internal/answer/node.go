@@ -22,6 +22,18 @@ func (a *Answerer) oneNode(ctx context.Context, cluster query.ClusterRecord, req
 	if err != nil {
 		return message.Message{}, err
 	}
+	if how != query.MatchExact {
+		meant, ok, err := a.filterMeant(ctx, cluster.Cluster, req, now)
+		if err != nil {
+			return message.Message{}, err
+		}
+		if ok {
+			return a.nodes(ctx, meant, now)
+		}
+	}
+	if how == query.MatchSubstring && len(req.Name) < leastPart {
+		found = nil
+	}
 	if len(found) == 0 {
 		n, ok, err := l.Node(ctx, cluster.Cluster, req.Name)
 		if err != nil {
@@ -30,7 +42,7 @@ func (a *Answerer) oneNode(ctx context.Context, cluster query.ClusterRecord, req
 		if ok {
 			return a.node(ctx, cluster, n, req, now)
 		}
-		return noSuchNode(cluster, req), nil
+		return a.noSuchNode(ctx, cluster, req, now), nil
 	}
 	if len(found) == 1 || how == query.MatchExact {
 		v, err := a.node(ctx, cluster, found[0], req, now)
@@ -71,17 +83,17 @@ func (a *Answerer) oneNode(ctx context.Context, cluster query.ClusterRecord, req
 	return v, nil
 }
 
-func noSuchNode(cluster query.ClusterRecord, req command.Nodes) message.Message {
+func (a *Answerer) noSuchNode(ctx context.Context, cluster query.ClusterRecord, req command.Nodes,
+	now time.Time) message.Message {
 	v := message.Message{Icon: "❓", Headline: fmt.Sprintf("%s: no node is called %q, or was", cluster.Cluster, req.Name)}
 	v.Text = v.Headline
 	var buttons []message.Button
-	if near := req.Nearest(); near != "" {
-		line := "/nodes " + strings.TrimPrefix(near, "/nodes ")
+	if line := a.offered(ctx, req.Nearest(), nodesLine(req), now); line != "" {
 		v.Parts = append(v.Parts, message.Part{Lines: message.Sentence("Did you mean " + line + "?")})
 		buttons = append(buttons, message.Button{Label: line, Verb: message.Show, Value: line, Style: message.Primary})
 	} else {
 		v.Parts = append(v.Parts,
-			message.Part{Lines: message.Sentence("A name may be short: how it begins, or a part of it.")})
+			message.Part{Lines: message.Sentence(fmt.Sprintf("A name may be short: how it begins, or a part of it with %d characters.", leastPart))})
 	}
 	buttons = append(buttons, show("List of nodes", "/nodes list"),
 		show("Help", "/nodes help"))

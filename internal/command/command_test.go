@@ -36,7 +36,24 @@ var right = []struct{ text, want string }{
 	{"/nodes node/web", "/nodes web"},
 	{"/nodes no/web", "/nodes web"},
 	{"/nodes Nodes/web", "/nodes web"},
-	{"/nodes lst", "="},
+	{"/nodes lst", "/nodes list"},
+	{"/nodes ls", "/nodes list"},
+	{"/nodes ls web*", "/nodes list web*"},
+	{"/nodes 'ls'", "/nodes node/ls"},
+	{"/nodes list all", "/nodes list"},
+	{"/nodes list 'all'", "="},
+	{"/nodes all", "/nodes list"},
+	{"/nodes status", "/nodes"},
+	{"/nodes Count.", "/nodes"},
+	{"/nodes count --spot", "/nodes --spot"},
+	{"/nodes get nodes", "/nodes list"},
+	{"/nodes kubectl get nodes -l a=b", "/nodes list -l a=b"},
+	{"/nodes get node web", "/nodes web"},
+	{"/nodes describe node web", "/nodes web"},
+	{"/nodes why web", "/nodes web"},
+	{"/nodes why 'why'", "/nodes node/why"},
+	{"/nodes show list", "/nodes node/list"},
+	{"/nodes lst --spot", "/nodes list --spot"},
 	{"/nodes node/list", "="},
 	{"/nodes node list", "/nodes node/list"},
 	{"/nodes 'list'", "/nodes node/list"},
@@ -186,6 +203,14 @@ var right = []struct{ text, want string }{
 	{"/events --since 2h 'ago' \"UTC\" or monday", "/events --since 2h 'ago' 'UTC' 'or' 'monday'"},
 	{"/events --reason Failed or BackOff", "/events --reason Failed,BackOff"},
 	{"/events --types warning or normal", "/events --types Warning,Normal"},
+	{"/events ls", "/events"},
+	{"/events get events -n shop", "/events -n shop"},
+	{"/events kubectl get events -A", "/events"},
+	{"/events warnings", "/events --types Warning"},
+	{"/events scaling -n a", "/events -n a --scaling"},
+	{"/events 'scaling'", "="},
+	{"/events failed to get image", "/events failed to 'get' image"},
+	{"/events get image", "/events 'get' image"},
 	{"/events 이미지 풀", "/events '이미지' '풀'"},
 	{"/events “can’t pull”", `/events "can't pull"`},
 	{"/events ‘can’t pull’", `/events "can't pull"`},
@@ -560,19 +585,19 @@ func TestValues(t *testing.T) {
 
 func TestNearest(t *testing.T) {
 	for whole, want := range map[string]string{
-		"/nodes lst": "/nodes list", "/nodes hlep": "/nodes help", "/nodes spot": "/nodes --spot",
+		"/nodes lits": "/nodes list", "/nodes hlep": "/nodes help", "/nodes spot": "/nodes --spot",
 		"/nodes notready": "/nodes --not-ready", "/nodes on-demand": "/nodes --on-demand",
 		"/nodes zones": "/nodes --by zone", "/nodes by-zone": "/nodes --by zone", "/nodes m5.large": "/nodes --type m5.large",
 		"/nodes eu-west-1a":    "/nodes --zone eu-west-1a",
 		"/nodes us-central1-a": "/nodes --zone us-central1-a", "/nodes arm64": "/nodes --arch arm64",
 		"/nodes list spot":                         "/nodes list --spot",
 		"/nodes list eu-west-1b --zone eu-west-1a": "/nodes list --zone eu-west-1a --zone eu-west-1b",
-		"/nodes list web":                          "", "/nodes all": "/nodes list", "/nodes summary": "/nodes",
+		"/nodes list web":                          "", "/nodes node/summary": "/nodes",
 		"/nodes ip-10-0-0-1.ec2.internal": "", "/nodes web": "", "/nodes gke-prod-pool-1a2b": "", "/nodes": "",
 		"/nodes list":             "",
 		"/nodes --by zoen --spot": "/nodes --spot --by zone", "/nodes --by team": "", "/nodes --by zone": "",
-		"/events warnings": "/events --types Warning", "/events scaling -n a": "/events -n a --scaling",
-		"/events pods/x": "/events --for pod/x", "/events node/x -n a": "/events --for node/x", "/events list": "/events",
+		"/events normal": "/events --types Normal", "/events scale -n a": "/events -n a --scaling",
+		"/events pods/x": "/events --for pod/x", "/events node/x -n a": "/events --for node/x", "/events get": "/events",
 		"/events hlep": "/events help", "/events --for Podd/x": "/events --for pod/x", "/events --for Widget/x": "",
 		"/events OOMKilled": "", "/events a b": "", "/events": "",
 	} {
@@ -719,12 +744,16 @@ var wrongTexts = strings.Split(strings.TrimSpace(`
 /nodes web db
 /nodes not ready
 /nodes --not ready
-/nodes show web
-/nodes lst --spot
-/nodes lst web
+/nodes mute 1h
+/nodes unmute
+/nodes why
+/nodes web show
+/nodes lits --spot
+/nodes lits web
+/nodes Standard_D4s_v3
 /nodes web --spot
 /nodes web --page 2
-/nodes summary --spot
+/nodes sumary --spot
 /nodes node
 /nodes app=web
 /nodes pod/web
@@ -798,6 +827,8 @@ var wrongTexts = strings.Split(strings.TrimSpace(`
 /events --before x
 /events --before 1.a --after 2.b
 /events "Insufficient cpu
+/events mute 1h
+/events why web-1
 /events help me
 /events help tpes
 /events /nodes list

@@ -73,6 +73,9 @@ func parseEvents(text string, now time.Time) (Events, *Mistake) {
 	if e.View == HelpOnEvents { // --help
 		return Events{View: HelpOnEvents}, nil
 	}
+	if m := e.intent(in); m != nil {
+		return e, m
+	}
 	for i, w := range in.words {
 		bare := strings.ToLower(w.text)
 		if !w.quoted && i+1 < len(in.words) && !in.words[i+1].quoted && in.words[i+1].at == w.end+1 &&
@@ -214,7 +217,7 @@ func (e Events) Nearest() string {
 	word := undot(strings.ToLower(e.Text[0]))
 	e.Text = nil
 	switch word {
-	case "list", "show", "all", "events", "get", "ls":
+	case "get":
 		return strings.TrimSpace("/events " + e.String())
 	case "scaling", "scale", "autoscaling":
 		e.Scaling = true
@@ -243,7 +246,7 @@ func (e Events) Nearest() string {
 
 func eventsVerb(s string) bool {
 	_, ok := oneOf(s, eventGrammar.verbs...)
-	return ok || s == "?"
+	return ok || s == "?" || searched(s)
 }
 
 // sinceMoment is ParseMoment for what must lie in the past.

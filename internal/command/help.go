@@ -23,7 +23,7 @@ var NodesHelp = Help{
 	Usage: []Line{
 		{"/nodes [filters] [--by WHAT]", "totals and groups of the nodes"},
 		{"/nodes list [NAME…] [filters]", "the nodes, page by page; names are globs"},
-		{"/nodes NAME", "one node: its name, how it begins, or a part of it"},
+		{"/nodes NAME", "one node: its name, how it begins, or a part of four characters; or a zone, type or pool"},
 		{"/nodes digest [--since TIME]", "what happened and what it cost, of the last 24 hours if nothing is said"},
 		{"/nodes help [WORD]", "this, or more about one filter"},
 	},

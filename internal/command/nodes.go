@@ -143,6 +143,10 @@ func (n *Nodes) place(in *input) *Mistake {
 	if len(words) == 0 {
 		return nil
 	}
+	words, done, m := n.intent(in, words)
+	if done || m != nil {
+		return m
+	}
 	first := words[0]
 	for i, w := range words[:len(words)-1] {
 		f := nodeGrammar.find(w.text)
@@ -154,6 +158,9 @@ func (n *Nodes) place(in *input) *Mistake {
 	switch nodeGrammar.verb(first) {
 	case "list":
 		n.View = List
+		if len(words) == 2 && words[1].says([]string{"all", "nodes"}) {
+			return nil
+		}
 		for j, w := range words[1:] {
 			if _, is := oneOf(w.text, "or", "and"); is && !w.quoted && j > 0 && j+2 < len(words) {
 				continue // between two names
@@ -333,7 +340,7 @@ func (n Nodes) String() string {
 	case List:
 		words = append(words, "list")
 		for _, name := range n.Names {
-			if f := nodeGrammar.find(name); f != nil || bindsBack(name) {
+			if f := nodeGrammar.find(name); f != nil || bindsBack(name) || name == "all" || name == "nodes" {
 				words = append(words, quote(name))
 				continue
 			}
@@ -343,7 +350,7 @@ func (n Nodes) String() string {
 		words = append(words, "digest")
 	case One:
 		name := n.Name
-		if nodesVerb(name) {
+		if nodesVerb(name) || saidFirst(name) {
 			name = "node/" + name
 		}
 		words = append(words, quoteValue(name))

@@ -696,6 +696,9 @@ func nodeName(s string, globs bool) (string, *Mistake) {
 			return "", all(s, shown(s)+" is not the name of a node but a label", "-l "+quoteValue(s), "")
 		}
 	}
+	if likeType(s) && strings.Contains(s, "_") {
+		return "", all(s, shown(s)+" is not the name of a node but an instance type", "--type "+quoteValue(s), "")
+	}
 	kind, name, slash := strings.Cut(s, "/")
 	if slash {
 		if k, ok := knownKind(kind); ok && k.kind != "Node" {
