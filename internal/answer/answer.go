@@ -110,7 +110,7 @@ func (a *Answerer) To(ctx context.Context, line string, now time.Time) message.M
 	if err != nil {
 		name, _, _ := strings.Cut(line, " ")
 		a.log.Error("answering a slash command failed", "command", name, "err", err)
-		return message.Notice("⚠️", "The ledger did not answer in time. Please try again.",
+		return message.Notice("⚠️", "That could not be looked up in time. Please try again.",
 			show("Try again", line))
 	}
 	return m

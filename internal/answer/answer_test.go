@@ -35,7 +35,7 @@ func TestLedgerThatDoesNotAnswer(t *testing.T) {
 	l.Close()
 	for _, line := range lines {
 		text := a.To(t.Context(), line, time.Now()).String()
-		if !strings.Contains(text, "The ledger did not answer in time.") || !strings.Contains(text, "Try again") {
+		if !strings.Contains(text, "That could not be looked up in time.") || !strings.Contains(text, "Try again") {
 			t.Errorf("%s: %s", line, text)
 		}
 	}
@@ -73,7 +73,7 @@ func TestClusters(t *testing.T) {
 		}
 	}
 	for line, want := range map[string]string{
-		"/nodes":                   "Other clusters of this ledger: staging (--cluster).",
+		"/nodes":                   "Other clusters: staging (--cluster).",
 		"/nodes --cluster staging": "staging: 0 nodes, 0 ready",
 		"/nodes --cluster stagign": `"stagign" is no cluster that Rollcall has seen; it knows prod, staging`,
 		"/events --cluster prd":    `"prd" is no cluster that Rollcall has seen; it knows prod, staging`,

@@ -77,8 +77,8 @@ func (a *Answerer) lastHour(ctx context.Context, name string, now time.Time) (me
 	return message.Line{{Text: text}}, err
 }
 
-// endOfEvents says after the last page since when the ledger has events, and where nothing was found
-// what the person may have meant.
+// endOfEvents says after the last page since when events are recorded, and where nothing was found
+// what the person may have meant, and what there is.
 func (a *Answerer) endOfEvents(ctx context.Context, name string, req command.Events, page query.EventPage,
 	now time.Time) (parts []message.Part, err error) {
 	if len(page.Events) == 0 && page.SearchedTo.IsZero() {
@@ -86,15 +86,20 @@ func (a *Answerer) endOfEvents(ctx context.Context, name string, req command.Eve
 			parts = append(parts, message.Part{Lines: message.Sentence("Did you mean " + line + "?")},
 				message.Part{Buttons: []message.Button{show(line, line)}})
 		}
+		there, err := a.lately(ctx, name, req)
+		if err != nil {
+			return nil, err
+		}
+		if len(there) > 0 {
+			parts = append(parts, message.Part{Lines: there})
+		}
 	}
 	span, err := a.store.EventSpan(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	if oldest := earliest(span.Scaling, span.Other); !oldest.IsZero() && page.Older.IsZero() {
-		parts = append(parts, message.Part{Note: message.Line{{Text: "The ledger has scaling events since "},
-			{At: cmp.Or(span.Scaling, now), Day: true}, {Text: " and others since "}, {At: cmp.Or(span.Other, now), Day: true},
-			{Text: "."}}})
+		parts = append(parts, message.Part{Note: recordingSince(span, now)})
 	}
 	return parts, nil
 }

@@ -2,7 +2,6 @@ package answer
 
 import (
 	"fmt"
-	"strings"
 
 	"rollcall/internal/command"
 	"rollcall/internal/message"
@@ -25,12 +24,11 @@ func help(h command.Help) message.Message {
 	if len(h.Flags) > 0 {
 		p := message.Part{Heading: "Filters"}
 		for _, f := range h.Flags {
-			line := strings.TrimSpace(f.Form() + " " + f.Value)
 			meaning := f.Meaning
 			if f.Detail != "" && len(h.Flags) == 1 {
 				meaning += ". " + f.Detail
 			}
-			p.Text = append(p.Text, fmt.Sprintf("%-20s %s", line, meaning))
+			p.Text = append(p.Text, fmt.Sprintf("%-25s %s", f.Form(), meaning))
 		}
 		v.Parts = append(v.Parts, p)
 	}

@@ -48,6 +48,13 @@ func (a *Answerer) nodeList(ctx context.Context, cluster query.ClusterRecord, re
 				{Text: " are."}})
 	}
 	state.Lines = append(state.Lines, a.freshness(cluster, now))
+	if page.Total == 0 {
+		there, err := a.thereAre(ctx, cluster, req, now)
+		if err != nil {
+			return message.Message{}, err
+		}
+		state.Lines = append(state.Lines, there...)
+	}
 	v.Parts = append(v.Parts, state)
 	open := &message.Choice{Verb: message.Show, Prompt: "Open a node…"}
 	cards, err := a.nodeCards(ctx, page.Nodes, now)

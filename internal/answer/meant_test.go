@@ -12,6 +12,10 @@ import (
 func TestMeant(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	a, l := answerer(t, "")
+	start := fleet.Batch{Cluster: "prod", At: now.Add(-time.Hour), ResourceVersion: "1"}
+	if err := l.FinishBaseline(t.Context(), start, func(string) bool { return true }); err != nil {
+		t.Fatal(err)
+	}
 	var seen []fleet.Observation
 	for _, n := range []fleet.Node{
 		{Name: "web-tools-1", Pool: "web", Zone: "us-east-1a", InstanceType: "m5.large", CapacityType: "spot"},
@@ -47,6 +51,15 @@ func TestMeant(t *testing.T) {
 		"/nodes mute 1h":             "alerts are muted with the button Mute… under them",
 		"/nodes node/status":         `no node is called "status", or was`,
 		"/nodes list --tpye nowhere": "did you mean --type?",
+
+		// Empty answers tell what there is.
+		"/nodes --zone nowhere":         "Zones: us-east-1b (2), us-east-1a (1).",
+		"/nodes list --pool no --spot":  "Pools: web (2), batch (1).",
+		"/nodes list --removed":         "Recording since 11:00 UTC.",
+		"/events -n nowhere":            "Namespaces of the last events: shop (1).",
+		"/events --for node/x":          "Kinds of the last events: Pod (1).",
+		"/events nothing":               "Recording since 12:00 UTC.",
+		"/nodes --type m7.* --zone x,y": "Types: c5.large (2), m5.large (1).",
 	} {
 		if text := a.To(t.Context(), line, now).String(); !strings.Contains(text, want) {
 			t.Errorf("%s lacks %q: %s", line, want, text)

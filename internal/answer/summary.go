@@ -27,8 +27,15 @@ func (a *Answerer) summary(ctx context.Context, cluster query.ClusterRecord, req
 	}
 	table := message.Part{Table: a.groupTable(groups, by, req.Removed)}
 	if filtered(req) {
-		v.Parts = append(v.Parts, message.Part{Lines: []message.Line{{{Text: "Only " + filterWords(req)}},
-			a.freshness(cluster, now)}}, table)
+		lines := []message.Line{{{Text: "Only " + filterWords(req)}}, a.freshness(cluster, now)}
+		if groups.Total == 0 {
+			there, err := a.thereAre(ctx, cluster, req, now)
+			if err != nil {
+				return message.Message{}, err
+			}
+			lines = append(lines, there...)
+		}
+		v.Parts = append(v.Parts, message.Part{Lines: lines}, table)
 	} else {
 		last, err := a.lastDay(ctx, cluster.Cluster, now)
 		if err != nil {
@@ -102,7 +109,7 @@ func (a *Answerer) around(ctx context.Context, name string, now time.Time) (part
 		return nil, err
 	}
 	if len(others) > 0 {
-		text := "Other clusters of this ledger: " + strings.Join(others, ", ") + " (--cluster)."
+		text := "Other clusters: " + strings.Join(others, ", ") + " (--cluster)."
 		parts = append(parts, message.Part{Lines: message.Sentence(text)})
 	}
 	return parts, nil

@@ -30,7 +30,7 @@ func (a *Answerer) ToWave(ctx context.Context, verb message.Verb, value string, 
 	m, err := a.wave(ctx, verb, value, now)
 	if err != nil {
 		a.log.Error("answering a message's button failed", "err", err)
-		return message.Notice("⚠️", "The ledger did not answer in time. Please press the button again.")
+		return message.Notice("⚠️", "That could not be looked up in time. Please press the button again.")
 	}
 	return m
 }
@@ -42,7 +42,7 @@ func (a *Answerer) wave(ctx context.Context, verb message.Verb, value string, no
 		return message.Message{}, err
 	}
 	if !ok || len(w.UIDs) == 0 {
-		m := message.Notice("❓", "The ledger does not have the nodes of this message any more")
+		m := message.Notice("❓", "The nodes of this message are not recorded any more")
 		m.Parts = append(m.Parts, message.Part{Lines: message.Sentence("They are older than SCALING_RETENTION keeps.")})
 		return m, nil
 	}

@@ -497,7 +497,7 @@ func TestAnswersWithoutLedger(t *testing.T) {
 	d := newDesk(t, slackemu.Config{}, nil)
 	d.ledger.Close()
 	m := d.say(t, slackemu.UserAda, slackemu.ChannelOps, "/nodes")
-	contains(t, m, "The ledger did not answer in time. Please try again.")
+	contains(t, m, "That could not be looked up in time. Please try again.")
 	if !strings.Contains(d.log.String(), "answering a slash command failed") {
 		t.Errorf("the log does not say why:\n%s", d.log)
 	}

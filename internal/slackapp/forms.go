@@ -145,7 +145,7 @@ func (c *Commands) openFilter(ctx context.Context, s scene, line string, now tim
 			m.Blocks.BlockSet = append(m.Blocks.BlockSet, menu(f, req.Value(f.Name)))
 		default:
 			m.Blocks.BlockSet = append(m.Blocks.BlockSet,
-				field(f.Name, f.Meaning, strings.TrimSpace(f.Form()+" "+f.Value), f.Example, req.Value(f.Name)))
+				field(f.Name, f.Meaning, f.Form(), f.Example, req.Value(f.Name)))
 		}
 	}
 	if len(toggles) > 0 {
@@ -431,7 +431,7 @@ func (c *Commands) muted(ctx context.Context, x form, in slack.InteractionCallba
 	if err != nil {
 		c.log.Error("recording a mute failed", "err", err)
 		return slack.NewErrorsViewSubmissionResponse(
-			map[string]string{fieldScope: "The ledger did not take it. Please try again."})
+			map[string]string{fieldScope: "That could not be recorded. Please try again."})
 	}
 	c.home.poke()
 	return slack.NewClearViewSubmissionResponse()

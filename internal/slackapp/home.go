@@ -205,7 +205,7 @@ func (c *Commands) publish(ctx context.Context, who asker, now time.Time) {
 			return
 		}
 		c.log.Error("looking up the Home tab failed", "err", err)
-		m = message.Notice("⚠️", "The ledger did not answer in time. Open this tab again.")
+		m = message.Notice("⚠️", "That could not be looked up in time. Open this tab again.")
 	}
 	what := c.draw(m, onHome)
 	h := fnv.New64a()
