@@ -93,7 +93,8 @@ func (a *Answerer) noSuchNode(ctx context.Context, cluster query.ClusterRecord, 
 		buttons = append(buttons, message.Button{Label: line, Verb: message.Show, Value: line, Style: message.Primary})
 	} else {
 		v.Parts = append(v.Parts,
-			message.Part{Lines: message.Sentence(fmt.Sprintf("A name may be short: how it begins, or a part of it with %d characters.", leastPart))})
+			message.Part{Lines: message.Sentence(fmt.Sprintf(
+				"A name may be short: how it begins, or a part of it with %d characters.", leastPart))})
 	}
 	buttons = append(buttons, show("List of nodes", "/nodes list"),
 		show("Help", "/nodes help"))

@@ -131,7 +131,7 @@ func (p *process) parts(ctx context.Context, addr string) (run []func() error) {
 		Health: p.health.list, NextDigest: c.Digest.Next, Summaries: summaries, Log: p.log})
 	commands := slackapp.NewCommands(slackapp.CommandsConfig{Answers: answers, Log: p.log, API: p.api,
 		Calls: p.metrics.call, Asked: p.metrics.answered, Owner: p.owner,
-		AllowedUsers: c.SlackAllowedUsers, AllowedChannels: c.SlackAllowedChannels})
+		AllowedUsers: c.SlackAllowedUsers, AllowedChannels: c.SlackAllowedChannels, Channel: c.SlackChannel})
 	session := slackapp.NewSession(p.api, commands.Handle, p.log)
 	p.health.opened(p, session)
 	for _, c := range p.clusters {

@@ -84,8 +84,8 @@ func parseEvents(text string, now time.Time) (Events, *Mistake) {
 			if bare == "until" {
 				flag = "--until"
 			}
-			return e, in.mistake(w.at, w.end, shown(w.text)+" before a time is written "+flag+", and a word to look for in quotes",
-				flag, "")
+			return e, in.mistake(w.at, w.end,
+				shown(w.text)+" before a time is written "+flag+", and a word to look for in quotes", flag, "")
 		}
 		if strings.TrimSpace(w.text) != "" {
 			e.Text = append(e.Text, strings.TrimSpace(w.text))

@@ -21,14 +21,16 @@ var (
 )
 
 // zoneHours are the abbreviations of time zones that mean one thing, in hours east of Greenwich.
-var zoneHours = map[string]int{"z": 0, "utc": 0, "gmt": 0, "wet": 0, "cet": 1, "west": 1, "cest": 2, "eet": 2, "eest": 3,
-	"msk": 3, "jst": 9, "kst": 9, "sgt": 8, "hkt": 8, "aest": 10, "aedt": 11, "est": -5, "edt": -4, "cdt": -5, "mst": -7,
+var zoneHours = map[string]int{"z": 0, "utc": 0, "gmt": 0, "wet": 0, "cet": 1, "west": 1, "cest": 2, "eet": 2,
+	"eest": 3,
+	"msk":  3, "jst": 9, "kst": 9, "sgt": 8, "hkt": 8, "aest": 10, "aedt": 11, "est": -5, "edt": -4, "cdt": -5, "mst": -7,
 	"mdt": -6, "pst": -8, "pdt": -7}
 
 // doubtfulZones are the abbreviations that several zones share.
 var doubtfulZones = []string{"ist", "bst", "cst", "ast", "et", "pt", "ct", "mt"}
 
-var monthWords = []string{"january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
+var monthWords = []string{"january", "february", "march", "april", "may", "june", "july", "august", "september",
+	"october",
 	"november", "december"}
 
 var weekdayWords = []string{"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"}

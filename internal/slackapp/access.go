@@ -29,6 +29,7 @@ type access struct {
 	people   *people
 	users    []string // SLACK_ALLOWED_USERS; empty: every full member of the own workspace
 	channels []string // SLACK_ALLOWED_CHANNELS; empty: everywhere
+	alerts   string   // the channel in which people can ask to be let in; "": none is named
 
 	own atomic.Pointer[slack.AuthTestResponse] // who we are, once Slack has said so
 }
@@ -36,9 +37,17 @@ type access struct {
 // A refusal is why somebody may not use Rollcall; the zero value is that they may.
 type refusal struct {
 	why     string
-	passing bool  // it could not be found out just now
-	err     error // what Slack said instead, for the log
+	ask     []string // channels to ask in; nil: none
+	setting string   // the variable that forbids it, for the log; "" if none does
+	passing bool     // it could not be found out just now
+	err     error    // what Slack said instead, for the log
 }
+
+// The variables that forbid something.
+const (
+	usersSetting    = "SLACK_ALLOWED_USERS"
+	channelsSetting = "SLACK_ALLOWED_CHANNELS"
+)
 
 // What people are told in more than one case.
 var (
@@ -52,7 +61,7 @@ func (a *access) refuse(ctx context.Context, who asker, app string) refusal {
 	if us == nil {
 		auth, err := a.api.AuthTestContext(ctx)
 		if err != nil {
-			return refusal{tryAgain, true, fmt.Errorf("asking which workspace is our own: %w", err)}
+			return refusal{why: tryAgain, passing: true, err: fmt.Errorf("asking which workspace is our own: %w", err)}
 		}
 		us = auth
 		a.own.Store(us)
@@ -63,7 +72,7 @@ func (a *access) refuse(ctx context.Context, who asker, app string) refusal {
 	case !here(who, us):
 		return foreign
 	case who.User == "" || len(a.users) > 0 && !slices.Contains(a.users, who.User):
-		return refusal{why: "You are not among the people that SLACK_ALLOWED_USERS names."}
+		return a.letIn("Only some people may use Rollcall here. Whoever runs it can let you in.", nil)
 	}
 	// Whom the list names may: the operator has said so, of people of other workspaces and of guests too.
 	if len(a.users) == 0 {
@@ -76,11 +85,21 @@ func (a *access) refuse(ctx context.Context, who asker, app string) refusal {
 		return refusal{}
 	// The Home tab is in no channel. Who is named in person may have it.
 	case who.Channel == "" && len(a.users) == 0:
-		return refusal{why: "SLACK_ALLOWED_CHANNELS allows Rollcall in some channels only: type /nodes in one of them."}
+		return refusal{why: "Rollcall answers in some channels only: type /nodes in one of them.", ask: a.channels,
+			setting: channelsSetting}
 	case who.Channel != "" && !slices.Contains(a.channels, who.Channel):
-		return refusal{why: "This channel is not among those that SLACK_ALLOWED_CHANNELS names."}
+		return refusal{why: "Rollcall does not answer in this channel.", ask: a.channels, setting: channelsSetting}
 	}
 	return refusal{}
+}
+
+// letIn is the refusal of somebody whom the list of people could let in.
+func (a *access) letIn(why string, err error) refusal {
+	r := refusal{why: why, setting: usersSetting, err: err}
+	if a.alerts != "" {
+		r.ask = []string{a.alerts}
+	}
+	return r
 }
 
 // here reports whether something was done where the app is installed. An app that is installed in a
@@ -102,14 +121,14 @@ func (a *access) refusePerson(ctx context.Context, who asker, us *slack.AuthTest
 	p, err := a.people.of(ctx, who.User)
 	switch code := errorCode(err); {
 	case code == "missing_scope":
-		return refusal{why: "Rollcall cannot check who you are, because its Slack app lacks the scope users:read. Ask " +
-			"for it to be added, or to be named in SLACK_ALLOWED_USERS.",
-			err: errors.New("missing_scope; " + addScope(peopleScope) + ", or name people in SLACK_ALLOWED_USERS")}
+		return a.letIn("Rollcall cannot check who you are, because its Slack app lacks the scope users:read. Whoever runs "+
+			"it can add that, or let you in by name.",
+			errors.New("missing_scope; "+addScope(peopleScope)+", or name people in SLACK_ALLOWED_USERS"))
 	case code == "user_not_found" || code == "user_not_visible":
 		return refusal{why: "Slack does not tell Rollcall who you are. Only people of the workspace that it is installed " +
 			"in may use it.", err: err}
 	case err != nil:
-		return refusal{tryAgain, true, fmt.Errorf("asking who somebody is: %w", err)}
+		return refusal{why: tryAgain, passing: true, err: fmt.Errorf("asking who somebody is: %w", err)}
 	case !p.memberOf(us) || who.Home != "" && !p.from(who.Home, us):
 		return foreign
 	case p.deleted:
@@ -117,8 +136,8 @@ func (a *access) refusePerson(ctx context.Context, who asker, us *slack.AuthTest
 	case p.bot:
 		return refusal{why: "Only people may use Rollcall."}
 	case p.guest:
-		return refusal{why: "Guests of the workspace may not use Rollcall, because it tells of the whole cluster. Ask to " +
-			"be named in SLACK_ALLOWED_USERS."}
+		return a.letIn("Guests of the workspace may not use Rollcall, because it tells of the whole cluster. Whoever runs "+
+			"it can let you in by name.", nil)
 	}
 	return refusal{}
 }

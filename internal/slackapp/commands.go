@@ -33,6 +33,8 @@ type CommandsConfig struct {
 	// Who may use commands, where; empty: every full member of the own workspace, everywhere.
 	AllowedUsers    []string
 	AllowedChannels []string
+	// Channel is where who was refused can ask to be let in: that of the alerts. "" names none.
+	Channel string
 }
 
 // Commands answers people: slash commands, the buttons and menus of messages, forms and the Home
@@ -62,7 +64,8 @@ func NewCommands(c CommandsConfig) *Commands {
 	x := &Commands{answers: c.Answers, log: c.Log, api: c.API, asked: c.Asked, owner: c.Owner,
 		http:   &http.Client{Timeout: callTimeout, Transport: transport(c.Calls)},
 		people: people{api: c.API}, zone: c.Answers.Zone()}
-	x.access = access{api: c.API, people: &x.people, users: c.AllowedUsers, channels: c.AllowedChannels}
+	x.access = access{api: c.API, people: &x.people, users: c.AllowedUsers, channels: c.AllowedChannels,
+		alerts: c.Channel}
 	return x
 }
 
@@ -110,8 +113,8 @@ func (c *Commands) slash(ctx context.Context, e Envelope) any {
 	}
 	who := asker{App: cmd.APIAppID, Where: cmd.TeamID, WhereEnterprise: cmd.EnterpriseID, User: cmd.UserID,
 		Channel: cmd.ChannelID}
-	if why := c.mayNot(ctx, who, e.App, cmd.Command); why != "" {
-		return ephemeral(refused(cmd.Command, why))
+	if r := c.mayNot(ctx, who, e.App, cmd.Command); r.why != "" {
+		return ephemeral(refused(cmd.Command, r))
 	}
 	line := strings.TrimSpace(cmd.Command + " " + cmd.Text)
 	began := time.Now()
@@ -135,13 +138,13 @@ func (c *Commands) slash(ctx context.Context, e Envelope) any {
 	return nil
 }
 
-// mayNot says why somebody may not do something, and logs it; "" if they may.
-func (c *Commands) mayNot(ctx context.Context, who asker, app, what string) string {
+// mayNot says why somebody may not do something, and logs it; the zero value if they may.
+func (c *Commands) mayNot(ctx context.Context, who asker, app, what string) refusal {
 	r := c.check(ctx, who, app)
 	if r.why != "" {
 		c.logRefusal(who, what, r)
 	}
-	return r.why
+	return r
 }
 
 // check says whether somebody may use Rollcall, within checkWithin.
@@ -154,18 +157,38 @@ func (c *Commands) check(ctx context.Context, who asker, app string) refusal {
 func (c *Commands) logRefusal(who asker, what string, r refusal) {
 	args := []any{"what", what, "user", who.User, "team", cmp.Or(who.Home, who.Where), "channel", who.Channel,
 		"why", r.why}
+	if r.setting != "" {
+		args = append(args, "setting", r.setting)
+	}
 	if r.err != nil {
 		args = append(args, "err", r.err)
 	}
 	c.log.Warn("somebody was refused", args...)
 }
 
-// refused is what somebody is told who may not.
-func refused(what, why string) content {
+// refused is what somebody is told who may not: why, and in which channels to ask, whose names Slack
+// shows to those who may see them.
+func refused(what string, r refusal) content {
 	title := "You may not use " + what + " here"
-	return render(message.Message{Icon: "🚫", Headline: title, Text: title + ": " + why,
-		Parts: []message.Part{{Lines: message.Sentence(why)}}}, onMessage)
+	told := render(message.Message{Icon: "🚫", Headline: title, Text: title + ": " + r.why,
+		Parts: []message.Part{{Lines: message.Sentence(r.why)}}}, onMessage)
+	if len(r.ask) == 0 {
+		return told
+	}
+	elements := []slack.RichTextSectionElement{slack.NewRichTextSectionTextElement("Ask in ", nil)}
+	for i, channel := range r.ask[:min(len(r.ask), maxAsk)] {
+		if i > 0 {
+			elements = append(elements, slack.NewRichTextSectionTextElement(" or ", nil))
+		}
+		elements = append(elements, slack.NewRichTextSectionChannelElement(channel, nil))
+	}
+	elements = append(elements, slack.NewRichTextSectionTextElement(".", nil))
+	told.blocks = append(told.blocks, slack.NewRichTextBlock("", slack.NewRichTextSection(elements...)))
+	return told
 }
+
+// maxAsk is how many channels a refusal names.
+const maxAsk = 3
 
 // later runs f after the acknowledgement, within answerWithin. Run waits for it.
 func (c *Commands) later(ctx context.Context, f func(ctx context.Context)) {

@@ -60,7 +60,7 @@ func deskOn(l *ledger.Ledger, s *slackemu.Server, log *slog.Logger) deskConfig {
 	return deskConfig{
 		Config: answer.Config{Cluster: "prod", Store: l, Log: log, Summaries: answer.Summaries{Store: l},
 			Watch: func(string) string { return "" }},
-		CommandsConfig: slackapp.CommandsConfig{Log: log,
+		CommandsConfig: slackapp.CommandsConfig{Log: log, Channel: slackemu.ChannelOps,
 			API: slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, s.APIURL(), nil)},
 	}
 }
@@ -119,7 +119,9 @@ func (d *desk) say(t *testing.T, user, channel, command string) slackemu.Message
 	if !m.Ephemeral || m.To != user {
 		t.Errorf("%s is answered to %q", command, m.To)
 	}
-	if live := slackemu.LiveMentions(m); len(live) > 0 || len(m.Notifications) > 0 {
+	live := slices.DeleteFunc(slackemu.LiveMentions(m),
+		func(l slackemu.Mention) bool { return l.Kind == slackemu.MentionLink }) // a refusal's: where to ask
+	if len(live) > 0 || len(m.Notifications) > 0 {
 		t.Errorf("%s: the answer rings: %+v", command, live)
 	}
 	if links := slackemu.LiveLinks(m); len(links) > 0 {
@@ -239,22 +241,25 @@ func TestRefusals(t *testing.T) {
 		change        func(*deskConfig)
 		user, channel string
 		why           string // "": allowed
+		ask, setting  string // the channel to ask in, and the variable that only the log names
 	}{
 		{name: "anyone of the workspace", user: slackemu.UserAda, channel: slackemu.ChannelOps},
 		{name: "a user on the list", user: slackemu.UserAda, channel: slackemu.ChannelOps,
 			change: func(c *deskConfig) { c.AllowedUsers = []string{slackemu.UserAda} }},
 		{name: "a user not on the list", user: slackemu.UserGrace, channel: slackemu.ChannelOps,
 			change: func(c *deskConfig) { c.AllowedUsers = []string{slackemu.UserAda} },
-			why:    "You are not among the people that SLACK_ALLOWED_USERS names."},
+			why:    "Only some people may use Rollcall here. Whoever runs it can let you in.",
+			ask:    slackemu.ChannelOps, setting: "SLACK_ALLOWED_USERS"},
 		{name: "a channel on the list", user: slackemu.UserGrace, channel: slackemu.ChannelOps,
 			change: func(c *deskConfig) { c.AllowedChannels = []string{slackemu.ChannelOps} }},
 		{name: "a channel not on the list", user: slackemu.UserAda, channel: slackemu.ChannelPrivate,
 			change: func(c *deskConfig) { c.AllowedChannels = []string{slackemu.ChannelOps} },
-			why:    "This channel is not among those that SLACK_ALLOWED_CHANNELS names."},
+			why:    "Rollcall does not answer in this channel.", ask: slackemu.ChannelOps, setting: "SLACK_ALLOWED_CHANNELS"},
 		{name: "the right user in the wrong channel", user: slackemu.UserAda, channel: slackemu.ChannelOps,
 			change: func(c *deskConfig) {
 				c.AllowedUsers, c.AllowedChannels = []string{slackemu.UserAda}, []string{slackemu.ChannelPrivate}
-			}, why: "This channel is not among those"},
+			}, why: "Rollcall does not answer in this channel.", ask: slackemu.ChannelPrivate,
+			setting: "SLACK_ALLOWED_CHANNELS"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -267,7 +272,14 @@ func TestRefusals(t *testing.T) {
 					contains(t, m, "prod: ")
 					continue
 				}
-				contains(t, m, "You may not use "+command+" here", test.why)
+				contains(t, m, "You may not use "+command+" here", test.why, "Ask in ")
+				if blocks := string(m.Blocks); !strings.Contains(blocks, `"channel_id":"`+test.ask+`"`) ||
+					strings.Contains(blocks+m.Text, "SLACK_") {
+					t.Errorf("it does not say where to ask in people's words: %s", blocks)
+				}
+				if log := d.log.String(); !strings.Contains(log, "setting="+test.setting) {
+					t.Errorf("the log does not name the variable:\n%s", log)
+				}
 				if strings.Contains(slackemu.PlainText(m)+m.Text, "prod") {
 					t.Errorf("it tells of the cluster:\n%s", slackemu.PlainText(m))
 				}

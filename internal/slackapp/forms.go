@@ -232,8 +232,8 @@ func switches(flags []command.Flag, req request) slack.Block {
 func (c *Commands) submitted(ctx context.Context, app string, who asker, in slack.InteractionCallback) any {
 	x, of, ok := c.formOf(in.View, who.User)
 	who.Channel = x.channel
-	if why := c.mayNot(ctx, who, app, "a form"); why != "" {
-		return instead("🚫 "+why, "")
+	if r := c.mayNot(ctx, who, app, "a form"); r.why != "" {
+		return instead("🚫 "+r.why, "")
 	}
 	if of != (Owner{}) && !c.owner.owns(of) {
 		c.log.Warn("a form of another Rollcall was submitted", "user", who.User, "form", in.View.CallbackID, "of", of)

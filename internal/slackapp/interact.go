@@ -74,9 +74,9 @@ func (c *Commands) pressed(ctx context.Context, app string, who asker, in slack.
 		}
 	}
 	c.later(ctx, func(ctx context.Context) {
-		if why := c.mayNot(ctx, s.who, app, "a button"); why != "" {
+		if r := c.mayNot(ctx, s.who, app, "a button"); r.why != "" {
 			s.to.replace = false
-			c.show(ctx, s, refused("this button", why))
+			c.show(ctx, s, refused("this button", r))
 			return
 		}
 		if why := c.owner.refuseButton(p.id, p.verb, p.value); why != "" {

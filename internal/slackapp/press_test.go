@@ -434,8 +434,8 @@ func TestEverythingIsChecked(t *testing.T) {
 		func(c *deskConfig) { c.AllowedUsers = []string{slackemu.UserAda} })
 	d.fill(t, 3)
 	shared := d.shared(t)
-	for user, why := range map[string]string{slackemu.UserGrace: "SLACK_ALLOWED_USERS",
-		slackemu.UserEve: "SLACK_ALLOWED_USERS"} {
+	for user, why := range map[string]string{slackemu.UserGrace: "Only some people may use Rollcall",
+		slackemu.UserEve: "Only some people may use Rollcall"} {
 		answer, err := d.slack.BlockAction(user, slackemu.ChannelOps, shared.TS,
 			slackemu.Action{ActionID: controls(t, shared.Blocks)[0].action}).Answer(t.Context())
 		if err != nil {
