@@ -34,7 +34,7 @@ func (a *Answerer) events(ctx context.Context, req command.Events, now time.Time
 	if err != nil {
 		return message.Message{}, err
 	}
-	page, err := a.store.Events(ctx, cluster.Cluster, req.Filter(now), at, pageEvents)
+	lines, page, err := a.folded(ctx, cluster.Cluster, req, at, now)
 	if err != nil {
 		return message.Message{}, err
 	}
@@ -59,7 +59,7 @@ func (a *Answerer) events(ctx context.Context, req command.Events, now time.Time
 	if req.Scaling {
 		what = "scaling events"
 	}
-	v := eventView(cluster.Cluster+": "+what, page, req.Exact)
+	v := eventView(cluster.Cluster+": "+what, lines, page, req.Exact)
 	v.Parts = slices.Concat([]message.Part{state}, v.Parts, end, eventButtons(req, page))
 	return v, nil
 }
@@ -188,17 +188,17 @@ func turnButtons(page query.EventPage, value func(query.EventCursor) string, ver
 }
 
 // eventView shows a page of events.
-func eventView(title string, page query.EventPage, exact bool) message.Message {
+func eventView(title string, lines []said, page query.EventPage, exact bool) message.Message {
 	v := message.Message{Icon: "📋", Headline: title}
 	warnings := 0
 	var cards message.Part
-	for _, e := range page.Events {
-		if e.Type == "Warning" {
+	for _, s := range lines {
+		if s.Type == "Warning" {
 			warnings++
 		}
-		cards.Cards = append(cards.Cards, eventCard(e, exact))
+		cards.Cards = append(cards.Cards, eventCard(s, exact))
 	}
-	switch n := len(page.Events); {
+	switch n := len(lines); {
 	case n == 0 && !page.SearchedTo.IsZero():
 		v.Headline += ": none found yet"
 	case n == 0:
@@ -209,9 +209,9 @@ func eventView(title string, page query.EventPage, exact bool) message.Message {
 		v.Headline += fmt.Sprintf(", %d shown", n)
 	}
 	v.Text = v.Headline
-	if len(page.Events) > 0 {
-		e := page.Events[0]
-		v.Text += "; the first: " + eventWords(e) + ": " + message.Clip(e.Note, 200)
+	if len(lines) > 0 {
+		e := lines[0]
+		v.Text += "; the first: " + eventWords(e.Event) + ": " + message.Clip(e.Note, 200)
 	}
 	v.Parts = append(v.Parts, cards)
 	if !page.SearchedTo.IsZero() {
@@ -225,7 +225,8 @@ func eventView(title string, page query.EventPage, exact bool) message.Message {
 
 // eventCard shows an event: what about, when, how often, what it says. Warning is said in a word
 // too.
-func eventCard(e fleet.Event, exact bool) message.Card {
+func eventCard(s said, exact bool) message.Card {
+	e := s.Event
 	head := message.Line{{At: e.Last, Ago: true}}
 	if exact {
 		head = message.Line{{At: e.Last, Seconds: true}}
@@ -237,7 +238,7 @@ func eventCard(e fleet.Event, exact bool) message.Card {
 	if exact && e.Controller != "" {
 		head = append(head, message.Span{Text: " · " + e.Controller})
 	}
-	return message.Card{Name: objectWords(e.Regarding),
+	return message.Card{Name: s.name(),
 		Lines: []message.Line{head, {{Text: message.Clip(strings.Join(strings.Fields(e.Note), " "), 300)}}}}
 }
 

@@ -67,7 +67,7 @@ func (a *Answerer) waveEvents(ctx context.Context, w wave.Nodes, key, place stri
 	if err != nil {
 		return message.Message{}, err
 	}
-	m := eventView(waveTitle(w)+", events", page, false)
+	m := eventView(waveTitle(w)+", events", apart(page.Events), page, false)
 	turn := turnButtons(page, func(c query.EventCursor) string { return key + " " + placeText(c) }, message.WaveEvents)
 	m.Parts = append(m.Parts,
 		message.Part{Note: message.Line{{Text: "From "}, {At: filter.Since, Day: true}, {Text: " to "},
