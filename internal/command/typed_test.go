@@ -1,0 +1,131 @@
+package command
+
+import (
+	"strings"
+	"testing"
+)
+
+// typed are commands as people type them on phones, paste them from kubectl and logs, and guess
+// them from other bots: what each means, or, after "!", how the refusal begins and, after "→", what
+// is offered instead.
+var typed = []struct{ text, want string }{
+	// Verbs and habits of other tools.
+	{"/nodes", "/nodes"},
+	{"/nodes ls", "/nodes list"},
+	{"/nodes LS", "/nodes list"},
+	{"/nodes lst", "/nodes list"},
+	{"/nodes all", "/nodes list"},
+	{"/nodes list all", "/nodes list"},
+	{"/nodes status", "/nodes"},
+	{"/nodes Status.", "/nodes"},
+	{"/nodes count", "/nodes"},
+	{"/nodes total --spot", "/nodes --spot"},
+	{"/nodes get nodes", "/nodes list"},
+	{"/nodes get nodes -l app=web", "/nodes list -l app=web"},
+	{"/nodes kubectl get no", "/nodes list"},
+	{"/nodes describe node ip-10-0-0-1", "/nodes ip-10-0-0-1"},
+	{"/nodes why ip-10-0-0-1", "/nodes ip-10-0-0-1"},
+	{"/nodes info web", "/nodes web"},
+	{"/nodes 'status'", "/nodes node/status"},
+	{"/nodes mute 1h", "!alerts are muted with the button Mute…"},
+	{"/nodes silence batch", "!alerts are muted with the button Mute…"},
+	{"/nodes why", "!why needs the name of a node"},
+	{"/nodes get nodes -o wide", `!"-o" is not a filter of /nodes: answers have one form`},
+	{"/nodes | grep web", "!nothing is piped here → /nodes list *web*"},
+	{"/nodes list | wc -l", "!nothing is piped here → /nodes list"},
+	{"/nodes /events", "!this is /nodes, and /events is another command → /events"},
+	{"/nodes /nodes list", "/nodes list"},
+	{"/nodes by zone", `!the filter "by" is written with two dashes → /nodes --by zone`},
+	{"/nodes list --removed since 2h",
+		`!the filter "since" is written with two dashes → /nodes list --removed --since 2h`},
+	{"/nodes not ready", "!a node is asked for by one name → /nodes --not-ready"},
+	{"/nodes pod/web-1", `!"pod/web-1" is a Pod → /events --for pod/web-1`},
+	{"/nodes app=web", `!"app=web" is not the name of a node but a label → /nodes -l app=web`},
+	{"/nodes Standard_D4s_v3",
+		`!"Standard_D4s_v3" is not the name of a node but an instance type → /nodes --type Standard_D4s_v3`},
+	{"/nodes 노드", "!the character 노 cannot stand in the name of a node"},
+	{"/nodes @ada", `!"@ada" is a mention`},
+
+	// Lists.
+	{"/nodes --zone us-east-1a or us-east-1b", "/nodes --zone us-east-1a,us-east-1b"},
+	{"/nodes list --zone us-east-1a, us-east-1b", "/nodes list --zone us-east-1a,us-east-1b"},
+	{"/nodes --zone us-east-1a and us-east-1b",
+		"!alternatives of --zone are given between commas → /nodes --zone us-east-1a,us-east-1b"},
+	{"/nodes --type m5.large，c5.large", "/nodes --type m5.large,c5.large"},
+	{"/nodes list web-1 or web-2", "/nodes list web-1 web-2"},
+	{"/nodes -l app=web and tier=db", "/nodes -l app=web,tier=db"},
+	{"/events --types warning or normal", "/events --types Warning,Normal"},
+	{"/events -n shop or kube-system OOM", "/events -n shop,kube-system OOM"},
+
+	// Spans and times.
+	{"/nodes list --older 1d 12h", "/nodes list --older 1d12h"},
+	{"/nodes list --older 1d12h", "/nodes list --older 1d12h"},
+	{"/nodes list --newer 2 days", "/nodes list --newer 2d"},
+	{"/nodes list --newer an hour", `!"an hour" is not a span of time → /nodes list --newer 1h`},
+	{"/nodes list --older 2 months", `!"2 months" is not a span of time → /nodes list --older 60d`},
+	{"/nodes digest 7d", "!a digest is about all nodes → /nodes digest --since 1w"},
+	{"/nodes digest last 2 weeks", "!a digest is about all nodes → /nodes digest --since 2w"},
+	{"/events --since 2h ago", "/events --since 2h"},
+	{"/events --since last 2 hours", "/events --since 2h"},
+	{"/events since 2h", `!"since" before a time is written --since → /events --since 2h`},
+	{"/events --since 2026-11-23T09:00:00 +05:30", "/events --since 2026-11-23T03:30"},
+	{"/events --since 2026-11-23T09:00:00+05:30", "/events --since 2026-11-23T03:30"},
+	{"/events --since 2026-11-23 09:00", "/events --since 2026-11-23T09:00"},
+	{"/events --since Mon, 23 Nov 2026 09:15:00 +0100", "/events --since 2026-11-23T08:15"},
+	{"/events --until 10:30 UTC", "/events --until 2026-11-24T10:30"},
+	{"/events --until 10:30", `!"10:30" is not written as times are → /events --until 2026-11-24T10:30`},
+	{"/events --since yesterday", `!"yesterday" is not written as times are → /events --since 2026-11-23`},
+	{"/events --since yesterday 9am",
+		`!"yesterday 9am" is not written as times are → /events --since 2026-11-23T09:00`},
+	{"/events --since yesterday 9am UTC", "/events --since 2026-11-23T09:00"},
+	{"/events --since 9am", `!"9am" is not written as times are → /events --since 2026-11-24T09:00`},
+	{"/events --since today 09:30 OOM",
+		`!"today 09:30" is not written as times are → /events --since 2026-11-24T09:30 OOM`},
+	{"/events --since 9am IST", "!IST stands for several time zones"},
+	{"/events --since 1795510800", `!"1795510800" is not written as times are → /events --since 2026-11-24T09:00`},
+	{"/events --since 3h59m (x5035 over 7d)",
+		"!what is in parentheses says how often an event came → /events --since 3h59m"},
+	{"/events --since 2h 404", "/events --since 2h '404'"},
+
+	// Texts.
+	{"/events “can’t pull”", `/events "can't pull"`},
+	{"/events ‘can’t pull’", `/events "can't pull"`},
+	{"/events couldn’t attach", `/events "couldn't" attach`},
+	{"/events 이미지를 가져올 수 없음", "/events '이미지를' '가져올' '수' '없음'"},
+	{"/events нет места", "/events 'нет' 'места'"},
+	{"/events ls", "/events"},
+	{"/events kubectl get events -n shop", "/events -n shop"},
+	{"/events warnings", "/events --types Warning"},
+	{"/events scaling", "/events --scaling"},
+	{"/events | grep OOM", "!nothing is piped here → /events OOM"},
+	{"/events /nodes", "!this is /events, and /nodes is another command → /nodes"},
+	{"/events mute 1h", "!alerts are muted with the button Mute…"},
+	{"/events why web-1", "!why a node came or went is told by /nodes → /nodes web-1"},
+	{"/events --type m5.large", "!--types is for Warning or Normal → /nodes --type m5.large"},
+	{"/events failed to pull", "/events failed to pull"},
+}
+
+// TestTyped holds that each command is understood, or refused with a form that works and is not the
+// same again.
+func TestTyped(t *testing.T) {
+	for _, tt := range typed {
+		got, err := parse(t, tt.text)
+		want, refused := strings.CutPrefix(tt.want, "!")
+		if !refused {
+			if err != nil || got != want {
+				t.Errorf("%q is %q (%v), want %q", tt.text, got, err, want)
+			}
+			continue
+		}
+		begin, fix, _ := strings.Cut(want, " → ")
+		m := asMistake(err)
+		if m == nil || !strings.HasPrefix(m.Problem, begin) || m.Fix != fix {
+			t.Errorf("%q is %q: %+v, want %q and %q instead", tt.text, got, m, begin, fix)
+			continue
+		}
+		if m.Fix == tt.text {
+			t.Errorf("%q is offered itself", tt.text)
+		}
+		checkMistake(t, m)
+	}
+}
