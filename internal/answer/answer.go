@@ -186,7 +186,7 @@ func (a *Answerer) freshness(cluster query.ClusterRecord, now time.Time) message
 	why := a.watch(cluster.Cluster)
 	switch until := cluster.WatchedUntil; {
 	case why == "":
-		return message.NewLine("Live.")
+		return message.NewLine("Up to date.")
 	case until.IsZero():
 		return message.NewLine("Nothing was seen yet: " + why)
 	default:

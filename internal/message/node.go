@@ -88,8 +88,9 @@ func PoolUse(p fleet.Pool) string {
 // maxRows is how many groups a table shows: a phone shows about that many beside the rest of a message.
 const maxRows = 6
 
-// GroupTable shows groups as a phone can: a row for each type and capacity type, the most nodes first, with the zones
-// in one cell. What the rows have in common is said once, in the line. Both are nil if there are no groups.
+// GroupTable shows groups so that a phone shows them whole: a row for each type and capacity type, the most nodes first,
+// and what they cost. What their pools, zones and architectures are is said once, in the line. Both are nil if there are
+// no groups.
 func GroupTable(groups []fleet.Group) (common Line, t *Table) {
 	if len(groups) == 0 {
 		return nil, nil
@@ -97,36 +98,22 @@ func GroupTable(groups []fleet.Group) (common Line, t *Table) {
 	type kind struct{ instance, capacity string }
 	nodes, cost := map[kind]int{}, map[kind]fleet.Cost{}
 	pools, zones, arches := map[string]int{}, map[string]int{}, map[string]int{}
-	in := map[kind]map[string]int{}
 	priced := false
 	for _, g := range groups {
 		k := kind{g.InstanceType, g.CapacityType}
-		if in[k] == nil {
-			in[k] = map[string]int{}
-		}
 		nodes[k] += g.Nodes
 		cost[k] = cost[k].Plus(g.Cost)
-		in[k][g.Zone] += g.Nodes
 		pools[g.Pool] += g.Nodes
 		zones[g.Zone] += g.Nodes
 		arches[g.Arch] += g.Nodes
 		priced = priced || g.Cost.Priced > 0
 	}
-	region := commonPrefix(zones)
-	var parts []string
-	for _, property := range []struct {
-		name  string
-		count map[string]int
-	}{{"pool", pools}, {"zone", zones}, {"", arches}} {
-		parts = append(parts, spread(property.name, property.count, property.name == "zone"))
-	}
-	if parts = slices.DeleteFunc(parts, func(p string) bool { return p == "" }); len(parts) > 0 {
+	parts := slices.DeleteFunc([]string{spread("pool", pools), inZones(zones), spread("", arches)},
+		func(p string) bool { return p == "" })
+	if len(parts) > 0 {
 		common = NewLine(strings.Join(parts, " · "))
 	}
 	t = &Table{Head: []string{"Nodes"}}
-	if len(zones) > 1 {
-		t.Head = append(t.Head, strings.TrimSpace("Zones "+strings.TrimRight(region, "-")))
-	}
 	if priced {
 		t.Head = append(t.Head, "Cost")
 	}
@@ -138,11 +125,8 @@ func GroupTable(groups []fleet.Group) (common Line, t *Table) {
 	if len(kinds) > maxRows {
 		shown-- // the last row is the rest
 	}
-	row := func(first, in string, c fleet.Cost) {
-		r := []string{first}
-		if len(zones) > 1 {
-			r = append(r, in)
-		}
+	row := func(what string, c fleet.Cost) {
+		r := []string{what}
 		if priced {
 			r = append(r, Hourly(c))
 		}
@@ -154,22 +138,26 @@ func GroupTable(groups []fleet.Group) (common Line, t *Table) {
 			rest, more = rest+nodes[k], more.Plus(cost[k])
 			continue
 		}
-		row(strings.TrimSpace(fmt.Sprintf("%d %s %s", nodes[k], cmp.Or(k.instance, "of unknown type"), k.capacity)),
-			inZones(in[k], region), cost[k])
+		row(strings.TrimSpace(fmt.Sprintf("%d %s %s", nodes[k], cmp.Or(k.instance, "of unknown type"), k.capacity)), cost[k])
 	}
 	if rest > 0 {
-		row(fmt.Sprintf("%d of %d more types", rest, len(kinds)-shown), "…", more)
+		row(fmt.Sprintf("%d of %d other types", rest, len(kinds)-shown), more)
 	}
 	return common, t
 }
 
-// inZones counts nodes by zone, without what the names of all zones begin with: a 29, b 31, c 27.
-func inZones(count map[string]int, region string) string {
+// inZones is the zone of all nodes, or how many are in each, without what the names of all zones begin with: "us-east-1
+// a 29, b 31, c 27"; "" where nothing is known.
+func inZones(count map[string]int) string {
+	if len(count) == 1 {
+		return MostFirst(count)[0]
+	}
+	region := commonPrefix(count)
 	var parts []string
 	for _, z := range slices.Sorted(maps.Keys(count)) {
-		parts = append(parts, fmt.Sprintf("%s %d", cmp.Or(strings.TrimPrefix(z, region), fleet.Unknown), count[z]))
+		parts = append(parts, fmt.Sprintf("%s %d", cmp.Or(strings.TrimPrefix(z, region), "zone unknown"), count[z]))
 	}
-	return strings.Join(parts, ", ")
+	return strings.TrimSpace(strings.TrimRight(region, "-") + " " + strings.Join(parts, ", "))
 }
 
 // commonPrefix is what the names of all zones begin with, if there are several: the region.
@@ -183,29 +171,21 @@ func commonPrefix(zones map[string]int) (prefix string) {
 			prefix = prefix[:len(prefix)-1]
 		}
 	}
-	for z := range zones {
-		if z == prefix { // nothing would be left of it
-			return ""
-		}
+	if _, ok := zones[prefix]; ok { // nothing would be left of it
+		return ""
 	}
 	return prefix
 }
 
 // spread says what all nodes have in common, or how many have each value: "pool batch", "pools batch 40, web 8"; ""
-// where nothing is known. Where one is set, values that differ are told elsewhere.
-func spread(name string, count map[string]int, one bool) string {
+// where nothing is known.
+func spread(name string, count map[string]int) string {
 	values := MostFirst(count)
 	if len(values) == 1 {
 		if values[0] == "" {
 			return ""
 		}
-		if name == "zone" {
-			return values[0]
-		}
 		return strings.TrimSpace(name + " " + values[0])
-	}
-	if one {
-		return ""
 	}
 	const most = 3
 	var parts []string

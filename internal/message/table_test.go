@@ -7,7 +7,7 @@ import (
 	"rollcall/internal/fleet"
 )
 
-// A table is one that a phone shows whole: at most three columns and six rows.
+// A table is one that a phone shows whole: two columns and at most six rows.
 func TestGroupTable(t *testing.T) {
 	usd := func(n float64) fleet.Cost { return fleet.Cost{USD: n, Priced: 1} }
 	var many []fleet.Group
@@ -21,23 +21,26 @@ func TestGroupTable(t *testing.T) {
 		want   string
 	}{
 		"none": {nil, "", ""},
-		"zones are folded in": {[]fleet.Group{
-			{InstanceType: "c6i.2xlarge", CapacityType: "spot", Zone: "us-east-1b", Pool: "burst", Arch: "amd64", Nodes: 31, Cost: usd(5)},
-			{InstanceType: "c6i.2xlarge", CapacityType: "spot", Zone: "us-east-1a", Pool: "burst", Arch: "amd64", Nodes: 29, Cost: usd(5)},
-			{InstanceType: "m5.large", CapacityType: "on-demand", Zone: "us-east-1a", Pool: "burst", Arch: "amd64", Nodes: 2, Cost: usd(0.2)},
-		}, "pool burst · amd64", "Nodes | Zones us-east-1 | Cost\n60 c6i.2xlarge spot | a 29, b 31 | $10.00/h\n" +
-			"2 m5.large on-demand | a 2 | $0.20/h"},
-		"what they share is said once": {[]fleet.Group{
+		"zones are said once": {[]fleet.Group{
+			{InstanceType: "c6i.2xlarge", CapacityType: "spot", Zone: "us-east-1b", Pool: "burst", Arch: "amd64", Nodes: 31,
+				Cost: usd(5)},
+			{InstanceType: "c6i.2xlarge", CapacityType: "spot", Zone: "us-east-1a", Pool: "burst", Arch: "amd64", Nodes: 29,
+				Cost: usd(5)},
+			{InstanceType: "m5.large", CapacityType: "on-demand", Zone: "us-east-1a", Pool: "burst", Arch: "amd64", Nodes: 2,
+				Cost: usd(0.2)},
+		}, "pool burst · us-east-1 a 31, b 31 · amd64",
+			"Nodes | Cost\n60 c6i.2xlarge spot | $10.00/h\n2 m5.large on-demand | $0.20/h"},
+		"two pools of a zone": {[]fleet.Group{
 			{InstanceType: "a", Zone: "z", Pool: "p", Nodes: 2}, {InstanceType: "b", Zone: "z", Pool: "q", Nodes: 1},
 		}, "pools p 2, q 1 · z", "Nodes\n2 a\n1 b"},
-		"little is known": {[]fleet.Group{{Nodes: 2}, {Zone: "eu-west-1a", Nodes: 1}}, "",
-			"Nodes | Zones\n3 of unknown type | unknown 2, eu-west-1a 1"},
+		"little is known": {[]fleet.Group{{Nodes: 2}, {Zone: "eu-west-1a", Nodes: 1}}, "zone unknown 2, eu-west-1a 1",
+			"Nodes\n3 of unknown type"},
 		"zones of two regions": {[]fleet.Group{{InstanceType: "a", Zone: "us-east-1a", Nodes: 1},
-			{InstanceType: "a", Zone: "us-west-2b", Nodes: 2}}, "", "Nodes | Zones us\n3 a | east-1a 1, west-2b 2"},
+			{InstanceType: "a", Zone: "us-west-2b", Nodes: 2}}, "us east-1a 1, west-2b 2", "Nodes\n3 a"},
 		"a zone that others begin with": {[]fleet.Group{{InstanceType: "a", Zone: "z", Nodes: 1},
-			{InstanceType: "a", Zone: "z1", Nodes: 2}}, "", "Nodes | Zones\n3 a | z 1, z1 2"},
+			{InstanceType: "a", Zone: "z1", Nodes: 2}}, "z 1, z1 2", "Nodes\n3 a"},
 		"many types": {many, "z", "Nodes | Cost\n20 ma spot | $1.00/h\n19 mb spot | $1.00/h\n18 mc spot | $1.00/h\n" +
-			"17 md spot | $1.00/h\n16 me spot | $1.00/h\n54 of 4 more types | $4.00/h"},
+			"17 md spot | $1.00/h\n16 me spot | $1.00/h\n54 of 4 other types | $4.00/h"},
 	} {
 		common, table := GroupTable(tt.groups)
 		var lines []string
