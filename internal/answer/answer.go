@@ -105,6 +105,9 @@ func (a *Answerer) To(ctx context.Context, line string, now time.Time) message.M
 	m, err := a.read(ctx, line, now)
 	if mistake, ok := errors.AsType[*command.Mistake](err); ok {
 		mistake.Fix = a.offered(ctx, mistake.Fix, line, now)
+		if mistake.Fix == "" && strings.HasPrefix(mistake.Nearest, "/") {
+			mistake.Nearest = "" // it is a guess, and not only the right form of what was typed
+		}
 		return mistaken(mistake)
 	}
 	if err != nil {

@@ -73,6 +73,7 @@ func TestMeant(t *testing.T) {
 		"/nodes m7.large":            "--type m7.large →",
 		"/nodes list --tpye nowhere": "--type nowhere →",
 		"/events get":                "/events /events",
+		"/nodes how many":            "did you mean",
 	} {
 		if text := a.To(t.Context(), line, now).String(); strings.Contains(text, no) {
 			t.Errorf("%s has %q: %s", line, no, text)

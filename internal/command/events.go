@@ -77,15 +77,8 @@ func parseEvents(text string, now time.Time) (Events, *Mistake) {
 		return e, m
 	}
 	for i, w := range in.words {
-		bare := strings.ToLower(w.text)
-		if !w.quoted && i+1 < len(in.words) && !in.words[i+1].quoted && in.words[i+1].at == w.end+1 &&
-			slices.Contains([]string{"since", "until", "last"}, bare) && meansTime(in.words[i+1].text, now) {
-			flag := "--since"
-			if bare == "until" {
-				flag = "--until"
-			}
-			return e, in.mistake(w.at, w.end,
-				shown(w.text)+" before a time is written "+flag+", and a word to look for in quotes", flag, "")
+		if m := eventWord(in, i); m != nil {
+			return e, m
 		}
 		if strings.TrimSpace(w.text) != "" {
 			e.Text = append(e.Text, strings.TrimSpace(w.text))
@@ -260,8 +253,11 @@ func sinceMoment(value string, now time.Time) (Moment, error) {
 
 func number(n int) string { return strconv.Itoa(n) }
 
-// objectApart finds an object's name that was written apart from its kind.
+// objectApart finds an object's name that was written apart from its kind, and a second object.
 func objectApart(value, next string) (string, string) {
+	if n := strings.ToLower(next); (n == "or" || n == "and") && strings.Contains(value, "/") {
+		return "", "events are asked for one object at a time, whose name may be a glob"
+	}
 	if _, ok := knownKind(value); !ok || strings.Contains(value, "/") {
 		return "", ""
 	}

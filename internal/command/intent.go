@@ -1,6 +1,9 @@
 package command
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // What people who know other tools say first. Whoever means a node or a word to look for, quotes it.
 var (
@@ -117,4 +120,33 @@ func (e *Events) intent(in *input) *Mistake {
 func searched(s string) bool {
 	w := word{text: s}
 	return slices.ContainsFunc([][]string{muteWords, shellWords, allEvents, eventWords}, w.says)
+}
+
+// eventWord is the mistake of a word that would be looked for in events and means something else;
+// nil if it is none.
+func eventWord(in *input, i int) *Mistake {
+	w := in.words[i]
+	if w.quoted {
+		return nil
+	}
+	const quoted = ", and a word to look for in quotes"
+	bare := strings.ToLower(w.text)
+	timed := i+1 < len(in.words) && !in.words[i+1].quoted && in.words[i+1].at == w.end+1 &&
+		meansTime(in.words[i+1].text, in.now)
+	flag := map[string]string{"since": "--since", "last": "--since", "until": "--until", "to": "--until",
+		"till": "--until"}[bare]
+	switch {
+	case timed && flag != "":
+		return in.mistake(w.at, w.end, shown(w.text)+" before a time is written "+flag+quoted, flag, "")
+	case timed && bare == "between":
+		return in.mistake(w.at, in.words[i+1].end, "two times are written --since and --until", "",
+			"/events --since 2h --until 1h")
+	case len(in.words) == 1 && (strings.ContainsAny(w.text, "0123456789") || bare == "today" || bare == "yesterday") &&
+		meansTime(w.text, in.now) && !epochWord.MatchString(w.text):
+		return in.mistake(w.at, w.end, "a time is written after --since"+quoted, "--since "+w.text, "")
+	case i > 0 && i+1 < len(in.words) && (bare == "or" || w.text == "AND" || w.text == "&&"):
+		return in.mistake(w.at, w.end, "all words must stand in an event: "+shown(w.text)+
+			" means nothing between them; a word to look for stands in quotes", "", "/events OOMKilled")
+	}
+	return nil
 }

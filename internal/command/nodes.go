@@ -212,6 +212,9 @@ func (n *Nodes) place(in *input) *Mistake {
 	if len(words) > 1 {
 		return n.tooMany(in, words)
 	}
+	if names, _ := parts(w.text); len(names) > 1 && !w.quoted {
+		return in.mistake(w.at, w.end, "several names are asked for as a list", "list "+w.text, "")
+	}
 	glob := strings.ContainsAny(w.text, "*?")
 	name, m := nodeName(w.text, glob)
 	if m != nil {
@@ -227,15 +230,30 @@ func (n *Nodes) place(in *input) *Mistake {
 
 // tooMany is the mistake of several words where one is a node's name.
 func (n *Nodes) tooMany(in *input, words []word) *Mistake {
-	var rest []string
-	for _, w := range words[1:] {
-		rest = append(rest, quoteText(w.text, nodesVerb))
+	var rest, alike []string
+	for i, w := range words {
+		if i > 0 && i+1 < len(words) && w.says([]string{"or", "and"}) {
+			continue
+		}
+		alike = append(alike, strings.Trim(w.text, ","))
+		if i > 0 {
+			rest = append(rest, quoteText(w.text, nodesVerb))
+		}
 	}
 	tail := strings.Join(rest, " ")
 	flags := strings.Join(nodeGrammar.print(*n), " ")
 	near := "list " + quoteText(words[0].text, nodesVerb) + " " + tail
 	if f := nodeGrammar.find(words[0].text + "-" + words[1].text); f != nil && f.Value == "" && len(words) == 2 {
 		near = "--" + f.Name // not ready
+	}
+	strange := func(like func(string) bool) bool {
+		return slices.ContainsFunc(alike, func(s string) bool { return !like(s) })
+	}
+	switch {
+	case !strange(likeZone.MatchString):
+		near = "list --zone " + strings.Join(alike, ",")
+	case !strange(likeType):
+		near = "list --type " + strings.Join(alike, ",")
 	}
 	switch nearVerb(words[0].text) {
 	case "list":

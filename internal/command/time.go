@@ -10,12 +10,13 @@ import (
 
 var (
 	clockWord = regexp.MustCompile(
-		`^(\d{1,2})(?:[:h.](\d\d)(?::(\d\d)(?:[.,]\d{1,9})?)?)? ?([ap])?\.?(m)?\.?(z|[+-]\d\d:?\d\d|[+-]\d\d?)?$`)
+		`^(\d{1,2})(?:[:.](\d\d)(?::(\d\d)(?:[.,]\d{1,9})?)?)? ?([ap])?\.?(m)?\.?(z|[+-]\d\d:?\d\d|[+-]\d\d?)?$`)
 	offsetWord = regexp.MustCompile(`^(?:utc|gmt)?([+-])(\d{1,2})(?::?(\d\d))?$`)
 	dayWord    = regexp.MustCompile(`^(\d{1,2})(?:st|nd|rd|th)?$`)
 	yearWord   = regexp.MustCompile(`^(?:19|20)\d\d$`)
 	numberDate = regexp.MustCompile(`^(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})$`)
 	dashedDate = regexp.MustCompile(`^(\d{1,2})-([a-z]{3,9})-(\d{4})$`)
+	zonePlace  = regexp.MustCompile(`^[A-Z][A-Za-z]+/[A-Z][A-Za-z_/-]+$`)
 	repeated   = regexp.MustCompile(`^(\S+) \(x\d+ over [^)]*\)$`)
 	epochWord  = regexp.MustCompile(`^1\d{9}(?:\d{3})?$`)
 )
@@ -206,6 +207,9 @@ func (t *saying) readClock(w string) bool {
 	}
 	t.clocked = true
 	t.clock = time.Duration((hour*60+minute)*60+second) * time.Second
+	if strings.HasPrefix(m[6], "-") && t.month == 0 {
+		return false // 09:00-10:00 is two times
+	}
 	return m[6] == "" || t.readZone(m[6])
 }
 
@@ -292,7 +296,7 @@ func bareSpan(s string) string {
 }
 
 var (
-	beforeSpan = regexp.MustCompile(`(?i)^(?:the )?(?:last|past) `)
+	beforeSpan = regexp.MustCompile(`(?i)^(?:than|(?:the )?(?:last|past)) `)
 	someOne    = regexp.MustCompile(`(?i)^(?:an?|one) `)
 )
 
@@ -332,6 +336,8 @@ func timeApart(value, next string) (string, string) {
 	_, zone := zoneOf(n)
 	_, err := ParseDuration(bareSpan(value))
 	switch {
+	case zonePlace.MatchString(undot(next)):
+		return "", shown(next) + " does not go with " + shown(value) + "; write the hours from UTC, as in +01:00"
 	case n == "am", n == "pm", err != nil && (zone || clock.MatchString(n)):
 		return "", shown(next) + " does not go with " + shown(value)
 	case strings.HasPrefix(n, "(x"), n == "ago", zone, slices.Contains(doubtfulZones, n),
@@ -345,11 +351,15 @@ func timeApart(value, next string) (string, string) {
 // bindsBack reports whether a word, unquoted, would be read as a part of what stands before it, or
 // as a filter without its dashes.
 func bindsBack(s string) bool {
+	if zonePlace.MatchString(undot(s)) {
+		return true
+	}
 	s = strings.ToLower(undot(s))
 	_, zone := zoneOf(s)
 	switch s {
-	case "or", "and", "am", "pm", "ago", "noon", "midday", "midnight", "since", "until", "last", "past", "the":
+	case "or", "and", "am", "pm", "ago", "noon", "midday", "midnight", "since", "until", "last", "past", "the", "today",
+		"yesterday":
 		return true
 	}
-	return zone || slices.Contains(doubtfulZones, s) || named(s, weekdayWords) >= 0
+	return zone || looseDuration(s) != "" || slices.Contains(doubtfulZones, s) || named(s, weekdayWords) >= 0
 }

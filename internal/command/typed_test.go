@@ -87,6 +87,26 @@ var typed = []struct{ text, want string }{
 		"!what is in parentheses says how often an event came → /events --since 3h59m"},
 	{"/events --since 2h 404", "/events --since 2h '404'"},
 
+	{"/nodes --older than 7d", "/nodes --older 1w"},
+	{"/events --since 1h30", `!"1h30" is not a span of time → /events --since 1h30m`},
+	{"/events --since 09:00-10:00", `!"09:00-10:00" is not a span of time`},
+	{"/events --since 2026-11-24T09:00 Europe/Berlin", `!"Europe/Berlin" does not go with "2026-11-24T09:00"`},
+	{"/events --since 2h to 1h", `!"to" before a time is written --until → /events --since 2h --until 1h`},
+	{"/events between 9:00 and 10:00", "!two times are written --since and --until"},
+	{"/events yesterday", "!a time is written after --since → /events --since 2026-11-23"},
+	{"/events 2h", "!a time is written after --since → /events --since 2h"},
+	{"/events '2h'", "/events '2h'"},
+
+	// Several at once.
+	{"/events OOM or Evicted", "!all words must stand in an event"},
+	{"/events OOM && Evicted", "!all words must stand in an event"},
+	{"/events --for pod/a or pod/b", "!events are asked for one object at a time"},
+	{"/nodes us-east-1a or us-east-1b", "!a node is asked for by one name → /nodes list --zone us-east-1a,us-east-1b"},
+	{"/nodes m5.large, c5.large", "!a node is asked for by one name → /nodes list --type m5.large,c5.large"},
+	{"/nodes web-1,web-2", "!several names are asked for as a list → /nodes list web-1 web-2"},
+	{"/nodes zone=us-east-1a", `!"zone=us-east-1a" is not the name of a node but a filter → /nodes --zone us-east-1a`},
+	{"/nodes pool:batch", `!"pool:batch" is not the name of a node but a filter → /nodes --pool batch`},
+
 	// Texts.
 	{"/events “can’t pull”", `/events "can't pull"`},
 	{"/events ‘can’t pull’", `/events "can't pull"`},

@@ -60,7 +60,7 @@ var (
 // It is at least a second, at most 100 years, and rounded to whole seconds. The error is a
 // *Mistake.
 func ParseDuration(value string) (time.Duration, error) {
-	s := undot(value)
+	s := bareSpan(undot(value))
 	if s == "" {
 		return 0, all(value, "a span of time is missing", "", "2h")
 	}
@@ -235,7 +235,7 @@ func (m Moment) String() string {
 const minutes = "2006-01-02T15:04"
 
 var (
-	clock     = regexp.MustCompile(`^([01]?\d|2[0-3])[:h.]([0-5]\d)(?::([0-5]\d))?$`)
+	clock     = regexp.MustCompile(`^([01]?\d|2[0-3])[:.]([0-5]\d)(?::([0-5]\d))?$`)
 	isoDate   = regexp.MustCompile(`^\d{4}-\d{1,2}-\d{1,2}$`)
 	dateLike  = regexp.MustCompile(`^\d{4}[-/.]\d{1,2}[-/.]\d`)
 	euroDate  = regexp.MustCompile(`^(\d{1,2})[./-](\d{1,2})[./-](\d{4})$`)
@@ -685,11 +685,24 @@ func ParseCursor(value string) (Cursor, error) {
 	return Cursor{At: time.UnixMilli(ms).UTC(), UID: m[2]}, nil
 }
 
+// cutAny is strings.Cut at the first of some characters.
+func cutAny(s, chars string) (before, after string, found bool) {
+	if i := strings.IndexAny(s, chars); i >= 0 {
+		return s[:i], s[i+1:], true
+	}
+	return s, "", false
+}
+
 // nodeName checks the name of a node, or a part of one. Names are lower case.
 func nodeName(s string, globs bool) (string, *Mistake) {
 	if m := mention(s, 0, s, "the name of a node"); m != nil {
 		m.Example = "/nodes ip-10-0-0-1"
 		return "", m
+	}
+	for _, flag := range []string{"type", "zone", "pool", "arch", "capacity", "by", "sort", "cluster"} {
+		if key, value, ok := cutAny(s, "=:"); ok && strings.EqualFold(key, flag) && value != "" {
+			return "", all(s, shown(s)+" is not the name of a node but a filter", "--"+flag+" "+quoteValue(value), "")
+		}
 	}
 	if key, value, ok := strings.Cut(s, "="); ok && badKey(strings.TrimSuffix(key, "!")) == "" {
 		if _, err := ParseSelector(s); err == nil && value != "" {
