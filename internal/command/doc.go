@@ -12,7 +12,9 @@
 // the flags; " and ' quote, and within " a backslash quotes " and itself. Verbs, flags and the
 // values that are words of ours count in any case. A quoted word is never a verb or a flag. Texts
 // come from phones and through Slack, so smart quotes, long dashes, strange blanks, Slack's
-// escapes, links and mentions are understood too; see lex.go.
+// escapes, links and mentions are understood too; see lex.go. Times are read as kubectl, logs and
+// people write them (time.go), and so are the verbs of other tools (intent.go). What could be
+// misread is refused with a form that works: typed_test.go has a table of both.
 //
 // The package is pure: it does no I/O and reads no clock, imports Kubernetes' selector parser and
 // nothing of Slack's, and never says whether a node, a kind or a cluster exists.
