@@ -88,9 +88,9 @@ func PoolUse(p fleet.Pool) string {
 // maxRows is how many groups a table shows: a phone shows about that many beside the rest of a message.
 const maxRows = 6
 
-// GroupTable shows groups so that a phone shows them whole: a row for each type and capacity type, the most nodes first,
-// and what they cost. What their pools, zones and architectures are is said once, in the line. Both are nil if there are
-// no groups.
+// GroupTable shows groups so that a phone shows them whole: a row for each type and capacity type, the most nodes
+// first, and what they cost. What their pools, zones and architectures are is said once, in the line. Both are nil if
+// there are no groups.
 func GroupTable(groups []fleet.Group) (common Line, t *Table) {
 	if len(groups) == 0 {
 		return nil, nil

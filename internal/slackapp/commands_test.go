@@ -155,7 +155,7 @@ func TestNodesCommand(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, slackemu.Config{}, nil)
 	contains(t, d.say(t, slackemu.UserAda, slackemu.ChannelOps, "/nodes"), "prod: 0 nodes",
-		"Last 24 hours: 0 joined, 0 left, 0 went not ready.", "Live.")
+		"Last 24 hours: 0 joined, 0 left, 0 went not ready.", "Up to date.")
 
 	var os []fleet.Observation
 	for n := range 7 {
@@ -175,7 +175,7 @@ func TestNodesCommand(t *testing.T) {
 		d.record(t, o)
 	}
 	m := d.say(t, slackemu.UserAda, slackemu.ChannelOps, "/nodes")
-	contains(t, m, "prod: 9 nodes, 5 ready", "Last 24 hours: 10 joined, 1 left, 1 went not ready.", "Live.", "Type",
+	contains(t, m, "prod: 9 nodes, 5 ready", "Last 24 hours: 10 joined, 1 left, 1 went not ready.", "Up to date.", "Type",
 		"Capacity", "m5.large", "spot", "unknown")
 	if !strings.Contains(m.Text, "prod: 9 nodes, 5 ready") {
 		t.Errorf("a phone shows %q", m.Text)
@@ -185,7 +185,7 @@ func TestNodesCommand(t *testing.T) {
 func TestEventsCommand(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, slackemu.Config{}, nil)
-	contains(t, d.say(t, slackemu.UserAda, slackemu.ChannelOps, "/events"), "prod: events: none", "Live.")
+	contains(t, d.say(t, slackemu.UserAda, slackemu.ChannelOps, "/events"), "prod: events: none", "Up to date.")
 	now := time.Now()
 	events := []fleet.Event{
 		{Cluster: "prod", UID: "old", Regarding: fleet.ObjectRef{Kind: "Node", Name: "n0"}, Reason: "NodeReady",
@@ -226,7 +226,7 @@ func TestAnswersSayHowFreshTheyAre(t *testing.T) {
 	for _, command := range []string{"/nodes", "/events"} {
 		m := d.say(t, slackemu.UserAda, slackemu.ChannelOps, command)
 		contains(t, m, "As of ", ", not live: list nodes: connection refused")
-		if strings.Contains(slackemu.PlainText(m), "Live.") || !strings.Contains(string(m.Blocks), `"type":"date"`) {
+		if strings.Contains(slackemu.PlainText(m), "Up to date.") || !strings.Contains(string(m.Blocks), `"type":"date"`) {
 			t.Errorf("%s", m.Blocks)
 		}
 	}
@@ -433,7 +433,7 @@ func TestAnswersFit(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	contains(t, d.say(t, slackemu.UserAda, slackemu.ChannelOps, "/events"), "prod: ", "Live.")
+	contains(t, d.say(t, slackemu.UserAda, slackemu.ChannelOps, "/events"), "prod: ", "Up to date.")
 	// Each hostile text alone, ten times over: the worst answers.
 	for i, h := range hostile {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
@@ -453,8 +453,8 @@ func TestAnswersFit(t *testing.T) {
 				t.Fatal(err)
 			}
 			d.record(t, os...)
-			contains(t, d.say(t, slackemu.UserAda, slackemu.ChannelOps, "/events"), "prod: ", "Live.")
-			contains(t, d.say(t, slackemu.UserAda, slackemu.ChannelOps, "/nodes"), "prod: 20 nodes", "Live.")
+			contains(t, d.say(t, slackemu.UserAda, slackemu.ChannelOps, "/events"), "prod: ", "Up to date.")
+			contains(t, d.say(t, slackemu.UserAda, slackemu.ChannelOps, "/nodes"), "prod: 20 nodes", "Up to date.")
 		})
 	}
 }

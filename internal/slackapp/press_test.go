@@ -559,7 +559,7 @@ func TestSlowLedger(t *testing.T) {
 	if err != nil || m.Via != slackemu.MethodResponseURL || !m.Ephemeral {
 		t.Fatalf("the answer: %+v, %v", m, err)
 	}
-	contains(t, m, "prod: 0 nodes", "Live.")
+	contains(t, m, "prod: 0 nodes", "Up to date.")
 }
 
 // TestAnotherApp holds that what was meant for another app, or for none, is refused.
