@@ -516,3 +516,14 @@ func TestCheckMisspelt(t *testing.T) {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
+
+// TestCheckRateLimited holds that a limit of Slack's is called that, and not taken for trouble with the network.
+func TestCheckRateLimited(t *testing.T) {
+	s := slackemu.Start(t, slackemu.Config{})
+	s.Inject(slackemu.Rule{Method: "auth.test", Fault: slackemu.RateLimited(30)})
+	lines, _ := checked(t, settings(t, s, "/nonexistent"))
+	const want = "FAIL  Slack bot token: Slack limits the rate of calls just now; check again in 30s"
+	if !slices.Contains(lines, want) {
+		t.Errorf("want %q among %q", want, lines)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"time"
 
 	"rollcall/internal/deliver"
 
@@ -189,6 +190,10 @@ func CheckSocket(ctx context.Context, api *slack.Client) Finding {
 func failure(err error, channel string) string {
 	if fatal, ok := errors.AsType[*deliver.FatalError](err); ok {
 		return fatal.Code + "; " + Hint(fatal.Code, channel)
+	}
+	if limited, ok := errors.AsType[*slack.RateLimitedError](err); ok {
+		return fmt.Sprintf("Slack limits the rate of calls just now; check again in %v",
+			max(limited.RetryAfter, time.Second).Round(time.Second))
 	}
 	code := errorCode(err)
 	if code == "" {
