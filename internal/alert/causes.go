@@ -129,13 +129,14 @@ func (r *rendering) swapLines() (lines []message.Line) {
 		if paired {
 			continue
 		}
-		when := line(", ", s.Since, " to ", s.Until)
+		when := line(" from ", s.Since, " to ", s.Until)
 		if s.Until.Sub(s.Since) < time.Minute {
 			when = line(" at ", s.Since)
 		}
-		lines = append(lines, line("Replacing "+message.Replaced(s.Reason), when,
-			fmt.Sprintf(": %d joined, %d left%s.", count(s.Came), count(s.Went), change(
-				message.CostOf(s.Went, r.cfg.Price), message.CostOf(s.Came, r.cfg.Price)))))
+		// Others of them may have left without anything in their place: no event tells.
+		lines = append(lines, line(fmt.Sprintf("%d %s left and %d joined in their place", count(s.Went),
+			message.Replaced(s.Reason, count(s.Went)), count(s.Came)), when, change(message.CostOf(s.Went, r.cfg.Price),
+			message.CostOf(s.Came, r.cfg.Price))+"."))
 	}
 	return lines
 }

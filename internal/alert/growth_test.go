@@ -156,7 +156,8 @@ func TestWhatGrew(t *testing.T) {
 		if err != nil || g.USD != tt.usd {
 			t.Errorf("%s: $%v more, %v, want %v", name, g.USD, err, tt.usd)
 		}
-		if want := []wave.Grown{{Pool: "a", InstanceType: "m5.large", Nodes: 2}}; !slices.Equal(g.Most[:1], want) || g.Most[1].Nodes != 1 {
+		want := []wave.Grown{{Pool: "a", InstanceType: "m5.large", Nodes: 2}}
+		if !slices.Equal(g.Most[:1], want) || g.Most[1].Nodes != 1 {
 			t.Errorf("%s: %v grew most, want %v", name, g.Most, want)
 		}
 	}

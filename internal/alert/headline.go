@@ -355,9 +355,9 @@ func missed(changes map[fleet.ChangeKind]int) string {
 		}
 	}
 	if len(parts) == 0 {
-		return "No node changed meanwhile."
+		return "No change of a node was missed."
 	}
-	return "Meanwhile " + strings.Join(parts, ", ") + ", told separately."
+	return "Missed, and recorded since: " + strings.Join(parts, ", ") + "."
 }
 
 // muteInShort is the one line that tells a mute or its end.

@@ -91,8 +91,9 @@ func TestUnmuteSaysWhatStaysMuted(t *testing.T) {
 		others     []wave.Mute
 		says, hush string
 	}{
-		"none":          {nil, "Alerts for pool batch are on again", "muted until"},
-		"another pool":  {[]wave.Mute{{Scope: wave.MutePool, Value: "web"}}, "Alerts for pool batch are on again", "pool web"},
+		"none": {nil, "Alerts for pool batch are on again", "muted until"},
+		"another pool": {[]wave.Mute{{Scope: wave.MutePool, Value: "web"}}, "Alerts for pool batch are on again",
+			"pool web"},
 		"a type":        {[]wave.Mute{{Scope: wave.MuteType, Value: "m5.large"}}, "m5.large is muted until", "stay muted"},
 		"all of it":     {[]wave.Mute{{Scope: wave.MuteCluster}}, "Alerts for pool batch stay muted", "on again"},
 		"another's end": {[]wave.Mute{{Scope: wave.MuteCluster, Until: now.Add(time.Minute)}}, "on again", "stay muted"},
@@ -151,6 +152,30 @@ func TestMuteScopes(t *testing.T) {
 		}
 		if got := fmt.Sprint(about, " ", strings.Join(labels, ", ")); got != want || err != nil {
 			t.Errorf("of message %q: %s, %v, want %s", key, got, err, want)
+		}
+	}
+}
+
+// A node of Karpenter's says how much of its limits its pool uses, and others do not.
+func TestPoolUse(t *testing.T) {
+	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	a, l := answerer(t, "")
+	owned := fleet.Node{Cluster: "prod", UID: "u1", Name: "web-1", Pool: "web", CreatedAt: now,
+		Detail: fleet.Detail{Owner: fleet.ObjectRef{Kind: "NodeClaim", Name: "web-x7k2p"}}}
+	bare := fleet.Node{Cluster: "prod", UID: "u2", Name: "web-2", Pool: "web", CreatedAt: now}
+	if err := l.RecordNodes(t.Context(), fleet.Batch{Cluster: "prod", At: now,
+		Observations: []fleet.Observation{fleet.First(owned, now), fleet.First(bare, now)}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.RecordPools(t.Context(), "prod", []fleet.Pool{{Name: "web", Limits: map[string]string{"cpu": "100"},
+		Used: map[string]string{"cpu": "92.5"}}, {Name: "batch", Limits: map[string]string{"cpu": "1"}}}); err != nil {
+		t.Fatal(err)
+	}
+	const use = "Pool web: 92.5 of 100 CPUs."
+	for name, want := range map[string]bool{"web-1": true, "web-2": false} {
+		text := a.To(t.Context(), "/nodes "+name, now).String()
+		if strings.Contains(text, use) != want || strings.Contains(text, "Pool batch") {
+			t.Errorf("%s, use %v:\n%s", name, want, text)
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -344,10 +343,7 @@ func inForce(n fleet.Node, all []statement, events []fleet.Event) (out []stateme
 	tainted, since := false, time.Time{}
 	for _, t := range n.Taints {
 		if t.Key == "ToBeDeletedByClusterAutoscaler" {
-			tainted = true
-			if s, err := strconv.ParseInt(t.Value, 10, 64); err == nil && s > 0 {
-				since = time.Unix(s, 0)
-			}
+			tainted, since = true, t.Since()
 		}
 	}
 	for _, s := range all {

@@ -59,8 +59,10 @@ func TestBlind(t *testing.T) {
 		r.now = time.Now()
 		r.join(1, 2)
 		lost.Store(nil)
+		time.Sleep(10 * time.Second) // the teller looks that often
+		r.join(2, 3)                 // read after the watch was seen to be alive
 		time.Sleep(time.Minute)
-		blind(1, "I did not see the cluster from", "1 joined, told separately")
+		blind(1, "I did not see the cluster from", "Missed, and recorded since: 2 joined")
 		if n := r.liveWaves(); n != 1 { // of the node that is not ready
 			t.Errorf("%d waves live, want 1", n)
 		}

@@ -377,3 +377,38 @@ func TestExplainsFromTheLedger(t *testing.T) {
 		}
 	})
 }
+
+// Both messages of a replacement tell of the other side: that of the nodes which came is edited once it is known why
+// the others left.
+func TestReplacementIsOneStory(t *testing.T) {
+	t.Parallel()
+	w := &witness{
+		came: func(n fleet.Node, _ int) fleet.Explanation {
+			if n.UID == "uid-0" {
+				return fleet.Explanation{}
+			}
+			return fleet.Explanation{Strength: 95,
+				Cause: fleet.Cause{Kind: fleet.Replacement, By: "Karpenter", Why: "drifted"}}
+		},
+		went: func(fleet.Node, int) fleet.Explanation { return because(fleet.Drifted, 80) },
+	}
+	bubble(t, func(r *rig) {
+		r.join(0, 1)
+		r.setReady(0, fleet.Ready, "KubeletReady")
+		time.Sleep(time.Hour)
+		r.now = time.Now()
+		r.join(1, 3)
+		time.Sleep(time.Minute)
+		k := r.known["uid-0"]
+		r.record(nil, fleet.Gone(k.Node, k.Known, time.Now()))
+		time.Sleep(2 * time.Minute)
+		const story = "1 drifted node left and 2 joined in their place from"
+		for _, kind := range []string{"joined", "removed"} {
+			waves := r.waves(kind)
+			m, _ := r.slack.Message(slackemu.ChannelOps, waves[len(waves)-1].TS)
+			if text := slackemu.PlainText(m); !strings.Contains(text, story) {
+				t.Errorf("the message of those that %s does not say %q:\n%s", kind, story, text)
+			}
+		}
+	}, func(r *rig) { r.explain = w.explainer() })
+}

@@ -94,6 +94,7 @@ type Teller struct {
 	shut     map[string]bool     // channels that were left because they take nothing
 	growthAt time.Time           // when to look for growth next
 	sightAt  time.Time           // when to look how far the cluster can be seen
+	seenAt   time.Time           // since when it can again, of what the channel is told that it cannot; else zero
 	causes   bool                // live is as it was before some causes became known
 }
 
@@ -335,8 +336,16 @@ func (t *Teller) detectBlind(ctx context.Context, plan *wave.Plan, now time.Time
 	t.sightAt = now.Add(sightEvery)
 	seen := t.sight()
 	begin, over := alert.DetectBlind(t.live, seen, now, t.alert.BlindAfter)
+	// A watch that is alive again may still have to read what was missed: that is counted at the next look.
+	switch {
+	case len(over) == 0:
+		t.seenAt = time.Time{}
+	case t.seenAt.IsZero():
+		t.seenAt, over = now, nil
+	}
 	for _, w := range over {
-		if b := w.About.Blind; !b.Events {
+		b := w.About.Blind
+		if b.Until = t.seenAt; !b.Events {
 			var err error
 			if b.Missed, err = t.store.ChangeCounts(ctx, t.cluster, b.Since); err != nil {
 				return err

@@ -230,6 +230,9 @@ func TestSurge(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		if w := r.waves("surge"); len(w) != 1 || !strings.Contains(w[0].Text, "60 more nodes in 10 m (15 → 75)") {
 			r.t.Errorf("%d surges for 60 nodes at once", len(w))
+		} else if m, _ := r.slack.Message(slackemu.ChannelOps, w[0].TS); !strings.Contains(slackemu.PlainText(m),
+			"More of them: 60 m5.large in pool general.") {
+			r.t.Errorf("it does not say what grew:\n%s", slackemu.PlainText(m))
 		}
 		time.Sleep(3 * time.Hour)
 		if n := len(r.waves("surge")); n != 1 {

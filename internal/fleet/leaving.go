@@ -45,7 +45,7 @@ func (n Node) Leaving() (by string, since time.Time, ok bool) {
 			}
 		}
 		if t.Key == autoscalerTaint {
-			at := stamp(t.Value)
+			at := t.Since()
 			if known := !at.IsZero() && !at.Before(n.CreatedAt); known && (since.IsZero() || at.Before(since)) {
 				since = at
 			}
@@ -54,9 +54,9 @@ func (n Node) Leaving() (by string, since time.Time, ok bool) {
 	return by, since, ok
 }
 
-// stamp is the moment that a taint's value has in Unix seconds; zero if it is none.
-func stamp(value string) time.Time {
-	s, err := strconv.ParseInt(value, 10, 64)
+// Since is the moment that the taint's value has in Unix seconds, as the Cluster Autoscaler's have; zero if it is none.
+func (t Taint) Since() time.Time {
+	s, err := strconv.ParseInt(t.Value, 10, 64)
 	at := time.Unix(s, 0).UTC()
 	if err != nil || s <= 0 || at.Year() > 9999 {
 		return time.Time{}

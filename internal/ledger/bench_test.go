@@ -76,7 +76,7 @@ func oneChange(b *testing.B, nodes int, rest time.Duration) {
 }
 
 // BenchmarkWaveStep: what the ledger does for one step of a wave of 5,000 nodes, call by call: it is read, with its
-// members, and what its message tells is recorded.
+// members and the replacement that all of them have a part in, and what its message tells is recorded.
 func BenchmarkWaveStep(b *testing.B) {
 	for _, kind := range []wave.Kind{wave.KindJoined, wave.KindRemoved} {
 		b.Run(string(kind), func(b *testing.B) { waveStep(b, kind) })
@@ -121,6 +121,9 @@ func waveStep(b *testing.B, kind wave.Kind) {
 		w.Members, err = l.Members(ctx, w.ID)
 		check(b, err)
 		lap("members")
+		_, err = l.Swaps(ctx, w)
+		check(b, err)
+		lap("swaps")
 		check(b, l.Accepted(ctx, w.Main, w.Counts.LastChange, t0))
 		lap("accepted")
 	}
@@ -139,9 +142,12 @@ func explainAll(b *testing.B, l *Ledger) {
 		}
 		var found []wave.Explained
 		for _, u := range due {
+			why := fleet.Cause{Kind: fleet.Replacement, By: "Karpenter", Why: "drifted"}
+			if u.Change.Kind == fleet.Removed {
+				why = fleet.Cause{Kind: fleet.Drifted, By: "Karpenter"}
+			}
 			found = append(found, wave.Explained{Change: u.Change.ID, Looks: 1, Explanation: fleet.Explanation{
-				Cause:    fleet.Cause{Kind: fleet.Demand, For: fleet.Workload{Namespace: "shop", Name: "checkout"}},
-				Strength: 90, Pods: 10, Chain: []fleet.Link{{At: t0, Reason: "Nominated"}}}})
+				Cause: why, Strength: 90, Pods: 10, Chain: []fleet.Link{{At: t0, Reason: "Nominated"}}}})
 		}
 		check(b, l.SetCauses(b.Context(), "prod", found))
 	}

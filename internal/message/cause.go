@@ -90,12 +90,16 @@ func WorkloadName(w fleet.Workload) string {
 var replaceReasons = map[string]bool{"drifted": true, "underutilized": true, "unhealthy": true, "expired": true,
 	"empty": true}
 
-// Replaced is what nodes are called that are replaced for a reason: "drifted nodes".
-func Replaced(reason string) string {
-	if replaceReasons[reason] {
-		return reason + " nodes"
+// Replaced is what so many nodes are called that are replaced for a reason, without their number: "drifted nodes".
+func Replaced(reason string, nodes int) string {
+	word := "nodes"
+	if nodes == 1 {
+		word = "node"
 	}
-	return "nodes"
+	if replaceReasons[reason] {
+		return reason + " " + word
+	}
+	return word
 }
 
 // IsComing reports whether a cause is one of nodes' coming.
@@ -114,7 +118,7 @@ func Came(c fleet.Cause, nodes int) string {
 		return "as headroom for " + WorkloadName(c.For)
 	case fleet.Replacement:
 		if nodes > 1 {
-			return "replace " + Replaced(c.Why)
+			return "replace " + Replaced(c.Why, nodes)
 		}
 		if replaceReasons[c.Why] {
 			return "replaces " + article(c.Why) + " node"
