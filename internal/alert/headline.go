@@ -281,7 +281,7 @@ func sayMute(r *rendering) {
 	if r.wave.ClosedAt.IsZero() {
 		r.m.Icon = "🔕"
 		r.m.Lead = line(r.wave.Cluster+": "+mutedAlerts(mute)+" muted until ", mute.Until, " (by "+by+")")
-		r.add(line("What happens meanwhile is kept: it is in /nodes and /events."))
+		r.add(line("What happens meanwhile is still recorded."))
 	} else {
 		how := "ran out"
 		if mute.End().Before(mute.Until) {
@@ -290,11 +290,7 @@ func sayMute(r *rendering) {
 		r.m.Icon, r.m.Nodes = "🔔", r.wave.Muted.Nodes
 		r.m.Lead = line(r.wave.Cluster+": the mute of "+muteScope(mute)+" ended at ", mute.End(), " ("+how+")")
 		kept := keptQuiet(r.wave.Muted)
-		kept = strings.ToUpper(kept[:1]) + kept[1:] + "."
-		if r.wave.Muted.Nodes > 0 {
-			kept += " See /nodes and /events."
-		}
-		r.add(line(kept), line("It began at ", mute.At, " (by "+by+")."))
+		r.add(line(strings.ToUpper(kept[:1])+kept[1:]+"."), line("It began at ", mute.At, " (by "+by+")."))
 	}
 	dateOld([]message.Line{r.m.Lead}, r.wave.OpenedAt)
 	r.m.Headline = r.m.Lead.String()

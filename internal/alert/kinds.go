@@ -93,7 +93,7 @@ var kinds = map[wave.Kind]kind{
 	wave.KindMute: {
 		say:     sayMute,
 		short:   muteInShort,
-		buttons: unmuteButtons,
+		buttons: undoOrNodes,
 		ends:    func(w wave.Wave) time.Time { return muteOf(w).End() },
 		apart:   true,
 	},
@@ -141,9 +141,13 @@ func muteButton(w wave.Wave) message.Button {
 	return message.Button{Label: "Mute…", Verb: message.Mute, Value: w.Key}
 }
 
-func unmuteButtons(w wave.Wave) []message.Button {
-	if w.Mute == nil || !w.ClosedAt.IsZero() {
+// undoOrNodes are the buttons of a mute: while it lasts, and once it has kept something quiet.
+func undoOrNodes(w wave.Wave) []message.Button {
+	switch {
+	case w.Mute == nil || !w.ClosedAt.IsZero() && w.Muted.Nodes == 0:
 		return nil
+	case !w.ClosedAt.IsZero():
+		return []message.Button{nodesButton("/nodes")}
 	}
 	return []message.Button{{Label: "Undo", Verb: message.Unmute, Value: strconv.FormatInt(w.Mute.ID, 10)}}
 }

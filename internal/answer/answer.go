@@ -67,6 +67,8 @@ type Config struct {
 	Health func(ctx context.Context) []Health
 	// NextDigest says when the digest comes next; nil: it is not shown.
 	NextDigest func(now time.Time) time.Time
+	// Names is what the commands are called, where people read them.
+	Names command.Names
 	// Summaries answers /nodes digest; its prices are those of all answers.
 	Summaries Summaries
 	Log       *slog.Logger
@@ -87,6 +89,7 @@ type Answerer struct {
 	watch     func(cluster string) string
 	health    func(ctx context.Context) []Health
 	digestAt  func(now time.Time) time.Time
+	names     command.Names
 	log       *slog.Logger
 }
 
@@ -94,13 +97,16 @@ type Answerer struct {
 func New(c Config) *Answerer {
 	s := c.Summaries.withDefaults()
 	return &Answerer{cluster: c.Cluster, store: c.Store, summaries: s, price: s.Price, watch: c.Watch, health: c.Health,
-		digestAt: c.NextDigest, log: c.Log}
+		digestAt: c.NextDigest, names: c.Names, log: c.Log}
 }
 
 // Zone is the time zone of people whose own is not known.
 func (a *Answerer) Zone() *time.Location { return a.summaries.Zone }
 
-// To says what a command line asks for at a moment.
+// Names is what the commands are called, where people read them.
+func (a *Answerer) Names() command.Names { return a.names }
+
+// To says what a command line asks for at a moment. The line begins with /nodes or /events, whatever they are called.
 func (a *Answerer) To(ctx context.Context, line string, now time.Time) message.Message {
 	m, err := a.read(ctx, line, now)
 	if mistake, ok := errors.AsType[*command.Mistake](err); ok {
@@ -108,7 +114,7 @@ func (a *Answerer) To(ctx context.Context, line string, now time.Time) message.M
 		if mistake.Fix == "" && strings.HasPrefix(mistake.Nearest, "/") {
 			mistake.Nearest = "" // it is a guess, and not only the right form of what was typed
 		}
-		return mistaken(mistake)
+		return a.mistaken(mistake)
 	}
 	if err != nil {
 		name, _, _ := strings.Cut(line, " ")
@@ -136,7 +142,7 @@ func (a *Answerer) read(ctx context.Context, line string, now time.Time) (messag
 		}
 		return a.events(ctx, req, now)
 	}
-	return message.Notice("❓", "Rollcall knows the commands /nodes and /events"), nil
+	return message.Notice("❓", a.names.Show("Rollcall knows the commands /nodes and /events")), nil
 }
 
 // maxLabel is how long a command may be on a button, in UTF-16 code units. Source: docs.slack.dev,
@@ -144,15 +150,17 @@ func (a *Answerer) read(ctx context.Context, line string, now time.Time) (messag
 const maxLabel = 75
 
 // mistaken says what is wrong with a command, where, and what would be right.
-func mistaken(m *command.Mistake) message.Message {
-	v := message.Message{Icon: "❓", Headline: m.Error(), Text: m.Error()}
+func (a *Answerer) mistaken(m *command.Mistake) message.Message {
+	problem := a.names.Show(m.Error())
+	v := message.Message{Icon: "❓", Headline: problem, Text: problem}
 	if before, bad, after := m.Marked(); bad != "" {
-		v.Parts = append(v.Parts, message.Part{Text: []string{m.Command + " " + before + "▸" + bad + "◂" + after}})
+		marked := a.names.Name(m.Command) + " " + before + "▸" + bad + "◂" + after
+		v.Parts = append(v.Parts, message.Part{Text: []string{marked}})
 	}
 	var buttons []message.Button
 	if m.Fix != "" {
-		buttons = append(buttons, message.Button{Label: message.Clip(m.Fix, maxLabel), Verb: message.Show, Value: m.Fix,
-			Style: message.Primary})
+		buttons = append(buttons, message.Button{Label: message.Clip(a.names.Show(m.Fix), maxLabel), Verb: message.Show,
+			Value: m.Fix, Style: message.Primary})
 	}
 	if m.Command != "" {
 		buttons = append(buttons, show("Help", m.Command+" help"))

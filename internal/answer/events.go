@@ -24,7 +24,7 @@ func eventsLine(req command.Events) string { return strings.TrimSpace("/events "
 // events answers /events.
 func (a *Answerer) events(ctx context.Context, req command.Events, now time.Time) (message.Message, error) {
 	if req.View == command.HelpOnEvents {
-		return help(command.EventsHelp.About(req.Topic)), nil
+		return a.help(command.EventsHelp.About(req.Topic)), nil
 	}
 	cluster, err := a.clusterOf(ctx, req.Cluster, "/events")
 	if err != nil {
@@ -83,8 +83,8 @@ func (a *Answerer) endOfEvents(ctx context.Context, name string, req command.Eve
 	now time.Time) (parts []message.Part, err error) {
 	if len(page.Events) == 0 && page.SearchedTo.IsZero() {
 		if line := a.offered(ctx, req.Nearest(), eventsLine(req), now); line != "" {
-			parts = append(parts, message.Part{Lines: message.Sentence("Did you mean " + line + "?")},
-				message.Part{Buttons: []message.Button{show(line, line)}})
+			parts = append(parts, message.Part{Lines: message.Sentence("Did you mean " + a.names.Show(line) + "?")},
+				message.Part{Buttons: []message.Button{show(a.names.Show(line), line)}})
 		}
 		there, err := a.lately(ctx, name, req)
 		if err != nil {

@@ -8,15 +8,17 @@ import (
 )
 
 // help shows how a command is used.
-func help(h command.Help) message.Message {
-	v := message.Message{Icon: "💡", Headline: h.Command + ": how to use it", Text: h.Command + ": how to use it"}
+func (a *Answerer) help(h command.Help) message.Message {
+	say := a.names.Show
+	title := say(h.Command) + ": how to use it"
+	v := message.Message{Icon: "💡", Headline: title, Text: title}
 	add := func(heading string, lines []command.Line) {
 		if len(lines) == 0 {
 			return
 		}
 		p := message.Part{Heading: heading}
 		for _, l := range lines {
-			p.Cards = append(p.Cards, message.Card{Name: l.Text, Lines: message.Sentence(l.Meaning)})
+			p.Cards = append(p.Cards, message.Card{Name: say(l.Text), Lines: message.Sentence(say(l.Meaning))})
 		}
 		v.Parts = append(v.Parts, p)
 	}
@@ -28,18 +30,18 @@ func help(h command.Help) message.Message {
 			if f.Detail != "" && len(h.Flags) == 1 {
 				meaning += ". " + f.Detail
 			}
-			p.Text = append(p.Text, fmt.Sprintf("%-25s %s", f.Form(), meaning))
+			p.Text = append(p.Text, fmt.Sprintf("%-25s %s", f.Form(), say(meaning)))
 		}
 		v.Parts = append(v.Parts, p)
 	}
 	add("Examples", h.Examples)
 	for _, n := range h.Notes {
-		v.Parts = append(v.Parts, message.Part{Lines: message.Sentence(n)})
+		v.Parts = append(v.Parts, message.Part{Lines: message.Sentence(say(n))})
 	}
 	var buttons []message.Button
 	for i, e := range h.Examples {
 		if i < 3 {
-			buttons = append(buttons, show("Try "+e.Text, e.Text))
+			buttons = append(buttons, show("Try "+say(e.Text), e.Text))
 		}
 	}
 	if len(buttons) > 0 {

@@ -49,8 +49,9 @@ func (a *Answerer) Home(ctx context.Context, now time.Time) (message.Message, er
 		}
 	}
 	v.Parts = append(v.Parts,
-		message.Part{Buttons: []message.Button{{Label: "Help with /nodes", Verb: message.Open, Value: "/nodes help"},
-			{Label: "Help with /events", Verb: message.Open, Value: "/events help"}}})
+		message.Part{Buttons: []message.Button{
+			{Label: "Help with " + a.names.Name("/nodes"), Verb: message.Open, Value: "/nodes help"},
+			{Label: "Help with " + a.names.Name("/events"), Verb: message.Open, Value: "/events help"}}})
 	v.Text = "Rollcall"
 	return v, nil
 }

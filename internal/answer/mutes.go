@@ -128,7 +128,7 @@ func (a *Answerer) Unmute(ctx context.Context, value, by, name string, now time.
 		said.Parts = append(said.Parts, still)
 	}
 	said.Parts = append(said.Parts,
-		message.Part{Lines: message.Sentence("What was kept quiet meanwhile is in /nodes and /events.")})
+		message.Part{Lines: message.Sentence(a.names.Show("What was kept quiet meanwhile is in /nodes and /events."))})
 	return said, true
 }
 

@@ -89,8 +89,9 @@ func (a *Answerer) noSuchNode(ctx context.Context, cluster query.ClusterRecord, 
 	v.Text = v.Headline
 	var buttons []message.Button
 	if line := a.offered(ctx, req.Nearest(), nodesLine(req), now); line != "" {
-		v.Parts = append(v.Parts, message.Part{Lines: message.Sentence("Did you mean " + line + "?")})
-		buttons = append(buttons, message.Button{Label: line, Verb: message.Show, Value: line, Style: message.Primary})
+		v.Parts = append(v.Parts, message.Part{Lines: message.Sentence("Did you mean " + a.names.Show(line) + "?")})
+		buttons = append(buttons, message.Button{Label: a.names.Show(line), Verb: message.Show, Value: line,
+			Style: message.Primary})
 	} else {
 		v.Parts = append(v.Parts,
 			message.Part{Lines: message.Sentence(fmt.Sprintf(

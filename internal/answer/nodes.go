@@ -23,7 +23,7 @@ const (
 // nodes answers /nodes.
 func (a *Answerer) nodes(ctx context.Context, req command.Nodes, now time.Time) (message.Message, error) {
 	if req.View == command.HelpOnNodes {
-		return help(command.NodesHelp.About(req.Topic)), nil
+		return a.help(command.NodesHelp.About(req.Topic)), nil
 	}
 	cluster, err := a.clusterOf(ctx, req.Cluster, "/nodes")
 	if err != nil {

@@ -107,7 +107,7 @@ func Run(ctx context.Context, c config.Config, sources []Source, o Options, log 
 
 	p.api = slackapp.NewAPI(c.SlackBotToken.Reveal(), c.SlackAppToken.Reveal(), c.SlackAPIURL, p.metrics.call)
 	p.owner = slackapp.Owner{Instance: p.store.Instance(), Cluster: sources[0].Name}
-	p.outbox = deliver.NewOutbox(slackapp.NewSink(p.api, o.Limits, p.log).Signed(p.owner), p.store, p.log)
+	p.outbox = deliver.NewOutbox(slackapp.NewSink(p.api, o.Limits, p.log).Signed(p.owner, c.Commands), p.store, p.log)
 	p.summaries = answer.Summaries{Store: p.store, Price: c.Prices.Price, Zone: c.Zone, Keep: c.ScalingRetention}
 	for i, s := range sources {
 		p.clusters = append(p.clusters, p.newCluster(s.Name, clients[i]))
@@ -128,7 +128,7 @@ func (p *process) parts(ctx context.Context, addr string) (run []func() error) {
 	people, summaries := p.store.ForPeople(), p.summaries
 	summaries.Store = people
 	answers := answer.New(answer.Config{Cluster: p.clusters[0].name, Store: people, Watch: p.watchProblem,
-		Health: p.health.list, NextDigest: c.Digest.Next, Summaries: summaries, Log: p.log})
+		Health: p.health.list, NextDigest: c.Digest.Next, Names: c.Commands, Summaries: summaries, Log: p.log})
 	commands := slackapp.NewCommands(slackapp.CommandsConfig{Answers: answers, Log: p.log, API: p.api,
 		Calls: p.metrics.call, Asked: p.metrics.answered, Owner: p.owner,
 		AllowedUsers: c.SlackAllowedUsers, AllowedChannels: c.SlackAllowedChannels, Channel: c.SlackChannel})

@@ -22,13 +22,15 @@ const (
 	ExitMistake = 2 // the configuration or the command line is wrong
 )
 
-const usage = `usage: rollcall [check [--post] | price TYPE | digest --dry-run | backup FILE | restore FILE | version]
+const usage = `usage: rollcall [check [--post] | price TYPE | digest --dry-run | manifest | backup FILE | restore FILE |
+                 version]
 
   rollcall                    run, configured by environment variables (see docs/configuration.md)
   rollcall check              try everything a new installation gets wrong, and say what would be right; with --post
                               also post one message into each channel, and delete it
   rollcall price TYPE         say what an instance type costs; rollcall price --help tells more
   rollcall digest --dry-run   print a digest and draw its picture, without posting it; rollcall digest --help tells more
+  rollcall manifest           print the manifest of the Slack app; rollcall manifest --help tells more
   rollcall backup FILE        copy the ledger into a new file, also while Rollcall runs
   rollcall restore FILE       put such a copy in the ledger's place, while Rollcall does not run
   rollcall version            print the version`
@@ -48,13 +50,14 @@ type subcommand struct {
 }
 
 var commands = map[string]subcommand{
-	"":        {run: runBot},
-	"check":   {run: runCheck, args: true},
-	"price":   {run: runPrice, args: true},
-	"digest":  {run: runDigest, args: true},
-	"backup":  {run: runBackup, args: true},
-	"restore": {run: runRestore, args: true},
-	"version": {run: printVersion}, "--version": {run: printVersion}, "-v": {run: printVersion},
+	"":         {run: runBot},
+	"check":    {run: runCheck, args: true},
+	"price":    {run: runPrice, args: true},
+	"digest":   {run: runDigest, args: true},
+	"backup":   {run: runBackup, args: true},
+	"restore":  {run: runRestore, args: true},
+	"manifest": {run: runManifest, args: true},
+	"version":  {run: printVersion}, "--version": {run: printVersion}, "-v": {run: printVersion},
 	"help": {run: printUsage}, "--help": {run: printUsage}, "-h": {run: printUsage},
 }
 

@@ -24,6 +24,7 @@ import (
 	"github.com/caarlos0/env/v11"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"rollcall/internal/command"
 	"rollcall/internal/digest/schedule"
 	"rollcall/internal/nearest"
 	"rollcall/internal/pricing"
@@ -54,6 +55,7 @@ type Config struct {
 	SlackAPIURL          string        `env:"SLACK_API_URL" envDefault:"https://slack.com/api/"`
 	SlackAllowedUsers    []string      `env:"SLACK_ALLOWED_USERS"`
 	SlackAllowedChannels []string      `env:"SLACK_ALLOWED_CHANNELS"`
+	SlackCommands        string        `env:"SLACK_COMMANDS"`
 	Kubeconfig           string        `env:"KUBECONFIG"`
 	KubeContext          string        `env:"KUBE_CONTEXT"`
 	ClusterName          string        `env:"CLUSTER_NAME"`
@@ -76,6 +78,7 @@ type Config struct {
 	LogFormat            string        `env:"LOG_FORMAT"`
 
 	LedgerPath string             // the file DatabaseURL names
+	Commands   command.Names      // of SlackCommands
 	Selector   labels.Selector    // of AlertNodeSelector
 	Digest     *schedule.Schedule // of DigestSchedule in Zone
 	Zone       *time.Location     // of the digest: DigestTimezone, or what CRON_TZ= in DigestSchedule says
@@ -235,6 +238,10 @@ func (l *loader) checkSlack(c *Config) {
 	}
 	for _, id := range c.SlackAllowedUsers {
 		l.id("SLACK_ALLOWED_USERS", "user", id)
+	}
+	var err error
+	if c.Commands, err = command.ParseNames(unquote(c.SlackCommands)); err != nil {
+		l.wrong("SLACK_COMMANDS", "%v", err)
 	}
 	u, err := url.Parse(c.SlackAPIURL)
 	switch {

@@ -49,8 +49,8 @@ func TestDefaults(t *testing.T) {
 	c := load(t, right())
 	got := map[string]any{
 		"SLACK_API_URL": c.SlackAPIURL, "SLACK_ALLOWED_USERS": len(c.SlackAllowedUsers),
-		"SLACK_ALLOWED_CHANNELS": len(c.SlackAllowedChannels),
-		"KUBECONFIG":             c.Kubeconfig, "KUBE_CONTEXT": c.KubeContext, "CLUSTER_NAME": c.ClusterName,
+		"SLACK_ALLOWED_CHANNELS": len(c.SlackAllowedChannels), "SLACK_COMMANDS": c.SlackCommands,
+		"KUBECONFIG": c.Kubeconfig, "KUBE_CONTEXT": c.KubeContext, "CLUSTER_NAME": c.ClusterName,
 		"DATABASE_URL": c.DatabaseURL, "ledger": c.LedgerPath,
 		"ALERT_WAVE_GAP": c.AlertWaveGap, "ALERT_WAVE_MAX": c.AlertWaveMax, "ALERT_LABELS": len(c.AlertLabels),
 		"selector":        c.Selector.Empty(),
@@ -61,7 +61,8 @@ func TestDefaults(t *testing.T) {
 	}
 	want := map[string]any{
 		"SLACK_API_URL": "https://slack.com/api/", "SLACK_ALLOWED_USERS": 0, "SLACK_ALLOWED_CHANNELS": 0,
-		"KUBECONFIG": "", "KUBE_CONTEXT": "", "CLUSTER_NAME": "", "DATABASE_URL": "sqlite:rollcall.db",
+		"SLACK_COMMANDS": "",
+		"KUBECONFIG":     "", "KUBE_CONTEXT": "", "CLUSTER_NAME": "", "DATABASE_URL": "sqlite:rollcall.db",
 		"ledger":         "rollcall.db",
 		"ALERT_WAVE_GAP": 30 * time.Second, "ALERT_WAVE_MAX": 10 * time.Minute, "ALERT_LABELS": 0, "selector": true,
 		"DIGEST_SCHEDULE": "0 9 * * *", "DIGEST_TIMEZONE": "UTC", "DIGEST_CHANNEL": "C0OPSNODES",
@@ -155,6 +156,9 @@ func TestMistakes(t *testing.T) {
 			`"#ops" is not a channel ID`},
 		{"allowed user", right("SLACK_ALLOWED_USERS", "U0ADALOVE,@ada"), "SLACK_ALLOWED_USERS",
 			`"@ada" is not a user ID; write the ID (U…, in a person's profile`},
+		{"command without a name", right("SLACK_COMMANDS", "/staging-nodes"), "SLACK_COMMANDS",
+			`"/staging-nodes" names neither nodes nor events; write for example nodes=/staging-nodes,events=/staging-events`},
+		{"misspelt command", right("SLACK_COMMANDS", "node=/n"), "SLACK_COMMANDS", "write for example nodes=/n"},
 		{"mentioned user", right("SLACK_ALLOWED_USERS", "<@U0ADALOVE>"), "SLACK_ALLOWED_USERS", "write U0ADALOVE"},
 		{"API URL without a scheme", right("SLACK_API_URL", "slack.com/api"), "SLACK_API_URL",
 			"is not a URL; write for example https://slack.com/api/"},
@@ -419,7 +423,7 @@ func TestVariables(t *testing.T) {
 		seen[v.Name] = true
 	}
 	for _, name := range []string{"SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_CHANNEL", "SLACK_API_URL",
-		"SLACK_ALLOWED_USERS", "SLACK_ALLOWED_CHANNELS",
+		"SLACK_ALLOWED_USERS", "SLACK_ALLOWED_CHANNELS", "SLACK_COMMANDS",
 		"KUBECONFIG", "KUBE_CONTEXT", "CLUSTER_NAME", "DATABASE_URL", "ALERT_WAVE_GAP", "ALERT_WAVE_MAX", "ALERT_LABELS",
 		"ALERT_NODE_SELECTOR",
 		"DIGEST_SCHEDULE", "DIGEST_TIMEZONE", "DIGEST_CHANNEL", "DIGEST_WHEN_QUIET", "PRICES_FILE", "PRICE_DISCOUNT",

@@ -114,11 +114,12 @@ func (c *Commands) slash(ctx context.Context, e Envelope) any {
 	who := asker{App: cmd.APIAppID, Where: cmd.TeamID, WhereEnterprise: cmd.EnterpriseID, User: cmd.UserID,
 		Channel: cmd.ChannelID}
 	if r := c.mayNot(ctx, who, e.App, cmd.Command); r.why != "" {
-		return ephemeral(refused(cmd.Command, r))
+		return ephemeral(c.refused(cmd.Command, r))
 	}
-	line := strings.TrimSpace(cmd.Command + " " + cmd.Text)
+	name := c.answers.Names().Read(cmd.Command)
+	line := strings.TrimSpace(name + " " + c.answers.Names().Read(cmd.Text))
 	began := time.Now()
-	answered := func() { c.asked(cmd.Command, time.Since(began)) }
+	answered := func() { c.asked(name, time.Since(began)) }
 	done := make(chan content, 1)
 	c.later(ctx, func(ctx context.Context) { done <- c.answer(ctx, line, onMessage) })
 	to := delivery{responseURL: cmd.ResponseURL, channel: cmd.ChannelID, user: cmd.UserID}
@@ -168,10 +169,11 @@ func (c *Commands) logRefusal(who asker, what string, r refusal) {
 
 // refused is what somebody is told who may not: why, and in which channels to ask, whose names Slack
 // shows to those who may see them.
-func refused(what string, r refusal) content {
+func (c *Commands) refused(what string, r refusal) content {
+	why := c.answers.Names().Show(r.why)
 	title := "You may not use " + what + " here"
-	told := render(message.Message{Icon: "🚫", Headline: title, Text: title + ": " + r.why,
-		Parts: []message.Part{{Lines: message.Sentence(r.why)}}}, onMessage)
+	told := render(message.Message{Icon: "🚫", Headline: title, Text: title + ": " + why,
+		Parts: []message.Part{{Lines: message.Sentence(why)}}}, onMessage)
 	if len(r.ask) == 0 {
 		return told
 	}

@@ -398,8 +398,8 @@ func (c *Commands) openMute(ctx context.Context, s scene, value string, now time
 				slack.NewInputBlock(fieldScope, plainText("Which alerts"), nil, scope),
 				slack.NewInputBlock(fieldUntil, plainText("For how long"), nil, until),
 				slack.NewContextBlock("",
-					plainText("Everything is still recorded: /nodes and /events show it, and the channel is told who muted what, "+
-						"and when it ends. Anybody can undo it.")),
+					plainText(c.answers.Names().Show("Everything is still recorded: /nodes and /events show it, and the channel is "+
+						"told who muted what, and when it ends. Anybody can undo it."))),
 			}}})
 }
 

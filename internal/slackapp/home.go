@@ -171,7 +171,7 @@ func (c *Commands) event(ctx context.Context, e Envelope) {
 	c.later(ctx, func(ctx context.Context) {
 		if r := c.mayNot(ctx, who, e.App, theHome); r.why != "" {
 			c.home.closed(who.User)
-			c.publishContent(ctx, who, refused(theHome, r))
+			c.publishContent(ctx, who, c.refused(theHome, r))
 			return
 		}
 		now := time.Now()
@@ -191,7 +191,7 @@ func (c *Commands) refresh(ctx context.Context, o openHome, now time.Time) {
 	case r.why != "":
 		c.logRefusal(o.who, theHome, r)
 		c.home.closed(o.who.User)
-		c.publishContent(ctx, o.who, refused(theHome, r))
+		c.publishContent(ctx, o.who, c.refused(theHome, r))
 	default:
 		c.publish(ctx, o.who, now)
 	}

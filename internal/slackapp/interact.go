@@ -76,12 +76,12 @@ func (c *Commands) pressed(ctx context.Context, app string, who asker, in slack.
 	c.later(ctx, func(ctx context.Context) {
 		if r := c.mayNot(ctx, s.who, app, "a button"); r.why != "" {
 			s.to.replace = false
-			c.show(ctx, s, refused("this button", r))
+			c.show(ctx, s, c.refused("this button", r))
 			return
 		}
 		if why := c.owner.refuseButton(p.id, p.verb, p.value); why != "" {
 			c.log.Warn("a button of another Rollcall was pressed", "user", s.who.User, "verb", p.verb, "id", p.id, "why", why)
-			c.tell(ctx, s, why)
+			c.tell(ctx, s, c.answers.Names().Show(why))
 			return
 		}
 		c.do(ctx, s, p.verb, p.value)
@@ -149,7 +149,7 @@ func (c *Commands) share(ctx context.Context, s scene, line string) {
 	m.Parts = slices.DeleteFunc(m.Parts, func(p message.Part) bool { return len(p.Buttons) > 0 || p.Choice != nil })
 	m.Parts = append(m.Parts,
 		message.Part{Note: message.Line{{Text: fmt.Sprintf("Shared by %s at ", s.name)}, {At: now, Day: true},
-			{Text: " with " + message.Clip(line, 200)}}},
+			{Text: " with " + message.Clip(c.answers.Names().Show(line), 200)}}},
 		message.Part{Buttons: []message.Button{{Label: "Open for me", Verb: message.Open, Value: line}}})
 	to := s.to
 	to.replace, to.toAll = false, true

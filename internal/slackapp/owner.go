@@ -8,6 +8,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"rollcall/internal/command"
 	"rollcall/internal/deliver"
 	"rollcall/internal/message"
 )
@@ -125,7 +126,7 @@ func (c *Commands) formOf(v slack.View, user string) (x form, of Owner, ok bool)
 func (c *Commands) disown(v slack.View, of Owner) any {
 	i := slices.IndexFunc(v.Blocks.BlockSet, func(b slack.Block) bool { return b.BlockType() == slack.MBTInput })
 	if i < 0 || of.Cluster == c.owner.Cluster {
-		return instead("↪️ "+c.owner.disowned(of), "")
+		return instead("↪️ "+c.answers.Names().Show(c.owner.disowned(of)), "")
 	}
 	return slack.NewErrorsViewSubmissionResponse(map[string]string{v.Blocks.BlockSet[i].ID(): clip(fmt.Sprintf(
 		"This form is of the Rollcall of %s, but Slack gave it to that of %s. Nothing was done: submit it again.",
@@ -144,25 +145,32 @@ func (c *Commands) drawBest(m message.Message, on surface) content {
 	return best(m, on)
 }
 
-// Signed is the Sink with an Owner for the buttons of what it posts.
-func (s *Sink) Signed(o Owner) deliver.Sink { return signedSink{s, o.String()} }
+// Signed is the Sink with an Owner for the buttons of what it posts, and with the names of its commands.
+func (s *Sink) Signed(o Owner, names command.Names) deliver.Sink {
+	return signedSink{s, o.String(), names}
+}
 
 type signedSink struct {
 	*Sink
 	signature string
+	names     command.Names
+}
+
+// sign makes a message the owner's.
+func (s signedSink) sign(m message.Message) message.Message {
+	m.Owner, m.Bare = s.signature, s.names.Show(bare(m))
+	return m
 }
 
 // Post implements deliver.Sink.
 func (s signedSink) Post(ctx context.Context, to deliver.Place, mark deliver.Mark, m message.Message,
 	form deliver.Form) (
 	string, error) {
-	m.Owner = s.signature
-	return s.Sink.Post(ctx, to, mark, m, form)
+	return s.Sink.Post(ctx, to, mark, s.sign(m), form)
 }
 
 // Edit implements deliver.Sink.
 func (s signedSink) Edit(ctx context.Context, channel, ts string, mark deliver.Mark, m message.Message,
 	form deliver.Form) error {
-	m.Owner = s.signature
-	return s.Sink.Edit(ctx, channel, ts, mark, m, form)
+	return s.Sink.Edit(ctx, channel, ts, mark, s.sign(m), form)
 }

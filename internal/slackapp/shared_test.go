@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/internal/command"
 	"rollcall/internal/deliver"
 	"rollcall/internal/ledger"
 	"rollcall/internal/message"
@@ -44,7 +45,7 @@ func newBot(t *testing.T, s *slackemu.Server, cluster string, log *syncBuffer) *
 	c := deskOn(l, s, logger)
 	c.Cluster = cluster
 	c.Owner = slackapp.Owner{Instance: l.Instance(), Cluster: cluster}
-	b.sink = slackapp.NewSink(c.API, deliver.Limits{}, logger).Signed(c.Owner)
+	b.sink = slackapp.NewSink(c.API, deliver.Limits{}, logger).Signed(c.Owner, command.Names{})
 	commands := c.commands()
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

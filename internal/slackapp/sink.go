@@ -72,8 +72,13 @@ func formed(m message.Message, form deliver.Form) (content, error) {
 	case deliver.Plain:
 		return content{text: escape(m.Plain(), maxText)}, nil
 	}
-	text := fmt.Sprintf("Rollcall: %s, %d nodes. Slack refuses the details; type /nodes for them.", m.Kind, m.Nodes)
-	return content{text: cmp.Or(m.Bare, text)}, nil
+	return content{text: bare(m)}, nil
+}
+
+// bare is what remains to be said of a message where everything that came from the cluster is refused.
+func bare(m message.Message) string {
+	return cmp.Or(m.Bare, fmt.Sprintf("Rollcall: %s, %d nodes. Slack refuses the details; type /nodes for them.",
+		m.Kind, m.Nodes))
 }
 
 // Post implements deliver.Sink.

@@ -174,7 +174,8 @@ var apart = map[string][]string{
 		"rollcall/internal/digest/schedule", "rollcall/internal/fleet", "rollcall/internal/message", "rollcall/internal/wave"},
 	"internal/slackapp": {"rollcall/internal/answer", "rollcall/internal/command", "rollcall/internal/deliver",
 		"rollcall/internal/message", "rollcall/internal/wave"},
-	"internal/config":   {"rollcall/internal/digest/schedule", "rollcall/internal/nearest", "rollcall/internal/pricing"},
+	"internal/config": {"rollcall/internal/command", "rollcall/internal/digest/schedule",
+		"rollcall/internal/nearest", "rollcall/internal/pricing"},
 	"internal/slackemu": {},
 }
 
