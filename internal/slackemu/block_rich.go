@@ -1,6 +1,7 @@
 package slackemu
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -135,13 +136,46 @@ func (o object) inline(kind string) {
 // raw_number cells are refused (reported), and so are rows of different lengths and cells of white space only, of which
 // it is not known what Slack does.
 func checkTable(o object) {
+	o.table(1, MaxTableRows, func(_ int, cell any, ptr string) {
+		o.v.cell(cell, ptr, tableCells)
+	})
+	for i, val := range o.list("column_settings", false, 0, MaxTableColumns) {
+		if val == nil {
+			continue // a column without settings
+		}
+		if s, ok := o.v.object(val, at(at(o.ptr, "column_settings"), i)); ok {
+			s.only("align", "is_wrapped")
+			s.enum("align", false, "left", "center", "right")
+			s.boolean("is_wrapped", false)
+		}
+	}
+}
+
+// checkDataTable follows docs.slack.dev/reference/block-kit/blocks/data-table-block. Four things are stricter than
+// written there: the header takes raw_text alone, the row header's column must exist, cells of white space only are
+// refused, and so is a second table of either kind.
+func checkDataTable(o object) {
+	o.v.chars += length(o.str("caption", true, 1, 0))
+	ids := map[string]bool{} // of the buttons
+	columns := o.table(2, MaxDataTableRows, func(row int, cell any, ptr string) {
+		kinds := dataTableCells
+		if row == 0 {
+			kinds = headerCells
+		}
+		o.v.dataCell(cell, ptr, kinds, ids)
+	})
+	o.integer("page_size", false, 1, MaxDataTablePage)
+	o.integer("row_header_column_index", false, 0, int64(max(columns-1, 0)))
+}
+
+// table checks rows of cells, and returns how many columns there are.
+func (o object) table(lo, hi int, cell func(row int, val any, ptr string)) (columns int) {
 	o.v.tables++
 	if o.v.tables > MaxTables {
 		o.v.failAs("only_one_table_allowed", o.ptr, "only one table is allowed in a message")
 	}
 	before := o.v.chars
-	columns := 0
-	for r, val := range o.list("rows", true, 1, MaxTableRows) {
+	for r, val := range o.list("rows", true, lo, hi) {
 		ptr := at(at(o.ptr, "rows"), r)
 		row, ok := val.([]any)
 		switch {
@@ -158,48 +192,79 @@ func checkTable(o object) {
 		if columns == 0 {
 			columns = len(row)
 		}
-		for c, cell := range row {
-			o.v.cell(cell, at(ptr, c))
+		for c, val := range row {
+			cell(r, val, at(ptr, c))
 		}
 	}
 	if o.v.chars-before > MaxTableChars {
 		o.v.fail(o.ptr, "must be less than %d characters", MaxTableChars+1)
 	}
-	for i, val := range o.list("column_settings", false, 0, MaxTableColumns) {
-		if val == nil {
-			continue // a column without settings
-		}
-		if s, ok := o.v.object(val, at(at(o.ptr, "column_settings"), i)); ok {
-			s.only("align", "is_wrapped")
-			s.enum("align", false, "left", "center", "right")
-			s.boolean("is_wrapped", false)
-		}
+	return columns
+}
+
+// Which cells may stand where.
+var (
+	tableCells     = []string{"raw_text", "rich_text"}
+	headerCells    = []string{"raw_text"}
+	fallbackCells  = []string{"raw_text", "raw_number"}
+	dataTableCells = []string{"raw_text", "raw_number", "rich_text", "action_cell"}
+)
+
+// dataCell checks a cell of a data_table. Only its action cells hold something to press.
+func (v *validator) dataCell(val any, ptr string, kinds []string, ids map[string]bool) {
+	m, _ := val.(map[string]any)
+	if m["type"] != "action_cell" || !slices.Contains(kinds, "action_cell") {
+		v.cell(val, ptr, kinds)
+		return
+	}
+	o := object{v, ptr, m}
+	o.only("type", "element", "fallback")
+	e, ok := m["element"]
+	switch b, _ := e.(map[string]any); {
+	case !ok:
+		o.missing("element")
+	case b != nil && b["type"] != "button":
+		v.fail(at(at(ptr, "element"), "type"), "unsupported type: %v", b["type"])
+	default:
+		v.element(e, at(ptr, "element"), inActions, ids)
+	}
+	if f, ok := m["fallback"]; ok {
+		v.cell(f, at(ptr, "fallback"), fallbackCells)
 	}
 }
 
-func (v *validator) cell(val any, ptr string) {
+func (v *validator) cell(val any, ptr string, kinds []string) {
 	o, ok := v.object(val, ptr)
 	if !ok {
 		return
 	}
 	kind := o.kind()
-	if slices.Contains(v.refused, kind) {
-		v.fail(at(ptr, "type"), "unsupported type: %v", kind)
+	if !slices.Contains(kinds, kind) || slices.Contains(v.refused, kind) {
+		v.fail(at(ptr, "type"), "unsupported type: %v", o.m["type"])
 		return
 	}
 	switch kind {
 	case "raw_text":
 		o.only("type", "text")
-		s := o.str("text", true, 1, 0)
-		v.chars += length(s)
-		if s != "" && strings.TrimSpace(s) == "" {
-			v.fail(at(ptr, "text"), "must be more than 0 characters")
+		o.cellText(true)
+	case "raw_number":
+		o.only("type", "value", "text")
+		o.number("value", true)
+		if !o.has("text") {
+			v.chars += length(fmt.Sprint(o.m["value"]))
 		}
+		o.cellText(false)
 	case "rich_text":
 		o.only("type", "elements")
 		checkRichText(o)
-	default:
-		v.fail(at(ptr, "type"), "unsupported type: %v", o.m["type"])
+	}
+}
+
+func (o object) cellText(required bool) {
+	s := o.str("text", required, 1, 0)
+	o.v.chars += length(s)
+	if s != "" && strings.TrimSpace(s) == "" {
+		o.v.fail(at(o.ptr, "text"), "must be more than 0 characters")
 	}
 }
 

@@ -49,10 +49,12 @@ const (
 	MaxImageTitle         = 2_000
 	MaxLabel              = 2_000  // an input's label and hint
 	MaxMarkdown           = 12_000 // over all markdown blocks of a payload
-	MaxTables             = 1
+	MaxTables             = 1      // table and data_table blocks together
 	MaxTableRows          = 100
 	MaxTableColumns       = 20
-	MaxTableChars         = 10_000 // reported
+	MaxTableChars         = 10_000 // of a table reported, of a data_table documented
+	MaxDataTableRows      = 101    // the header among them
+	MaxDataTablePage      = 100
 	MaxCharts             = 2
 	MaxChartTitle         = 50 // also the axis labels
 	MaxChartLabel         = 20 // categories, series and segment names
@@ -471,9 +473,11 @@ func init() {
 		"video": {everywhere,
 			[]string{"video_url", "thumbnail_url", "alt_text", "title", "title_url", "author_name", "provider_name",
 				"provider_icon_url", "description"}, checkVideo},
-		"file":               {messagesOnly, []string{"external_id", "source"}, checkFile},
-		"markdown":           {messagesOnly, []string{"text"}, checkMarkdown},
-		"table":              {messagesOnly, []string{"rows", "column_settings"}, checkTable},
+		"file":     {messagesOnly, []string{"external_id", "source"}, checkFile},
+		"markdown": {messagesOnly, []string{"text"}, checkMarkdown},
+		"table":    {messagesOnly, []string{"rows", "column_settings"}, checkTable},
+		"data_table": {messagesOnly, []string{"caption", "rows", "page_size", "row_header_column_index"},
+			checkDataTable},
 		"data_visualization": {messagesOnly, []string{"title", "chart"}, checkChartBlock},
 		"alert":              {modalsOnly, []string{"text", "level"}, checkAlert},
 	}

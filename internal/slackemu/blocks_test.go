@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,6 +46,22 @@ func TestBlockRules(t *testing.T) {
 	inline := func(e string) string { return rich(`{"type":"rich_text_section","elements":[` + e + `]}`) }
 	table := func(rows string) string { return `[{"type":"table","rows":` + rows + `}]` }
 	cell := func(text string) string { return fmt.Sprintf(`{"type":"raw_text","text":%q}`, text) }
+	// data is a data_table of one column: its header, then rows of one cell each.
+	data := func(rest string, cells ...string) string {
+		rows := "[[" + cell("Name") + "]"
+		for _, c := range cells {
+			rows += ",[" + c + "]"
+		}
+		return `[{"type":"data_table","caption":"Nodes","rows":` + rows + `]` + rest + `}]`
+	}
+	wide := func(rest string, header, row string) string {
+		return `[{"type":"data_table","caption":"Nodes","rows":[` + header + `,` + row + `]` + rest + `}]`
+	}
+	number := func(rest string) string { return `{"type":"raw_number"` + rest + `}` }
+	press := func(element, rest string) string {
+		return `{"type":"action_cell","element":` + element + rest + `}`
+	}
+	word := `{"type":"rich_text","elements":[{"type":"rich_text_section","elements":[{"type":"text","text":"x"}]}]}`
 	chart := func(c string) string {
 		return `[{"type":"data_visualization","title":"t","chart":` + c + `}]`
 	}
@@ -295,6 +312,86 @@ func TestBlockRules(t *testing.T) {
 		{rule: "tables in messages only", valid: table("[[" + cell("x") + "]]"), invalid: `[{"type":"table"}]`,
 			want: "missing required field: rows"},
 
+		{rule: "data_table caption", valid: data("", cell("a")),
+			invalid: `[{"type":"data_table","rows":[[` + cell("h") + `],[` + cell("a") + `]]}]`,
+			want:    "missing required field: caption [json-pointer:/blocks/0]"},
+		{rule: "data_table caption not empty", valid: data("", cell("a")),
+			invalid: `[{"type":"data_table","caption":"","rows":[[` + cell("h") + `],[` + cell("a") + `]]}]`,
+			want:    "must be more than 0 characters [json-pointer:/blocks/0/caption]"},
+		{rule: "data_table has a row", valid: data("", cell("a")), invalid: data(""),
+			want: "no fewer than 2 items allowed [json-pointer:/blocks/0/rows]"},
+		{rule: "data_table rows", valid: data("", slices.Repeat([]string{cell("a")}, 100)...),
+			invalid: data("", slices.Repeat([]string{cell("a")}, 101)...),
+			want:    "no more than 101 items allowed [json-pointer:/blocks/0/rows]"},
+		{rule: "data_table columns", valid: wide("", list(20, same(cell("h"))), list(20, same(cell("a")))),
+			invalid: wide("", list(21, same(cell("h"))), list(21, same(cell("a")))),
+			want:    "no more than 20 items allowed [json-pointer:/blocks/0/rows/0]"},
+		{rule: "data_table rows are alike", valid: wide("", list(2, same(cell("h"))), list(2, same(cell("a")))),
+			invalid: wide("", list(2, same(cell("h"))), list(1, same(cell("a")))),
+			want:    "must have as many cells as the first row: 2 [json-pointer:/blocks/0/rows/1]"},
+		{rule: "data_table header", valid: wide("", "["+cell("h")+"]", "["+word+"]"),
+			invalid: wide("", "["+word+"]", "["+word+"]"),
+			want:    "unsupported type: rich_text [json-pointer:/blocks/0/rows/0/0/type]"},
+		{rule: "data_table header holds no numbers", valid: data("", number(`,"value":1`)),
+			invalid: wide("", "["+number(`,"value":1`)+"]", "["+number(`,"value":1`)+"]"),
+			want:    "unsupported type: raw_number [json-pointer:/blocks/0/rows/0/0/type]"},
+		{rule: "data_table header holds no buttons", valid: data("", press(button(1), "")),
+			invalid: wide("", "["+press(button(1), "")+"]", "["+cell("a")+"]"),
+			want:    "unsupported type: action_cell [json-pointer:/blocks/0/rows/0/0/type]"},
+		{rule: "data_table cells", valid: data("", cell("a"), word), invalid: data("", mark("a")),
+			want: "unsupported type: mrkdwn [json-pointer:/blocks/0/rows/1/0/type]"},
+		{rule: "data_table cell text", valid: data("", cell("a")), invalid: data("", cell(" ")),
+			want: "must be more than 0 characters [json-pointer:/blocks/0/rows/1/0/text]"},
+		{rule: "data_table cells have no block_id", valid: data("", word),
+			invalid: data("", strings.Replace(word, `"elements"`, `"block_id":"b","elements"`, 1)),
+			want:    "invalid additional property: block_id"},
+		{rule: "raw_number value", valid: data("", number(`,"value":-1.5,"text":"minus 1.5"`)),
+			invalid: data("", number(`,"value":"1.5"`)),
+			want:    "must provide a number [json-pointer:/blocks/0/rows/1/0/value]"},
+		{rule: "raw_number needs a value", valid: data("", number(`,"value":0`)), invalid: data("", number(`,"text":"0"`)),
+			want: "missing required field: value"},
+		{rule: "raw_number text", valid: data("", number(`,"value":1`)), invalid: data("", number(`,"value":1,"text":""`)),
+			want: "must be more than 0 characters [json-pointer:/blocks/0/rows/1/0/text]"},
+		{rule: "action_cell holds a button", valid: data("", press(button(1), "")),
+			invalid: data("", press(`{"type":"overflow","options":[`+option(1)+`]}`, "")),
+			want:    "unsupported type: overflow [json-pointer:/blocks/0/rows/1/0/element/type]"},
+		{rule: "action_cell needs its button", valid: data("", press(button(1), "")),
+			invalid: data("", `{"type":"action_cell"}`), want: "missing required field: element"},
+		{rule: "action_cell fallback", valid: data("", press(button(1), `,"fallback":`+number(`,"value":1`))),
+			invalid: data("", press(button(1), `,"fallback":`+word)),
+			want:    "unsupported type: rich_text [json-pointer:/blocks/0/rows/1/0/fallback/type]"},
+		{rule: "action_ids of a data_table", valid: data("", press(button(1), ""), press(button(2), "")),
+			invalid: data("", press(button(1), ""), press(button(1), "")), want: "`action_id` a1 already exists"},
+		{rule: "page_size", valid: data(`,"page_size":100`, cell("a")), invalid: data(`,"page_size":101`, cell("a")),
+			want: "must be between 1 and 100 [json-pointer:/blocks/0/page_size]"},
+		{rule: "page_size is positive", valid: data(`,"page_size":1`, cell("a")), invalid: data(`,"page_size":0`, cell("a")),
+			want: "must be between 1 and 100"},
+		{rule: "the row header's column", valid: data(`,"row_header_column_index":0`, cell("a")),
+			invalid: data(`,"row_header_column_index":1`, cell("a")),
+			want:    "must be between 0 and 0 [json-pointer:/blocks/0/row_header_column_index]"},
+		{rule: "data_table fields", valid: data(`,"block_id":"b"`, cell("a")),
+			invalid: data(`,"column_settings":[]`, cell("a")), want: "invalid additional property: column_settings"},
+		{rule: "one table or data_table", valid: data("", cell("a")),
+			invalid: strings.TrimSuffix(table("[["+cell("x")+"]]"), "]") + "," + strings.TrimPrefix(data("", cell("a")), "["),
+			want:    "only_one_table_allowed"},
+		{rule: "data_table characters", valid: data("", cell(rep(9990))), invalid: data("", cell(rep(9997))),
+			want: "must be less than 10001 characters [json-pointer:/blocks/0]"},
+		{rule: "data_table counts as text",
+			valid: `[{"type":"section","text":` + mark(rep(3000)) + `},` + data("", cell(rep(9990)))[1:],
+			invalid: `[{"type":"section","text":` + mark(rep(3000)) + `},{"type":"section","text":` + mark(rep(300)) + `},` +
+				data("", cell(rep(9990)))[1:], want: "msg_blocks_too_long"},
+		{rule: "accessibility_label length",
+			valid:   accessory(`{"type":"button","text":` + plain("b") + `,"accessibility_label":"` + rep(75) + `"}`),
+			invalid: accessory(`{"type":"button","text":` + plain("b") + `,"accessibility_label":"` + rep(76) + `"}`),
+			want:    "must be less than 76 characters [json-pointer:/blocks/0/accessory/accessibility_label]"},
+		{rule: "accessibility_label not empty",
+			valid:   accessory(`{"type":"button","text":` + plain("b") + `,"accessibility_label":"x"}`),
+			invalid: accessory(`{"type":"button","text":` + plain("b") + `,"accessibility_label":""}`),
+			want:    "must be more than 0 characters [json-pointer:/blocks/0/accessory/accessibility_label]"},
+		{rule: "accessibility_label on buttons", valid: accessory(button(1)),
+			invalid: accessory(`{"type":"overflow","options":[` + option(1) + `],"accessibility_label":"x"}`),
+			want:    "invalid additional property: accessibility_label"},
+
 		{rule: "markdown length", valid: `[{"type":"markdown","text":"` + rep(12000) + `"}]`,
 			invalid: `[{"type":"markdown","text":"` + rep(12001) + `"}]`, want: "must be less than 12001 characters"},
 		{rule: "markdown in all", valid: `[{"type":"markdown","text":"` + rep(6000) + `"},{"type":"markdown","text":"` +
@@ -394,6 +491,59 @@ func TestInvalidBlocksAnswer(t *testing.T) {
 	s.SetNotRolledOut()
 	if _, _, err := api.PostMessage(ChannelOps, slack.MsgOptionBlocks(chart)); err != nil {
 		t.Errorf("a chart: %v", err)
+	}
+}
+
+// TestDataTable posts one with slack-go's constructors, presses a button in it, and tries the surfaces and workspaces
+// that have none.
+func TestDataTable(t *testing.T) {
+	s := Start(t, Config{NoRateLimits: true, NotRolledOut: []string{"data_table"}})
+	w := dial(t, s)
+	api := client(s)
+	text := slack.NewTextBlockObject("plain_text", "Show", false, false)
+	show := func(value string) *slack.DataTableActionCell {
+		return slack.NewDataTableActionCell(slack.NewButtonBlockElement("", value, text)).
+			WithFallback(slack.NewDataTableRawTextCell("–"))
+	}
+	table := slack.NewDataTableBlock("Nodes of prod", slack.DataTableBlockOptionBlockID("nodes")).WithPageSize(10).
+		AddRow(slack.NewDataTableRawTextCell("Name"), slack.NewDataTableRawTextCell("CPU"),
+			slack.NewDataTableRawTextCell("More")).
+		AddRow(slack.NewDataTableRichTextCell(slack.NewRichTextSection(slack.NewRichTextSectionTextElement("a", nil))),
+			slack.NewDataTableRawNumberCell(0).WithText("none"), show("a")).
+		AddRow(slack.NewDataTableRawTextCell("b"), slack.NewDataTableRawNumberCell(1.5), show("b"))
+	_, _, err := api.PostMessage(ChannelOps, slack.MsgOptionBlocks(table))
+	if e, ok := errors.AsType[slack.SlackErrorResponse](err); !ok || e.Err != "invalid_blocks" ||
+		e.ResponseMetadata.Messages[0] != "[ERROR] unsupported type: data_table [json-pointer:/blocks/0/type]" {
+		t.Errorf("one that is not rolled out: %#v", err)
+	}
+	s.SetNotRolledOut()
+	_, ts, err := api.PostMessage(ChannelOps, slack.MsgOptionBlocks(table))
+	must(t, err)
+	m, _ := s.Message(ChannelOps, ts)
+	var id string
+	for _, e := range elementsOf(m.blockList()[0]) {
+		if e["value"] == "b" {
+			id, _ = e["action_id"].(string)
+		}
+	}
+	if id == "" {
+		t.Fatalf("no action_id was filled in: %s", m.Blocks)
+	}
+	i := s.ClickButton(UserAda, ChannelOps, ts, id)
+	must(t, i.Err())
+	w.ack(w.next()["envelope_id"], "")
+	must(t, i.Wait(t.Context()))
+	var cb slack.InteractionCallback
+	must(t, json.Unmarshal(i.Payload, &cb))
+	if a := cb.ActionCallback.BlockActions; len(a) != 1 || a[0].Value != "b" || a[0].BlockID != "nodes" ||
+		a[0].Text.Text != "Show" {
+		t.Errorf("the app was told %+v", a)
+	}
+	raw := json.RawMessage(mustJSON([]any{table}))
+	for _, surface := range []Surface{SurfaceHome, SurfaceModal} {
+		if err := ValidateBlocks(surface, raw); err == nil {
+			t.Errorf("%s takes a data_table", surface)
+		}
 	}
 }
 
@@ -505,6 +655,8 @@ func FuzzBlocks(f *testing.F) {
 			`],"initial_option":` + option(1) + `}}]`,
 		`[{"type":"rich_text","elements":[{"type":"rich_text_list","style":"bullet","elements":[{"type":"rich_text_section","elements":[{"type":"date","timestamp":1,"format":"{date}"}]}]}]}]`,
 		`[{"type":"table","rows":[[{"type":"raw_text","text":"x"}]],"column_settings":[null]}]`,
+		`[{"type":"data_table","caption":"c","page_size":1,"rows":[[{"type":"raw_text","text":"x"}],[{"type":"action_cell","element":` +
+			button(1) + `,"fallback":{"type":"raw_number","value":1}}]]}]`,
 		`[{"type":"data_visualization","title":"t","chart":{"type":"bar","series":[{"name":"s","data":[{"label":"a","value":1}]}],"axis_config":{"categories":["a"]}}}]`,
 		`[{"type":"input","label":` + plain("l") + `,"element":{"type":"conversations_select","filter":{"include":["im"]}}}]`,
 		`[{"type":"actions","elements":[` + button(1) + `,null,{}]},null,[],{"type":"context","elements":[null]}]`,

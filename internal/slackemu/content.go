@@ -225,6 +225,16 @@ func elementsOf(block map[string]any) []map[string]any {
 		for _, e := range list {
 			take(e)
 		}
+	case "data_table":
+		rows, _ := block["rows"].([]any)
+		for _, row := range rows {
+			cells, _ := row.([]any)
+			for _, c := range cells {
+				if c, ok := c.(map[string]any); ok && c["type"] == "action_cell" {
+					take(c["element"])
+				}
+			}
+		}
 	}
 	return out
 }

@@ -25,7 +25,7 @@
 //   - It knows the methods that Methods returns, and no others. There is no OAuth, no RTM, no scheduled messages, no
 //     reactions, pins, canvases, direct messages, user groups, workflows or assistants. Posting to a user id or a
 //     channel name, which Slack partly allows, is channel_not_found.
-//   - Blocks of other kinds (context_actions, data_table, card, carousel, container, layout, plan, task_card, call …)
+//   - Blocks of other kinds (context_actions, card, carousel, container, layout, plan, task_card, call …)
 //     and the elements workflow_button, feedback_buttons and icon_button are refused as unsupported. Legacy attachments
 //     with actions are refused.
 //   - Only app_home_opened and what a test hands to Deliver arrive as events: messages and joins send none.

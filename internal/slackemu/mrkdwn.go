@@ -216,7 +216,7 @@ func PlainText(m Message) string {
 }
 
 // readable are the keys whose strings people see, in the order in which they stand.
-var readable = []string{"title", "pretext", "label", "text", "fields", "alt_text", "name", "value", "elements",
+var readable = []string{"title", "caption", "pretext", "label", "text", "fields", "alt_text", "name", "value", "elements",
 	"accessory", "element", "options", "rows", "chart", "segments", "axis_config", "x_label", "y_label", "categories",
 	"series", "blocks", "footer"}
 
@@ -237,6 +237,10 @@ func collectText(val any, lines *[]string) {
 			collectText(e, lines)
 		}
 	case map[string]any:
+		if val["type"] == "raw_number" && val["text"] == nil {
+			*lines = append(*lines, fmt.Sprint(val["value"]))
+			return
+		}
 		for _, key := range readable {
 			child, ok := val[key]
 			if _, isText := child.(string); !ok || (key == "value" && (!isText || val["type"] != nil || val["text"] != nil)) {

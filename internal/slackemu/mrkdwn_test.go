@@ -117,6 +117,12 @@ func TestPlainText(t *testing.T) {
 	if got := PlainText(m); got != "Title\na\nbc\nGo" {
 		t.Errorf("got %q", got)
 	}
+	m.Blocks = json.RawMessage(`[{"type":"data_table","caption":"Nodes","rows":[[{"type":"raw_text","text":"Name"}],
+		[{"type":"raw_number","value":2.50}],[{"type":"raw_number","value":3,"text":"three"}],
+		[{"type":"action_cell","element":{"type":"button","text":{"type":"plain_text","text":"Go"},"value":"secret"}}]]}]`)
+	if got := PlainText(m); got != "Nodes\nName\n2.50\nthree\nGo" {
+		t.Errorf("got %q", got)
+	}
 	if got := PlainText(Message{Text: "only"}); got != "only" {
 		t.Errorf("got %q", got)
 	}

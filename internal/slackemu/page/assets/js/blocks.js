@@ -5,6 +5,7 @@ import { repeat } from '../lit-html/directives/repeat.js';
 import { state, changed, key } from './store.js';
 import { plain, textObject, mrkdwn, markdown, link } from './mrkdwn.js';
 import { richText, size } from './richtext.js';
+import { dataTable } from './datatable.js';
 import { chart } from './charts.js';
 import { element, elementKey, domID } from './elements.js';
 import { clock, dayName } from './time.js';
@@ -78,6 +79,7 @@ function body(b, at, k, errors) {
     }
     case 'markdown': return long(k, b.text.length > 4000, markdown(b.text), true);
     case 'table': return table(b);
+    case 'data_table': return dataTable(b, at, k);
     case 'data_visualization': return chart(b);
     case 'file': return html`<div class="file">${icon('file')} Remote file <code>${b.external_id}</code></div>`;
     case 'video': return html`<div class="video"><div class="video-title">${b.title_url ? link(b.title_url, plain(b.title)) : plain(b.title)}</div>

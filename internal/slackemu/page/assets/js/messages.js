@@ -123,7 +123,7 @@ function touched(k) {
   const own = (x) => x === k || x.startsWith(k + '/');
   const parts = [];
   for (const set of [state.opened, state.busy]) for (const x of set) if (own(x)) parts.push(x);
-  for (const map of [state.chosen, state.failed, state.suggested]) for (const [x, v] of map) if (own(x)) parts.push(x, JSON.stringify(v));
+  for (const map of [state.chosen, state.failed, state.suggested, state.tables]) for (const [x, v] of map) if (own(x)) parts.push(x, JSON.stringify(v));
   return parts.join('\n');
 }
 

@@ -26,6 +26,7 @@ export const state = {
   chosen: new Map(), // by element key: what was chosen or entered; arrays of strings
   missing: {}, // by block_id: what a refused submission lacks
   suggested: new Map(), // by element key: options that the app suggested
+  tables: new Map(), // by block key: how a data table is sorted, and its page
   notices: new Map(), // channel → what the client itself has to say there
   toast: '',
   source: null, // a message or view whose JSON is shown
@@ -220,7 +221,7 @@ function takeMessage(channelID, m) {
 
 // forget drops what was chosen in a message or home tab that has a new content, and what went wrong there.
 function forget(place) {
-  for (const map of [state.chosen, state.failed, state.suggested]) {
+  for (const map of [state.chosen, state.failed, state.suggested, state.tables]) {
     for (const k of map.keys()) if (k.startsWith(place + '/')) map.delete(k);
   }
 }
