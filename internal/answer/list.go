@@ -16,8 +16,7 @@ import (
 func (a *Answerer) nodeList(ctx context.Context, cluster query.ClusterRecord, req command.Nodes,
 	now time.Time) (message.Message, error) {
 	number := max(req.Page, 1)
-	page, err := a.store.ListNodes(ctx, cluster.Cluster, req.Filter(now), cmp.Or(req.Sort, query.SortNewest),
-		(number-1)*pageNodes, pageNodes)
+	page, err := a.store.ListNodes(ctx, cluster.Cluster, req.Filter(now), sortOf(req), (number-1)*pageNodes, pageNodes)
 	if err != nil {
 		return message.Message{}, err
 	}
@@ -26,14 +25,7 @@ func (a *Answerer) nodeList(ctx context.Context, cluster query.ClusterRecord, re
 		req.Page = last // nodes have gone meanwhile
 		return a.nodeList(ctx, cluster, req, now)
 	}
-	v := message.Message{Icon: "📋",
-		Headline: fmt.Sprintf("%s: %s", cluster.Cluster, message.AtLeast(page.Total, page.Capped, "node"))}
-	if req.Removed {
-		v.Headline += " left" + sinceWords(req)
-	}
-	if filtered(req) && page.Total == 0 {
-		v.Headline = fmt.Sprintf("%s: no node matches", cluster.Cluster)
-	}
+	v := message.Message{Icon: "📋", Headline: listHeadline(cluster.Cluster, req, page)}
 	if last > 1 {
 		v.Headline += fmt.Sprintf(", page %d of %d", number, last)
 	}
@@ -66,39 +58,66 @@ func (a *Answerer) nodeList(ctx context.Context, cluster query.ClusterRecord, re
 			message.Option{Label: n.Name, Value: nodeLine(n, req.Cluster)})
 	}
 	v.Parts = append(v.Parts, cards, message.Part{Choice: open})
-	v.Parts = append(v.Parts, listControls(req, page.Total, number, last)...)
-	return v, nil
+	turn := turns{of: req, before: number - 1}
+	if number < last {
+		turn.after = number + 1
+	}
+	v.Parts = append(v.Parts, listControls(turn, page.Total > 1)...)
+	v.Wide, err = a.wideList(ctx, v, cluster, req, page, now)
+	return v, err
+}
+
+// listHeadline says how many nodes a list is of.
+func listHeadline(cluster string, req command.Nodes, page query.NodePage) string {
+	if filtered(req) && page.Total == 0 {
+		return cluster + ": no node matches"
+	}
+	s := fmt.Sprintf("%s: %s", cluster, message.AtLeast(page.Total, page.Capped, "node"))
+	if req.Removed {
+		s += " left" + sinceWords(req)
+	}
+	return s
+}
+
+// sortOf is the order of a list.
+func sortOf(req command.Nodes) query.NodeSort { return cmp.Or(req.Sort, query.SortNewest) }
+
+// turns are the pages that lie before and after what is shown of a list; below 1 there is none.
+type turns struct {
+	of            command.Nodes
+	before, after int
 }
 
 // listControls sort a list, turn its pages and lead elsewhere.
-func listControls(req command.Nodes, total, number, last int) (parts []message.Part) {
-	sorting := &message.Choice{Verb: message.Show, Prompt: "Sorted by " + string(cmp.Or(req.Sort, query.SortNewest))}
+func listControls(turn turns, sort bool) (parts []message.Part) {
+	req := turn.of
+	sorting := &message.Choice{Verb: message.Show, Prompt: "Sorted by " + string(sortOf(req))}
 	for _, s := range []query.NodeSort{query.SortNewest, query.SortOldest, query.SortName, query.SortType, query.SortZone,
 		query.SortPool} {
 		to := req
 		to.Sort, to.Page = s, 0
 		sorting.Options = append(sorting.Options, message.Option{Label: "Sort by " + string(s), Value: nodesLine(to)})
 	}
-	if total > 1 {
+	if sort {
 		parts = append(parts, message.Part{Choice: sorting})
 	}
-	var turn []message.Button
+	var buttons []message.Button
 	to := req
-	if number > 1 {
-		to.Page = number - 1
-		if number == 2 {
+	if turn.before > 0 {
+		to.Page = turn.before
+		if to.Page == 1 {
 			to.Page = 0 // as when nobody says a page
 		}
-		turn = append(turn, show("◀ Previous", nodesLine(to)))
+		buttons = append(buttons, show("◀ Previous", nodesLine(to)))
 	}
-	if number < last {
-		to.Page = number + 1
-		turn = append(turn, show("Next ▶", nodesLine(to)))
+	if turn.after > 0 {
+		to.Page = turn.after
+		buttons = append(buttons, show("Next ▶", nodesLine(to)))
 	}
 	summary := req
 	summary.View, summary.Sort, summary.Page, summary.Names = command.Summary, "", 0, nil
-	turn = append(turn, show("Summary", nodesLine(summary)))
-	return append(parts, message.Part{Buttons: append(turn, answerButtons(nodesLine(req))...)})
+	buttons = append(buttons, show("Summary", nodesLine(summary)))
+	return append(parts, message.Part{Buttons: append(buttons, answerButtons(nodesLine(req))...)})
 }
 
 // nodeState says how a node is: an icon and a word.

@@ -31,6 +31,8 @@ type Message struct {
 	// his own time zone; mostly nil.
 	Lead  Line
 	Parts []Part
+	// Wide is shown instead where the sink has tables that each reader sorts and turns himself; nil: there is none.
+	Wide *Message
 	// Bare is what remains to be said where everything that came from the cluster is refused; ""
 	// means the usual sentence.
 	Bare  string
@@ -48,6 +50,7 @@ type Part struct {
 	Lines   []Line
 	Cards   []Card
 	Table   *Table
+	Grid    *Grid
 	Text    []string // preformatted lines
 	Note    Line     // in small type
 	Footer  Line     // running totals in small type; what a message says is the same whatever they are
@@ -69,6 +72,20 @@ type Table struct {
 	Head  []string
 	Rows  [][]string
 	Names [][]string // for a list: the node names of each row, else nil
+}
+
+// Grid is a table that each reader sorts and turns himself. Only a Wide message has one.
+type Grid struct {
+	Caption string // what it lists
+	Head    []string
+	Rows    [][]Cell // each as long as Head
+}
+
+// Cell is one value of a Grid. A column whose cells are all numeric is sorted by Number, whatever Text says.
+type Cell struct {
+	Text    string
+	Number  float64
+	Numeric bool
 }
 
 // Button does something when it is pressed.
@@ -238,6 +255,9 @@ func (m Message) write(w io.Writer, how style) {
 		if p.Table != nil {
 			p.Table.write(say, how)
 		}
+		if p.Grid != nil {
+			p.Grid.write(say)
+		}
 		if p.Chart != nil && how&terminal != 0 {
 			say("[chart: %s]\n", p.Alt)
 		}
@@ -266,6 +286,17 @@ func (t *Table) write(say func(string, ...any), how style) {
 		if t.Names != nil {
 			say("  %s\n", strings.Join(t.Names[i], "\n  "))
 		}
+	}
+}
+
+func (g *Grid) write(say func(string, ...any)) {
+	say("| %s\n", strings.Join(g.Head, " | "))
+	for _, r := range g.Rows {
+		say("")
+		for _, c := range r {
+			say("| %s ", c.Text)
+		}
+		say("\n")
 	}
 }
 

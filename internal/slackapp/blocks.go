@@ -16,6 +16,8 @@ const (
 	maxBlockText    = 12_000 // characters of text in all blocks; Slack refuses from about 13,200
 	maxNotification = 600    // our own: more than any phone shows
 	maxCell         = 100    // our own: what a table cell shows on a phone
+	gridPage        = 10     // our own: rows of a data_table that are shown at once
+	maxGridRows     = 100    // without the head. Source: docs.slack.dev, data_table block
 	maxName         = 253    // a node name: DNS-1123 subdomain
 )
 
@@ -50,18 +52,22 @@ const (
 type content struct {
 	text   string
 	blocks []slack.Block
-	plain  *content // the same for a workspace that takes no charts; nil: there are none
+	plain  *content // the same for a workspace that does not take every block of these; nil: each does
 }
 
-// render turns a message into blocks for a surface, and into the text that stands for them. Charts
-// are left out: not every workspace has them yet, and modals never do.
+// render turns a message into blocks for a surface, and into the text that stands for them. Charts and sortable
+// tables are left out: not every workspace has them yet, and modals never do.
 func render(m message.Message, on surface) content {
 	return (&builder{on: on, budget: maxBlockText, owner: m.Owner}).build(m)
 }
 
-// charted is render for a message, with its charts, which not every workspace takes.
+// charted is render for a message, with its charts and sortable tables, which not every workspace takes.
 func charted(m message.Message) content {
 	plain := render(m, onMessage)
+	if m.Wide != nil {
+		m.Wide.Owner = m.Owner
+		m = *m.Wide
+	}
 	b := &builder{budget: maxBlockText, charts: true, owner: m.Owner}
 	if c := b.build(m); b.drawn {
 		c.plain = &plain
@@ -84,7 +90,7 @@ type builder struct {
 	budget int // characters left
 	cut    bool
 	charts bool                    // may be shown
-	drawn  bool                    // a chart is shown
+	drawn  bool                    // a chart or a sortable table is shown
 	main   []slack.RichTextElement // rich text not yet in a block
 	blocks []slack.Block
 	tables int
@@ -167,6 +173,12 @@ func (b *builder) part(p message.Part) {
 	}
 	if p.Table != nil && len(p.Table.Rows) > 0 {
 		b.table(p.Table)
+	}
+	if p.Grid != nil && b.charts && b.tables == 0 {
+		b.flush()
+		b.tables++
+		b.drawn = true
+		b.blocks = append(b.blocks, grid(p.Grid, b.take))
 	}
 	if p.Chart != nil && b.charts && b.room(1500) {
 		if block := chart(*p.Chart); block != nil {

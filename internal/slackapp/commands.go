@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"rollcall/internal/answer"
@@ -53,7 +54,8 @@ type Commands struct {
 	zone    *time.Location // of people whose own is not known
 	busy    sync.WaitGroup // answers on their way
 
-	zoneless sync.Once // says that people's zones cannot be known
+	plainUntil atomic.Int64 // when charts and sortable tables are tried again, in Unix nanoseconds; 0: now
+	zoneless   sync.Once    // says that people's zones cannot be known
 }
 
 // NewCommands returns Commands. Handle answers an envelope, and Run must be running meanwhile.

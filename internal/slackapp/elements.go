@@ -1,6 +1,7 @@
 package slackapp
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -55,6 +56,28 @@ func table(t *message.Table, take func(string, int) string) slack.Block {
 	row(t.Head, &slack.RichTextSectionTextStyle{Bold: true})
 	for _, r := range t.Rows {
 		row(r, nil)
+	}
+	return b
+}
+
+// grid shows a table that readers sort. Its cells are text that Slack does not parse.
+func grid(g *message.Grid, take func(string, int) string) slack.Block {
+	b := slack.NewDataTableBlock(take(g.Caption, maxCell)).WithPageSize(gridPage)
+	head := make([]slack.DataTableCell, len(g.Head))
+	for i, h := range g.Head {
+		head[i] = slack.NewDataTableRawTextCell(take(h, maxCell))
+	}
+	b.AddRow(head...)
+	for _, r := range g.Rows[:min(len(g.Rows), maxGridRows)] {
+		row := make([]slack.DataTableCell, len(r))
+		for i, c := range r {
+			if text := cmp.Or(take(c.Text, maxName), "–"); c.Numeric {
+				row[i] = slack.NewDataTableRawNumberCell(c.Number).WithText(text)
+			} else {
+				row[i] = slack.NewDataTableRawTextCell(text)
+			}
+		}
+		b.AddRow(row...)
 	}
 	return b
 }

@@ -146,11 +146,16 @@ func (c *Commands) modal(s scene, what content) slack.ModalViewRequest {
 func (c *Commands) share(ctx context.Context, s scene, line string) {
 	now := time.Now()
 	m := c.answers.To(ctx, line, now)
-	m.Parts = slices.DeleteFunc(m.Parts, func(p message.Part) bool { return len(p.Buttons) > 0 || p.Choice != nil })
-	m.Parts = append(m.Parts,
-		message.Part{Note: message.Line{{Text: fmt.Sprintf("Shared by %s at ", s.name)}, {At: now, Day: true},
-			{Text: " with " + message.Clip(c.answers.Names().Show(line), 200)}}},
-		message.Part{Buttons: []message.Button{{Label: "Open for me", Verb: message.Open, Value: line}}})
+	for _, m := range []*message.Message{&m, m.Wide} {
+		if m == nil {
+			continue
+		}
+		m.Parts = slices.DeleteFunc(m.Parts, func(p message.Part) bool { return len(p.Buttons) > 0 || p.Choice != nil })
+		m.Parts = append(m.Parts,
+			message.Part{Note: message.Line{{Text: fmt.Sprintf("Shared by %s at ", s.name)}, {At: now, Day: true},
+				{Text: " with " + message.Clip(c.answers.Names().Show(line), 200)}}},
+			message.Part{Buttons: []message.Button{{Label: "Open for me", Verb: message.Open, Value: line}}})
+	}
 	to := s.to
 	to.replace, to.toAll = false, true
 	if s.on == onMessage && c.deliver(ctx, to, c.drawBest(m, onMessage)) {

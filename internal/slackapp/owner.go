@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/slack-go/slack"
 
@@ -139,8 +140,11 @@ func (c *Commands) draw(m message.Message, on surface) content {
 	return render(m, on)
 }
 
-// drawBest is draw, with charts where there can be any.
+// drawBest is draw, with charts and sortable tables where there can be any.
 func (c *Commands) drawBest(m message.Message, on surface) content {
+	if time.Now().UnixNano() < c.plainUntil.Load() {
+		return c.draw(m, on)
+	}
 	m.Owner = c.owner.String()
 	return best(m, on)
 }

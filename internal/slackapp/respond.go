@@ -23,6 +23,10 @@ type delivery struct {
 // respondTries is how often an answer is sent when Slack does not take it.
 const respondTries = 3
 
+// plainFor is for how long answers go without charts and sortable tables once Slack has refused them: it draws them in
+// one workspace after the other.
+const plainFor = time.Hour
+
 // respond sends an answer that did not go out with an acknowledgement. A response_url works
 // wherever the person is, also where Rollcall is no member; when it does not take the answer
 // (used up, expired), the person gets it as a new message.
@@ -62,7 +66,11 @@ func (c *Commands) respond(ctx context.Context, to delivery, what content) error
 		case ok && (status.Code == http.StatusNotFound || status.Code == http.StatusGone):
 			try = respondTries // used up or expired
 		case ok && status.Code < 500 && status.Code != http.StatusTooManyRequests && what.plain != nil:
-			return c.respond(ctx, to, *what.plain)
+			if err := c.respond(ctx, to, *what.plain); err != nil {
+				return err
+			}
+			c.plainUntil.Store(time.Now().Add(plainFor).UnixNano()) // it is the new blocks that Slack does not take
+			return nil
 		case ok && status.Code < 500 && status.Code != http.StatusTooManyRequests:
 			return fmt.Errorf("answering through the response_url: %w", err)
 		}

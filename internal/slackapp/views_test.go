@@ -180,23 +180,37 @@ var views = map[string]string{
 	"events-bad-cursor": "/events --before 1.x",
 }
 
+// drawn are the forms that an answer has: as well as can be, and for a workspace that does not take that.
+func drawn(v message.Message, on surface) []content {
+	c := best(v, on)
+	if c.plain == nil {
+		return []content{c}
+	}
+	return []content{c, *c.plain}
+}
+
 func TestViews(t *testing.T) {
 	t.Parallel()
 	c := deskAt(t)
 	for name, line := range views {
 		v := c.To(t.Context(), line, noon)
-		golden(t, name, "> "+line+"\n"+v.String())
+		text := "> " + line + "\n" + v.String()
+		if v.Wide != nil {
+			text += "\nWhere tables can be sorted:\n" + v.Wide.String()
+		}
+		golden(t, name, text)
 		for on, surface := range surfaces {
-			what := render(v, on)
-			raw, err := json.Marshal(what.blocks)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := slackemu.ValidateBlocks(surface, raw); err != nil {
-				t.Errorf("%s: %v", name, err)
-			}
-			if what.text == "" {
-				t.Errorf("%s has no text for those who cannot see its blocks", name)
+			for _, what := range drawn(v, on) {
+				raw, err := json.Marshal(what.blocks)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := slackemu.ValidateBlocks(surface, raw); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+				if what.text == "" {
+					t.Errorf("%s has no text for those who cannot see its blocks", name)
+				}
 			}
 		}
 	}
@@ -366,20 +380,21 @@ func TestAnyLedgerRenders(t *testing.T) {
 		}
 		for i, v := range append(all, home) {
 			for on, surface := range surfaces {
-				what := render(v, on)
-				raw, err := json.Marshal(what.blocks)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := slackemu.ValidateBlocks(surface, raw); err != nil {
-					t.Fatalf("seed %d, view %d: %v\n%s", seed, i, err, v)
-				}
-				m := slackemu.Message{Text: what.text, Blocks: raw}
-				if live := slackemu.LiveMentions(m); len(live) > 0 {
-					t.Fatalf("seed %d, view %d rings: %v\n%s", seed, i, live, v)
-				}
-				if links := slackemu.LiveLinks(m); len(links) > 0 {
-					t.Fatalf("seed %d, view %d has links: %v\n%s", seed, i, links, v)
+				for _, what := range drawn(v, on) {
+					raw, err := json.Marshal(what.blocks)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if err := slackemu.ValidateBlocks(surface, raw); err != nil {
+						t.Fatalf("seed %d, view %d: %v\n%s", seed, i, err, v)
+					}
+					m := slackemu.Message{Text: what.text, Blocks: raw}
+					if live := slackemu.LiveMentions(m); len(live) > 0 {
+						t.Fatalf("seed %d, view %d rings: %v\n%s", seed, i, live, v)
+					}
+					if links := slackemu.LiveLinks(m); len(links) > 0 {
+						t.Fatalf("seed %d, view %d has links: %v\n%s", seed, i, links, v)
+					}
 				}
 			}
 		}
@@ -398,16 +413,17 @@ func FuzzAnswer(f *testing.F) {
 	}
 	c := deskAt(f)
 	f.Fuzz(func(t *testing.T, line string) {
-		what := render(c.To(t.Context(), line, noon), onMessage)
-		raw, err := json.Marshal(what.blocks)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := slackemu.ValidateBlocks(slackemu.SurfaceMessage, raw); err != nil {
-			t.Fatalf("%q: %v", line, err)
-		}
-		if live := slackemu.LiveMentions(slackemu.Message{Text: what.text, Blocks: raw}); len(live) > 0 {
-			t.Fatalf("%q rings: %v", line, live)
+		for _, what := range drawn(c.To(t.Context(), line, noon), onMessage) {
+			raw, err := json.Marshal(what.blocks)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := slackemu.ValidateBlocks(slackemu.SurfaceMessage, raw); err != nil {
+				t.Fatalf("%q: %v", line, err)
+			}
+			if live := slackemu.LiveMentions(slackemu.Message{Text: what.text, Blocks: raw}); len(live) > 0 {
+				t.Fatalf("%q rings: %v", line, live)
+			}
 		}
 	})
 }
