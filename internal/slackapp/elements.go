@@ -71,7 +71,7 @@ func grid(g *message.Grid, take func(string, int) string) slack.Block {
 	for _, r := range g.Rows[:min(len(g.Rows), maxGridRows)] {
 		row := make([]slack.DataTableCell, len(r))
 		for i, c := range r {
-			if text := cmp.Or(take(c.Text, maxName), "–"); c.Numeric {
+			if text := cmp.Or(strings.TrimSpace(take(c.Text, maxName)), "–"); c.Numeric {
 				row[i] = slack.NewDataTableRawNumberCell(c.Number).WithText(text)
 			} else {
 				row[i] = slack.NewDataTableRawTextCell(text)
