@@ -47,6 +47,11 @@ type Config struct {
 	Users    []User
 	// Commands are the app's slash commands. Default /nodes and /events.
 	Commands []string
+	// Shortcuts are the app's message shortcuts. Default "Why?", whose callback_id is "why".
+	Shortcuts []Shortcut
+	// Events are the bot events that the app has subscribed to. Default app_home_opened and message.im. A person's text
+	// in a direct message also needs the scope im:history, or nobody tells the app.
+	Events []string
 	// RawCommandText switches off the escaping of &, < and > in the text of slash commands.
 	RawCommandText bool
 
@@ -88,6 +93,12 @@ type Config struct {
 	BaseURL string
 	// Seed of the pseudo-random choices: which socket takes an envelope, probabilistic faults. Default 1.
 	Seed uint64
+}
+
+// Shortcut is an entry of the menu that every message has.
+type Shortcut struct {
+	Name       string // at most 24 characters
+	CallbackID string
 }
 
 // Limit is a token bucket.
@@ -141,7 +152,7 @@ type User struct {
 // DefaultScopes are the scopes of the default bot token.
 func DefaultScopes() []string {
 	return []string{"commands", "chat:write", "files:write", "channels:history", "groups:history", "channels:read",
-		"groups:read", "users:read"}
+		"groups:read", "users:read", "im:history", "assistant:write"}
 }
 
 func (c Config) withDefaults() Config {
@@ -181,6 +192,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Commands == nil {
 		c.Commands = []string{"/nodes", "/events"}
+	}
+	if c.Shortcuts == nil {
+		c.Shortcuts = []Shortcut{{Name: "Why?", CallbackID: "why"}}
+	}
+	if c.Events == nil {
+		c.Events = []string{eventHomeOpened, eventMessageIM}
 	}
 	if c.RetryDelays == nil {
 		c.RetryDelays = []time.Duration{0, time.Minute, 5 * time.Minute}

@@ -106,9 +106,13 @@ func (s *Server) failed(kind string, err error) *Delivery {
 // start sends a delivery on its way. onAck handles the payload of the acknowledgement, with mu held, and returns the
 // outcome.
 func (s *Server) start(d *Delivery, accepts bool, retries []time.Duration, onAck func(json.RawMessage) string) {
-	d.s, d.done = s, make(chan struct{})
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.startLocked(d, accepts, retries, onAck)
+}
+
+func (s *Server) startLocked(d *Delivery, accepts bool, retries []time.Duration, onAck func(json.RawMessage) string) {
+	d.s, d.done = s, make(chan struct{})
 	if s.closed {
 		d.err, d.outcome = errClosed, OutcomeClosed
 		close(d.done)
@@ -188,6 +192,12 @@ func (s *Server) Deliver(event json.RawMessage) *Delivery {
 		return s.failed("events_api", fmt.Errorf("reading the event: %w", err))
 	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.deliver(event)
+}
+
+// deliver sends an event that has been read. Callers hold mu.
+func (s *Server) deliver(event json.RawMessage) *Delivery {
 	d := &Delivery{Type: "events_api", EventID: s.id("Ev")}
 	d.Payload = mustJSON(map[string]any{
 		"token": verificationToken, "team_id": s.cfg.TeamID, "context_team_id": s.cfg.TeamID, "context_enterprise_id": nil,
@@ -199,8 +209,14 @@ func (s *Server) Deliver(event json.RawMessage) *Delivery {
 		}},
 		"is_ext_shared_channel": false, "event_context": "4-" + s.secret(),
 	})
-	s.mu.Unlock()
-	s.start(d, false, s.cfg.RetryDelays, nil)
+	s.startLocked(d, false, s.cfg.RetryDelays, nil)
+	return d
+}
+
+// untold is the delivery of an event of which Slack tells the app nothing.
+func (s *Server) untold() *Delivery {
+	d := &Delivery{Type: "events_api", s: s, done: make(chan struct{}), outcome: OutcomeNotSent}
+	close(d.done)
 	return d
 }
 

@@ -11,8 +11,10 @@
 //     a server.
 //   - Socket Mode: hello, one envelope to one of up to ten connections, acknowledgements within 3 s, below 20 KB and in
 //     single frames, redelivery of events, pings, all disconnect reasons.
-//   - Interactivity: slash commands, block actions, modals, home tabs, suggestions, trigger_ids that live 3 s and work
-//     once, response_urls that live 30 min and work five times.
+//   - Interactivity: slash commands, message shortcuts, block actions, modals, home tabs, suggestions, trigger_ids that
+//     live 3 s and work once, response_urls that live 30 min and work five times.
+//   - Direct messages between a person and the app, as an app with agent_view has them: what people write, edit and
+//     delete there comes as events, and so does what the app posts; suggested prompts, statuses and titles of threads.
 //   - Mentions and links: which of a message's are live, and which people it notifies (LiveMentions, LiveLinks,
 //     Message.Notifications).
 //
@@ -23,12 +25,13 @@
 // # What it does not do
 //
 //   - It knows the methods that Methods returns, and no others. There is no OAuth, no RTM, no scheduled messages, no
-//     reactions, pins, canvases, direct messages, user groups, workflows or assistants. Posting to a user id or a
+//     reactions, pins, canvases, direct messages among people, user groups or workflows. Posting to a user id or a
 //     channel name, which Slack partly allows, is channel_not_found.
 //   - Blocks of other kinds (context_actions, card, carousel, container, layout, plan, task_card, call …)
 //     and the elements workflow_button, feedback_buttons and icon_button are refused as unsupported. Legacy attachments
 //     with actions are refused.
-//   - Only app_home_opened and what a test hands to Deliver arrive as events: messages and joins send none.
+//   - Only app_home_opened, the messages of direct messages and what a test hands to Deliver arrive as events: messages
+//     in channels and joins send none. Of top-level domains, by which clients find links, it knows a few.
 //   - It does not fetch pictures, unfurl links, render anything or translate markdown blocks; texts are kept as sent.
 //   - Emoji names, time zones, user and channel ids within texts are not looked up. Membership of user groups and
 //     presence are unknown: <!here> counts as ringing all members.

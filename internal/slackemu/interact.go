@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -105,12 +104,9 @@ func (s *Server) SlashCommand(user, channel, command, text string) *Command {
 	i.ResponseURL, i.TriggerID = s.newResponseURL(i.url), s.newTrigger(user, "")
 	payload := map[string]any{
 		"token": verificationToken, "team_id": s.cfg.TeamID, "team_domain": s.cfg.TeamDomain, "channel_id": c.ID,
-		"channel_name": c.Name,
+		"channel_name": c.told(),
 		"user_id":      u.ID, "user_name": u.Name, "command": command, "text": text, "api_app_id": s.cfg.AppID,
 		"is_enterprise_install": false, "response_url": i.ResponseURL, "trigger_id": i.TriggerID,
-	}
-	if c.IsPrivate {
-		payload["channel_name"] = "privategroup" // as Slack names them
 	}
 	if s.cfg.EnterpriseID != "" {
 		payload["enterprise_id"], payload["enterprise_name"] = s.cfg.EnterpriseID, s.cfg.EnterpriseName
@@ -209,7 +205,7 @@ func (s *Server) BlockAction(user, channel, ts string, a Action) *Interaction {
 	}
 	payload := s.interaction("block_actions", u)
 	payload["container"], payload["trigger_id"], payload["response_url"] = container, i.TriggerID, i.ResponseURL
-	payload["channel"] = map[string]any{"id": c.ID, "name": c.Name}
+	payload["channel"] = map[string]any{"id": c.ID, "name": c.told()}
 	if !m.Ephemeral { // Slack does not send ephemeral messages back
 		payload["message"] = m.object(true)
 	}
@@ -408,7 +404,7 @@ func (s *Server) BlockSuggestion(user, channel, ts, actionID, value string) *Int
 				payload = s.interaction("block_suggestion", u)
 				payload["container"] = map[string]any{"type": "message", "message_ts": m.TS, "channel_id": c.ID,
 					"is_ephemeral": m.Ephemeral}
-				payload["channel"] = map[string]any{"id": c.ID, "name": c.Name}
+				payload["channel"] = map[string]any{"id": c.ID, "name": c.told()}
 				if !m.Ephemeral {
 					payload["message"] = m.object(true)
 				}
@@ -464,24 +460,78 @@ func (s *Server) BlockSuggestion(user, channel, ts, actionID, value string) *Int
 	return i
 }
 
-// OpenHome opens the app's home tab: the app gets app_home_opened.
-func (s *Server) OpenHome(user string) *Delivery {
+// Shortcut uses a message shortcut on a message, whoever wrote it and whether or not the app is in the channel. Slack
+// offers none on messages that only one person sees.
+func (s *Server) Shortcut(user, channel, ts, callbackID string) *Interaction {
+	const kind = "interactive"
+	s.mu.Lock()
+	u, c, err := s.person(user, channel)
+	var m *Message
+	if err == nil {
+		if m = c.find(ts); m == nil || m.Deleted || m.Subtype == "tombstone" {
+			err = fmt.Errorf("no message that has shortcuts")
+		}
+	}
+	switch {
+	case err == nil && !slices.ContainsFunc(s.cfg.Shortcuts, func(sc Shortcut) bool { return sc.CallbackID == callbackID }):
+		err = fmt.Errorf("the app has no such shortcut")
+	case err == nil && !s.granted("commands"):
+		err = fmt.Errorf("the app lacks the scope commands")
+	}
+	if err != nil {
+		s.mu.Unlock()
+		return s.impossible(kind, "using the shortcut %s on %s: %w", callbackID, ts, err)
+	}
+	i := &Interaction{url: &responseURL{user: user, channel: channel}}
+	i.ResponseURL, i.TriggerID = s.newResponseURL(i.url), s.newTrigger(user, "")
+	now := time.Now()
+	payload := s.interaction("message_action", u)
+	delete(payload, "api_app_id") // the documented payload has none
+	payload["callback_id"], payload["trigger_id"], payload["response_url"] = callbackID, i.TriggerID, i.ResponseURL
+	payload["action_ts"] = fmt.Sprintf("%d.%06d", now.Unix(), now.Nanosecond()/1000)
+	payload["channel"] = map[string]any{"id": c.ID, "name": c.told()}
+	payload["message_ts"], payload["message"] = m.TS, m.told()
+	i.Delivery = &Delivery{Type: kind, Payload: mustJSON(payload)}
+	s.mu.Unlock()
+	s.start(i.Delivery, false, nil, nil)
+	return i
+}
+
+// OpenHome opens the app's home tab: the app gets app_home_opened, if it has subscribed to it.
+func (s *Server) OpenHome(user string) *Delivery { return s.openTab(user, "home") }
+
+// OpenMessages opens the app's messages tab, which is the person's direct message with it: the app gets
+// app_home_opened.
+func (s *Server) OpenMessages(user string) *Delivery { return s.openTab(user, "messages") }
+
+func (s *Server) openTab(user, tab string) *Delivery {
 	s.mu.Lock()
 	u := s.users[user]
-	if u == nil {
+	var c *channelState
+	err := fmt.Errorf("no user %s", user)
+	if u != nil {
+		c, err = s.directWith(u)
+	}
+	if u != nil && tab == "home" {
+		err = nil // people of other organisations may look at it
+	}
+	if err != nil {
 		s.mu.Unlock()
-		return s.failed("events_api", fmt.Errorf("opening the home tab: no user %s", user))
+		return s.failed("events_api", fmt.Errorf("opening the %s tab: %w", tab, err))
 	}
+	defer s.mu.Unlock()
 	ts, _ := s.nextTS()
-	event := map[string]any{
-		"type": "app_home_opened", "user": u.ID, "channel": "D" + strings.TrimPrefix(u.ID, "U"), "tab": "home",
-		"event_ts": ts,
-	}
-	if v := s.views[s.homes[user]]; v != nil {
+	event := map[string]any{"type": eventHomeOpened, "user": u.ID, "channel": directID(u), "tab": tab, "event_ts": ts}
+	if v := s.views[s.homes[user]]; v != nil && tab == "home" {
 		event["view"] = v.object(s)
 	}
-	s.mu.Unlock()
-	return s.Deliver(mustJSON(event))
+	if c != nil {
+		event["channel"] = c.ID
+	}
+	if !slices.Contains(s.cfg.Events, eventHomeOpened) {
+		return s.untold()
+	}
+	return s.deliver(mustJSON(event))
 }
 
 // interaction is what all interactive payloads have. Callers hold mu.

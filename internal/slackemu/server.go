@@ -38,6 +38,10 @@ type Server struct {
 	homes    map[string]string   // user id → home view id
 	triggers map[string]*trigger
 	urls     map[string]*responseURL
+	directs  []string            // ids of direct messages, in the order of their opening
+	prompts  map[string]*Prompts // by channel id
+	statuses map[string]status   // by channel id and thread
+	titles   map[string]string   // the same
 
 	calls   []Call
 	callSeq int
@@ -69,7 +73,8 @@ func New(cfg Config) *Server {
 		rand:     rand.New(rand.NewPCG(cfg.Seed, cfg.Seed)),
 		channels: map[string]*channelState{}, users: map[string]*User{}, files: map[string]*File{}, views: map[string]*View{},
 		modals: map[string][]string{}, homes: map[string]string{}, triggers: map[string]*trigger{},
-		urls:   map[string]*responseURL{},
+		urls: map[string]*responseURL{}, prompts: map[string]*Prompts{}, statuses: map[string]status{},
+		titles: map[string]string{},
 		counts: map[string]*Count{}, limits: map[string]*bucket{}, limited: !cfg.NoRateLimits,
 		tickets: map[string]bool{}, envelopes: map[string]*envelope{}, subs: map[*Subscription]bool{},
 	}

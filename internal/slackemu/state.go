@@ -116,6 +116,7 @@ type channelState struct {
 	messages   []*Message // by ts, thread replies among them
 	ephemerals []*Message
 	gone       []*Message // deleted
+	direct     string     // of a direct message with the app: the person
 }
 
 func (c *channelState) member(user string) bool { return slices.Contains(c.Members, user) }
@@ -382,44 +383,54 @@ func (f *File) clone() File {
 func (s *Server) Post(user, channel, text, threadTS string) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c, u := s.channels[channel], s.users[user]
-	switch {
-	case c == nil:
-		return "", fmt.Errorf("posting as %s: no channel %s", user, channel)
-	case u == nil || !c.member(user):
-		return "", fmt.Errorf("posting as %s: not a member of %s", user, channel)
-	case threadTS != "" && c.find(threadTS) == nil:
-		return "", fmt.Errorf("posting as %s: no message %s", user, threadTS)
+	m, _, err := s.post(user, channel, text, threadTS)
+	if err != nil {
+		return "", err
 	}
-	m := &Message{User: user, Team: u.TeamID, Text: text, ThreadTS: threadTS, Via: "person"}
-	s.add(c, m)
 	return m.TS, nil
 }
 
-// add gives a new message its ts and puts it into its channel. Callers hold mu.
-func (s *Server) add(c *channelState, m *Message) {
+// post makes a person write a message, and returns how the app is told of it. Callers hold mu.
+func (s *Server) post(user, channel, text, threadTS string) (*Message, *Delivery, error) {
+	c, u := s.channels[channel], s.users[user]
+	switch {
+	case c == nil:
+		return nil, nil, fmt.Errorf("posting as %s: no channel %s", user, channel)
+	case u == nil || !c.member(user):
+		return nil, nil, fmt.Errorf("posting as %s: not a member of %s", user, channel)
+	case threadTS != "" && c.find(threadTS) == nil:
+		return nil, nil, fmt.Errorf("posting as %s: no message %s", user, threadTS)
+	}
+	m := &Message{User: user, Team: u.TeamID, Text: text, ThreadTS: threadTS, Via: "person"}
+	return m, s.add(c, m), nil
+}
+
+// add gives a new message its ts and puts it into its channel. It returns how the app is told of it. Callers hold mu.
+func (s *Server) add(c *channelState, m *Message) *Delivery {
 	m.Channel = c.ID
 	m.TS, m.PostedAt = s.nextTS()
 	m.Versions = []Version{m.version(m.PostedAt)}
 	if m.Ephemeral {
 		c.ephemerals = append(c.ephemerals, m)
 		s.changed(Change{Kind: ChangeEphemeral, Channel: c.ID, TS: m.TS, User: m.To})
-		return
+		return s.untold()
 	}
 	c.messages = append(c.messages, m)
 	m.Notifications = notifications(c, m)
 	if m.ThreadTS != "" {
 		c.countReplies(m.ThreadTS)
 	}
+	s.outdate(c, m)
 	s.changed(Change{Kind: ChangePosted, Channel: c.ID, TS: m.TS, User: m.User})
+	return s.tellPosted(c, m)
 }
 
 func (m *Message) version(at time.Time) Version {
 	return Version{at, m.Text, bytes.Clone(m.Blocks), bytes.Clone(m.Attachments), m.Metadata.clone()}
 }
 
-// edited records a changed content. Callers hold mu.
-func (s *Server) edited(m *Message, by string) {
+// edited records a changed content. It returns how the app is told of it. Callers hold mu.
+func (s *Server) edited(m *Message, by string) *Delivery {
 	now := time.Now()
 	us := now.UnixMicro()
 	m.EditedBy, m.EditedTS = by, fmt.Sprintf("%d.000000", us/1_000_000) // Slack gives edits whole seconds
@@ -429,15 +440,17 @@ func (s *Server) edited(m *Message, by string) {
 		kind = ChangeEphemeral
 	}
 	s.changed(Change{Kind: kind, Channel: m.Channel, TS: m.TS, User: by})
+	return s.tellEdited(s.channels[m.Channel], m)
 }
 
-// remove deletes a message. A parent with replies stays as a tombstone, as in Slack. Callers hold mu.
-func (s *Server) remove(c *channelState, m *Message) {
+// remove deletes a message. A parent with replies stays as a tombstone, as in Slack. It returns how the app is told of
+// it. Callers hold mu.
+func (s *Server) remove(c *channelState, m *Message) *Delivery {
 	m.Deleted = true
 	gone := m.clone()
 	if m.Ephemeral {
 		s.changed(Change{Kind: ChangeEphemeral, Channel: c.ID, TS: m.TS, User: m.To})
-		return
+		return s.untold()
 	}
 	c.gone = append(c.gone, &gone)
 	if m.ReplyCount > 0 {
@@ -450,6 +463,7 @@ func (s *Server) remove(c *channelState, m *Message) {
 		}
 	}
 	s.changed(Change{Kind: ChangeDeleted, Channel: c.ID, TS: m.TS})
+	return s.tellDeleted(c, m, &gone)
 }
 
 func (c *channelState) countReplies(ts string) {
@@ -510,6 +524,7 @@ const (
 	ChangeView      ChangeKind = "view"
 	ChangeFile      ChangeKind = "file"
 	ChangeChannel   ChangeKind = "channel"
+	ChangeAgent     ChangeKind = "agent"    // suggested prompts, a status or a title of a thread
 	ChangeCall      ChangeKind = "call"     // a Web API call was answered
 	ChangeSocket    ChangeKind = "socket"   // opened, closed
 	ChangeDelivery  ChangeKind = "delivery" // an envelope was sent, acknowledged or given up

@@ -180,6 +180,12 @@ func init() {
 		"views.update":  {limit: tier4, handle: viewsUpdate},
 		"views.publish": {limit: tier4, handle: viewsPublish},
 
+		"assistant.threads.setSuggestedPrompts": {limit: tier4, scopes: []string{"assistant:write"},
+			handle: setSuggestedPrompts},
+		"assistant.threads.setTitle": {limit: tier4, scopes: []string{"assistant:write"}, handle: setTitle},
+		// It takes assistant:write as well, but only for the time being.
+		"assistant.threads.setStatus": {limit: special, scopes: []string{"chat:write"}, handle: setStatus},
+
 		"users.info": {limit: tier4, scopes: []string{"users:read"}, handle: usersInfo},
 		"bots.info":  {limit: tier3, scopes: []string{"users:read"}, handle: botsInfo},
 

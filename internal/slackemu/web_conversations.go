@@ -9,6 +9,11 @@ import (
 
 // object is the channel as the Web API shows it to a member or guest of it. Callers hold mu.
 func (c *channelState) object(s *Server, user string) map[string]any {
+	if c.direct != "" {
+		return map[string]any{"id": c.ID, "created": c.Created.Unix(), "is_im": true, "is_org_shared": false,
+			"is_archived": false, "is_user_deleted": false, "user": c.direct, "context_team_id": s.cfg.TeamID,
+			"updated": c.Created.UnixMilli()}
+	}
 	return map[string]any{
 		"id": c.ID, "name": c.Name, "name_normalized": c.Name, "is_channel": !c.IsPrivate, "is_group": c.IsPrivate,
 		"is_im":   false,
@@ -20,9 +25,12 @@ func (c *channelState) object(s *Server, user string) map[string]any {
 	}
 }
 
-// scopeFor is the scope that a public or private channel needs, such as channels:read or groups:read.
+// scopeFor is the scope that a channel or direct message needs, such as channels:read, groups:read or im:read.
 func (c *channelState) scopeFor(verb string) string {
-	if c.IsPrivate {
+	switch {
+	case c.direct != "":
+		return "im:" + verb
+	case c.IsPrivate:
 		return "groups:" + verb
 	}
 	return "channels:" + verb
@@ -110,7 +118,7 @@ func conversationList(req *request) (answer, *apiError) {
 	if req.arg("types") == "" {
 		types = []string{"public_channel"}
 	}
-	var public, private bool
+	var public, private, direct bool
 	for _, t := range types {
 		switch strings.TrimSpace(t) {
 		case "public_channel":
@@ -120,6 +128,7 @@ func conversationList(req *request) (answer, *apiError) {
 			private = true
 			err = req.need("groups:read")
 		case "im":
+			direct = true
 			err = req.need("im:read")
 		case "mpim":
 			err = req.need("mpim:read")
@@ -141,13 +150,13 @@ func conversationList(req *request) (answer, *apiError) {
 	}
 	list := []any{}
 	next := ""
-	for _, id := range s.order {
+	for _, id := range slices.Concat(s.order, s.directs) {
 		c := s.channels[id]
 		if start != "" && id != start {
 			continue
 		}
 		start = ""
-		if c.IsPrivate && (!private || !c.member(req.token.UserID)) || !c.IsPrivate && !public ||
+		if c.direct != "" && !direct || c.direct == "" && c.IsPrivate && (!private || !c.member(req.token.UserID)) || !c.IsPrivate && !public ||
 			c.Archived && req.flag("exclude_archived", false) {
 			continue
 		}
