@@ -53,7 +53,6 @@ func (s *Server) directWith(u *User) (*channelState, error) {
 			Members: []string{u.ID, s.cfg.BotUserID}, Created: time.Unix(1_700_000_000, 0)}}
 		s.channels[id] = c
 		s.directs = append(s.directs, id)
-		s.changed(Change{Kind: ChangeChannel, Channel: id})
 	}
 	return c, nil
 }

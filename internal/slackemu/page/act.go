@@ -58,7 +58,7 @@ type action func(ctx context.Context, r request) answer
 func (p *Page) actions() map[string]action {
 	return map[string]action{
 		"message": p.say, "command": p.command, "action": p.act, "submit": p.submit, "close": p.close, "home": p.home,
-		"suggest": p.suggest, "panel": p.control,
+		"suggest": p.suggest, "panel": p.control, "shortcut": p.shortcut,
 	}
 }
 
@@ -106,6 +106,13 @@ func (p *Page) say(_ context.Context, r request) answer {
 	if i >= 0 && p.slack.Channels()[i].Archived {
 		return answer{Error: "This channel is archived: nothing can be posted."}
 	}
+	if r.Channel != "" && r.Channel == p.slack.DirectChannel(r.User) {
+		d := p.slack.DirectMessage(r.User, r.Text, r.Thread) // whether the app hears of it, Slack does not tell
+		if err := d.Err(); err != nil {
+			return answer{Error: fmt.Sprintf("This could not be sent: %v.", err)}
+		}
+		return answer{TS: d.TS}
+	}
 	ts, err := p.slack.Post(r.User, r.Channel, slackemu.Escape(r.Text), r.Thread)
 	if err != nil {
 		return answer{Error: fmt.Sprintf("This could not be sent: %v.", err)}
@@ -139,6 +146,11 @@ func (p *Page) act(ctx context.Context, r request) answer {
 	return told(ctx, i.Delivery, p.silent)
 }
 
+// shortcut uses the message shortcut whose callback_id is the value.
+func (p *Page) shortcut(ctx context.Context, r request) answer {
+	return told(ctx, p.slack.Shortcut(r.User, r.Channel, r.TS, r.Value).Delivery, p.silent)
+}
+
 // silent is what a person is shown when the app did not take an interaction.
 func (p *Page) silent(code string) string {
 	name := title(p.slack.Config().BotName)
@@ -170,10 +182,14 @@ func (p *Page) close(_ context.Context, r request) answer {
 	return answer{}
 }
 
-// home opens the app's home tab. Slack shows what was published last until the app publishes anew, and no error if it
+// home opens the app's home tab, or its messages tab if the value says so. Slack shows what was published last until the app publishes anew, and no error if it
 // does not.
 func (p *Page) home(_ context.Context, r request) answer {
-	if err := p.slack.OpenHome(r.User).Err(); err != nil {
+	open := p.slack.OpenHome
+	if r.Value == "messages" {
+		open = p.slack.OpenMessages
+	}
+	if err := open(r.User).Err(); err != nil {
 		return answer{Error: err.Error()}
 	}
 	return answer{}

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/slack-go/slack"
+	"github.com/slack-go/slack/slackevents"
 	"github.com/slack-go/slack/socketmode"
 
 	"rollcall/internal/slackemu"
@@ -199,9 +200,36 @@ func (g *gallery) handle(client *socketmode.Client, e socketmode.Event) {
 			{"type":"actions","elements":[{"type":"button","action_id":"replace","text":{"type":"plain_text","text":"Next page"}}]}]}`, cmd.Command, strings.ReplaceAll(cmd.Text, `"`, `'`))))
 	case socketmode.EventTypeEventsAPI:
 		client.Ack(*e.Request)
-		g.home(g.opened.Add(1))
+		switch inner := e.Data.(slackevents.EventsAPIEvent).InnerEvent.Data.(type) {
+		case *slackevents.AppHomeOpenedEvent:
+			if inner.Tab == "messages" {
+				g.call("assistant.threads.setSuggestedPrompts", map[string]any{"channel_id": inner.Channel, "title": "Try",
+					"prompts": raw(`[{"title":"How many nodes?","message":"count <all>"}]`)})
+				return
+			}
+			g.home(g.opened.Add(1))
+		case *slackevents.MessageEvent:
+			g.directly(inner)
+		}
 	case socketmode.EventTypeInteractive:
 		g.interaction(client, *e.Request, e.Data.(slack.InteractionCallback))
+	}
+}
+
+// directly answers what a person writes to the app alone, in a thread: "wait" leaves her waiting.
+func (g *gallery) directly(m *slackevents.MessageEvent) {
+	if m.BotID != "" || m.SubType != "" {
+		return
+	}
+	thread := m.ThreadTimeStamp
+	if thread == "" {
+		thread = m.TimeStamp
+	}
+	g.call("assistant.threads.setTitle", map[string]any{"channel_id": m.Channel, "thread_ts": thread, "title": "A title"})
+	g.call("assistant.threads.setStatus", map[string]any{"channel_id": m.Channel, "thread_ts": thread,
+		"status": "is counting…"})
+	if m.Text != "wait" {
+		g.say(m.Channel, "You wrote: "+m.Text, thread)
 	}
 }
 
@@ -238,6 +266,9 @@ func (g *gallery) interaction(client *socketmode.Client, req socketmode.Request,
 	case slack.InteractionTypeBlockSuggestion:
 		client.Ack(req, raw(
 			`{"options":[{"text":{"type":"plain_text","text":"node-1"},"value":"node-1"},{"text":{"type":"plain_text","text":"node-2"},"value":"node-2"}]}`))
+	case slack.InteractionTypeMessageAction:
+		client.Ack(req)
+		g.respond(cb.ResponseURL, fmt.Sprintf(`{"text":"%s of %s"}`, cb.CallbackID, cb.Message.Text))
 	case slack.InteractionTypeBlockActions:
 		a := cb.ActionCallback.BlockActions[0]
 		if a.ActionID == "mute-app" {

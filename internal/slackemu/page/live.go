@@ -19,7 +19,7 @@ const heartbeat = 15 * time.Second
 // they
 // were when it was sent, so that one too many does no harm.
 type increment struct {
-	Type     string      `json:"type"` // message, gone, views, channels, panel, socket
+	Type     string      `json:"type"` // message, gone, views, channels, panel, socket, agent
 	Channel  string      `json:"channel,omitempty"`
 	TS       string      `json:"ts,omitempty"` // of what is gone
 	Message  *message    `json:"message,omitempty"`
@@ -27,6 +27,7 @@ type increment struct {
 	Views    *views      `json:"views,omitempty"`
 	Panel    *PanelState `json:"panel,omitempty"`
 	Sockets  *int        `json:"sockets,omitempty"`
+	Agent    *agent      `json:"agent,omitempty"`
 }
 
 // live answers /page/live?user=U with Server-Sent Events: the state first, then its changes in order. Nothing falls
@@ -111,7 +112,8 @@ func (p *Page) increments(me string, list []slackemu.Change) []increment {
 			out = append(out, inc)
 		}
 	}
-	mine := map[string]bool{}
+	direct := p.slack.DirectChannel(me)
+	mine := map[string]bool{direct: direct != ""}
 	for _, c := range p.slack.Channels() {
 		mine[c.ID] = slices.Contains(c.Members, me)
 	}
@@ -137,6 +139,10 @@ func (p *Page) increments(me string, list []slackemu.Change) []increment {
 			}
 		case slackemu.ChangeChannel:
 			take("channels", func() (increment, bool) { return increment{Type: "channels", Channels: p.channels(me)}, true })
+		case slackemu.ChangeAgent:
+			if c.Channel == direct {
+				take("agent", func() (increment, bool) { return increment{Type: "agent", Agent: p.agent(me)}, true })
+			}
 		case slackemu.ChangeSocket:
 			take("socket", func() (increment, bool) {
 				n := p.slack.Connected()

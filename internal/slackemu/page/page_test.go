@@ -172,7 +172,10 @@ type state struct {
 	App      struct {
 		Name     string
 		Commands []page.CommandHint
+		// Shortcuts are offered for every message.
+		Shortcuts []struct{ Name, Callback string }
 	}
+	Agent  *struct{ Channel string }
 	Modals []view
 	Home   *view
 	Panel  *page.PanelState
@@ -261,6 +264,13 @@ func TestState(t *testing.T) {
 		if c.Private || c.Mine != (c.ID == slackemu.ChannelOps) {
 			t.Errorf("Eve knows of %+v", c)
 		}
+	}
+	if eve.Agent != nil || ada.Agent == nil || ada.Agent.Channel != s.DirectChannel(slackemu.UserAda) ||
+		ada.Messages[ada.Agent.Channel] == nil {
+		t.Errorf("Ada writes to the app in %+v, Eve in %+v", ada.Agent, eve.Agent)
+	}
+	if diff := cmp.Diff([]struct{ Name, Callback string }{{"Why?", "why"}}, ada.App.Shortcuts); diff != "" {
+		t.Error(diff)
 	}
 	if len(eve.Messages) != 1 {
 		t.Errorf("Eve reads %d channels", len(eve.Messages))
@@ -555,6 +565,11 @@ func TestWhatThePersonIsTold(t *testing.T) {
 		{"suggest", ops + `"ts":"1.2","action":"x"`, "no such message"},
 		{"panel", `"control":"x"`, "There is no panel."},
 		{"home", `"user":""`, ""},
+		{"home", `"user":"` + slackemu.UserEve + `","value":"messages"`, "the app is not installed where U0EVE is"},
+		{"message", `"user":"` + slackemu.UserAda + `","channel":"` + s.DirectChannel(slackemu.UserAda) + `","text":"x"`, ""},
+		{"message", `"user":"` + slackemu.UserGrace + `","channel":"` + s.DirectChannel(slackemu.UserAda) + `","text":"x"`,
+			"not a member"},
+		{"shortcut", ops + `"ts":"1.2","value":"why"`, "no message that has shortcuts"},
 	} {
 		if got := tell(t, srv, tt.route, "{"+tt.body+"}"); tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
 			t.Errorf("%s %s: told %q, want %q", tt.route, tt.body, got, tt.want)

@@ -27,6 +27,15 @@ type snapshot struct {
 	views
 	Sockets int         `json:"sockets"`
 	Panel   *PanelState `json:"panel"`
+	Agent   *agent      `json:"agent"`
+}
+
+// agent is a person's direct message with the app, beside its messages.
+type agent struct {
+	Channel  string            `json:"channel"`
+	Prompts  *slackemu.Prompts `json:"prompts"`
+	Statuses map[string]string `json:"statuses"` // by the ts of the thread
+	Titles   map[string]string `json:"titles"`   // the same
 }
 
 type team struct {
@@ -39,6 +48,13 @@ type app struct {
 	User     string        `json:"user"`
 	Name     string        `json:"name"`
 	Commands []CommandHint `json:"commands"`
+	// Shortcuts are offered for every message.
+	Shortcuts []shortcut `json:"shortcuts"`
+}
+
+type shortcut struct {
+	Name     string `json:"name"`
+	Callback string `json:"callback"`
 }
 
 type user struct {
@@ -146,35 +162,59 @@ func (p *Page) snapshot(me string) snapshot {
 	s := snapshot{
 		Type: "state", Me: me,
 		Team:     team{cfg.TeamID, cfg.TeamName},
-		App:      app{cfg.AppID, cfg.BotUserID, title(cfg.BotName), p.commands(cfg)},
+		App:      app{cfg.AppID, cfg.BotUserID, title(cfg.BotName), p.commands(cfg), []shortcut{}},
 		Users:    []user{},
 		Channels: p.channels(me),
 		Messages: map[string][]message{}, Older: map[string]bool{},
 		views:   p.views(me),
 		Sockets: p.slack.Connected(),
 		Panel:   p.panel(),
+		Agent:   p.agent(me),
+	}
+	for _, sc := range cfg.Shortcuts {
+		s.App.Shortcuts = append(s.App.Shortcuts, shortcut{sc.Name, sc.CallbackID})
 	}
 	for _, u := range p.slack.Users() {
 		if !u.Deleted {
 			s.Users = append(s.Users, user{u.ID, u.Name, cmp.Or(u.RealName, u.Name), u.TZ, u.IsBot, u.TeamID != cfg.TeamID})
 		}
 	}
+	if s.Agent != nil {
+		s.read(p, s.Agent.Channel)
+	}
 	for _, c := range s.Channels {
-		if !c.Mine {
-			continue
+		if c.Mine {
+			s.read(p, c.ID)
 		}
-		all := p.slack.AllMessages(c.ID)
-		if cut := len(all) - maxMessages; cut > 0 {
-			all, s.Older[c.ID] = all[cut:], true
-		}
-		all = append(all, p.slack.Ephemerals(c.ID, me)...)
-		list := make([]message, 0, len(all))
-		for _, m := range all {
-			list = append(list, p.message(m, me))
-		}
-		s.Messages[c.ID] = list
 	}
 	return s
+}
+
+// read takes in the messages of a channel.
+func (s *snapshot) read(p *Page, channel string) {
+	all := p.slack.AllMessages(channel)
+	if cut := len(all) - maxMessages; cut > 0 {
+		all, s.Older[channel] = all[cut:], true
+	}
+	all = append(all, p.slack.Ephemerals(channel, s.Me)...)
+	list := make([]message, 0, len(all))
+	for _, m := range all {
+		list = append(list, p.message(m, s.Me))
+	}
+	s.Messages[channel] = list
+}
+
+// agent is nil for people who cannot write to the app.
+func (p *Page) agent(me string) *agent {
+	id := p.slack.DirectChannel(me)
+	if id == "" {
+		return nil
+	}
+	a := &agent{Channel: id, Statuses: p.slack.Statuses(id), Titles: p.slack.ThreadTitles(id)}
+	if prompts, ok := p.slack.Prompts(me); ok {
+		a.Prompts = &prompts
+	}
+	return a
 }
 
 // title is a bot's name as it is shown: rollcall is Rollcall.

@@ -106,7 +106,8 @@ export function composer(c, thread) {
   const id = thread ? 'reply' : 'compose';
   const list = thread || d.shut ? [] : suggestions(d.text);
   const at = Math.min(d.at, list.length - 1);
-  const name = thread ? `Reply to thread in #${c.name}` : `Message #${c.name}`;
+  const called = c.direct ? c.name : '#' + c.name;
+  const name = thread ? `Reply to thread in ${called}` : `Message ${called}`;
   const command = state.app.commands.find((x) => d.text.startsWith(x.command + ' '));
   const typed = (ev) => { d.text = ev.target.value; d.at = 0; d.shut = false; recalled = -1; changed(); };
   return html`<form class="composer" @submit=${(ev) => { ev.preventDefault(); send(c, thread, d); }}>

@@ -194,7 +194,7 @@ function button(at, block, e) {
 }
 
 // place puts an open menu under its button, or above it where there is no room.
-function place(ev) {
+export function place(ev) {
   if (ev.newState !== 'open') return;
   const menu = ev.target;
   const button = menu.previousElementSibling.getBoundingClientRect();
@@ -204,7 +204,7 @@ function place(ev) {
   menu.style.left = `${Math.max(4, Math.min(button.left, innerWidth - box.width - 8))}px`;
 }
 
-function menuKeys(ev) {
+export function menuKeys(ev) {
   const items = [...ev.currentTarget.querySelectorAll('[role=menuitem]')];
   const i = items.indexOf(document.activeElement);
   const to = { ArrowDown: i + 1, ArrowUp: i - 1, Home: 0, End: items.length - 1 }[ev.key];

@@ -61,12 +61,14 @@ function channelLink(c) {
 
 function sidebar() {
   const current = (id) => (state.place.id === id ? 'page' : nothing);
+  const fresh = state.direct && (state.place.id !== state.direct.id || document.hidden) ? unread(state.direct.id).count : 0;
   return html`<nav class="nav" aria-label="Channels and apps">
     <h2>Channels</h2>
     <ul>${repeat(state.channels, (c) => c.id, channelLink)}</ul>
     <h2>Apps</h2>
     <ul>
       <li><a href="#home" aria-current=${current('home')}>${avatar('', true, true)}<span class="name">${state.app.name}</span><span class=${state.sockets ? 'dot on' : 'dot'} role="img" aria-label=${state.sockets ? 'connected' : 'not connected'} title=${state.sockets ? 'connected' : 'not connected'}></span></a></li>
+      ${state.direct ? html`<li class="sub"><a href=${'#' + state.direct.id} aria-current=${current(state.direct.id)} class=${fresh ? 'unread' : ''}><span class="name">Messages</span>${fresh ? html`<span class="count" aria-label=${`${fresh} unread`}>${fresh}</span>` : nothing}</a></li>` : nothing}
       <li class="sub"><a href="#about" aria-current=${current('about')}>About</a></li>
     </ul></nav>`;
 }
@@ -92,7 +94,7 @@ function draw() {
   follow();
   watch();
   seen();
-  document.title = `${c ? '#' + c.name : state.app.name} · ${state.team.name}`;
+  document.title = `${c && !c.direct ? '#' + c.name : state.app.name} · ${state.team.name}`;
 }
 
 let before = '';
@@ -102,6 +104,7 @@ onChange(() => {
     before = state.place.id;
     arrived();
     if (before === 'home') post('home', {}); // the app is told that its home tab was opened
+    if (before && before === state.direct?.id) post('home', { value: 'messages' });
   }
   draw();
 });

@@ -5,11 +5,14 @@ import { html, nothing } from '../lit-html/lit-html.js';
 import { repeat } from '../lit-html/directives/repeat.js';
 import { guard } from '../lit-html/directives/guard.js';
 import { keyed } from '../lit-html/directives/keyed.js';
-import { state, changed, key, user, userName, message, timeline, replies, unread, markRead, newer, dismiss } from './store.js';
+import { state, changed, key, user, userName, message, timeline, replies, unread, markRead, newer, dismiss, notice } from './store.js';
+import { post } from './live.js';
 import { mrkdwn, preview } from './mrkdwn.js';
 import { blocks, attachments, long } from './blocks.js';
 import { ms, clock, full, day, dayName, ago } from './time.js';
 import { composer } from './composer.js';
+import { domID, place, menuKeys } from './elements.js';
+import { appHead } from './views.js';
 import { icon } from './icons.js';
 
 const hue = (id) => [...id].reduce((n, c) => (n * 31 + c.charCodeAt(0)) % 997, 7) % 8;
@@ -63,11 +66,27 @@ function source(m) {
   changed();
 }
 
+async function useShortcut(ev, m, channelID, inThread, s) {
+  ev.currentTarget.closest('[popover]').hidePopover();
+  const answer = await post('shortcut', { channel: channelID, ts: m.ts, value: s.callback });
+  if (answer.error) notice(channelID, answer.error, inThread ? m.thread || m.ts : '');
+}
+
+// shortcuts are what apps offer for any message.
+function shortcuts(m, channelID, inThread) {
+  if (!state.app.shortcuts.length) return nothing;
+  const id = domID(key('shortcuts', channelID, m.ts, inThread ? 'thread' : ''));
+  return html`<button type="button" popovertarget=${id} aria-haspopup="menu" title="More actions" aria-label="More message actions">⋯</button>
+    <div id=${id} class="menu" popover role="menu" aria-label="More message actions" @toggle=${place} @keydown=${menuKeys}>${state.app.shortcuts.map((s, i) => html`<button type="button" role="menuitem" ?autofocus=${i === 0} data-shortcut=${s.callback} @click=${(ev) => useShortcut(ev, m, channelID, inThread, s)}>
+      <span>${s.name}</span><small>${state.app.name}</small></button>`)}</div>`;
+}
+
 // tools are the buttons that appear when a message is pointed at or holds the focus.
 function tools(m, channelID, inThread) {
   if (m.notice) return html`<div class="tools"><button type="button" @click=${() => dismiss(channelID, m.ts)}>Dismiss</button></div>`;
   return html`<div class="tools">
     ${inThread || m.ephemeral || m.subtype === 'tombstone' ? nothing : html`<button type="button" title="Reply in thread" aria-label="Reply in thread" @click=${() => openThread(m.thread || m.ts)}>${icon('reply')}</button>`}
+    ${m.ephemeral || m.subtype === 'tombstone' ? nothing : shortcuts(m, channelID, inThread)}
     <button type="button" title="Show JSON" aria-label="Show JSON" @click=${() => source(m)}>${icon('code')}</button>
   </div>`;
 }
@@ -86,6 +105,7 @@ function one(m, channelID, { follows, inThread }) {
       ${content(m, channelID)}
       ${broadcast && inThread ? html`<div class="mark">Also sent to the channel</div>` : nothing}
       ${inThread ? nothing : threadLine(m)}
+      ${channelID === state.direct?.id && state.agent.statuses[m.ts] ? html`<div class="mark" role="status">${state.app.name} ${state.agent.statuses[m.ts]}</div>` : nothing}
     </div>${tools(m, channelID, inThread)}</article>`;
 }
 
@@ -114,7 +134,7 @@ function list(messages, channelID, inThread) {
     before = m;
   }
   return repeat(rows, (r) => r.id, (r) => r.line ?? guard(
-    [r.m, r.follows, inThread, state.me, state.channels, touched(key(channelID, r.m.ts)), state.fresh.has(key(channelID, r.m.ts)), Math.floor(state.now / 30_000)],
+    [r.m, r.follows, inThread, state.me, state.channels, channelID === state.direct?.id && state.agent, touched(key(channelID, r.m.ts)), state.fresh.has(key(channelID, r.m.ts)), Math.floor(state.now / 30_000)],
     () => drawn(r.m, channelID, { follows: r.follows, inThread })));
 }
 
@@ -169,23 +189,36 @@ export function watch() {
 function jump() { pinned = true; follow(); seen(); changed(); }
 export function arrived() { pinned = true; }
 
+// suggested are the app's prompts: a click sends one.
+function suggested(c) {
+  const p = state.agent?.prompts;
+  if (!p) return nothing;
+  const send = async (text) => {
+    const answer = await post('message', { channel: c.id, text });
+    if (answer.error) notice(c.id, answer.error);
+  };
+  return html`<div class="prompts" role="group" aria-label=${p.title || 'Suggested prompts'}>${p.title ? html`<span class="dim">${p.title}</span>` : nothing}
+    ${p.prompts.map((x) => html`<button type="button" class="button" @click=${() => send(x.message)}>${x.title}</button>`)}</div>`;
+}
+
 // channelPane is the middle of the page: a channel's head, its messages, the composer.
 export function channelPane(c) {
   if (!c) return html`<main id="main" class="pane"><p class="empty">There is no channel.</p></main>`;
   const messages = timeline(c.id);
   const fresh = unread(c.id).count;
-  return html`<main id="main" class="pane" aria-label=${'Channel ' + c.name} tabindex="-1">
-    <header class="pane-head">
+  return html`<main id="main" class="pane" aria-label=${c.direct ? 'Messages with ' + c.name : 'Channel ' + c.name} tabindex="-1">
+    ${c.direct ? appHead() : html`<header class="pane-head">
       <h1>${icon(c.private ? 'lock' : 'hash')} ${c.name}</h1>
       <span class="dim">${c.topic}</span>
       ${c.shared ? html`<span class="badge foreign">shared</span>` : nothing}
       <span class="grow"></span><span class="dim members">${c.members} members</span>
-    </header>
+    </header>`}
     ${keyed(c.id, html`<div id="log" class="log" role="log" aria-live="polite" aria-label=${'Messages in ' + c.name} tabindex="0" @scroll=${scrolled}><div class="rows">
-      ${state.older[c.id] ? html`<p class="empty">Older messages are not shown.</p>` : messages.length ? nothing : html`<p class="empty">Nothing has been said in #${c.name} yet.</p>`}
+      ${state.older[c.id] ? html`<p class="empty">Older messages are not shown.</p>` : messages.length ? nothing : html`<p class="empty">${c.direct ? `Write to ${c.name}: nobody else sees it.` : `Nothing has been said in #${c.name} yet.`}</p>`}
       ${list(messages, c.id, false)}
     </div></div>`)}
     ${pinned ? nothing : html`<button type="button" class="jump" @click=${jump}>↓ Jump to latest${fresh ? ` (${fresh} new)` : ''}</button>`}
+    ${c.direct ? suggested(c) : nothing}
     ${c.mine && !c.archived ? composer(c) : html`<p class="closed">${c.archived ? `#${c.name} is archived.` : `You are not in #${c.name}.`}</p>`}
   </main>`;
 }
@@ -196,10 +229,10 @@ export function threadPane(c) {
   const close = () => { state.thread = null; changed(); };
   const all = replies(c.id, state.thread);
   return html`<aside class="pane thread" aria-label="Thread" @keydown=${(ev) => { if (ev.key === 'Escape' && !ev.defaultPrevented) close(); }}>
-    <header class="pane-head"><h2>Thread</h2><span class="dim">#${c.name}</span><span class="grow"></span>
+    <header class="pane-head"><h2>Thread</h2><span class="dim">${c.direct ? state.agent.titles[state.thread] ?? c.name : '#' + c.name}</span><span class="grow"></span>
       <button type="button" class="icon" aria-label="Close thread" @click=${close}>${icon('close')}</button></header>
     ${keyed(state.thread, html`<div id="thread-log" class="log" role="log" aria-live="polite" aria-label="Replies" tabindex="0" @scroll=${threadScrolled}><div class="rows">
-      ${parent ? guard([parent, state.me, touched(key(c.id, parent.ts)), state.fresh.has(key(c.id, parent.ts))], () => drawn(parent, c.id, { follows: false, inThread: true })) : html`<p class="empty">The first message is not shown any more.</p>`}
+      ${parent ? guard([parent, state.me, c.direct && state.agent, touched(key(c.id, parent.ts)), state.fresh.has(key(c.id, parent.ts))], () => drawn(parent, c.id, { follows: false, inThread: true })) : html`<p class="empty">The first message is not shown any more.</p>`}
       <div class="line count"><span>${parent?.replies ?? 0} ${parent?.replies === 1 ? 'reply' : 'replies'}</span></div>
       ${list(all, c.id, true)}
     </div></div>`)}

@@ -66,7 +66,7 @@ function phone() {
   return html`<section class="phone" aria-label="What phones have shown"><h3>On phones</h3>
     <p class="dim">Only the text, as first posted; edits ring nobody.</p>
     ${list.length ? html`<ol>${repeat(list, (x) => x.channel.id + x.message.ts, ({ channel, message }) => html`<li>
-      <div class="phone-head"><img class="avatar tiny" src="/assets/icon.svg" alt=""><b>${state.app.name}</b> <span class="dim">#${channel.name}</span><span class="grow"></span><time title=${full(ms(message.ts))}>${clock(ms(message.ts))}</time></div>
+      <div class="phone-head"><img class="avatar tiny" src="/assets/icon.svg" alt=""><b>${state.app.name}</b> <span class="dim">${channel.direct ? 'direct message' : '#' + channel.name}</span><span class="grow"></span><time title=${full(ms(message.ts))}>${clock(ms(message.ts))}</time></div>
       <p>${preview(message.rang)}</p></li>`)}</ol>` : html`<p class="empty">Nothing yet.</p>`}</section>`;
 }
 

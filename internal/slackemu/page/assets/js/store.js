@@ -11,6 +11,8 @@ export const state = {
   messages: new Map(), // channel → Map of ts → message
   older: {},
   modals: [], home: null,
+  agent: null, // the direct message with the app: {channel, prompts, statuses, titles}; null for those who have none
+  direct: null, // the same as a channel
   sockets: 0,
   panel: null,
 
@@ -51,7 +53,7 @@ export const newer = (a, b) => (a > b ? 1 : a < b ? -1 : 0); // timestamps compa
 
 export function user(id) { return state.users.get(id); }
 export function userName(id) { return user(id)?.real_name ?? id; }
-export function channel(id) { return state.channels.find((c) => c.id === id); }
+export function channel(id) { return state.direct?.id === id ? state.direct : state.channels.find((c) => c.id === id); }
 export function here() { return state.place.kind === 'channel' ? channel(state.place.id) : undefined; }
 
 export function message(channelID, ts) { return state.messages.get(channelID)?.get(ts); }
@@ -94,7 +96,7 @@ export function replies(channelID, ts) {
 // replies that stay in their thread ring nobody.
 export function rung(count) {
   const out = [];
-  for (const c of state.channels) {
+  for (const c of [...state.channels, ...(state.direct ? [state.direct] : [])]) {
     for (const m of all(c.id)) if (m.app && !m.ephemeral && m.subtype !== 'tombstone' && inChannel(m)) out.push({ channel: c, message: m });
   }
   return out.sort((a, b) => newer(b.message.ts, a.message.ts)).slice(0, count);
@@ -137,7 +139,7 @@ export function go(place) {
 export function goHash() {
   const id = location.hash.slice(1);
   if (id === 'home' || id === 'about') return go({ kind: 'app', id });
-  const c = state.channels.find((x) => x.id === id && x.mine) ?? state.channels.find((x) => x.mine && x.app && !x.archived) ?? state.channels[0];
+  const c = (state.direct?.id === id ? state.direct : undefined) ?? state.channels.find((x) => x.id === id && x.mine) ?? state.channels.find((x) => x.mine && x.app && !x.archived) ?? state.channels[0];
   if (c) go({ kind: 'channel', id: c.id });
 }
 
@@ -185,6 +187,7 @@ export function take(msg) {
       break;
     case 'channels': state.channels = msg.channels; break;
     case 'panel': state.panel = msg.panel; break;
+    case 'agent': state.agent = msg.agent; break;
     case 'socket': state.sockets = msg.sockets; break;
   }
   changed();
@@ -193,14 +196,15 @@ export function take(msg) {
 function takeState(s) {
   const first = !state.ready || state.me?.id !== s.me;
   state.users = new Map(s.users.map((u) => [u.id, u]));
-  Object.assign(state, { team: s.team, app: s.app, channels: s.channels, older: s.older, modals: s.modals, home: s.home, sockets: s.sockets, panel: s.panel });
+  Object.assign(state, { team: s.team, app: s.app, channels: s.channels, older: s.older, modals: s.modals, home: s.home, sockets: s.sockets, panel: s.panel, agent: s.agent });
+  state.direct = s.agent ? { id: s.agent.channel, name: s.app.name, topic: '', members: 2, app: true, mine: true, direct: true } : null;
   state.me = user(s.me);
   state.messages = new Map(Object.entries(s.messages).map(([id, list]) => [id, new Map(list.map((m) => [m.ts, m]))]));
   state.ready = state.online = true;
   if (first) {
     state.notices.clear();
     state.lastRead = recall('read/' + s.me) ?? {};
-    for (const c of s.channels) state.lastRead[c.id] ??= newest(c.id); // what was there before is not new
+    for (const id of state.messages.keys()) state.lastRead[id] ??= newest(id); // what was there before is not new
     state.place = { kind: '', id: '' };
     goHash();
   }

@@ -118,11 +118,17 @@ function about() {
     <p class="dim">This page shows an emulated workspace. Nothing here reaches Slack.</p></div>`;
 }
 
-// appPane is the app's own page with its tabs.
-export function appPane() {
+// appHead is the head of the app's own page, with its tabs. The messages tab is a channel: see channelPane.
+export function appHead() {
   const tab = (id, label, act) => html`<button type="button" role="tab" aria-selected=${state.place.id === id} @click=${act}>${label}</button>`;
+  const direct = state.direct;
+  return html`<header class="pane-head"><h1>${state.app.name} <span class="badge">APP</span></h1></header>
+    <div class="tabs" role="tablist">${tab('home', 'Home', openHome)}${direct ? tab(direct.id, 'Messages', () => go({ kind: 'channel', id: direct.id })) : nothing}${tab('about', 'About', () => go({ kind: 'app', id: 'about' }))}</div>`;
+}
+
+// appPane is the app's own page.
+export function appPane() {
   return html`<main id="main" class="pane" aria-label=${state.app.name} tabindex="-1">
-    <header class="pane-head"><h1>${state.app.name} <span class="badge">APP</span></h1></header>
-    <div class="tabs" role="tablist">${tab('home', 'Home', openHome)}${tab('about', 'About', () => go({ kind: 'app', id: 'about' }))}</div>
+    ${appHead()}
     <div class="log app" tabindex="0" role="region" aria-label=${state.place.id}>${state.place.id === 'home' ? home() : about()}</div></main>`;
 }
