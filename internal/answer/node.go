@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -85,7 +86,7 @@ func (a *Answerer) oneNode(ctx context.Context, cluster query.ClusterRecord, req
 
 func (a *Answerer) noSuchNode(ctx context.Context, cluster query.ClusterRecord, req command.Nodes,
 	now time.Time) message.Message {
-	v := message.Message{Icon: "❓", Headline: fmt.Sprintf("%s: no node is called %q, or was", cluster.Cluster, req.Name)}
+	v := message.Message{Icon: "❓", Headline: fmt.Sprintf("%s: I found no node named %q", cluster.Cluster, req.Name)}
 	v.Text = v.Headline
 	var buttons []message.Button
 	if line := a.offered(ctx, req.Nearest(), nodesLine(req), now); line != "" {
@@ -137,7 +138,7 @@ func (a *Answerer) node(ctx context.Context, cluster query.ClusterRecord, n quer
 	if err != nil {
 		return message.Message{}, err
 	}
-	v.Parts = slices.Concat([]message.Part{about}, why, changes, pods, events, keyParts(n),
+	v.Parts = slices.Concat([]message.Part{about}, why, changes, pods, events, taintParts(n),
 		[]message.Part{{Buttons: nodeButtons(n, req.Cluster)}})
 	return v, nil
 }
@@ -227,23 +228,49 @@ func (a *Answerer) nodeEventParts(ctx context.Context, n query.NodeRecord) ([]me
 	return []message.Part{p}, nil
 }
 
-// keyParts list a node's taints and labels.
-func keyParts(n query.NodeRecord) (parts []message.Part) {
-	if len(n.Taints) > 0 {
-		p := message.Part{Heading: "Taints"}
-		for _, t := range n.Taints {
-			p.Text = append(p.Text, strings.TrimSuffix(t.Key+"="+t.Value, "=")+":"+t.Effect)
-		}
-		parts = append(parts, p)
+// taintParts list a node's taints.
+func taintParts(n query.NodeRecord) []message.Part {
+	if len(n.Taints) == 0 {
+		return nil
 	}
-	if len(n.Labels) > 0 {
-		p := message.Part{Heading: message.Count(len(n.Labels), "label")}
-		for _, k := range slices.Sorted(maps.Keys(n.Labels)) {
-			p.Text = append(p.Text, k+"="+n.Labels[k])
-		}
-		parts = append(parts, p)
+	p := message.Part{Heading: "Taints"}
+	for _, t := range n.Taints {
+		p.Text = append(p.Text, strings.TrimSuffix(t.Key+"="+t.Value, "=")+":"+t.Effect)
 	}
-	return parts
+	return []message.Part{p}
+}
+
+// ToLabels shows the labels of the node that a command line names by its UID, as [message.Labels] has it.
+func (a *Answerer) ToLabels(ctx context.Context, line string, now time.Time) message.Message {
+	m, err := a.labels(ctx, line, now)
+	if err != nil {
+		a.log.Error("answering a node's button failed", "err", err)
+		return message.Notice("⚠️", "That could not be looked up in time. Please press the button again.")
+	}
+	return m
+}
+
+func (a *Answerer) labels(ctx context.Context, line string, now time.Time) (message.Message, error) {
+	req, err := command.ParseNodes(strings.TrimPrefix(line, "/nodes "), now)
+	if err != nil {
+		return message.Message{}, err
+	}
+	cluster := cmp.Or(req.Cluster, a.cluster)
+	n, ok, err := a.store.Node(ctx, cluster, req.Name)
+	if err != nil {
+		return message.Message{}, err
+	}
+	if !ok {
+		return message.Notice("❓", "This node is not recorded any more"), nil
+	}
+	m := message.Message{Icon: "🏷️", Headline: fmt.Sprintf("%s: %s", n.Name, message.Count(len(n.Labels), "label"))}
+	m.Text = cluster + ": " + m.Headline
+	var p message.Part
+	for _, k := range slices.Sorted(maps.Keys(n.Labels)) {
+		p.Text = append(p.Text, k+"="+n.Labels[k])
+	}
+	m.Parts = []message.Part{p, {Buttons: []message.Button{show("Back", line)}}}
+	return m, nil
 }
 
 // nodeButtons lead from a node to its events and to nodes like it.
@@ -252,6 +279,10 @@ func nodeButtons(n query.NodeRecord, cluster string) []message.Button {
 		eventsLine(command.Events{For: command.Object{Kind: "Node", Name: n.Name}, Cluster: cluster}))
 	events.Style = message.Primary
 	row := []message.Button{events}
+	if len(n.Labels) > 0 {
+		row = append(row, message.Button{Label: message.Count(len(n.Labels), "label"), Verb: message.Labels,
+			Value: nodeLine(n, cluster)})
+	}
 	if n.Pool != "" {
 		like := command.Nodes{View: command.List, Pools: []string{n.Pool}, Cluster: cluster}
 		row = append(row, show("Same pool", nodesLine(like)))

@@ -43,7 +43,7 @@ func (a *Answerer) wave(ctx context.Context, verb message.Verb, value string, no
 	}
 	if !ok || len(w.UIDs) == 0 {
 		m := message.Notice("❓", "The nodes of this message are not recorded any more")
-		m.Parts = append(m.Parts, message.Part{Lines: message.Sentence("They are older than SCALING_RETENTION keeps.")})
+		m.Parts = append(m.Parts, message.Part{Lines: message.Sentence("They are from longer ago than Rollcall remembers.")})
 		return m, nil
 	}
 	switch verb {

@@ -63,7 +63,7 @@ type press struct {
 func (c *Commands) pressed(ctx context.Context, app string, who asker, in slack.InteractionCallback, p press) {
 	s := scene{who: who, name: cmp.Or(in.User.Name, in.User.ID), trigger: in.TriggerID, quiet: in.Container.IsEphemeral,
 		to: delivery{responseURL: in.ResponseURL, channel: who.Channel, user: who.User, replace: in.Container.IsEphemeral &&
-			p.verb == message.Show}}
+			(p.verb == message.Show || p.verb == message.Labels)}}
 	if in.Container.Type == "view" {
 		s.on, s.view, s.hash = onModal, in.View.ID, in.View.Hash
 		if in.View.Type == slack.VTHomeTab {
@@ -96,6 +96,8 @@ func (c *Commands) do(ctx context.Context, s scene, verb message.Verb, value str
 		c.show(ctx, s, c.answer(ctx, value, s.surface()))
 	case message.WaveNodes, message.WaveEvents, message.WaveCauses:
 		c.show(ctx, s, c.draw(c.answers.ToWave(ctx, verb, value, now), s.surface()))
+	case message.Labels:
+		c.show(ctx, s, c.draw(c.answers.ToLabels(ctx, value, now), s.surface()))
 	case message.Share:
 		c.share(ctx, s, value)
 	case message.Filter:
