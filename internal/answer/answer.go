@@ -34,6 +34,7 @@ type Store interface {
 	ListNodes(ctx context.Context, cluster string, f query.NodeFilter, sort query.NodeSort, offset, limit int) (
 		query.NodePage, error)
 	FindNodes(ctx context.Context, cluster, name string, limit int) ([]query.NodeRecord, query.Match, bool, error)
+	NodeNamed(ctx context.Context, cluster, name string) (query.NodeRecord, bool, error)
 	Node(ctx context.Context, cluster, uid string) (query.NodeRecord, bool, error)
 	NodeChanges(ctx context.Context, cluster, uid string, limit int) ([]query.ChangeRecord, bool, error)
 	ChangeCounts(ctx context.Context, cluster string, since time.Time) (map[fleet.ChangeKind]int, error)

@@ -111,7 +111,9 @@ func (a *Answerer) grid(ctx context.Context, nodes []query.NodeRecord, removed b
 	if removed {
 		columns = append(columns,
 			column{"Left", func(n query.NodeRecord) message.Cell { return ago(now.Sub(n.RemovedAt), true, " ago") }, true},
-			column{"Lived", func(n query.NodeRecord) message.Cell { return ago(n.RemovedAt.Sub(n.CreatedAt), !vague(n), "") }, true},
+			column{"Lived", func(n query.NodeRecord) message.Cell {
+				return ago(n.RemovedAt.Sub(n.CreatedAt), !vague(n), "")
+			}, true},
 			column{"Why", func(n query.NodeRecord) message.Cell {
 				return words(message.Clip(message.Went(causes[n.UID].Went.Cause), gridWhy))
 			}, false})

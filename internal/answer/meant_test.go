@@ -49,7 +49,7 @@ func TestMeant(t *testing.T) {
 		"/events --type c5.*":        "[/nodes --type c5.* → show /nodes --type c5.*]",
 		"/events /nodes":             "[/nodes → show /nodes]",
 		"/nodes mute 1h":             "alerts are muted with the button Mute… under them",
-		"/nodes node/status":         `no node is called "status", or was`,
+		"/nodes node/status":         `I found no node named "status"`,
 		"/nodes list --tpye nowhere": "did you mean --type?",
 
 		// Empty answers tell what there is.

@@ -2,12 +2,14 @@ package app
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/slack-go/slack"
 	"k8s.io/apimachinery/pkg/util/yaml"
 
+	"rollcall/internal/answer"
 	"rollcall/manifests"
 )
 
@@ -46,6 +48,19 @@ func TestManifest(t *testing.T) {
 	}
 	if lines := strings.Count(text, "\n"); lines != strings.Count(manifests.SlackApp, "\n") {
 		t.Errorf("it has %d lines", lines)
+	}
+}
+
+func TestManifestOfAgent(t *testing.T) {
+	t.Parallel()
+	_, m := manifestOf(t, nil)
+	if m.Features.AgentView != nil || slices.Contains(m.OAuthConfig.Scopes.Bot, "assistant:write") {
+		t.Error("it is an agent without being asked to, which some workspaces refuse")
+	}
+	_, m = manifestOf(t, nil, "--agent", "--name", "Roll")
+	if m.Features.AgentView == nil || len(m.Features.AgentView.SuggestedPrompts) != len(answer.Prompts) ||
+		m.Features.AgentView.AgentDescription == "" || !slices.Contains(m.OAuthConfig.Scopes.Bot, "assistant:write") {
+		t.Errorf("it is no agent: %+v", m.Features.AgentView)
 	}
 }
 

@@ -270,6 +270,25 @@ func (l *Ledger) FindNodes(ctx context.Context, cluster, name string, limit int)
 	return nodes, how, begun > len(nodes), err
 }
 
+// NodeNamed returns the node of a cluster that is called so, or whose name is so up to a dot, as people write it; the
+// living before those that left, and the newest first.
+func (l *Ledger) NodeNamed(ctx context.Context, cluster, name string) (n query.NodeRecord, ok bool, err error) {
+	defer doing(&err, "looking for node %q of %s", name, cluster)
+	const order = `n.removed_at IS NOT NULL, n.created_at DESC, n.name, n.uid`
+	for _, named := range []struct {
+		cond string
+		args []any
+	}{{`m.name = ?`, []any{name}}, {`m.name >= ? AND m.name < ?`, []any{name + ".", prefixEnd(name + ".")}}} {
+		found, err := l.nodeRecords(ctx, scope{
+			where: `n.cluster = ? AND n.uid IN (SELECT m.uid FROM nodes m WHERE m.cluster = ? AND ` + named.cond + `)`,
+			args:  append([]any{cluster, cluster}, named.args...)}, order, 0, 1)
+		if err != nil || len(found) > 0 {
+			return append(found, query.NodeRecord{})[0], err == nil, err
+		}
+	}
+	return query.NodeRecord{}, false, nil
+}
+
 // find appends nodes until there are limit, and reports whether there are more.
 func (l *Ledger) find(ctx context.Context, nodes *[]query.NodeRecord, s scope, order string, limit int) (
 	more bool, err error) {

@@ -121,6 +121,14 @@ func TestPlans(t *testing.T) {
 			_, _, _, err := l.FindNodes(ctx, "prod", "n1", 5)
 			return err
 		}},
+		{"a node by its name", "COVERING INDEX nodes_name (cluster=? AND name=?)", func(ctx context.Context) error {
+			_, _, err := l.NodeNamed(ctx, "prod", "n1")
+			return err
+		}},
+		{"a node by its short name", "INDEX nodes_name", func(ctx context.Context) error {
+			_, _, err := l.NodeNamed(ctx, "prod", "no-such-name")
+			return err
+		}},
 		{"find a part", "INDEX nodes_list",
 			func(ctx context.Context) error { _, _, _, err := l.FindNodes(ctx, "prod", "one", 5); return err }},
 		{"find one of many", "COVERING INDEX nodes_list (cluster=? AND removed_at=?)", func(ctx context.Context) error {

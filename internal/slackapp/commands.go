@@ -55,6 +55,7 @@ type Commands struct {
 	busy    sync.WaitGroup // answers on their way
 
 	plainUntil atomic.Int64 // when charts and sortable tables are tried again, in Unix nanoseconds; 0: now
+	promptless atomic.Bool  // Slack shows no prompts of ours
 	zoneless   sync.Once    // says that people's zones cannot be known
 }
 
@@ -101,7 +102,7 @@ func (c *Commands) Handle(ctx context.Context, e Envelope) any {
 	case "interactive":
 		return c.interact(ctx, e)
 	case "events_api":
-		c.event(ctx, e)
+		c.happened(ctx, e)
 	}
 	return nil
 }

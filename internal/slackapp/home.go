@@ -148,36 +148,16 @@ func (c *Commands) keepHomes(ctx context.Context) error {
 	}
 }
 
-// event answers events: only the opening of the Home tab is subscribed to.
-func (c *Commands) event(ctx context.Context, e Envelope) {
-	var p struct {
-		Team       string `json:"team_id"`
-		Enterprise string `json:"enterprise_id"`
-		App        string `json:"api_app_id"`
-		Event      struct {
-			Type string `json:"type"`
-			User string `json:"user"`
-			Tab  string `json:"tab"`
-		} `json:"event"`
-	}
-	if err := json.Unmarshal(e.Payload, &p); err != nil {
-		c.log.Warn("Slack sent an event that cannot be read", "err", err)
+// openHome shows the Home tab to somebody who opened it.
+func (c *Commands) openHome(ctx context.Context, who asker, app string) {
+	if r := c.mayNot(ctx, who, app, theHome); r.why != "" {
+		c.home.closed(who.User)
+		c.publishContent(ctx, who, c.refused(theHome, r))
 		return
 	}
-	if p.Event.Type != "app_home_opened" || p.Event.Tab != "home" {
-		return
-	}
-	who := asker{App: p.App, Where: p.Team, WhereEnterprise: p.Enterprise, User: p.Event.User}
-	c.later(ctx, func(ctx context.Context) {
-		if r := c.mayNot(ctx, who, e.App, theHome); r.why != "" {
-			c.home.closed(who.User)
-			c.publishContent(ctx, who, c.refused(theHome, r))
-			return
-		}
-		now := time.Now()
-		c.home.opened(who, e.App, now)
-		c.publish(ctx, who, now)
-	})
+	now := time.Now()
+	c.home.opened(who, app, now)
+	c.publish(ctx, who, now)
 }
 
 // theHome names the Home tab for people.

@@ -16,6 +16,13 @@ import (
 
 // interact answers buttons, menus and forms.
 func (c *Commands) interact(ctx context.Context, e Envelope) any {
+	var kind struct {
+		Type slack.InteractionType `json:"type"`
+	}
+	if json.Unmarshal(e.Payload, &kind); kind.Type == slack.InteractionTypeMessageAction {
+		c.shortcut(ctx, e) // by itself: it holds a message of somebody else's, whose blocks may be any
+		return nil
+	}
 	var in slack.InteractionCallback
 	if err := json.Unmarshal(e.Payload, &in); err != nil {
 		c.log.Warn("Slack sent an interaction that cannot be read", "err", err)
@@ -61,9 +68,14 @@ type press struct {
 // pressed does what a button or a menu says. The acknowledgement goes out at once; the rest
 // follows.
 func (c *Commands) pressed(ctx context.Context, app string, who asker, in slack.InteractionCallback, p press) {
-	s := scene{who: who, name: cmp.Or(in.User.Name, in.User.ID), trigger: in.TriggerID, quiet: in.Container.IsEphemeral,
-		to: delivery{responseURL: in.ResponseURL, channel: who.Channel, user: who.User, replace: in.Container.IsEphemeral &&
-			(p.verb == message.Show || p.verb == message.Labels)}}
+	direct := strings.HasPrefix(who.Channel, "D") // a conversation with Rollcall itself
+	own := in.Container.IsEphemeral || direct
+	if direct {
+		who.Channel = ""
+	}
+	s := scene{who: who, name: cmp.Or(in.User.Name, in.User.ID), trigger: in.TriggerID, quiet: own,
+		to: delivery{responseURL: in.ResponseURL, channel: in.Channel.ID, user: who.User,
+			replace: own && (p.verb == message.Show || p.verb == message.Labels)}}
 	if in.Container.Type == "view" {
 		s.on, s.view, s.hash = onModal, in.View.ID, in.View.Hash
 		if in.View.Type == slack.VTHomeTab {

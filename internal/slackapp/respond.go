@@ -27,6 +27,8 @@ const respondTries = 3
 // one workspace after the other.
 const plainFor = time.Hour
 
+func (c *Commands) plainFrom(now time.Time) { c.plainUntil.Store(now.Add(plainFor).UnixNano()) }
+
 // respond sends an answer that did not go out with an acknowledgement. A response_url works
 // wherever the person is, also where Rollcall is no member; when it does not take the answer
 // (used up, expired), the person gets it as a new message.
@@ -69,7 +71,7 @@ func (c *Commands) respond(ctx context.Context, to delivery, what content) error
 			if err := c.respond(ctx, to, *what.plain); err != nil {
 				return err
 			}
-			c.plainUntil.Store(time.Now().Add(plainFor).UnixNano()) // it is the new blocks that Slack does not take
+			c.plainFrom(time.Now()) // it is the new blocks that Slack does not take
 			return nil
 		case ok && status.Code < 500 && status.Code != http.StatusTooManyRequests:
 			return fmt.Errorf("answering through the response_url: %w", err)

@@ -63,6 +63,15 @@ func TestSlackApp(t *testing.T) {
 	if diff := cmp.Diff([]string{"/nodes", "/events"}, commands); diff != "" {
 		t.Errorf("slash commands, -want +got:\n%s", diff)
 	}
+	// Limits of shortcuts, from the same source.
+	for _, s := range m.Features.Shortcuts {
+		if n := len(s.Name); n == 0 || n > 24 || len(s.Description) > 150 || s.Type != slack.MessageShortcut {
+			t.Errorf("a shortcut is not as Slack takes it: %+v", s)
+		}
+	}
+	if len(m.Features.Shortcuts) != 1 || m.Features.Shortcuts[0].CallbackID != "why" {
+		t.Errorf("the shortcuts are %+v", m.Features.Shortcuts)
+	}
 	for _, scope := range []string{"commands", "chat:write"} {
 		if !slices.Contains(m.OAuthConfig.Scopes.Bot, scope) {
 			t.Errorf("the scope %s is missing", scope)

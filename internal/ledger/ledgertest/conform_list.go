@@ -269,4 +269,13 @@ func findNodes(t *testing.T, fresh Open) {
 				tc.more)
 		}
 	}
+	fleetOf(t, l, fleet.Node{Name: "ip-1.example"}, fleet.Node{Name: "ip-1-2.example"})
+	for ask, want := range map[string]string{"web-1": "new", "web-10": "uid-web-10", "gone-a": "uid-gone-a",
+		"ip-1": "uid-ip-1.example", "ip-1.example": "uid-ip-1.example", "ip": "", "web": "", "": "", "ip-1.": "", "%": ""} {
+		n, ok, err := l.NodeNamed(t.Context(), "prod", ask)
+		check(t, err)
+		if n.UID != want || ok != (want != "") {
+			t.Errorf("NodeNamed(%q) = %q, %v; want %q", ask, n.UID, ok, want)
+		}
+	}
 }
