@@ -94,8 +94,8 @@ const agentScope = "      # Suggest what to ask.\n      - assistant:write\n"
 // agentView makes the app one of Slack's agents, whose prompts are there before the first message.
 func agentView() string {
 	var b strings.Builder
-	b.WriteString("  agent_view:\n    agent_description: Ask which nodes there are, why they came or left, and what they " +
-		"cost.\n" +
+	b.WriteString("  agent_view:\n    agent_description: Ask which nodes there are, why they came or left, and what " +
+		"they cost.\n" +
 		"    suggested_prompts:\n")
 	for _, p := range answer.Prompts {
 		fmt.Fprintf(&b, "      - title: %q\n        message: %q\n", p.Title, p.Text)
