@@ -175,8 +175,17 @@ func checkDigest(l *checklist, c config.Config, now time.Time) {
 		l.skip("digest", "because of the mistake above")
 		return
 	}
-	l.line(true, "digest",
-		fmt.Sprintf("%s runs next at %s", c.DigestSchedule, c.Digest.Next(now).In(c.Zone).Format("Mon 2 Jan 2006 15:04 MST")))
+	for _, s := range c.Digest {
+		name := s.String()
+		if len(c.Digest) == 1 {
+			name = c.DigestSchedule
+		}
+		text := fmt.Sprintf("%s runs next at %s", name, s.Next(now).In(c.Zone).Format("Mon 2 Jan 2006 15:04 MST"))
+		if s.Usual() > c.ScalingRetention {
+			text += "; SCALING_RETENTION keeps less than its period, so it will say from when its figures are"
+		}
+		l.line(true, "digest", text)
+	}
 }
 
 // checkAddr listens where the metrics are to be, for a moment.

@@ -41,7 +41,7 @@ func (p *process) newCluster(name string, client *k8s.Client) *Cluster {
 		Store: p.store, Evidence: p.store.Evidence(name), Alert: settings, Log: log, Opened: m.opened,
 		Sight: sight(x.watcher, time.Now())})
 	x.digester = deliver.NewDigester(deliver.DigesterConfig{Cluster: name, Channel: c.DigestChannel, Outbox: p.outbox,
-		Store: p.store, Summaries: p.summaries, Schedule: c.Digest, SkipQuiet: c.DigestWhenQuiet == "skip",
+		Store: p.store, Summaries: p.summaries, Schedules: c.Digest, SkipQuiet: c.DigestWhenQuiet == "skip",
 		Live: func() bool { return x.problem() == "" }, Draw: picture.PNG, Log: log})
 	return x
 }

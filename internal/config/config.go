@@ -77,11 +77,11 @@ type Config struct {
 	LogLevel             string        `env:"LOG_LEVEL" envDefault:"info"`
 	LogFormat            string        `env:"LOG_FORMAT"`
 
-	LedgerPath string             // the file DatabaseURL names
-	Commands   command.Names      // of SlackCommands
-	Selector   labels.Selector    // of AlertNodeSelector
-	Digest     *schedule.Schedule // of DigestSchedule in Zone
-	Zone       *time.Location     // of the digest: DigestTimezone, or what CRON_TZ= in DigestSchedule says
+	LedgerPath string          // the file DatabaseURL names
+	Commands   command.Names   // of SlackCommands
+	Selector   labels.Selector // of AlertNodeSelector
+	Digest     schedule.Set    // of DigestSchedule in Zone
+	Zone       *time.Location  // of the digest: DigestTimezone, or what CRON_TZ= in DigestSchedule says
 	Level      slog.Level
 	Prices     *pricing.Book // of PricesFile and PriceDiscount; never nil
 }
@@ -398,35 +398,69 @@ func (l *loader) checkDigest(c *Config) {
 		l.wrong("DIGEST_TIMEZONE", "%q is not a time zone; write an IANA name, for example Europe/Berlin", c.DigestTimezone)
 		c.Zone = time.UTC
 	}
-	fields := unquote(c.DigestSchedule)
-	for _, prefix := range []string{"CRON_TZ=", "TZ="} {
-		rest, ok := strings.CutPrefix(fields, prefix)
-		if !ok {
-			continue
+	text := unquote(c.DigestSchedule)
+	specs := schedule.Split(text)
+	if len(specs) == 0 {
+		specs = []string{""}
+	}
+	named := "" // the zone that the schedules name
+	var all []*schedule.Schedule
+	for i, spec := range specs {
+		prefix, name, fields := ownZone(spec)
+		if prefix != "" {
+			z, err := zone(name)
+			switch {
+			case err != nil:
+				l.wrong("DIGEST_SCHEDULE",
+					"%q: %q is not a time zone; write an IANA name, for example %sEurope/Berlin 0 9 * * 1-5", spec, name, prefix)
+				c.Zone = time.UTC
+				return
+			case i > 0 && name != named:
+				l.wrong("DIGEST_SCHEDULE", "%q: all digests are in one time zone; write it once, in front, as in "+
+					"CRON_TZ=Europe/Berlin 0 9 * * *; 0 9 * * 1", text)
+				return
+			}
+			c.Zone, named = z, name
 		}
-		// cron's parser panics where nothing follows the zone.
-		name, after, _ := strings.Cut(rest, " ")
-		if c.Zone, err = zone(name); err != nil {
-			l.wrong("DIGEST_SCHEDULE", "%q: %q is not a time zone; write an IANA name, for example %sEurope/Berlin 0 9 * * 1-5",
-				c.DigestSchedule, name, prefix)
-			c.Zone = time.UTC
+		s, err := schedule.Parse(fields, c.Zone)
+		if err != nil {
+			l.wrongSchedule(spec, fields, err)
 			return
 		}
-		fields = strings.TrimSpace(after)
-		break
+		all = append(all, s)
 	}
-	c.Digest, err = schedule.Parse(fields, c.Zone)
+	if c.Digest, err = schedule.NewSet(all...); err != nil {
+		l.wrong("DIGEST_SCHEDULE", "%q: %v; write it once", text, err)
+	}
+}
+
+// ownZone cuts the zone off that a schedule begins with, as in CRON_TZ=Europe/Berlin 0 9 * * *.
+func ownZone(spec string) (prefix, name, fields string) {
+	for _, prefix := range []string{"CRON_TZ=", "TZ="} {
+		if rest, ok := strings.CutPrefix(spec, prefix); ok {
+			// cron's parser panics where nothing follows the zone.
+			name, after, _ := strings.Cut(rest, " ")
+			return prefix, name, strings.TrimSpace(after)
+		}
+	}
+	return "", "", spec
+}
+
+// wrongSchedule says what is wrong with one schedule.
+func (l *loader) wrongSchedule(spec, fields string, err error) {
+	right, several := schedule.Respell(fields)
 	switch {
+	case several:
+		l.wrong("DIGEST_SCHEDULE", "%q: a semicolon goes between two schedules; write %s", spec,
+			strings.TrimSuffix(spec, fields)+right)
 	case errors.Is(err, schedule.ErrTooOften):
-		l.wrong("DIGEST_SCHEDULE", "%q is too often for a digest; write at least @every 1m, or better @daily",
-			c.DigestSchedule)
+		l.wrong("DIGEST_SCHEDULE", "%q is too often for a digest; write at least @every 1m, or better @daily", spec)
 	case errors.Is(err, schedule.ErrNever):
 		l.wrong("DIGEST_SCHEDULE",
-			"%q never comes: there is no such day; write for example 0 9 1 * * for the first of each month", c.DigestSchedule)
-	case err != nil:
+			"%q never comes: there is no such day; write for example 0 9 1 * * for the first of each month", spec)
+	default:
 		l.wrong("DIGEST_SCHEDULE",
-			"%q: %v; write five fields (minute hour day month weekday), for example 0 9 * * 1-5, or @daily", c.DigestSchedule,
-			err)
+			"%q: %v; write five fields (minute hour day month weekday), for example 0 9 * * 1-5, or @daily", spec, err)
 	}
 }
 

@@ -18,6 +18,11 @@ import (
 type DigesterStore interface {
 	Checkpoint(ctx context.Context, cluster string) (fleet.Checkpoint, error)
 	LastDigest(ctx context.Context, cluster string) (wave.Digest, bool, error)
+	LastDigestOf(ctx context.Context, cluster, schedule string, now time.Time) (wave.Digest, bool, error)
+	OpenDigests(ctx context.Context, cluster string) ([]wave.Digest, error)
+	Schedules(ctx context.Context, cluster string) (begins map[string]time.Time, err error)
+	SetSchedules(ctx context.Context, cluster string, begins map[string]time.Time) error
+	MarkFigures(ctx context.Context, d wave.Digest) error
 	AddDigest(ctx context.Context, d wave.Digest) (wave.Digest, error)
 	FinishDigest(ctx context.Context, key string, now time.Time) error
 }
@@ -35,7 +40,7 @@ type DigesterConfig struct {
 	Outbox    *Outbox
 	Store     DigesterStore
 	Summaries Summaries
-	Schedule  *schedule.Schedule
+	Schedules schedule.Set
 	SkipQuiet bool // post nothing when nothing happened
 	// Live reports whether the watch is up to date. After a start, a digest that is due waits for
 	// it, but not for long.
@@ -45,12 +50,18 @@ type DigesterConfig struct {
 	Log  *slog.Logger
 }
 
-// Digester posts a digest of one cluster after each tick of its schedule, exactly once: a digest is
+// Digester posts digests of one cluster: one after each tick of each of its schedules, exactly once. A digest is
 // a row of the ledger before it is posted, and the outbox posts it, so that the program may be
 // killed on any line.
+//
+// Each schedule has periods of its own, which join without a gap: one begins where that schedule's last one ended, also
+// when the program did not run, or when the schedule was moved to another hour. One that is added begins with its
+// latest tick, so that its first digest is of a whole period; where all schedules are others than before, the
+// first of each begins no later than where the last digest ended.
 type Digester struct {
 	DigesterConfig
 	started time.Time
+	begins  map[string]time.Time // by schedule, as the ledger has it; nil until that is looked up
 }
 
 const (
@@ -58,9 +69,11 @@ const (
 	liveWithin = 2 * time.Minute
 	// lateAfter is how long after its tick a digest is marked late.
 	lateAfter = 5 * time.Minute
-	// pictureWithin is how long after its digest a picture is tried again. The digests that follow
-	// wait for it.
+	// pictureWithin is how long after its digest a picture, or the file of figures, is tried again. The digests that
+	// follow wait for it.
 	pictureWithin = time.Hour
+	// holdUp is how long a digest that is refused for itself holds up those that follow.
+	holdUp = time.Hour
 	// clockEvery is the longest time between two looks at the clock, which may have been set.
 	clockEvery = time.Minute
 )
@@ -98,77 +111,176 @@ func (d *Digester) Run(ctx context.Context) error {
 // turn takes at most one step, and returns when to look again.
 func (d *Digester) turn(ctx context.Context) (time.Time, error) {
 	now := time.Now()
-	last, ok, err := d.Store.LastDigest(ctx, d.Cluster)
+	if err := d.look(ctx, now); err != nil {
+		return now, err
+	}
+	open, err := d.Store.OpenDigests(ctx, d.Cluster)
 	if err != nil {
 		return now, err
 	}
-	if !ok || !last.Done.IsZero() {
-		next, due, err := d.due(ctx, last, ok, now)
-		if err != nil || !due {
-			return next.Until, err
+	again := now.Add(clockEvery)
+	busy := map[string]bool{}
+	for _, rec := range open {
+		busy[rec.Schedule] = true
+		at := d.Outbox.AttachAt(rec.Posting, now)
+		if rec.ID == "" {
+			at = d.Outbox.PostAt(rec.Posting, now)
 		}
-		if !d.Live() && now.Sub(d.started) < liveWithin {
-			return now.Add(time.Second), nil
+		if !at.After(now) {
+			return now, d.step(ctx, rec, now)
 		}
-		if last, err = d.begin(ctx, next, now); err != nil || !last.Done.IsZero() {
+		if !d.Outbox.Held(rec.Key, now) || now.Sub(rec.Created) < holdUp {
+			return at, nil
+		}
+		again = earlier(again, at)
+	}
+	var first wave.Digest
+	for _, s := range d.Schedules {
+		if busy[s.Name()] {
+			continue
+		}
+		next, due, err := d.due(ctx, s, now)
+		switch {
+		case err != nil:
 			return now, err
+		case !due:
+			again = earlier(again, s.Next(now))
+		case first.Until.IsZero() || next.Until.Before(first.Until):
+			first = next
 		}
 	}
-	switch at := d.Outbox.PostAt(last.Posting, now); {
-	case last.ID == "" && at.After(now):
-		return at, nil
-	case last.ID == "":
-		return now, d.post(ctx, last)
+	switch {
+	case first.Until.IsZero():
+		return again, nil
+	case !d.Live() && now.Sub(d.started) < liveWithin:
+		return now.Add(time.Second), nil
 	}
-	if at := d.Outbox.AttachAt(last.Posting, now); at.After(now) {
-		return at, nil
-	}
-	return now, d.finish(ctx, last)
+	return now, d.begin(ctx, first, now)
 }
 
-// due returns the digest whose tick was the last, and whether it is still to be posted; if it is
-// not, its Until is the next tick. A period begins where the last digest's ended, so that nothing
-// is left out, also when the schedule was changed or the program did not run.
-func (d *Digester) due(ctx context.Context, last wave.Digest, had bool, now time.Time) (wave.Digest, bool, error) {
-	tick := d.Schedule.Last(now)
-	next := wave.Digest{Posting: wave.Posting{Channel: d.Channel, Created: now}, Cluster: d.Cluster, From: last.Until,
+// step does what comes next for a digest whose intent is recorded.
+func (d *Digester) step(ctx context.Context, rec wave.Digest, now time.Time) error {
+	if rec.ID == "" {
+		return d.post(ctx, rec)
+	}
+	return d.finish(ctx, rec, now)
+}
+
+// earlier is the earlier of two moments.
+func earlier(a, b time.Time) time.Time {
+	if b.IsZero() || a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// look finds out which schedules are new since the last start, and records where their periods begin.
+func (d *Digester) look(ctx context.Context, now time.Time) error {
+	if d.begins != nil && !d.ahead(now) {
+		return nil
+	}
+	was, err := d.Store.Schedules(ctx, d.Cluster)
+	if err != nil {
+		return err
+	}
+	last, had, err := d.Store.LastDigest(ctx, d.Cluster)
+	if err != nil {
+		return err
+	}
+	goesOn := false // what they were has a digest still to come
+	for _, s := range d.Schedules {
+		_, ok := was[s.Name()]
+		goesOn = goesOn || ok
+	}
+	begins, changed := map[string]time.Time{}, len(was) != len(d.Schedules)
+	for _, s := range d.Schedules {
+		begin, ok := was[s.Name()]
+		if ok && begin.After(now) || !ok && had {
+			begin = s.Last(now)
+			if !goesOn && last.Until.Before(begin) {
+				begin = last.Until
+			}
+			ok = false
+		}
+		begins[s.Name()], changed = begin, changed || !ok
+	}
+	if changed {
+		if err := d.Store.SetSchedules(ctx, d.Cluster, begins); err != nil {
+			return err
+		}
+	}
+	d.begins = begins
+	return nil
+}
+
+// ahead reports whether a schedule begins at a moment that is yet to come: the clock has been set back.
+func (d *Digester) ahead(now time.Time) bool {
+	for _, begin := range d.begins {
+		if begin.After(now) {
+			return true
+		}
+	}
+	return false
+}
+
+// due returns the digest of a schedule whose tick was the last, and whether it is still to be posted.
+func (d *Digester) due(ctx context.Context, s *schedule.Schedule, now time.Time) (wave.Digest, bool, error) {
+	tick := s.Last(now)
+	next := wave.Digest{Posting: wave.Posting{Channel: d.Channel, Created: now}, Cluster: d.Cluster, Schedule: s.Name(),
 		Until: tick}
+	last, had, err := d.Store.LastDigestOf(ctx, d.Cluster, s.Name(), now)
+	if err != nil {
+		return next, false, err
+	}
+	next.From = fleet.Latest(last.Until, d.begins[s.Name()])
 	if !had {
 		cp, err := d.Store.Checkpoint(ctx, d.Cluster)
 		if err != nil {
 			return next, false, err
 		}
-		next.From = d.Schedule.Last(tick.Add(-1))
+		if next.From.IsZero() {
+			next.From = s.Last(tick.Add(-1))
+		}
 		// There is no digest of a time in which nobody watched.
 		had = !cp.BaselineAt.IsZero()
 		next.From = fleet.Latest(next.From, cp.BaselineAt)
 	}
-	if had && !tick.IsZero() && tick.After(next.From) {
-		return next, true, nil
-	}
-	next.Until = d.Schedule.Next(now)
-	return next, false, nil
+	return next, had && !tick.IsZero() && tick.After(next.From), nil
 }
 
 // begin records the intent of a digest, or that there is none because nothing happened.
-func (d *Digester) begin(ctx context.Context, next wave.Digest, now time.Time) (wave.Digest, error) {
+func (d *Digester) begin(ctx context.Context, next wave.Digest, now time.Time) error {
 	if d.SkipQuiet {
-		s, err := d.Summaries.Scheduled(ctx, next, d.Schedule, now)
+		s, err := d.summary(ctx, next, now)
 		if err != nil {
-			return next, err
+			return err
 		}
 		if s.Quiet() {
 			next.Picture, next.Done = wave.PictureNone, now
-			d.Log.Info("nothing happened, so no digest is posted", "tick", next.Until)
+			d.Log.Info("nothing happened, so no digest is posted", "tick", next.Until, "schedule", next.Schedule)
 		}
 	}
-	return d.Store.AddDigest(ctx, next)
+	_, err := d.Store.AddDigest(ctx, next)
+	return err
 }
+
+// summary sums up a digest's period, and compares it with those before of its schedule. Of a schedule that is not there
+// any more, another's are as good.
+func (d *Digester) summary(ctx context.Context, rec wave.Digest, now time.Time) (digest.Summary, error) {
+	s := d.Schedules.Of(rec.Schedule)
+	if s == nil {
+		s = d.Schedules[0]
+	}
+	return d.Summaries.Scheduled(ctx, rec, s, now)
+}
+
+// zone is that of all schedules.
+func (d *Digester) zone() *time.Location { return d.Schedules[0].Zone() }
 
 // post posts a digest whose intent is recorded.
 func (d *Digester) post(ctx context.Context, rec wave.Digest) error {
 	now := time.Now()
-	s, err := d.Summaries.Scheduled(ctx, rec, d.Schedule, now)
+	s, err := d.summary(ctx, rec, now)
 	if err != nil {
 		return err
 	}
@@ -183,11 +295,9 @@ func (d *Digester) post(ctx context.Context, rec wave.Digest) error {
 	if err != nil || result != Done {
 		return err
 	}
-	d.Log.Info("posted the digest", "from", rec.From, "until", rec.Until, "picture", rec.Picture)
-	if rec.Picture == wave.PictureFile {
-		return nil // the next turn uploads it
-	}
-	return d.Store.FinishDigest(ctx, rec.Key, time.Now())
+	d.Log.Info("posted the digest", "schedule", rec.Schedule, "from", rec.From, "until", rec.Until, "picture",
+		rec.Picture)
+	return nil // the next turn uploads what follows it
 }
 
 // variants are what a digest may read: with its picture as a chart, or with a word about where it is,
@@ -241,7 +351,7 @@ func (d *Digester) message(ctx context.Context, s digest.Summary, rec wave.Diges
 		return message.Message{}, err
 	}
 	if late := now.Sub(rec.Until); late > lateAfter {
-		zone, form := d.Schedule.Zone(), "15:04"
+		zone, form := d.zone(), "15:04"
 		if late > 12*time.Hour {
 			form = "2 Jan 15:04"
 		}
@@ -250,30 +360,56 @@ func (d *Digester) message(ctx context.Context, s digest.Summary, rec wave.Diges
 		m.Text += " (late)"
 		m.Parts[0].Lines = append(message.Sentence(text), m.Parts[0].Lines...)
 	}
+	longer := message.Button{Label: "Last 7 days", Verb: message.Open, Value: "/nodes digest --since 1w"}
+	if rec.Until.Sub(rec.From) > 4*24*time.Hour {
+		longer.Label, longer.Value = "Last 30 days", "/nodes digest --since 30d"
+	}
 	m.Parts = append(m.Parts, message.Part{Buttons: []message.Button{
 		{Label: "Nodes", Verb: message.Open, Value: "/nodes"},
-		{Label: "Last 7 days", Verb: message.Open, Value: "/nodes digest --since 1w"},
+		longer,
 	}})
 	return m, nil
 }
 
-// finish does what is left to do for a digest that is posted: its picture, if that is a file.
-func (d *Digester) finish(ctx context.Context, rec wave.Digest) error {
-	now := time.Now()
-	if rec.Picture == wave.PictureFile {
-		s, err := d.Summaries.Scheduled(ctx, rec, d.Schedule, now)
-		if err != nil {
-			return err
+// finish does what is left to do for a digest that is posted: first its picture, if that is a file, then its figures.
+func (d *Digester) finish(ctx context.Context, rec wave.Digest, now time.Time) error {
+	picture := rec.Picture == wave.PictureFile && rec.Figures == ""
+	if !picture && rec.Figures != "" && rec.Figures != wave.FiguresDue {
+		return d.Store.FinishDigest(ctx, rec.Key, now)
+	}
+	s, err := d.summary(ctx, rec, now)
+	if err != nil {
+		return err
+	}
+	patient := now.Sub(d.Outbox.PostedAt(rec.Posting)) <= pictureWithin
+	name := fmt.Sprintf("rollcall-%s", rec.Until.UTC().Format("20060102-1504"))
+	if picture {
+		draw := func() (File, error) {
+			png, err := d.Draw(s.Chart, d.zone(), digest.PictureTitle(s))
+			return File{Name: name + ".png", Data: png, Alt: digest.PictureWords(s)}, err
 		}
-		draw := func() (Picture, error) {
-			png, err := d.Draw(s.Chart, d.Schedule.Zone(), digest.PictureTitle(s))
-			name := fmt.Sprintf("rollcall-%s.png", rec.Until.UTC().Format("20060102-1504"))
-			return Picture{Name: name, PNG: png, Alt: digest.PictureWords(s)}, err
-		}
-		patient := now.Sub(d.Outbox.PostedAt(rec.Posting)) <= pictureWithin
 		if result, err := d.Outbox.Attach(ctx, rec.Posting, patient, draw); err != nil || result != Done {
 			return err
 		}
+		rec.Figures = wave.FiguresDue // from here on, nobody looks for the picture again
+		return d.Store.MarkFigures(ctx, rec)
+	}
+	rec.Figures = wave.FiguresDue
+	result, err := d.Outbox.AttachFile(ctx, rec.Posting, patient, Attachment{Name: "figures", ID: rec.FiguresFile,
+		Optional: true,
+		Create:   func() (File, error) { return File{Name: name + ".csv", Data: digest.CSV(s)}, nil },
+		Record: func(ctx context.Context, id string) error {
+			rec.FiguresFile = id
+			return d.Store.MarkFigures(ctx, rec)
+		}})
+	if err != nil || result == Later {
+		return err
+	}
+	if rec.Figures = wave.FiguresFile; result == Missing {
+		rec.Figures = wave.FiguresNone
+	}
+	if err := d.Store.MarkFigures(ctx, rec); err != nil {
+		return err
 	}
 	return d.Store.FinishDigest(ctx, rec.Key, now)
 }

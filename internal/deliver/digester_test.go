@@ -74,15 +74,19 @@ type editor struct {
 	nodes  int
 }
 
-func newEditor(t *testing.T, emu *slackemu.Server, api *slack.Client, s *schedule.Schedule) *editor {
+func newEditor(t *testing.T, emu *slackemu.Server, api *slack.Client, all ...*schedule.Schedule) *editor {
 	t.Helper()
+	set, err := schedule.NewSet(all...)
+	if err != nil {
+		t.Fatal(err)
+	}
 	l, err := ledger.Open(t.Context(), filepath.Join(t.TempDir(), "rollcall.db"), ledger.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	e := &editor{t: t, slack: emu, ledger: l, api: api,
-		config: deliver.DigesterConfig{Cluster: "prod", Channel: slackemu.ChannelOps, Store: l, Schedule: s,
-			Summaries: answer.Summaries{Store: l, Price: dollar, Zone: s.Zone()}, Live: func() bool { return true },
+		config: deliver.DigesterConfig{Cluster: "prod", Channel: slackemu.ChannelOps, Store: l, Schedules: set,
+			Summaries: answer.Summaries{Store: l, Price: dollar, Zone: set[0].Zone()}, Live: func() bool { return true },
 			Draw: func(message.Chart, *time.Location, string) ([]byte, error) { return []byte("a picture"), nil },
 			Log:  slog.New(slog.NewTextHandler(t.Output(), nil))}}
 	t.Cleanup(func() {
@@ -228,7 +232,7 @@ func due(t *testing.T, cfg slackemu.Config) *editor {
 	emu := slackemu.Start(t, cfg)
 	e := newEditor(t, emu, slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, emu.APIURL(), nil),
 		ticks(t, "@every 1h", "UTC"))
-	last := e.config.Schedule.Last(time.Now())
+	last := e.config.Schedules[0].Last(time.Now())
 	e.baseline(last.Add(-2 * time.Hour))
 	e.join(last.Add(-30 * time.Minute))
 	e.watched(time.Now())
@@ -262,15 +266,19 @@ func (e *editor) done(picture wave.Picture) func(posted) error {
 	}
 }
 
-// files are the pictures in a digest's thread.
-func (e *editor) files(p posted) (names []string) {
+// files are the pictures and the tables in a digest's thread.
+func (e *editor) files(p posted) (pictures, tables []string) {
 	for _, m := range e.slack.Thread(slackemu.ChannelOps, p.TS) {
 		for _, f := range m.Files {
 			file, _ := e.slack.File(f)
-			names = append(names, file.Name+": "+file.AltText)
+			if strings.HasSuffix(file.Name, ".csv") {
+				tables = append(tables, string(file.Content))
+			} else {
+				pictures = append(pictures, file.Name+": "+file.AltText)
+			}
 		}
 	}
-	return names
+	return pictures, tables
 }
 
 func TestDigestPicture(t *testing.T) {
@@ -302,7 +310,10 @@ func TestDigestPicture(t *testing.T) {
 			e := due(t, c.cfg)
 			defer e.run()()
 			p := e.eventually(e.done(c.picture))
-			files := e.files(p)
+			files, tables := e.files(p)
+			if len(tables) > 1 || (len(tables) == 0) != (c.cfg.Tokens != nil) {
+				t.Errorf("figures %q", tables)
+			}
 			if len(files) != c.files || c.files == 1 && !strings.Contains(files[0], "1 joined, 0 left") {
 				t.Errorf("files %q", files)
 			}
@@ -340,8 +351,8 @@ func TestDigestLostAnswers(t *testing.T) {
 				}
 				defer e.run()()
 				p := e.eventually(e.done(wave.PictureFile))
-				if files := e.files(p); len(files) != 1 {
-					t.Errorf("files %q", files)
+				if files, tables := e.files(p); len(files) != 1 || len(tables) != 1 {
+					t.Errorf("pictures %q, figures %q", files, tables)
 				}
 			})
 		}
@@ -374,8 +385,8 @@ func TestDigestRestarts(t *testing.T) {
 			stop()
 			defer e.run()()
 			p := e.eventually(e.done(wave.PictureFile))
-			if files := e.files(p); len(files) != 1 {
-				t.Errorf("files %q", files)
+			if files, tables := e.files(p); len(files) != 1 || len(tables) != 1 {
+				t.Errorf("pictures %q, figures %q", files, tables)
 			}
 		})
 	}
@@ -390,13 +401,13 @@ func TestDigestWhenQuiet(t *testing.T) {
 			e := newEditor(t, emu, slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, emu.APIURL(), nil),
 				ticks(t, "@every 1h", "UTC"))
 			e.config.SkipQuiet = skip
-			e.baseline(e.config.Schedule.Last(time.Now()).Add(-3 * time.Hour))
+			e.baseline(e.config.Schedules[0].Last(time.Now()).Add(-3 * time.Hour))
 			e.watched(time.Now())
 			stop := e.run()
 			if !skip {
 				p := e.eventually(e.done(wave.PictureNone))
-				if !strings.Contains(p.Text, "prod: 1 node all the time, $1.00 in 60 m") &&
-					!strings.Contains(p.Text, "prod: 1 node all the time, $1.00 in 1 h") {
+				if !strings.Contains(p.Text, "prod: a normal hour, $1, as much as the hour before") ||
+					!strings.Contains(string(p.Blocks), "1 node all the time: nothing happened.") {
 					t.Errorf("text: %s", p.Text)
 				}
 				stop()
@@ -471,7 +482,7 @@ func TestDigestNotDue(t *testing.T) {
 func TestDigestPictureGivenUp(t *testing.T) {
 	t.Parallel()
 	e := due(t, slackemu.Config{})
-	last := e.config.Schedule.Last(time.Now())
+	last := e.config.Schedules[0].Last(time.Now())
 	rec, err := e.ledger.AddDigest(t.Context(),
 		wave.Digest{Posting: wave.Posting{Channel: slackemu.ChannelOps, Created: last}, Cluster: "prod",
 			From: last.Add(-time.Hour), Until: last})

@@ -17,9 +17,9 @@
 //  4. Accepted records the ID, the hash of what it says, and which changes that tells. Killed before: as in
 //     step 3. Killed after: done.
 //
-// Edits repeat steps 3 and 4 without looking, because editing twice does no harm. A picture that follows
-// its message takes the same steps: the file is recorded before anybody sees it, and looked for in the
-// thread before another is uploaded.
+// Edits repeat steps 3 and 4 without looking, because editing twice does no harm. A picture or a file that
+// follows its message takes the same steps: it is recorded before anybody sees it, and looked for in the thread
+// before another is uploaded.
 //
 // What fails is put off where it belongs: a message that is refused for itself holds up no other, a channel
 // that is closed to us no other channel, and all wait only while the sink is down or says so. One pace is kept
@@ -468,9 +468,32 @@ func (o *Outbox) freeze(ctx context.Context, p wave.Posting) (Result, error) {
 // Attach puts the picture of a posted message into its thread, after it has looked whether it is
 // there if that was begun before. What becomes of the picture is recorded before it returns Done. With
 // patient set, what may be better later is tried again.
-func (o *Outbox) Attach(ctx context.Context, p wave.Posting, patient bool, draw func() (Picture, error)) (Result,
-	error) {
-	err := o.attach(ctx, &p, draw)
+func (o *Outbox) Attach(ctx context.Context, p wave.Posting, patient bool, draw func() (File, error)) (Result, error) {
+	result, err := o.AttachFile(ctx, p, patient, Attachment{Name: "picture", ID: p.File, Create: draw,
+		Record: func(ctx context.Context, id string) error {
+			p.File = id
+			return o.store.MarkUpload(ctx, p)
+		}})
+	if err != nil || result != Missing {
+		return result, err
+	}
+	p.Picture = wave.PictureNone
+	return Done, o.store.MarkUpload(ctx, p)
+}
+
+// Attachment is a file that is to follow a message into its thread.
+type Attachment struct {
+	Name     string // in the log
+	ID       string // of the file that was handed over before; "" for none
+	Optional bool   // nobody is to be troubled where files may not be uploaded
+	Create   func() (File, error)
+	// Record records the ID of the file that was handed over, before anybody sees it.
+	Record func(ctx context.Context, id string) error
+}
+
+// AttachFile is Attach for a file of any kind. The result is Missing if the message stays without it.
+func (o *Outbox) AttachFile(ctx context.Context, p wave.Posting, patient bool, a Attachment) (Result, error) {
+	err := o.attach(ctx, Place{Channel: p.Channel, Thread: p.ID}, a)
 	v := o.sink.Judge(err, p.Channel)
 	switch {
 	case v.Outcome == Accepted:
@@ -478,42 +501,45 @@ func (o *Outbox) Attach(ctx context.Context, p wave.Posting, patient bool, draw 
 		return Done, nil
 	case errors.Is(err, errRecord):
 		return Later, err
-	case errors.Is(err, errDraw):
+	case errors.Is(err, errCreate):
 	case v.Outcome == Fatal, patient && v.Outcome != Refused && v.Outcome != Closed && v.Outcome != Gone:
 		return Later, o.failed(p, scope{key: p.Key}, v, err)
 	}
-	o.log.Warn("a message stays without its picture", "key", p.Key, "err", err, "hint", v.Hint)
-	p.Picture = wave.PictureNone
-	return Done, o.store.MarkUpload(ctx, p)
+	level := slog.LevelWarn
+	if a.Optional && v.Outcome == Closed {
+		level = slog.LevelDebug
+	}
+	o.log.Log(ctx, level, "a message stays without its "+a.Name, "key", p.Key, "err", err, "hint", v.Hint)
+	return Missing, nil
 }
 
 // These mark errors that are not the sink's.
 var (
 	errRecord = errors.New("recording an upload")
-	errDraw   = errors.New("drawing the picture")
+	errCreate = errors.New("making a file")
 )
 
-func (o *Outbox) attach(ctx context.Context, p *wave.Posting, draw func() (Picture, error)) error {
-	thread := Place{Channel: p.Channel, Thread: p.ID}
-	if p.File != "" {
-		if found, err := o.sink.FindFile(ctx, thread, p.File); err != nil || found {
+func (o *Outbox) attach(ctx context.Context, thread Place, a Attachment) error {
+	if a.ID != "" {
+		if found, err := o.sink.FindFile(ctx, thread, a.ID); err != nil || found {
 			return err
 		}
 	}
-	picture, err := draw()
+	file, err := a.Create()
 	if err != nil {
-		return fmt.Errorf("%w: %w", errDraw, err)
+		return fmt.Errorf("%w: %w", errCreate, err)
 	}
-	if p.File, err = o.sink.Upload(ctx, picture); err != nil {
+	id, err := o.sink.Upload(ctx, file)
+	if err != nil {
 		return err
 	}
-	if err := o.store.MarkUpload(ctx, *p); err != nil {
+	if err := a.Record(ctx, id); err != nil {
 		return fmt.Errorf("%w: %w", errRecord, err)
 	}
-	return o.sink.ShowFile(ctx, thread, p.File, picture.Name)
+	return o.sink.ShowFile(ctx, thread, id, file.Name)
 }
 
-// MayUpload reports whether pictures can be uploaded, as far as the sink says.
+// MayUpload reports whether files can be uploaded, as far as the sink says.
 func (o *Outbox) MayUpload(ctx context.Context) bool { return o.sink.MayUpload(ctx) }
 
 // PostedAt is when a message was posted, by the sink's own clock; zero if that is not known.

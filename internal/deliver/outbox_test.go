@@ -156,7 +156,7 @@ func (w *world) Settled(context.Context, string) error {
 	return w.do(call{method: "Settled"}, func() { w.record.Doubtful = time.Time{} })
 }
 
-func (w *world) Upload(context.Context, deliver.Picture) (file string, err error) {
+func (w *world) Upload(context.Context, deliver.File) (file string, err error) {
 	err = w.do(call{method: "upload"}, func() {
 		file = fmt.Sprint("file-", len(w.files))
 		w.files = append(w.files, post{id: file})
@@ -229,7 +229,7 @@ func (w *world) run(t *testing.T, text string) (alive bool) {
 	for w.record.Hash != says(text).Hash() {
 		must(o.Edit(t.Context(), w.record, says(text), 0))
 	}
-	for !must(o.Attach(t.Context(), w.record, true, func() (deliver.Picture, error) { return deliver.Picture{}, nil })) {
+	for !must(o.Attach(t.Context(), w.record, true, func() (deliver.File, error) { return deliver.File{}, nil })) {
 	}
 	return true
 }

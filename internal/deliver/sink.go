@@ -25,13 +25,13 @@ type Sink interface {
 	// Delete deletes a message of ours.
 	Delete(ctx context.Context, channel, id string) error
 
-	// Upload hands over a picture, which nobody sees before ShowFile.
-	Upload(ctx context.Context, p Picture) (file string, err error)
-	// ShowFile shows an uploaded picture in a thread.
+	// Upload hands over a file, which nobody sees before ShowFile.
+	Upload(ctx context.Context, f File) (id string, err error)
+	// ShowFile shows an uploaded file in a thread.
 	ShowFile(ctx context.Context, to Place, file, name string) error
-	// FindFile reports whether a thread shows a picture; false also if the sink may not look.
+	// FindFile reports whether a thread shows a file; false also if the sink may not look.
 	FindFile(ctx context.Context, to Place, file string) (bool, error)
-	// MayUpload reports whether pictures can be uploaded at all, as far as the sink says.
+	// MayUpload reports whether files can be uploaded at all, as far as the sink says.
 	MayUpload(ctx context.Context) bool
 
 	// Judge says what an error means; the zero Verdict for nil.
@@ -75,11 +75,11 @@ const (
 // forms are those of an ordinary message, which has no chart.
 var forms = []Form{Rich, Plain, Bare}
 
-// Picture is one to upload.
-type Picture struct {
-	Name string // of the file
-	PNG  []byte
-	Alt  string // what it shows, in words
+// File is one to upload.
+type File struct {
+	Name string
+	Data []byte
+	Alt  string // what a picture shows, in words
 }
 
 // Outcome is what became of a call.

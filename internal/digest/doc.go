@@ -3,5 +3,5 @@
 //
 // It is pure: it gets the ledger's facts and prices as values, and returns a Summary. When a
 // digest is due, and how it reaches Slack, is decided by package schedule below it and by
-// internal/slackapp; package picture draws the Chart.
+// internal/deliver; package picture draws the Chart, and CSV has the figures for a spreadsheet.
 package digest

@@ -30,7 +30,10 @@ func Render(s Summary, mutes []wave.Mute) message.Message {
 	v := message.Message{Kind: "digest", Cluster: s.Cluster, Nodes: s.End, Period: s.Span, Icon: "📊",
 		Headline: w.headline(), Text: w.headline(), Bare: bare}
 	if s.Joined+s.Left > 0 {
-		v.Text += fmt.Sprintf(", %d joined, %d left, at most %d at once", s.Joined, s.Left, s.Peak)
+		if w.judgement() != "" {
+			v.Text += fmt.Sprintf(", %d → %s", s.Start, message.Count(s.End, "node"))
+		}
+		v.Text += fmt.Sprintf(", %d joined, %d left, most at once %d", s.Joined, s.Left, s.Peak)
 	}
 	add := func(heading string, texts ...string) {
 		p := message.Part{Heading: heading}
@@ -50,10 +53,10 @@ func Render(s Summary, mutes []wave.Mute) message.Message {
 		return v
 	}
 	if s.Quiet() {
-		add("", w.period(), "Nothing happened to the nodes.", w.comparison(), w.unpriced())
+		add("", w.period(), w.quiet(), w.comparison(), w.unpriced())
 		return v
 	}
-	add("", w.judgement(), w.period(), w.counts(), w.comparison())
+	add("", w.period(), w.shortened(), w.counts(), w.comparison())
 	if len(s.Chart.Series) > 0 {
 		v.Parts = append(v.Parts, message.Part{Chart: &s.Chart, Alt: w.picture()})
 	}
@@ -81,8 +84,17 @@ func Render(s Summary, mutes []wave.Mute) message.Message {
 // words are what is said of a summary.
 type words struct{ s Summary }
 
+// headline is the judgement of the period; where too little is known for one, how many nodes there were and what they
+// cost.
 func (w words) headline() string {
 	s := w.s
+	where := s.Cluster
+	if w.name() == week {
+		where += " · Week " + w.days()
+	}
+	if judgement := w.judgement(); judgement != "" {
+		return where + ": " + judgement
+	}
 	nodes := fmt.Sprintf("%d → %s", s.Start, message.Count(s.End, "node"))
 	if s.Start == s.End {
 		nodes = message.Count(s.End, "node")
@@ -90,7 +102,7 @@ func (w words) headline() string {
 			nodes += " all the time"
 		}
 	}
-	text := fmt.Sprintf("%s: %s", s.Cluster, nodes)
+	text := where + ": " + nodes
 	if s.Cost.Priced > 0 {
 		text += ", " + message.Dollars(s.Cost)
 	}
@@ -99,6 +111,35 @@ func (w words) headline() string {
 		text += " (" + p + ")"
 	}
 	return text
+}
+
+// week is what a period is called that has a week.
+const week = "week"
+
+// name is what the period is called. Clocks that are changed make a day of 23 or 25 hours.
+func (w words) name() string {
+	const hours24 = 24 * time.Hour
+	switch d := w.s.Length(); {
+	case (d - time.Hour).Abs() <= time.Minute:
+		return "hour"
+	case (d - hours24).Abs() <= 2*time.Hour:
+		return "day"
+	case (d - 7*hours24).Abs() <= 2*time.Hour:
+		return week
+	case d >= 28*hours24-2*time.Hour && d <= 31*hours24+2*time.Hour:
+		return "month"
+	}
+	return "period"
+}
+
+// days names the days that have the most of their hours in the period: 23–29 Nov.
+func (w words) days() string {
+	const half = 12*time.Hour - 1
+	from, until := w.s.From.Add(half), w.s.Until.Add(-half-2)
+	if from.Month() != until.Month() {
+		return from.Format("2 Jan") + "–" + until.Format("2 Jan")
+	}
+	return fmt.Sprintf("%d–%s", from.Day(), until.Format("2 Jan"))
 }
 
 // spanWords is a length of time in one unit where it is nearly one: 24 h, 7 days, 90 m.
@@ -165,34 +206,45 @@ func (w words) judgement() string {
 	if !ok {
 		return ""
 	}
-	name := map[string]string{"24 h": "day", "7 days": "week"}[spanWords(s.Length())]
-	name = cmp.Or(name, "period")
-	text := fmt.Sprintf("A normal %s", name)
+	text := "a normal " + w.name()
 	switch {
 	case usual > expensive:
-		text = fmt.Sprintf("An expensive %s", name)
+		text = "an expensive " + w.name()
 	case usual > normal:
-		text = fmt.Sprintf("A dearer %s than usual", name)
+		text = fmt.Sprintf("a dearer %s than usual", w.name())
 	case usual < 1/normal:
-		text = fmt.Sprintf("A cheaper %s than usual", name)
+		text = fmt.Sprintf("a cheaper %s than usual", w.name())
 	}
-	text += ": " + message.Dollars(known(s.Cost))
+	text += ", " + rounded(s.Cost)
 	if times, ok := ratio(s.Cost, s.Length(), w.previousCost(), s.PreviousSpan.Length()); ok && w.alike() {
-		switch p := math.Round(100 * (times - 1)); {
-		case p > 999:
-			text += fmt.Sprintf(", %.0f times as much as the %s before", times, name)
-		case p > 0:
-			text += fmt.Sprintf(", %.0f %% more than the %s before", p, name)
-		case p < 0:
-			text += fmt.Sprintf(", %.0f %% less than the %s before", -p, name)
-		default:
-			text += ", as much as the " + name + " before"
-		}
+		text += fmt.Sprintf(", %s the %s before", compared(times), w.name())
 	}
 	if len(s.Came) > 0 && s.Came[0].Cause.Kind == fleet.Demand && s.Came[0].Cost.USD >= s.Cost.USD/5 {
-		text += fmt.Sprintf("; %s of it %s", message.Dollars(s.Came[0].Cost), message.CameInShort(s.Came[0].Cause))
+		text += fmt.Sprintf("; %s of it %s", rounded(s.Came[0].Cost), message.CameInShort(s.Came[0].Cause))
 	}
-	return text + "."
+	return text
+}
+
+// rounded is a cost as a headline has it: without what is said of its unknown part elsewhere, and from a hundred
+// dollars on without cents.
+func rounded(c fleet.Cost) string {
+	if c = known(c); c.USD >= 100 {
+		c.USD = math.Round(c.USD)
+	}
+	return strings.TrimSuffix(message.Dollars(c), ".00")
+}
+
+// compared says how a cost is to another that it is some times as much as: 73 % more than.
+func compared(times float64) string {
+	switch p := math.Round(100 * (times - 1)); {
+	case p > 999:
+		return fmt.Sprintf("%.0f times as much as", times)
+	case p > 0:
+		return fmt.Sprintf("%.0f %% more than", p)
+	case p < 0:
+		return fmt.Sprintf("%.0f %% less than", -p)
+	}
+	return "as much as"
 }
 
 // same is what percent says of two costs that are alike.
@@ -206,7 +258,7 @@ func (w words) stamp(t time.Time) string {
 		return t.Format("2 Jan 15:04")
 	case d <= 25*time.Hour:
 		return t.Format("15:04")
-	case d <= 6*24*time.Hour:
+	case d <= 7*24*time.Hour+2*time.Hour: // of two Mondays, one has the morning and one the evening
 		return t.Format("Mon 15:04")
 	}
 	return t.Format("2 Jan 15:04")
@@ -242,6 +294,9 @@ func (w words) period() string {
 func (w words) counts() string {
 	s := w.s
 	text := fmt.Sprintf("%s joined, %d left.", message.Count(s.Joined, "node"), s.Left)
+	if w.judgement() != "" { // otherwise they are in the headline
+		text = fmt.Sprintf("%d → %s: %d joined, %d left.", s.Start, message.Count(s.End, "node"), s.Joined, s.Left)
+	}
 	if s.Peak > max(s.Start, s.End) {
 		text += fmt.Sprintf(" Most at once: %d, at %s.", s.Peak, w.stamp(s.PeakAt))
 	}
@@ -251,38 +306,45 @@ func (w words) counts() string {
 	return text
 }
 
-// comparison says how much was used, and how that compares.
+// quiet says that nothing happened.
+func (w words) quiet() string {
+	if w.judgement() != "" {
+		return message.Count(w.s.End, "node") + " all the time: nothing happened."
+	}
+	return "Nothing happened to the nodes."
+}
+
+// comparison says how much was used, and what the headline does not say of how that compares.
 func (w words) comparison() string {
 	s := w.s
 	if s.Nodes == 0 {
 		return ""
 	}
-	text := nodeHours(s.Hours.Sure)
-	if s.Cost.Priced > 0 {
-		text = fmt.Sprintf("%s for %s", message.Dollars(known(s.Cost)), text)
-	}
 	var parts []string
 	if s.Previous != nil && s.Previous.Nodes > 0 {
-		p, ok := percent(s.Cost, s.Length(), s.Previous.Cost, s.PreviousSpan.Length())
+		times, ok := ratio(s.Cost, s.Length(), s.Previous.Cost, s.PreviousSpan.Length())
+		diff := s.Cost.USD - s.Previous.Cost.USD
 		switch {
 		case ok && !w.alike():
-			parts = append(parts, fmt.Sprintf("%s by the hour against the %s before", p, spanWords(s.PreviousSpan.Length())))
-		case ok && p == same:
-			parts = append(parts, "as much as in the period before")
-		case ok:
-			parts = append(parts, fmt.Sprintf("%s (%s) against the period before", signed(s.Cost.USD-s.Previous.Cost.USD), p))
-		case s.Previous.Cost.Priced > 0:
+			parts = append(parts, fmt.Sprintf("by the hour %s in the %s before", compared(times),
+				spanWords(s.PreviousSpan.Length())))
+		case ok && diff >= 0.005:
+			parts = append(parts, fmt.Sprintf("%s more than the %s before", dollars(diff), w.name()))
+		case ok && diff <= -0.005:
+			parts = append(parts, fmt.Sprintf("%s less than the %s before", dollars(-diff), w.name()))
+		case !ok && s.Previous.Cost.Priced > 0:
 			parts = append(parts,
 				fmt.Sprintf("%s in the %s before", message.Dollars(known(s.Previous.Cost)), spanWords(s.PreviousSpan.Length())))
 		}
 	}
 	if a := s.Average; a != nil && a.Periods > 1 {
-		if p, ok := percent(s.Cost, s.Length(), a.Cost, a.Length); ok {
-			parts = append(parts, fmt.Sprintf("%s against the average of the last %d", p, a.Periods))
+		if times, ok := ratio(s.Cost, s.Length(), a.Cost, a.Length); ok {
+			parts = append(parts, fmt.Sprintf("%s the average of the last %d %ss", compared(times), a.Periods, w.name()))
 		}
 	}
+	text := nodeHours(s.Hours.Sure)
 	if len(parts) > 0 {
-		text += ": " + strings.Join(parts, ", ")
+		text += "; " + strings.Join(parts, ", ")
 	}
 	return text + "."
 }
@@ -300,12 +362,14 @@ func known(c fleet.Cost) fleet.Cost {
 
 // signed is a difference in dollars.
 func signed(usd float64) string {
-	sign := "+"
 	if usd < 0 {
-		sign = "−"
+		return "−" + dollars(-usd)
 	}
-	return sign + message.Dollars(fleet.Cost{USD: math.Abs(usd), Priced: 1})
+	return "+" + dollars(usd)
 }
+
+// dollars is an amount.
+func dollars(usd float64) string { return message.Dollars(fleet.Cost{USD: usd, Priced: 1}) }
 
 // hours is a time in hours as people count them.
 func hours(d time.Duration) string {
@@ -329,10 +393,10 @@ func (w words) picture() string {
 	s := w.s
 	text := fmt.Sprintf("Nodes by %s: %d at %s", s.Chart.By, s.Start, w.stamp(s.From))
 	if s.Peak > s.Start {
-		text += fmt.Sprintf(", at most %d at %s", s.Peak, w.stamp(s.PeakAt))
+		text += fmt.Sprintf(", most at once %d at %s", s.Peak, w.stamp(s.PeakAt))
 	}
 	if s.Low < s.Start {
-		text += fmt.Sprintf(", at least %d at %s", s.Low, w.stamp(s.LowAt))
+		text += fmt.Sprintf(", fewest %d at %s", s.Low, w.stamp(s.LowAt))
 	}
 	text += fmt.Sprintf(", %d at the end", s.End)
 	var parts []string
@@ -351,24 +415,28 @@ func (w words) picture() string {
 	return text
 }
 
-// machines is the table of what was used by instance type and capacity type.
+// machines is the table of what was used by instance type and capacity type. A phone shows three columns, and what
+// people look for first is the cost; the hours of a machine whose price is not known stand for it.
 func (w words) machines() *message.Table {
 	s := w.s
 	if len(s.Machines) == 0 {
 		return nil
 	}
-	t := &message.Table{Head: []string{"Type", "Capacity", "Node-hours"}}
 	costs, changes := s.Cost.Priced > 0, s.Previous != nil && w.alike()
+	t := &message.Table{Head: []string{"Type", "Node-hours"}}
 	if costs {
-		t.Head = append(t.Head, "Cost")
+		t.Head = []string{"Type", "Cost", "Node-hours"}
 	}
 	if changes {
-		t.Head = append(t.Head, "Change")
+		t.Head = append(t.Head[:min(len(t.Head), 2)], "Change")
 	}
-	row := func(itype, capacity string, u, before Use) {
-		cells := []string{itype, capacity, hours(u.Hours.Sure)}
+	row := func(name string, u, before Use) {
+		cells := []string{name}
 		if costs {
 			cells = append(cells, message.Dollars(u.Cost))
+		}
+		if !costs || !changes {
+			cells = append(cells, hours(u.Hours.Sure))
 		}
 		if changes {
 			cells = append(cells, change(u, before))
@@ -383,10 +451,10 @@ func (w words) machines() *message.Table {
 			rest, restBefore = plus(rest, m.Use), plus(restBefore, m.Before)
 			continue
 		}
-		row(cmp.Or(m.InstanceType, fleet.Unknown), cmp.Or(m.CapacityType, fleet.Unknown), m.Use, m.Before)
+		row(strings.TrimSpace(cmp.Or(m.InstanceType, fleet.Unknown)+" "+m.CapacityType), m.Use, m.Before)
 	}
 	if more > 0 {
-		row(fmt.Sprintf("%d more", more), "…", rest, restBefore)
+		row(fmt.Sprintf("%d more", more), rest, restBefore)
 	}
 	return t
 }
@@ -499,19 +567,20 @@ func (w words) scalings(kind string, sc Scalings) (texts []string) {
 			fmt.Sprintf("%d %ss changed size %s. The most often:", sc.Objects, kind, times(sc.Times, sc.AtLeast)))
 	}
 	for _, x := range sc.Top {
-		text := fmt.Sprintf("%s %s/%s: %s", kind, x.Namespace, x.Name, times(x.Times, x.AtLeast))
+		text := fmt.Sprintf("%s/%s (%s)", x.Namespace, x.Name, kind)
 		if x.To >= 0 {
 			switch {
 			case x.From >= 0:
-				text += fmt.Sprintf(", %d → %d", x.From, x.To)
+				text += fmt.Sprintf(" %d → %d", x.From, x.To)
 			default:
-				text += fmt.Sprintf(", to %d", x.To)
+				text += fmt.Sprintf(" to %d", x.To)
 			}
 			if x.High > max(x.From, x.To) || x.Low < x.To && (x.From < 0 || x.Low < x.From) {
-				text += fmt.Sprintf(" (%d to %d)", x.Low, x.High)
+				text += fmt.Sprintf(", between %d and %d", x.Low, x.High)
 			}
+			text += ","
 		}
-		texts = append(texts, text)
+		texts = append(texts, text+" "+times(x.Times, x.AtLeast))
 	}
 	return texts
 }
@@ -547,19 +616,23 @@ func (w words) muted(mutes []wave.Mute) (texts []string) {
 	return texts
 }
 
+// shortened says that the figures begin later than the period was to.
+func (w words) shortened() string {
+	if !w.s.Coverage.Shortened {
+		return ""
+	}
+	return fmt.Sprintf("The figures begin on %s: Rollcall had not begun to watch before, or does not keep it so long.",
+		w.s.From.Format("2 Jan at 15:04"))
+}
+
 // unknown says what the digest cannot know.
 func (w words) unknown() (texts []string) {
 	s, c := w.s, w.s.Coverage
-	if c.Shortened {
-		texts = append(texts,
-			fmt.Sprintf("Nothing is known from before %s: Rollcall had not begun to watch, or does not keep it so long.",
-				s.From.Format("2 Jan 15:04")))
-	}
 	if c.Unwatched > 0 {
 		text := fmt.Sprintf("Not watched for %s: %s", message.Duration(c.Unwatched), w.gaps())
 		switch {
 		case c.EventsLost >= time.Minute:
-			text += fmt.Sprintf(". Of %s of it Kubernetes had no events any more: nodes that came and went then left no trace",
+			text += fmt.Sprintf(". For %s of it Kubernetes had no events any more: nodes that came and went then left no trace",
 				message.Duration(c.EventsLost))
 		default:
 			text += ". What changed was found out afterwards"

@@ -30,13 +30,13 @@ func TestJudgement(t *testing.T) {
 		summary Summary
 		want    string
 	}{
-		"normal": {of(day, 191, 110, 180, 7), "A normal day: $191.00, 74 % more than the day before."},
+		"normal": {of(day, 191, 110, 180, 7), "a normal day, $191, 74 % more than the day before"},
 		"why": {forWeb(of(day, 191, 110, 180, 7), 80),
-			"A normal day: $191.00, 74 % more than the day before; $80.00 of it for shop/web."},
-		"a small part":      {forWeb(of(day, 191, 191, 180, 7), 8), "A normal day: $191.00, as much as the day before."},
-		"expensive":         {of(day, 300, 0, 180, 7), "An expensive day: $300.00."},
-		"dearer":            {of(7*day, 220, 230, 180, 2), "A dearer week than usual: $220.00, 4 % less than the week before."},
-		"cheaper":           {of(5*time.Hour, 100, 0, 180, 7), "A cheaper period than usual: $100.00."},
+			"a normal day, $191, 74 % more than the day before; $80 of it for shop/web"},
+		"a small part":      {forWeb(of(day, 191, 191, 180, 7), 8), "a normal day, $191, as much as the day before"},
+		"expensive":         {of(day, 300, 0, 180, 7), "an expensive day, $300"},
+		"dearer":            {of(7*day, 220, 230, 180, 2), "a dearer week than usual, $220, 4 % less than the week before"},
+		"cheaper":           {of(5*time.Hour, 100, 0, 180, 7), "a cheaper period than usual, $100"},
 		"one day before":    {of(day, 191, 110, 180, 1), ""},
 		"an upper bound":    {bound, ""},
 		"nothing is before": {Summary{Span: Span{From: from, Until: from.Add(day)}}, ""},

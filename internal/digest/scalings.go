@@ -51,18 +51,47 @@ func scalings(events iter.Seq2[fleet.Event, error], span Span) (hpas, deployment
 			o.rolled(note)
 		}
 	}
+	for key, o := range h {
+		of, ok := scaledBy(o, key, d)
+		if !ok {
+			continue
+		}
+		// What the Deployment says of its size is all that there is to know; how often it was scaled says the autoscaler.
+		target := d[of]
+		target.settle()
+		o.Name, o.sets = target.Name, nil
+		if target.To >= 0 {
+			o.From, o.To, o.Low, o.High = target.From, target.To, target.Low, target.High
+		}
+		deployments.Times -= target.Times
+		delete(d, of)
+	}
 	hpas.sumUp(h)
 	deployments.sumUp(d)
 	return hpas, deployments, nil
 }
 
+// scaledBy returns the key of the Deployment that a HorizontalPodAutoscaler scales, as far as their names and sizes say
+// so: that of its own name, or one whose name is a part of its own (web in keda-hpa-web) and that came to its size.
+func scaledBy(hpa *sized, key string, deployments map[string]*sized) (of string, ok bool) {
+	if deployments[key] != nil {
+		return key, true
+	}
+	for k, d := range deployments {
+		if d.Namespace != hpa.Namespace || !strings.Contains("-"+hpa.Name+"-", "-"+d.Name+"-") {
+			continue
+		}
+		if d.settle(); hpa.To >= 0 && d.To == hpa.To && (len(k) > len(of) || len(k) == len(of) && k < of) {
+			of, ok = k, true
+		}
+	}
+	return of, ok
+}
+
 func (s *Scalings) sumUp(objects map[string]*sized) {
 	s.Objects = len(objects)
 	for _, o := range objects {
-		if len(o.sets) > 0 {
-			o.Scaled.From = o.base
-			o.Scaled.To, o.Low, o.High = o.base+o.rel, o.base+o.lowRel, o.base+o.highRel
-		}
+		o.settle()
 		s.Top = append(s.Top, o.Scaled)
 	}
 	slices.SortFunc(s.Top, func(a, b Scaled) int {
@@ -79,6 +108,13 @@ type sized struct {
 	// that change. base is the sum when each was first seen, the others are relative to it.
 	sets                       map[string]int
 	base, rel, lowRel, highRel int
+}
+
+// settle sets the sizes of a Deployment from those of its ReplicaSets.
+func (o *sized) settle() {
+	if len(o.sets) > 0 {
+		o.From, o.To, o.Low, o.High = o.base, o.base+o.rel, o.base+o.lowRel, o.base+o.highRel
+	}
 }
 
 // autoscaled reads a note as "New size: 5; reason: cpu resource utilization above target".

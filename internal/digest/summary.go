@@ -151,13 +151,14 @@ type Summary struct {
 	PreviousSpan  Span     // only if Previous is set
 	Average       *Average // nil if no earlier period is known whole
 	Machines      []MachineUse
+	Groups        []GroupUse // of all nodes, the dearest first
 	Sources       []string   // where the prices come from
 	Ups, Downs    []Run      // the largest first
 	Came, Went    []CauseUse // all that joined and left in the period, by cause
 	Churn         Churn
 	Down          Down
-	HPAs          Scalings
-	Deployments   Scalings
+	HPAs          Scalings // each with what its Deployment says of its sizes
+	Deployments   Scalings // those that no HorizontalPodAutoscaler of HPAs scales
 	Muted         []wave.MutedCount
 	Coverage      Coverage
 	Chart         message.Chart
@@ -172,7 +173,7 @@ func (s Summary) Quiet() bool {
 // Summarize sums up a period.
 func Summarize(f Facts) (Summary, error) {
 	s := summing{f: f, span: f.Span, price: map[fleet.Machine]fleet.Price{}, machines: map[kind]*machine{},
-		came: map[replaced][]int64{}, went: map[replaced][]int64{}, cameFor: causes{}, wentFor: causes{}}
+		groups: map[Group]*GroupUse{}, came: map[replaced][]int64{}, went: map[replaced][]int64{}, cameFor: causes{}, wentFor: causes{}}
 	if s.span.From.Before(f.KnownFrom) {
 		s.span.From = f.KnownFrom
 		if s.span.From.After(s.span.Until) {
@@ -191,7 +192,7 @@ func Summarize(f Facts) (Summary, error) {
 	s.compare(&sum)
 	s.count(&sum)
 	sum.Machines = s.uses(sum.Previous != nil)
-	sum.Sources = s.sources()
+	sum.Groups, sum.Sources = s.groupUses(), s.sources()
 	sum.Came, sum.Went = s.cameFor.list(), s.wentFor.list()
 	sum.Churn = s.churn()
 	sum.Down = down(f.Incidents, s.span)
@@ -230,6 +231,7 @@ type summing struct {
 	price     map[fleet.Machine]fleet.Price
 	machines  map[kind]*machine
 	kinds     []kind // by index
+	groups    map[Group]*GroupUse
 	use       Use
 	before    []Use
 	steps     []step
@@ -308,6 +310,7 @@ func (s *summing) life(n fleet.Life) {
 	sure, unsure := s.alive(n, s.span)
 	s.use.add(price, sure, unsure)
 	m.use.add(price, sure, unsure)
+	s.group(n).add(price, sure, unsure, s.span.Has(n.Joined), s.span.Has(n.Removed))
 
 	r := replaced{k, n.Pool}
 	joined := s.span.Has(n.Joined)

@@ -334,19 +334,60 @@ func TestScalings(t *testing.T) {
 	)
 	s := summarize(t, f)
 	want := Scalings{Objects: 2, Times: 5, AtLeast: true, Top: []Scaled{
-		{Namespace: "shop", Name: "web", Times: 4, AtLeast: true, From: -1, To: 6, Low: 4, High: 12},
+		{Namespace: "shop", Name: "web", Times: 4, AtLeast: true, From: 2, To: 5, Low: 2, High: 7}, // its Deployment's sizes
 		{Namespace: "shop", Name: "odd", Times: 1, From: -1, To: -1}}}
 	if diff := cmp.Diff(want, s.HPAs); diff != "" {
 		t.Errorf("HPAs (-want +got):\n%s", diff)
 	}
-	want = Scalings{Objects: 2, Times: 7, Top: []Scaled{
-		{Namespace: "shop", Name: "web", Times: 5, From: 2, To: 5, Low: 2, High: 7},
+	want = Scalings{Objects: 1, Times: 2, Top: []Scaled{
 		{Namespace: "shop", Name: "api", Times: 2, From: -1, To: -1}}}
 	if diff := cmp.Diff(want, s.Deployments); diff != "" {
 		t.Errorf("deployments (-want +got):\n%s", diff)
 	}
 	if !s.Quiet() {
 		t.Error("rescales alone are no news of nodes")
+	}
+}
+
+// An autoscaler and the Deployment that it scales are one line, where their names and sizes say that they belong
+// together, and only there.
+func TestScalingsTogether(t *testing.T) {
+	const hpa, dep = "HorizontalPodAutoscaler", "Deployment"
+	e := func(kind, namespace, name, note string) fleet.Event {
+		return fleet.Event{Regarding: fleet.ObjectRef{Kind: kind, Namespace: namespace, Name: name}, Note: note, Count: 1,
+			First: t0.Add(h), Last: t0.Add(h)}
+	}
+	for name, tt := range map[string]struct {
+		events []fleet.Event
+		want   []string
+	}{
+		"of one name": {[]fleet.Event{e(hpa, "shop", "web", "New size: 14; reason: cpu"),
+			e(dep, "shop", "web", "Scaled up replica set web-1 from 2 to 9"),
+			e(dep, "shop", "web", "Scaled up replica set web-1 from 9 to 14")}, []string{"shop/web (HPA) 2 → 14, once"}},
+		"a part of the name, of one size": {[]fleet.Event{e(hpa, "shop", "keda-hpa-web", "New size: 14; reason: cpu"),
+			e(dep, "shop", "web", "Scaled up replica set web-1 from 2 to 14")}, []string{"shop/web (HPA) 2 → 14, once"}},
+		"the longest part": {[]fleet.Event{e(hpa, "shop", "web-api-hpa", "New size: 14; reason: cpu"),
+			e(dep, "shop", "web", "Scaled up replica set web-1 from 3 to 14"),
+			e(dep, "shop", "web-api", "Scaled up replica set web-api-1 from 2 to 14")},
+			[]string{"shop/web-api (HPA) 2 → 14, once", "shop/web (Deployment) 3 → 14, once"}},
+		"of another size": {[]fleet.Event{e(hpa, "shop", "web-hpa", "New size: 14; reason: cpu"),
+			e(dep, "shop", "web", "Scaled up replica set web-1 from 2 to 9")},
+			[]string{"shop/web-hpa (HPA) to 14, once", "shop/web (Deployment) 2 → 9, once"}},
+		"of another namespace": {[]fleet.Event{e(hpa, "shop", "web", "New size: 14; reason: cpu"),
+			e(dep, "test", "web", "Scaled up replica set web-1 from 2 to 14")},
+			[]string{"shop/web (HPA) to 14, once", "test/web (Deployment) 2 → 14, once"}},
+		"no part of the name": {[]fleet.Event{e(hpa, "shop", "webshop", "New size: 14; reason: cpu"),
+			e(dep, "shop", "web", "Scaled up replica set web-1 from 2 to 14")},
+			[]string{"shop/webshop (HPA) to 14, once", "shop/web (Deployment) 2 → 14, once"}},
+	} {
+		f := day()
+		f.Rescales = seq(tt.events...)
+		s := summarize(t, f)
+		w := words{s}
+		got := append(w.scalings("HPA", s.HPAs), w.scalings("Deployment", s.Deployments)...)
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
 	}
 }
 

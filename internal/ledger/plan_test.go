@@ -202,8 +202,12 @@ func TestPlans(t *testing.T) {
 				}
 				return nil
 			}},
-		{"last digest", "INDEX sqlite_autoindex_digests_2 (cluster=?)",
+		{"last digest", "INDEX digests_at (cluster=?)",
 			func(ctx context.Context) error { _, _, err := l.LastDigest(ctx, "prod"); return err }},
+		{"last digest of a schedule", "INDEX sqlite_autoindex_digests_2 (cluster=? AND schedule=? AND until_at<?)",
+			func(ctx context.Context) error { _, _, err := l.LastDigestOf(ctx, "prod", "day", t0); return err }},
+		{"digests with something to do", "INDEX digests_open (cluster=?)",
+			func(ctx context.Context) error { _, err := l.OpenDigests(ctx, "prod"); return err }},
 		{"evidence on an object", "INDEX events_name (cluster=? AND name=? AND last_at>?)",
 			func(ctx context.Context) error {
 				_, err := l.Evidence("prod").On(ctx, fleet.ObjectRef{Kind: "Node", Name: "n1", UID: "u"}, t0, t0, 5)

@@ -359,6 +359,33 @@ UPDATE changes SET explain_at = 0 WHERE kind IN ('joined', 'removed') AND (kind 
 `, `
 CREATE INDEX event_names_of ON event_names (event_id);
 DELETE FROM meta WHERE name = 'names_upto';
+`, `
+ALTER TABLE digests RENAME TO digests_2;
+CREATE TABLE digests (
+	id           INTEGER PRIMARY KEY AUTOINCREMENT,
+	key          TEXT NOT NULL UNIQUE,          -- of its message
+	cluster      TEXT NOT NULL,
+	schedule     TEXT NOT NULL,                 -- see wave.Digest
+	from_at      INTEGER NOT NULL,
+	until_at     INTEGER NOT NULL,              -- the tick
+	done_at      INTEGER,                       -- nothing is left to do
+	figures      TEXT NOT NULL DEFAULT '',      -- what becomes of them: see wave.Figures
+	figures_file TEXT NOT NULL DEFAULT '',      -- Slack's ID of the file
+	UNIQUE (cluster, schedule, until_at)
+);
+-- Until now there was one schedule, and mostly it was a daily one.
+INSERT INTO digests (id, key, cluster, schedule, from_at, until_at, done_at)
+	SELECT id, key, cluster, 'day', from_at, until_at, done_at FROM digests_2;
+DROP TABLE digests_2;
+CREATE INDEX digests_at ON digests (cluster, until_at);
+CREATE INDEX digests_open ON digests (cluster, id) WHERE done_at IS NULL;
+CREATE TABLE schedules (                        -- that a cluster has digests of
+	cluster  TEXT NOT NULL,
+	schedule TEXT NOT NULL,
+	begin_at INTEGER,                           -- no period begins before; NULL: wherever the first one does
+	PRIMARY KEY (cluster, schedule)
+) WITHOUT ROWID;
+INSERT INTO schedules (cluster, schedule) SELECT DISTINCT cluster, schedule FROM digests;
 `}
 
 // migrate brings the schema up to date.

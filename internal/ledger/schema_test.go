@@ -73,7 +73,7 @@ func unpack(t testing.TB, name string) string {
 // the nodes and moments that are asked for here, or opens the file of the schema before, closes it, and leaves the
 // file to gzip.
 func TestOpensEarlierSchemas(t *testing.T) {
-	for _, file := range []string{"schema-11.db.gz", "schema-12.db.gz", "schema-13.db.gz"} {
+	for _, file := range []string{"schema-11.db.gz", "schema-12.db.gz", "schema-13.db.gz", "schema-15.db.gz"} {
 		t.Run(file, func(t *testing.T) { meansWhatItMeant(t, open(t, unpack(t, file))) })
 	}
 }
@@ -231,7 +231,7 @@ func meansWhatItMeant(t *testing.T, l *Ledger) {
 		}
 	}
 
-	posted := must[wave.Digest](t)(l.AddDigest(ctx, wave.Digest{Cluster: "prod", From: t0, Until: at(30)}))
+	posted := must[wave.Digest](t)(l.AddDigest(ctx, wave.Digest{Cluster: "prod", Schedule: "day", From: t0, Until: at(30)}))
 	if posted.ID != "100.000006" || posted.Picture != wave.PictureFile || posted.File != "F1" ||
 		!posted.Done.Equal(at(31)) || posted.Channel != "C2" || !posted.Tried {
 		t.Errorf("the digest that was posted: %+v", posted)
@@ -241,8 +241,15 @@ func meansWhatItMeant(t *testing.T, l *Ledger) {
 		last.Channel != "C2" || !last.Until.Equal(at(90)) || last.After != "100.000005" || last.Part != wave.PartDigest {
 		t.Errorf("the digest that may be in Slack: %+v, %v", last, err)
 	}
+	if begins := must[map[string]time.Time](t)(l.Schedules(ctx, "prod")); len(begins) != 1 || !begins["day"].IsZero() ||
+		last.Schedule != "day" || last.Figures != "" {
+		t.Errorf("the schedules are %v, and the last digest is of %q with figures %q", begins, last.Schedule, last.Figures)
+	}
+	if open := must[[]wave.Digest](t)(l.OpenDigests(ctx, "prod")); len(open) != 1 || open[0] != last {
+		t.Errorf("digests with something to do: %+v", open)
+	}
 	check(t, l.FinishDigest(ctx, last.Key, at(91)))
-	again := must[wave.Digest](t)(l.AddDigest(ctx, wave.Digest{Cluster: "prod", From: at(2), Until: at(90)}))
+	again := must[wave.Digest](t)(l.AddDigest(ctx, wave.Digest{Cluster: "prod", Schedule: "day", From: at(2), Until: at(90)}))
 	if again.Key != last.Key {
 		t.Errorf("the tick has two digests, %s and %s", last.Key, again.Key)
 	}

@@ -113,7 +113,7 @@ func chartLabel(at time.Time, width, length time.Duration) string {
 		return at.Format("15:04:05")
 	case length <= 26*time.Hour:
 		return at.Format("15:04")
-	case length <= 6*24*time.Hour:
+	case length <= 7*24*time.Hour+2*time.Hour:
 		return at.Format("Mon 15:04")
 	case width < 24*time.Hour:
 		return at.Format("2 Jan 15:04")

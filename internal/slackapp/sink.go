@@ -185,14 +185,14 @@ func (s *Sink) MayUpload(ctx context.Context) bool {
 const maxAlt = 1000
 
 // Upload implements deliver.Sink: it asks for an address, and sends the bytes there.
-func (s *Sink) Upload(ctx context.Context, p deliver.Picture) (string, error) {
+func (s *Sink) Upload(ctx context.Context, f deliver.File) (string, error) {
 	to, err := s.api.GetUploadURLExternalContext(ctx, slack.GetUploadURLExternalParameters{
-		FileName: p.Name, FileSize: len(p.PNG), AltTxt: clip(clean(p.Alt), maxAlt)})
+		FileName: f.Name, FileSize: len(f.Data), AltTxt: clip(clean(f.Alt), maxAlt)})
 	if err != nil {
 		return "", err
 	}
 	err = s.api.UploadToURL(ctx, slack.UploadToURLParameters{
-		UploadURL: to.UploadURL, Reader: bytes.NewReader(p.PNG), Filename: p.Name})
+		UploadURL: to.UploadURL, Reader: bytes.NewReader(f.Data), Filename: f.Name})
 	return to.FileID, withoutAddress(err, to.UploadURL)
 }
 

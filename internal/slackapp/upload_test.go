@@ -40,7 +40,7 @@ func TestUploadHidesItsAddress(t *testing.T) {
 				return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
 			})}
 			sink := NewSink(slack.New("xoxb-1", slack.OptionHTTPClient(client)), deliver.Limits{}, nil)
-			_, err := sink.Upload(t.Context(), deliver.Picture{Name: "digest.png", PNG: []byte("png")})
+			_, err := sink.Upload(t.Context(), deliver.File{Name: "digest.png", Data: []byte("png")})
 			if err == nil || strings.Contains(err.Error(), secret) || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("the error is %v, want %q without the address", err, tc.want)
 			}

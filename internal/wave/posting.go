@@ -39,11 +39,25 @@ const (
 // Digest is the ledger's record of one digest and of its message.
 type Digest struct {
 	Posting
-	Cluster string
-	From    time.Time // the period: From is in it,
-	Until   time.Time // Until, the tick, is not
-	Done    time.Time // when nothing was left to do; zero before that
+	Cluster  string
+	Schedule string    // the name of the schedule that it is of
+	From     time.Time // the period: From is in it,
+	Until    time.Time // Until, the tick, is not
+	Done     time.Time // when nothing was left to do; zero before that
+	Figures  Figures   // what becomes of its figures
+	// FiguresFile is Slack's ID of the file of figures that was uploaded, "" before that.
+	FiguresFile string
 }
+
+// Figures is what becomes of a digest's figures as a file in its thread. "" is before its picture is settled.
+type Figures string
+
+// The fates of figures.
+const (
+	FiguresDue  Figures = "due"  // they come next
+	FiguresFile Figures = "file" // they are in the thread
+	FiguresNone Figures = "none" // there are none
+)
 
 // Picture is what becomes of a message's picture.
 type Picture string

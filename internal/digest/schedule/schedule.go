@@ -7,6 +7,7 @@ package schedule
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/robfig/cron/v3"
@@ -17,6 +18,10 @@ type Schedule struct {
 	clock cron.Schedule  // ticks as wall-clock times, written as if they were UTC; nil: every
 	every time.Duration  // between two ticks, which are counted from the year 1 in UTC
 	zone  *time.Location // of the wall clock
+	spec  string         // as the library reads it
+	text  string         // as it is written
+	name  string         // see Name
+	usual time.Duration  // see Usual
 }
 
 // fields are what people know from crontab: five fields, or @daily and the like.
@@ -35,6 +40,15 @@ var (
 // shows them. Sunday is 0 or 7, and SAT-SUN a weekend. Its error is ErrTooOften or ErrNever, or says which field is
 // wrong and what may stand there.
 func Parse(spec string, zone *time.Location) (*Schedule, error) {
+	s, err := parse(spec, zone)
+	if err != nil {
+		return nil, err
+	}
+	s.text, s.usual = strings.TrimSpace(spec), usually(s)
+	return s, nil
+}
+
+func parse(spec string, zone *time.Location) (*Schedule, error) {
 	spec, err := plain(spec)
 	if err != nil {
 		return nil, err
@@ -47,12 +61,12 @@ func Parse(spec string, zone *time.Location) (*Schedule, error) {
 		if every.Delay < least {
 			return nil, ErrTooOften
 		}
-		return &Schedule{every: every.Delay, zone: zone}, nil
+		return &Schedule{every: every.Delay, zone: zone, spec: spec}, nil
 	}
 	if parsed.Next(leapYear).IsZero() {
 		return nil, ErrNever
 	}
-	return &Schedule{clock: parsed, zone: zone}, nil
+	return &Schedule{clock: parsed, zone: zone, spec: spec}, nil
 }
 
 // leapYear is a moment within whose next years every date comes that ever comes.

@@ -45,6 +45,7 @@ func Conform(t *testing.T, open Open) {
 		{"prune causes", pruneCauses},
 		{"postings", postings},
 		{"digests", digests},
+		{"digests of several schedules", digestSchedules},
 		{"mutes", mutes},
 		{"longer mutes", longerMutes},
 		{"mute wave", muteWave},

@@ -111,7 +111,7 @@ func digests(t *testing.T, fresh Open) {
 		t.Fatalf("a digest that nobody recorded: %v, %v", ok, err)
 	}
 	d := wave.Digest{Posting: wave.Posting{Channel: "C1", Created: t0.Add(25 * time.Hour)}, Cluster: "prod",
-		From: t0, Until: t0.Add(24 * time.Hour)}
+		Schedule: "day", From: t0, Until: t0.Add(24 * time.Hour)}
 	one := must[wave.Digest](t)(l.AddDigest(ctx, d))
 	if one.Key == "" || one.Tried || one.ID != "" || !one.Done.IsZero() || !one.From.Equal(d.From) ||
 		!one.Until.Equal(d.Until) || one.Channel != "C1" {
@@ -121,7 +121,7 @@ func digests(t *testing.T, fresh Open) {
 	check(t, l.FinishDigest(ctx, one.Key, one.Done))
 	// The same tick again is the same digest.
 	again := must[wave.Digest](t)(l.AddDigest(ctx, wave.Digest{
-		Posting: wave.Posting{Channel: "C2", Created: d.Created.Add(time.Hour)}, Cluster: "prod",
+		Posting: wave.Posting{Channel: "C2", Created: d.Created.Add(time.Hour)}, Cluster: "prod", Schedule: "day",
 		From: t0.Add(-time.Hour), Until: d.Until}))
 	if diff := cmp.Diff(one, again); diff != "" {
 		t.Errorf("(-first +again):\n%s", diff)
@@ -161,5 +161,62 @@ func digests(t *testing.T, fresh Open) {
 	}
 	if _, ok, err := l.LastDigest(ctx, "test"); err != nil || !ok {
 		t.Errorf("the other cluster's last one is pruned, %v", err)
+	}
+}
+
+// digestSchedules holds that each schedule of a cluster has digests of its own.
+func digestSchedules(t *testing.T, fresh Open) {
+	l, ctx := fresh(t), t.Context()
+	d := wave.Digest{Posting: wave.Posting{Channel: "C1", Created: t0.Add(25 * time.Hour)}, Cluster: "prod",
+		Schedule: "day", From: t0, Until: t0.Add(24 * time.Hour), Done: t0}
+	one := must[wave.Digest](t)(l.AddDigest(ctx, d))
+	d.Done = time.Time{}
+	// Another schedule's of the same moment is another, and both are there in the order in which they were recorded.
+	weekly := d
+	weekly.Schedule, weekly.From = "week", d.From.AddDate(0, 0, -7)
+	second := weekly
+	second.Until = weekly.Until.AddDate(0, 0, 7)
+	w1, w2 := must[wave.Digest](t)(l.AddDigest(ctx, second)), must[wave.Digest](t)(l.AddDigest(ctx, weekly))
+	if w2.Key == one.Key || !w2.From.Equal(weekly.From) || w2.Schedule != "week" {
+		t.Errorf("the week's: %+v", w2)
+	}
+	open := must[[]wave.Digest](t)(l.OpenDigests(ctx, "prod"))
+	if len(open) != 2 || open[0] != w1 || open[1] != w2 {
+		t.Errorf("with something to do: %+v", open)
+	}
+	w1.Figures, w1.FiguresFile = wave.FiguresFile, "F2"
+	check(t, l.MarkFigures(ctx, w1))
+	check(t, l.FinishDigest(ctx, w1.Key, d.Created))
+	check(t, l.FinishDigest(ctx, w2.Key, d.Created))
+	for _, c := range []struct {
+		schedule string
+		now      time.Time
+		want     string
+	}{{"day", d.Until, one.Key}, {"day", d.Until.Add(-1), ""}, {"week", second.Until.Add(-1), w2.Key},
+		{"week", second.Until, w1.Key}, {"month", second.Until, ""}} {
+		got, ok, err := l.LastDigestOf(ctx, "prod", c.schedule, c.now)
+		if err != nil || ok != (c.want != "") || got.Key != c.want {
+			t.Errorf("the last of the %s at %v: %+v, %v, %v", c.schedule, c.now, got, ok, err)
+		}
+		if c.want == w1.Key && (got.Figures != wave.FiguresFile || got.FiguresFile != "F2") {
+			t.Errorf("its figures: %+v", got)
+		}
+	}
+	check(t, l.SetSchedules(ctx, "prod", map[string]time.Time{"day": {}, "week": t0}))
+	check(t, l.SetSchedules(ctx, "test", map[string]time.Time{"hour": {}}))
+	check(t, l.SetSchedules(ctx, "prod", map[string]time.Time{"month": {}, "week": t0}))
+	begins := must[map[string]time.Time](t)(l.Schedules(ctx, "prod"))
+	if month, ok := begins["month"]; len(begins) != 2 || !ok || !month.IsZero() || !begins["week"].Equal(t0) {
+		t.Errorf("schedules: %v", begins)
+	}
+	// The last one of each stays, however old it is.
+	r := ledger.Retention{Scaling: time.Hour, Other: time.Hour}
+	if n, err := l.Prune(ctx, r, t0.Add(1000*time.Hour)); err != nil || n != 2 {
+		t.Errorf("%d rows pruned, %v; want one digest with its message", n, err)
+	}
+	for schedule, key := range map[string]string{"day": one.Key, "week": w1.Key} {
+		if got, _, err := l.LastDigestOf(ctx, "prod", schedule, t0.Add(1000*time.Hour)); err != nil || got.Key != key {
+			t.Errorf("after pruning, the last of the %s is %+v, %v", schedule, got, err)
+		}
 	}
 }
