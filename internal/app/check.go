@@ -182,7 +182,7 @@ func checkDigest(l *checklist, c config.Config, now time.Time) {
 		}
 		text := fmt.Sprintf("%s runs next at %s", name, s.Next(now).In(c.Zone).Format("Mon 2 Jan 2006 15:04 MST"))
 		if s.Usual() > c.ScalingRetention {
-			text += "; SCALING_RETENTION keeps less than its period, so it will say from when its figures are"
+			text += "; its figures go back no further than SCALING_RETENTION"
 		}
 		l.line(true, "digest", text)
 	}

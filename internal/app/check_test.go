@@ -76,7 +76,7 @@ ok    list events.events.k8s.io: permitted
 ok    watch events.events.k8s.io: permitted
 ok    get namespaces/kube-system: permitted
 ok    ledger: LEDGER is not there yet and can be created
-ok    digest: 0 9 29 2 * runs next at DAY 09:00 CET
+ok    digest: 0 9 29 2 * runs next at DAY 09:00 CET; its figures go back no further than SCALING_RETENTION
 ok    HTTP_ADDR: 127.0.0.1:0 is free
 
 Everything is in place.`
@@ -428,6 +428,10 @@ func TestCheckDigest(t *testing.T) {
 		{"0 9 * * *", "Europe/Berlin", "ok    digest: 0 9 * * * runs next at Mon 23 Mar 2026 09:00 CET\n"},
 		{"CRON_TZ=Asia/Tokyo @weekly", "Europe/Berlin", "ok    digest: CRON_TZ=Asia/Tokyo @weekly runs next at Sun 29 Mar " +
 			"2026 00:00 JST\n"},
+		{"0 9 * * 1; 0 9 * * *", "", "ok    digest: 0 9 * * * runs next at Mon 23 Mar 2026 09:00 UTC\n" +
+			"ok    digest: 0 9 * * 1 runs next at Mon 23 Mar 2026 09:00 UTC\n"},
+		{"@yearly", "", "ok    digest: @yearly runs next at Fri 1 Jan 2027 00:00 UTC; its figures go back no further than " +
+			"SCALING_RETENTION\n"},
 		{"daily", "", "-     digest: not checked, because of the mistake above\n"},
 	} {
 		c, _ := config.Load(map[string]string{"DIGEST_SCHEDULE": test.schedule, "DIGEST_TIMEZONE": test.zone})

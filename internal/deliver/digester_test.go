@@ -72,6 +72,7 @@ type editor struct {
 	config deliver.DigesterConfig
 	api    *slack.Client
 	nodes  int
+	read   int // digests that the test has looked at
 }
 
 func newEditor(t *testing.T, emu *slackemu.Server, api *slack.Client, all ...*schedule.Schedule) *editor {

@@ -11,11 +11,11 @@ import (
 // the more frequent first, and of two that are alike, the one that is written first. Use NewSet.
 type Set []*Schedule
 
-// rhythms are what schedules are told apart by: how far apart their ticks usually are.
+// rhythms are what schedules are told apart by: how far apart their ticks are on average.
 var rhythms = []struct {
 	name  string
 	below time.Duration
-}{{"hour", 12 * time.Hour}, {"day", 84 * time.Hour}, {"week", 18 * day}, {"month", 60 * day}}
+}{{"hour", 12 * time.Hour}, {"day", 3 * day}, {"week", 18 * day}, {"month", 60 * day}}
 
 const day = 24 * time.Hour
 
@@ -69,29 +69,24 @@ func (s *Schedule) Name() string { return s.name }
 // String is the schedule as it is written, without its zone.
 func (s *Schedule) String() string { return s.text }
 
-// Usual is how far apart the ticks usually are.
+// Usual is how far apart the ticks are on average.
 func (s *Schedule) Usual() time.Duration { return s.usual }
 
-// usually is the median distance of ticks.
+// usually is the average distance of ticks.
 func usually(s *Schedule) time.Duration {
 	if s.clock == nil {
 		return s.every
 	}
-	var apart []time.Duration
-	at := s.Next(leapYear)
-	for range 21 {
-		next := s.Next(at)
-		if next.IsZero() {
-			break
-		}
-		apart = append(apart, next.Sub(at))
-		at = next
+	const most = 60
+	first := s.Next(leapYear)
+	last, n := first, time.Duration(0)
+	for next := s.Next(last); n < most && !next.IsZero(); next = s.Next(last) {
+		last, n = next, n+1
 	}
-	if len(apart) == 0 {
+	if n == 0 {
 		return 4 * 366 * day
 	}
-	slices.Sort(apart)
-	return apart[len(apart)/2]
+	return last.Sub(first) / n
 }
 
 // Split returns the schedules that a text names, each as it is written: a semicolon or a line's end is between two.
@@ -111,8 +106,8 @@ func Respell(text string) (right string, ok bool) {
 		" @").Replace(text)
 	var words []string
 	for _, w := range strings.Fields(text) {
-		// A comma that ends a word is between two schedules.
-		if w = strings.TrimSuffix(w, ","); w != "" && w != "/" && !strings.EqualFold(w, "and") {
+		// A comma at a word's end is between two schedules.
+		if w = strings.Trim(w, ","); w != "" && w != "/" && !strings.EqualFold(w, "and") {
 			words = append(words, w)
 		}
 	}
