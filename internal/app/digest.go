@@ -20,9 +20,10 @@ import (
 )
 
 const digestUsage = `usage: rollcall digest --dry-run [--since 24h] [--cluster CLUSTER] [--picture digest.png]
+       [--csv digest.csv]
 
 Prints a digest of the ledger that DATABASE_URL names as text and draws its picture, also while
-Rollcall runs. Nothing is posted: that is done by the schedule, and by /nodes digest with Share.
+Rollcall runs; with --csv it writes its figures for a spreadsheet too. Nothing is posted: that is done by the schedule, and by /nodes digest with Share.
 DIGEST_TIMEZONE, PRICES_FILE, PRICE_DISCOUNT and SCALING_RETENTION count; tokens are not needed.`
 
 // runDigest is `rollcall digest`.
@@ -31,6 +32,7 @@ func runDigest(ctx context.Context, in call) (int, error) {
 	since := fs.String("since", "24h", "")
 	dry := fs.Bool("dry-run", false, "")
 	file := fs.String("picture", "digest.png", "")
+	figures := fs.String("csv", "", "")
 	cluster := fs.String("cluster", "", "")
 	others, err := parseFlags(fs, in.args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -85,6 +87,12 @@ func runDigest(ctx context.Context, in call) (int, error) {
 		return ExitFailed, fmt.Errorf("the picture: %w", err)
 	}
 	fmt.Fprintf(in.stdout, "\nThe picture is in %s.\n", *file)
+	if *figures != "" {
+		if err := os.WriteFile(*figures, digest.CSV(s), 0o644); err != nil {
+			return ExitFailed, fmt.Errorf("the figures: %w", err)
+		}
+		fmt.Fprintf(in.stdout, "The figures are in %s.\n", *figures)
+	}
 	return ExitOK, nil
 }
 

@@ -31,9 +31,11 @@ func Render(s Summary, mutes []wave.Mute) message.Message {
 		Headline: w.headline(), Text: w.headline(), Bare: bare}
 	if s.Joined+s.Left > 0 {
 		if w.judgement() != "" {
-			v.Text += fmt.Sprintf(", %d → %s", s.Start, message.Count(s.End, "node"))
+			v.Text += ". " + w.nodes() + ":"
+		} else {
+			v.Text += ","
 		}
-		v.Text += fmt.Sprintf(", %d joined, %d left, most at once %d", s.Joined, s.Left, s.Peak)
+		v.Text += fmt.Sprintf(" %d joined, %d left, most at once %d", s.Joined, s.Left, s.Peak)
 	}
 	add := func(heading string, texts ...string) {
 		p := message.Part{Heading: heading}
@@ -295,7 +297,7 @@ func (w words) counts() string {
 	s := w.s
 	text := fmt.Sprintf("%s joined, %d left.", message.Count(s.Joined, "node"), s.Left)
 	if w.judgement() != "" { // otherwise they are in the headline
-		text = fmt.Sprintf("%d → %s: %d joined, %d left.", s.Start, message.Count(s.End, "node"), s.Joined, s.Left)
+		text = fmt.Sprintf("%s: %d joined, %d left.", w.nodes(), s.Joined, s.Left)
 	}
 	if s.Peak > max(s.Start, s.End) {
 		text += fmt.Sprintf(" Most at once: %d, at %s.", s.Peak, w.stamp(s.PeakAt))
@@ -304,6 +306,14 @@ func (w words) counts() string {
 		text += fmt.Sprintf(" Fewest: %d, at %s.", s.Low, w.stamp(s.LowAt))
 	}
 	return text
+}
+
+// nodes says how many there were when the period began and ended.
+func (w words) nodes() string {
+	if w.s.Start == w.s.End {
+		return "As before, " + message.Count(w.s.End, "node")
+	}
+	return fmt.Sprintf("%d → %s", w.s.Start, message.Count(w.s.End, "node"))
 }
 
 // quiet says that nothing happened.
@@ -326,7 +336,7 @@ func (w words) comparison() string {
 		diff := s.Cost.USD - s.Previous.Cost.USD
 		switch {
 		case ok && !w.alike():
-			parts = append(parts, fmt.Sprintf("by the hour %s in the %s before", compared(times),
+			parts = append(parts, fmt.Sprintf("By the hour %s in the %s before", compared(times),
 				spanWords(s.PreviousSpan.Length())))
 		case ok && diff >= 0.005:
 			parts = append(parts, fmt.Sprintf("%s more than the %s before", dollars(diff), w.name()))
@@ -342,11 +352,12 @@ func (w words) comparison() string {
 			parts = append(parts, fmt.Sprintf("%s the average of the last %d %ss", compared(times), a.Periods, w.name()))
 		}
 	}
-	text := nodeHours(s.Hours.Sure)
+	text := nodeHours(s.Hours.Sure) + "."
 	if len(parts) > 0 {
-		text += "; " + strings.Join(parts, ", ")
+		compared := strings.Join(parts, ", ")
+		text += " " + strings.ToUpper(compared[:1]) + compared[1:] + "."
 	}
-	return text + "."
+	return text
 }
 
 // alike reports whether the period before was about as long, so that their sums compare.

@@ -64,6 +64,16 @@ func storyDay(t *testing.T) digest.Facts {
 	add(5, "loop", machine("m5.large", "spot"), 12, 0.7, 0.72)
 	add(3, "short", machine("c6i.2xlarge", "on-demand"), 20, 0.002, 0.4)
 	lives[len(lives)-1].Ready = time.Time{}
+	for i, l := range lives {
+		switch {
+		case strings.HasPrefix(l.Name, "burst"):
+			lives[i].Came = fleet.Cause{Kind: fleet.Demand, By: "Karpenter", Why: "its HPA went from 4 to 60 (cpu above target)",
+				For: fleet.Workload{Kind: "Deployment", Namespace: "shop", Name: "web"}}
+			lives[i].Went = fleet.Cause{Kind: fleet.Empty, By: "Karpenter"}
+		case strings.HasPrefix(l.Name, "loop"):
+			lives[i].Went = fleet.Cause{Kind: fleet.SpotInterruption}
+		}
+	}
 	lost := fleet.Life{UID: "lost", Name: "lost", Machine: machine("m5.large", "on-demand"), Joined: at(-50),
 		Removed: at(15), RemovedAfter: at(14)}
 	f.Lives = scan(append(lives, lost)...)
@@ -112,7 +122,29 @@ func TestDigestViews(t *testing.T) {
 	monday.From = monday.From.AddDate(0, 0, -2)
 	monday.Before = []digest.Span{{From: monday.From.AddDate(0, 0, -1), Until: monday.From},
 		{From: monday.From.AddDate(0, 0, -2), Until: monday.From.AddDate(0, 0, -1)}}
-	for name, f := range map[string]digest.Facts{"day": day, "quiet": quiet, "empty": empty, "begun": begun, "down": down,
+	week := storyDay(t)
+	week.From, week.Before = week.Until.AddDate(0, 0, -7), nil
+	for i := range 4 {
+		week.Before = append(week.Before,
+			digest.Span{From: week.From.AddDate(0, 0, -7*i-7), Until: week.From.AddDate(0, 0, -7*i)})
+	}
+	of, from := week.Lives, week.From
+	week.Lives = func(yield func(fleet.Life, error) bool) { // spot nodes in the weeks before
+		for i := range 30 {
+			at := from.AddDate(0, 0, -1-i)
+			if !yield(fleet.Life{UID: fmt.Sprint("spot-", i), Name: fmt.Sprint("spot-", i), Pool: "general",
+				Machine: fleet.Machine{Provider: "aws", Region: "eu-central-1", InstanceType: "m5.large", CapacityType: "spot"},
+				Joined:  at, Ready: at.Add(time.Minute), Removed: at.Add(20 * time.Hour)}, nil) {
+				return
+			}
+		}
+		of(yield)
+	}
+	half := week // what was is kept for three days and a half
+	half.KnownFrom = week.Until.AddDate(0, 0, -3).Add(-12 * time.Hour)
+	first := week // of the second week there is nothing to compare it with but the first
+	first.KnownFrom = week.From.AddDate(0, 0, -10)
+	for name, f := range map[string]digest.Facts{"week": week, "half-a-week": half, "first-week": first, "day": day, "quiet": quiet, "empty": empty, "begun": begun, "down": down,
 		"unpriced": unpriced, "monday": monday} {
 		s, err := digest.Summarize(f)
 		if err != nil {

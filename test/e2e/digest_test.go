@@ -155,7 +155,7 @@ func TestDigest(t *testing.T) {
 	}
 	text := slackemu.PlainText(m)
 	for _, want := range []string{"3 → 6 nodes", "7 nodes joined, 4 left.", "Most at once: 10",
-		"4 nodes lived less than an hour", "1 incident on 1 node", "HPA default/web: once, to 7",
+		"4 nodes lived less than an hour", "1 incident on 1 node", "default/web (HPA) to 7, once",
 		"The price of 1 node is not known", "label " + fleet.PriceLabel} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the digest does not say %q", want)
