@@ -23,8 +23,9 @@ const digestUsage = `usage: rollcall digest --dry-run [--since 24h] [--cluster C
        [--csv digest.csv]
 
 Prints a digest of the ledger that DATABASE_URL names as text and draws its picture, also while
-Rollcall runs; with --csv it writes its figures for a spreadsheet too. Nothing is posted: that is done by the schedule, and by /nodes digest with Share.
-DIGEST_TIMEZONE, PRICES_FILE, PRICE_DISCOUNT and SCALING_RETENTION count; tokens are not needed.`
+Rollcall runs; with --csv it writes its figures for a spreadsheet too. Nothing is posted: that is
+done by the schedule, and by /nodes digest with Share. DIGEST_TIMEZONE, PRICES_FILE, PRICE_DISCOUNT
+and SCALING_RETENTION count; tokens are not needed.`
 
 // runDigest is `rollcall digest`.
 func runDigest(ctx context.Context, in call) (int, error) {

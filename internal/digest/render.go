@@ -230,8 +230,12 @@ func (w words) judgement() string {
 // rounded is a cost as a headline has it: without what is said of its unknown part elsewhere, and from a hundred
 // dollars on without cents.
 func rounded(c fleet.Cost) string {
-	if c = known(c); c.USD >= 100 {
+	usd := c.USD
+	if c = known(c); usd >= 100 {
 		c.USD = math.Round(c.USD)
+		if c.AtMost { // a bound stays one
+			c.USD = math.Ceil(usd - 1e-6)
+		}
 	}
 	return strings.TrimSuffix(message.Dollars(c), ".00")
 }

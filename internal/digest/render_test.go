@@ -26,6 +26,8 @@ func TestJudgement(t *testing.T) {
 	}
 	bound := of(day, 100, 50, 100, 7)
 	bound.Cost.AtMost = true
+	bounds := of(day, 742.2, 0, 740, 7)
+	bounds.Cost.AtMost, bounds.Average.Cost.AtMost = true, true
 	for name, tt := range map[string]struct {
 		summary Summary
 		want    string
@@ -39,6 +41,7 @@ func TestJudgement(t *testing.T) {
 		"cheaper":           {of(5*time.Hour, 100, 0, 180, 7), "a cheaper period than usual, $100"},
 		"one day before":    {of(day, 191, 110, 180, 1), ""},
 		"an upper bound":    {bound, ""},
+		"upper bounds":      {bounds, "a normal day, ≤ $743"},
 		"nothing is before": {Summary{Span: Span{From: from, Until: from.Add(day)}}, ""},
 	} {
 		if got := (words{tt.summary}).judgement(); got != tt.want {

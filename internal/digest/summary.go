@@ -173,7 +173,8 @@ func (s Summary) Quiet() bool {
 // Summarize sums up a period.
 func Summarize(f Facts) (Summary, error) {
 	s := summing{f: f, span: f.Span, price: map[fleet.Machine]fleet.Price{}, machines: map[kind]*machine{},
-		groups: map[Group]*GroupUse{}, came: map[replaced][]int64{}, went: map[replaced][]int64{}, cameFor: causes{}, wentFor: causes{}}
+		groups: map[Group]*GroupUse{}, came: map[replaced][]int64{}, went: map[replaced][]int64{}, cameFor: causes{},
+		wentFor: causes{}}
 	if s.span.From.Before(f.KnownFrom) {
 		s.span.From = f.KnownFrom
 		if s.span.From.After(s.span.Until) {

@@ -9,7 +9,8 @@ import (
 )
 
 // digestSQL selects digests d with their messages m, as scanDigest receives them.
-const digestSQL = `SELECT d.cluster, d.schedule, d.from_at, d.until_at, d.done_at, d.figures, d.figures_file, ` + postingColumns + `
+const digestSQL = `SELECT d.cluster, d.schedule, d.from_at, d.until_at, d.done_at, d.figures, d.figures_file,
+	` + postingColumns + `
 	FROM digests d JOIN messages m ON m.key = d.key`
 
 func scanDigest(r row) (d wave.Digest, err error) {
@@ -20,10 +21,12 @@ func scanDigest(r row) (d wave.Digest, err error) {
 	return d, err
 }
 
-// LastDigest returns the digest of a cluster with the last tick, of whichever schedule; ok is false if there is none.
+// LastDigest returns the digest of a cluster with the last tick, of whichever schedule, and of several the one with the
+// shortest period; ok is false if there is none.
 func (l *Ledger) LastDigest(ctx context.Context, cluster string) (d wave.Digest, ok bool, err error) {
 	defer doing(&err, "reading the last digest of %s", cluster)
-	return one(ctx, l.r, scanDigest, digestSQL+` WHERE d.cluster = ? ORDER BY d.until_at DESC LIMIT 1`, cluster)
+	return one(ctx, l.r, scanDigest, digestSQL+` WHERE d.cluster = ?
+		ORDER BY d.until_at DESC, d.from_at DESC LIMIT 1`, cluster)
 }
 
 // LastDigestOf returns the digest of one of a cluster's schedules with the last tick that is not after now; ok is false

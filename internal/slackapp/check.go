@@ -30,7 +30,7 @@ var (
 		{"groups:history", "a message in a private channel may be posted twice when Slack's answer is lost"},
 		{peopleScope, "a mute until tomorrow 9:00 goes by DIGEST_TIMEZONE"},
 		{"im:history", "what people write to the app itself is not answered"},
-		{"files:write", "the digest has no picture where Slack does not draw charts"},
+		{"files:write", "digests have no file of figures, and no picture where Slack does not draw charts"},
 	}
 )
 

@@ -180,6 +180,12 @@ func digestSchedules(t *testing.T, fresh Open) {
 	if w2.Key == one.Key || !w2.From.Equal(weekly.From) || w2.Schedule != "week" {
 		t.Errorf("the week's: %+v", w2)
 	}
+	sixday := second
+	sixday.Schedule, sixday.From, sixday.Done = "six", second.From.AddDate(0, 0, 1), t0
+	six := must[wave.Digest](t)(l.AddDigest(ctx, sixday))
+	if last, _, err := l.LastDigest(ctx, "prod"); err != nil || last != six {
+		t.Errorf("of two at one moment, the last is %+v, %v, and not that with the shortest period", last, err)
+	}
 	open := must[[]wave.Digest](t)(l.OpenDigests(ctx, "prod"))
 	if len(open) != 2 || open[0] != w1 || open[1] != w2 {
 		t.Errorf("with something to do: %+v", open)
