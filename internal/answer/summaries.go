@@ -42,8 +42,12 @@ func (s Summaries) withDefaults() Summaries {
 	return s
 }
 
-// compared is how many earlier periods a period is compared with.
-const compared = 7
+// compared is how many earlier periods a period is compared with. Of a digest's schedule they are fewer if the first
+// three, or more, go as far back as this: a week is compared with the four before.
+const (
+	compared     = 7
+	comparedBack = 28 * 24 * time.Hour
+)
 
 // Last sums up the time of a length that ends now, and compares it with the times of the same
 // length before.
@@ -61,7 +65,7 @@ func (s Summaries) Last(ctx context.Context, cluster string, length time.Duratio
 func (s Summaries) Scheduled(ctx context.Context, d wave.Digest, ticks *schedule.Schedule,
 	now time.Time) (digest.Summary, error) {
 	var before []message.Period
-	for until := d.From; len(before) < compared; {
+	for until := d.From; len(before) < compared && (len(before) < 3 || d.From.Sub(until) < comparedBack-2*time.Hour); {
 		from := ticks.Last(until.Add(-1))
 		if from.IsZero() {
 			break

@@ -447,7 +447,10 @@ func (w words) machines() *message.Table {
 	}
 	row := func(name string, u, before Use) {
 		cells := []string{name}
-		if costs {
+		switch {
+		case costs && u.Cost.Priced == 0 && u.Cost.Unpriced > 0:
+			cells = append(cells, fleet.Unknown)
+		case costs:
 			cells = append(cells, message.Dollars(u.Cost))
 		}
 		if !costs || !changes {

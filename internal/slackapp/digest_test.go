@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -166,9 +167,23 @@ func TestDigestViews(t *testing.T) {
 	}
 }
 
-// validDigest holds that Slack takes a digest, with its chart and without, and that it rings nobody.
+// validDigest holds that Slack takes a digest, with its chart and without, and that it rings nobody; and that a phone
+// shows its table whole, with what it costs beside the names.
 func validDigest(t *testing.T, name string, v message.Message) {
 	t.Helper()
+	for _, p := range v.Parts {
+		if p.Table == nil {
+			continue
+		}
+		if head := p.Table.Head; len(head) > 3 || slices.Index(head, "Cost") > 1 {
+			t.Errorf("%s: a table of %q", name, head)
+		}
+		for _, row := range p.Table.Rows {
+			if len(row) != len(p.Table.Head) {
+				t.Errorf("%s: the row %q below %q", name, row, p.Table.Head)
+			}
+		}
+	}
 	for _, what := range []content{charted(v), render(v, onMessage), render(v, onModal)} {
 		valid(t, name, what)
 	}
