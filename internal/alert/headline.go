@@ -55,13 +55,13 @@ func sayJoined(r *rendering) {
 	case ready == n:
 		how = "ready"
 	case gone == n:
-		icon, how = "⚪", "left before ready"
+		icon, how = "⬜", "left before ready"
 	case gone > 0:
 		how = fmt.Sprintf("%d ready, %d left before that", ready, gone)
 	case ready == 0:
-		icon, how = "🟡", "not ready yet"
+		icon, how = "⏳", "not ready yet"
 	default:
-		icon, how = "🟡", fmt.Sprintf("%d ready", ready)
+		icon, how = "⏳", fmt.Sprintf("%d ready", ready)
 	}
 	r.titled(icon, "%s joined, %s", nodes(n), how)
 }
@@ -81,13 +81,13 @@ func sayNotReady(r *rendering) {
 	case back == n:
 		r.titled("🟢", "%s were not ready, all recovered", nodes(n))
 	case gone == n:
-		r.titled("⚪", "%s not ready, then left", nodes(n))
+		r.titled("⬜", "%s not ready, then left", nodes(n))
 	case back+gone == n:
-		r.titled("⚪", "%s not ready, %d recovered, %d left", nodes(n), back, gone)
+		r.titled("⬜", "%s not ready, %d recovered, %d left", nodes(n), back, gone)
 	case back+gone > 0:
-		r.titled("🔴", "%s not ready, %d recovered, %d left%s", nodes(n), back, gone, r.downWords())
+		r.titled("❌", "%s not ready, %d recovered, %d left%s", nodes(n), back, gone, r.downWords())
 	default:
-		r.titled("🔴", "%s not ready%s", nodes(n), r.downWords())
+		r.titled("❌", "%s not ready%s", nodes(n), r.downWords())
 	}
 }
 
@@ -173,9 +173,9 @@ func saySummary(r *rendering) {
 			}
 		}
 	}
-	var what, changes []string
+	var what []string
 	if n := count[fleet.Joined]; n > 0 {
-		came := fmt.Sprintf("+%d", n)
+		came := fmt.Sprintf("%d joined", n)
 		switch {
 		case ready == n && n == 1:
 			came += " (ready)"
@@ -184,13 +184,10 @@ func saySummary(r *rendering) {
 		case ready > 0:
 			came += fmt.Sprintf(" (%d ready)", ready)
 		}
-		changes = append(changes, came)
+		what = append(what, came)
 	}
 	if n := count[fleet.Removed]; n > 0 {
-		changes = append(changes, fmt.Sprintf("−%d", n))
-	}
-	if len(changes) > 0 {
-		what = append(what, strings.Join(changes, " "))
+		what = append(what, fmt.Sprintf("%d left", n))
 	}
 	count[fleet.BecameReady] -= ready
 	for _, kind := range []fleet.ChangeKind{fleet.BecameReady, fleet.WentUnready, fleet.Recovered} {

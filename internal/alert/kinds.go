@@ -58,7 +58,7 @@ var kinds = map[wave.Kind]kind{
 		one: func(wave.Member, Config) string { return " recovered" },
 	},
 	wave.KindRemoved: {
-		say:  sayPlainly("⚪", "left"),
+		say:  sayPlainly("⬜", "left"),
 		cost: costLess,
 		one: func(m wave.Member, cfg Config) string {
 			return " left" + machineWords(m.Node, cfg) + storyWords(m, cfg)

@@ -136,7 +136,7 @@ func RenderNeverReady(w wave.Wave, cfg Config) (message.Message, bool) {
 	if len(names) == 0 {
 		return message.Message{}, false
 	}
-	m := message.Message{Kind: wave.PartStuck, Cluster: w.Cluster, Nodes: len(names), Icon: "🔴", Broad: true}
+	m := message.Message{Kind: wave.PartStuck, Cluster: w.Cluster, Nodes: len(names), Icon: "❌", Broad: true}
 	m.Headline = fmt.Sprintf("%s: %s not ready %s after joining", w.Cluster, nodes(len(names)),
 		message.Duration(cfg.ReadyDeadline)) + shared(whys) + common(stuck)
 	m.Text = m.Headline

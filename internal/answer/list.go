@@ -124,15 +124,15 @@ func listControls(turn turns, sort bool) (parts []message.Part) {
 func nodeState(n query.NodeRecord) (icon, word string) {
 	switch {
 	case !n.RemovedAt.IsZero():
-		return "⚪", "left"
+		return "⬜", "left"
 	case n.Ready.Status == fleet.Ready && n.Cordoned:
 		return "🚧", "ready, cordoned"
 	case n.Ready.Status == fleet.Ready:
 		return "🟢", "ready"
 	case n.FirstReady.IsZero():
-		icon, word = "🟡", "not ready yet"
+		icon, word = "⏳", "not ready yet"
 	default:
-		icon, word = "🔴", "not ready"
+		icon, word = "❌", "not ready"
 	}
 	if n.Cordoned {
 		word += ", cordoned"

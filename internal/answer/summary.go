@@ -54,7 +54,7 @@ func (a *Answerer) summary(ctx context.Context, cluster query.ClusterRecord, req
 }
 
 // notAllReady is the icon of a summary with nodes that are not ready.
-const notAllReady = "🟡"
+const notAllReady = "⏳"
 
 // totals is a summary's headline: how many nodes there are or were.
 func (a *Answerer) totals(ctx context.Context, name string, req command.Nodes, groups query.NodeGroups,

@@ -365,7 +365,7 @@ func TestOutageEndsInOneCatchUp(t *testing.T) {
 	r.slack.SetOutage(slackemu.OutageOff)
 	r.settle("joined", "removed", "not_ready")
 	if w := r.waves(""); len(w) != 2 || w[1].Kind != "catch_up" ||
-		!strings.Contains(w[1].Text, "+6 −2, 1 went not ready") {
+		!strings.Contains(w[1].Text, "6 joined, 2 left, 1 went not ready") {
 		t.Errorf("%d waves after the outage", len(w))
 	}
 }
@@ -389,7 +389,7 @@ func TestAwayIsOneMessage(t *testing.T) {
 	r.start()
 	r.settle("joined", "removed")
 	away := r.waves("away")
-	if len(away) != 1 || len(r.waves("")) != 2 || !strings.Contains(away[0].Text, "+2 (1 ready) −1") {
+	if len(away) != 1 || len(r.waves("")) != 2 || !strings.Contains(away[0].Text, "2 joined (1 ready), 1 left") {
 		t.Errorf("%d waves", len(r.waves("")))
 	}
 }

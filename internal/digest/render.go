@@ -570,7 +570,7 @@ func (w words) down() (texts []string) {
 			why = " (" + message.Clip(i.Reason, 60) + ")"
 		}
 		texts = append(texts,
-			fmt.Sprintf("🔴 %s  %s%s: %s, %s", w.stamp(i.From), i.NodeName, why, message.Duration(end.Sub(i.From)), how))
+			fmt.Sprintf("❌ %s  %s%s: %s, %s", w.stamp(i.From), i.NodeName, why, message.Duration(end.Sub(i.From)), how))
 	}
 	return texts
 }

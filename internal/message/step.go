@@ -13,11 +13,11 @@ type StepWords struct {
 var stepWords = map[fleet.ChangeKind]StepWords{
 	fleet.Joined:      {"🟢", "joined", "joined"},
 	fleet.BecameReady: {"🟢", "became ready", "ready"},
-	fleet.WentUnready: {"🔴", "went not ready", "not ready"},
+	fleet.WentUnready: {"❌", "went not ready", "not ready"},
 	fleet.Recovered:   {"🟢", "recovered", "recovered"},
 	fleet.Cordoned:    {"🚧", "was cordoned", "cordoned"},
 	fleet.Uncordoned:  {"🚧", "was uncordoned", "uncordoned"},
-	fleet.Removed:     {"⚪", "left", "left"},
+	fleet.Removed:     {"⬜", "left", "left"},
 }
 
 // Step returns the words for a kind of change. Every one of fleet.ChangeKinds has some.

@@ -107,7 +107,7 @@ func (b *builder) build(m message.Message) content {
 	}
 	b.flush()
 	// A name may look like a link, which Slack would bring to life.
-	text := strings.ReplaceAll(escape(strings.TrimSpace(m.Icon+" "+m.Text), maxNotification), "://", ":\u200b//")
+	text := strings.ReplaceAll(escape(strings.TrimSpace(m.Icon+" "+message.Spoken(m.Text)), maxNotification), "://", ":\u200b//")
 	return content{text: text, blocks: b.blocks}
 }
 
@@ -276,8 +276,7 @@ func (b *builder) buttons(bs []message.Button) {
 
 // spoken is what a screen reader says of a button: a channel has many that are called the same. Signs have no words.
 func spoken(label, about string) string {
-	label = strings.TrimSpace(strings.NewReplacer("◀", "", "▶", "", "…", "").Replace(label))
-	return strings.TrimSuffix(label+": "+about, ": ")
+	return strings.TrimSuffix(strings.TrimSpace(message.Spoken(label))+": "+message.Spoken(about), ": ")
 }
 
 func (b *builder) choice(c *message.Choice) {

@@ -73,11 +73,11 @@ func TestJudge(t *testing.T) {
 		"may be told": {lived("a ?joined ?removed"), nil, nil},
 		"may be told, and is": {
 			lived("a ?joined ?removed"),
-			[]post{said("1", "away", "prod: while I was away: +1 −1", 1, "a joined, a removed")}, nil,
+			[]post{said("1", "away", "prod: while I was away: 1 joined, 1 left", 1, "a joined, a removed")}, nil,
 		},
 		"may be told, and is twice": {
 			lived("a ?joined ?removed"),
-			[]post{said("1", "away", "prod: while I was away: +1 −1", 1, "a joined, a removed"),
+			[]post{said("1", "away", "prod: while I was away: 1 joined, 1 left", 1, "a joined, a removed"),
 				said("2", removed, "prod: a left", 1, "a removed")},
 			[]string{doubled},
 		},
@@ -106,7 +106,7 @@ func TestJudge(t *testing.T) {
 		},
 		"wrong count of a gap": {
 			lived("a joined", "b joined"),
-			[]post{said("1", "away", "prod: while I was away: +3", 2, "a joined, b joined")}, []string{wrongCount},
+			[]post{said("1", "away", "prod: while I was away: 3 joined", 2, "a joined, b joined")}, []string{wrongCount},
 		},
 		"a table counts": {
 			lived(sixLives...), []post{table(said("1", joined, "prod: 6 nodes joined, 2 ready (6× m)", 6, six))}, nil,
@@ -125,15 +125,15 @@ func TestJudge(t *testing.T) {
 				said("2", ready, "prod: a became ready", 1, "a ready")}, nil,
 		},
 		"a gap's table counts": {
-			lived(sixLives...), []post{table(said("1", "away", "prod: while I was away: +6 (2 ready)", 6, six+", a ready"))},
+			lived(sixLives...), []post{table(said("1", "away", "prod: while I was away: 6 joined (2 ready)", 6, six+", a ready"))},
 			nil,
 		},
 		"a gap's table counts too few": {
-			lived(sixLives...), []post{table(said("1", "away", "prod: while I was away: +6", 6, six))}, []string{wrongCount},
+			lived(sixLives...), []post{table(said("1", "away", "prod: while I was away: 6 joined", 6, six))}, []string{wrongCount},
 		},
 		"a gap's table counts too many": {
 			lived(sixLives...),
-			[]post{table(said("1", "catch_up", "prod: while Slack could not be reached: +6 (all ready)", 6, six))},
+			[]post{table(said("1", "catch_up", "prod: while Slack could not be reached: 6 joined (all ready)", 6, six))},
 			[]string{wrongCount},
 		},
 	} {
@@ -289,7 +289,7 @@ func TestWentBack(t *testing.T) {
 }
 
 func TestFalseCauses(t *testing.T) {
-	const card = "⚪ prod: 1 node left\nip-10-64-0-1.eu\nm5.large\nleft 10:12 UTC, lived 1 h\n" +
+	const card = "⬜ prod: 1 node left\nip-10-64-0-1.eu\nm5.large\nleft 10:12 UTC, lived 1 h\n" +
 		"consolidated by Karpenter (empty), drained for 12 m\n"
 	life := lived("ip-10-64-0-1.eu joined removed")
 	came, went := causesIn(card)
@@ -303,7 +303,7 @@ func TestFalseCauses(t *testing.T) {
 	if v := life.judge(view); len(v) != 0 {
 		t.Errorf("the cause that there was: %v", v)
 	}
-	view.came, _ = causesIn("🟡 prod: 1 node joined\nip-10-64-0-1.eu\njoined 10:12 UTC\nfor shop/app-1: scaled from 0 to 1")
+	view.came, _ = causesIn("⏳ prod: 1 node joined\nip-10-64-0-1.eu\njoined 10:12 UTC\nfor shop/app-1: scaled from 0 to 1")
 	if v := life.judge(view); len(v) != 1 || v[0].kind != other || !strings.Contains(v[0].text, "come for a false cause") {
 		t.Errorf("nobody wanted it: %v", v)
 	}

@@ -290,9 +290,9 @@ func violations(kind, form string, args ...any) []violation {
 var (
 	joinedForm   = regexp.MustCompile(` (\d+) nodes? joined(, all ready|, (\d+) ready)?`)
 	notReadyForm = regexp.MustCompile(` (\d+) nodes? (?:were )?not ready(, all recovered|, (\d+) recovered)?`)
-	cameForm     = regexp.MustCompile(`\+(\d+)`)
-	wentForm     = regexp.MustCompile(`−(\d+)`)
-	awayForm     = regexp.MustCompile(`\+(\d+)( \((?:all )?ready\)| \((\d+) ready\))?`)
+	cameForm     = regexp.MustCompile(` (\d+) joined\b`)
+	wentForm     = regexp.MustCompile(` (\d+) left\b`)
+	awayForm     = regexp.MustCompile(` (\d+) joined\b( \((?:all )?ready\)| \((\d+) ready\))?`)
 )
 
 // headline reads a number of nodes and, of those, how many are said to have taken the second

@@ -161,7 +161,7 @@ func TestDigest(t *testing.T) {
 			t.Errorf("the digest does not say %q", want)
 		}
 	}
-	if !strings.Contains(m.Text, "prod: 3 → 6 nodes, $") {
+	if !strings.Contains(m.Text, "prod: 3 to 6 nodes, $") {
 		t.Errorf("the notification reads %q", m.Text)
 	}
 	var least, most float64

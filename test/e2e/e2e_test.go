@@ -387,7 +387,7 @@ func TestChangesWhileAway(t *testing.T) {
 	s.settle(30*time.Second, "joined", "removed")
 	away := s.waves("away")
 	if len(away) != 1 || !strings.Contains(away[0].Text, "while I was away") ||
-		!strings.Contains(away[0].Text, "+3 (2 ready) −2") {
+		!strings.Contains(away[0].Text, "3 joined (2 ready), 2 left") {
 		t.Errorf("%d away messages, not what they should be", len(away))
 	}
 	s.counts(6, 2)
