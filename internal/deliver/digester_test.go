@@ -322,7 +322,7 @@ func TestDigestPicture(t *testing.T) {
 			if !strings.Contains(all, c.says) || strings.Contains(all, `"data_visualization"`) != c.chart {
 				t.Errorf("the message does not say %q, or has a chart: %s", c.says, all)
 			}
-			if !strings.Contains(p.Text, "prod: 1 to 2 nodes, $1.50 in") {
+			if !strings.Contains(message.Spoken(p.Text), "prod: 1 to 2 nodes, $1.50 in") {
 				t.Errorf("text: %s", p.Text)
 			}
 		})

@@ -109,7 +109,7 @@ func TestMute(t *testing.T) {
 	r.undo(m)
 	end := r.says(1, "prod: the mute of pool general ended at",
 		"(undone by Grace); 5 changes of 3 nodes were kept quiet: 3 joined, 1 became ready, 1 left")
-	if b := r.buttons(end); strings.Contains(b, "actions") || end.TS != start.TS || end.Edits != 1 {
+	if b := r.buttons(end); strings.Contains(b, "Undo") || end.TS != start.TS || end.Edits != 1 {
 		t.Errorf("the end is at %s after %d edits: %s", end.TS, end.Edits, b)
 	}
 	r.allMutesTold()

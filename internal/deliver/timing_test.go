@@ -228,7 +228,7 @@ func TestSurge(t *testing.T) {
 		r.now = time.Now()
 		r.join(15, 75)
 		time.Sleep(2 * time.Minute)
-		if w := r.waves("surge"); len(w) != 1 || !strings.Contains(w[0].Text, "60 more nodes in 10 m (15 → 75)") {
+		if w := r.waves("surge"); len(w) != 1 || !strings.Contains(w[0].Text, "60 more nodes in 10 m (15 to 75)") {
 			r.t.Errorf("%d surges for 60 nodes at once", len(w))
 		} else if m, _ := r.slack.Message(slackemu.ChannelOps, w[0].TS); !strings.Contains(slackemu.PlainText(m),
 			"More of them: 60 m5.large in pool general.") {

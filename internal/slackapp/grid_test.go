@@ -71,7 +71,7 @@ func TestListWithoutTables(t *testing.T) {
 	}
 	calls := d.slack.CallsOf(slackemu.MethodResponseURL)
 	refused := slices.DeleteFunc(slices.Clone(calls), func(c slackemu.Call) bool { return c.Status == http.StatusOK })
-	if len(calls) != 2 || len(refused) != 1 {
-		t.Errorf("%d calls, of which %d were refused: %+v", len(calls), len(refused), calls)
+	if n := len(refused); n == 0 || n > 2 || len(calls) != 2*n { // the second may come before the first is done
+		t.Errorf("%d calls, of which %d were refused", len(calls), n)
 	}
 }
