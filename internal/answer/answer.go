@@ -53,6 +53,8 @@ type Store interface {
 	EventSpan(ctx context.Context, cluster string) (query.EventSpan, error)
 
 	Mutes(ctx context.Context, cluster string, now time.Time) ([]wave.Mute, error)
+	Lists(ctx context.Context, person string) (bool, error)
+	SetLists(ctx context.Context, person string, on bool) error
 	AddMute(ctx context.Context, m wave.Mute) (wave.Mute, error)
 	EndMute(ctx context.Context, id int64, by, name string, now time.Time) (bool, error)
 }
@@ -106,6 +108,23 @@ func (a *Answerer) Zone() *time.Location { return a.summaries.Zone }
 
 // Names is what the commands are called, where people read them.
 func (a *Answerer) Names() command.Names { return a.names }
+
+// For is an answer as a person reads it: with lists instead of tables, if that is what he has asked for.
+func (a *Answerer) For(ctx context.Context, person string, m message.Message) message.Message {
+	lists, err := a.store.Lists(ctx, person)
+	if err != nil {
+		a.log.Warn("how a person is answered is not known; with tables", "err", err)
+	}
+	if lists {
+		return m.Listed()
+	}
+	return m
+}
+
+// SetLists notes whether a person reads lists instead of tables: value is "on" or "off".
+func (a *Answerer) SetLists(ctx context.Context, person, value string) error {
+	return a.store.SetLists(ctx, person, value == "on")
+}
 
 // To says what a command line asks for at a moment. The line begins with /nodes or /events, whatever they are called.
 func (a *Answerer) To(ctx context.Context, line string, now time.Time) message.Message {

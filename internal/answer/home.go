@@ -13,7 +13,7 @@ import (
 
 // Home is what the Home tab shows: each cluster, what changed, what is muted, how Rollcall
 // is, and when the digest comes.
-func (a *Answerer) Home(ctx context.Context, now time.Time) (message.Message, error) {
+func (a *Answerer) Home(ctx context.Context, person string, now time.Time) (message.Message, error) {
 	v := message.Message{Icon: "📋", Headline: "Rollcall"}
 	clusters, err := a.store.Clusters(ctx)
 	if err != nil {
@@ -51,9 +51,19 @@ func (a *Answerer) Home(ctx context.Context, now time.Time) (message.Message, er
 	v.Parts = append(v.Parts,
 		message.Part{Buttons: []message.Button{
 			{Label: "Help with " + a.names.Name("/nodes"), Verb: message.Open, Value: "/nodes help"},
-			{Label: "Help with " + a.names.Name("/events"), Verb: message.Open, Value: "/events help"}}})
+			{Label: "Help with " + a.names.Name("/events"), Verb: message.Open, Value: "/events help"},
+			a.listsButton(ctx, person)}})
 	v.Text = "Rollcall"
 	return v, nil
+}
+
+// listsButton gives a person lists instead of tables, or tables again.
+func (a *Answerer) listsButton(ctx context.Context, person string) message.Button {
+	lists, err := a.store.Lists(ctx, person)
+	if err == nil && lists {
+		return message.Button{Label: "Show me tables", Verb: message.Lists, Value: "off"}
+	}
+	return message.Button{Label: "Show me lists instead of tables", Verb: message.Lists, Value: "on"}
 }
 
 // homeCluster is one cluster in the Home tab.

@@ -386,6 +386,10 @@ CREATE TABLE schedules (                        -- that a cluster has digests of
 	PRIMARY KEY (cluster, schedule)
 ) WITHOUT ROWID;
 INSERT INTO schedules (cluster, schedule) SELECT DISTINCT cluster, schedule FROM digests;
+CREATE TABLE people (                           -- who want to be answered otherwise than everybody else
+	id    TEXT PRIMARY KEY,                       -- the person's, in the sink
+	lists INTEGER NOT NULL                        -- reads lists instead of tables
+) WITHOUT ROWID;
 `}
 
 // migrate brings the schema up to date.

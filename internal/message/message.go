@@ -118,6 +118,7 @@ const (
 	WaveNodes  Verb = "wave_nodes"  // the nodes of a wave's message
 	WaveEvents Verb = "wave_events" // and the events on them
 	WaveCauses Verb = "wave_causes" // why they came and went
+	Lists      Verb = "lists"       // on or off: show the person lists instead of tables
 	Labels     Verb = "labels"      // the labels of the node that a command's text names
 	Mute       Verb = "mute"        // open the form that mutes
 	Unmute     Verb = "unmute"      // end a mute

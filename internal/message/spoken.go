@@ -6,8 +6,8 @@ import (
 )
 
 // signs are what screen readers pass over or name by their shape, and the words for it.
-var signs = strings.NewReplacer(" → ", " to ", "→", " to ", " · ", ", ", "≤ ", "at most ", "≥ ", "at least ", "≈ ", "about ",
-	"◀ ", "", " ▶", "", "▸", "", "◂", "", "…", "")
+var signs = strings.NewReplacer(" → ", " to ", "→", " to ", " · ", ", ",
+	"≤ ", "at most ", "≥ ", "at least ", "≈ ", "about ", "◀ ", "", " ▶", "", "▸", "", "◂", "", "…", "")
 
 var (
 	before = regexp.MustCompile(`(\d)× `)               // 2× m5.large

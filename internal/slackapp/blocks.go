@@ -107,7 +107,8 @@ func (b *builder) build(m message.Message) content {
 	}
 	b.flush()
 	// A name may look like a link, which Slack would bring to life.
-	text := strings.ReplaceAll(escape(strings.TrimSpace(m.Icon+" "+message.Spoken(m.Text)), maxNotification), "://", ":\u200b//")
+	text := escape(strings.TrimSpace(m.Icon+" "+message.Spoken(m.Text)), maxNotification)
+	text = strings.ReplaceAll(text, "://", ":\u200b//")
 	return content{text: text, blocks: b.blocks}
 }
 

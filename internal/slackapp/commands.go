@@ -124,7 +124,7 @@ func (c *Commands) slash(ctx context.Context, e Envelope) any {
 	began := time.Now()
 	answered := func() { c.asked(name, time.Since(began)) }
 	done := make(chan content, 1)
-	c.later(ctx, func(ctx context.Context) { done <- c.answer(ctx, line, onMessage) })
+	c.later(ctx, func(ctx context.Context) { done <- c.answer(ctx, cmd.UserID, line, onMessage) })
 	to := delivery{responseURL: cmd.ResponseURL, channel: cmd.ChannelID, user: cmd.UserID}
 	// What the check has taken of the time is not there any more.
 	wait, cancel := context.WithTimeout(ctx, patience)
@@ -237,7 +237,7 @@ func ephemeral(what content) any {
 	return answer
 }
 
-// answer says what a command line asks for, on a surface.
-func (c *Commands) answer(ctx context.Context, line string, on surface) content {
-	return c.drawBest(c.answers.To(ctx, line, time.Now()), on)
+// answer says what a command line of somebody's asks for, on a surface.
+func (c *Commands) answer(ctx context.Context, user, line string, on surface) content {
+	return c.drawFor(ctx, user, c.answers.To(ctx, line, time.Now()), on)
 }

@@ -62,7 +62,7 @@ func (c *Commands) direct(ctx context.Context, who asker, app string, p event) {
 		what = c.refused("Rollcall", r)
 	} else {
 		began := time.Now()
-		what = c.drawBest(c.answers.ToDirect(ctx, p.Event.Text, began), onMessage)
+		what = c.drawFor(ctx, who.User, c.answers.ToDirect(ctx, p.Event.Text, began), onMessage)
 		defer func() { c.asked("direct message", time.Since(began)) }()
 		defer c.suggest(ctx, p.Event.Channel)
 	}
@@ -158,7 +158,7 @@ func (c *Commands) shortcut(ctx context.Context, e Envelope) {
 			c.deliver(ctx, to, c.refused("this shortcut", r))
 			return
 		}
-		c.deliver(ctx, to, c.draw(c.why(ctx, in.Message), onMessage))
+		c.deliver(ctx, to, c.drawFor(ctx, who.User, c.why(ctx, in.Message), onMessage))
 	})
 }
 

@@ -118,7 +118,7 @@ const textField = "text"
 func (c *Commands) openFilter(ctx context.Context, s scene, line string, now time.Time) {
 	req, help, err := parse(line, now)
 	if err != nil {
-		c.show(ctx, s, c.answer(ctx, line, s.surface()))
+		c.show(ctx, s, c.answer(ctx, s.who.User, line, s.surface()))
 		return
 	}
 	x := form{user: s.who.User, channel: s.who.Channel, to: s.to, over: s.on == onModal, line: line}
@@ -312,11 +312,11 @@ func (c *Commands) filtered(ctx context.Context, x form, in slack.InteractionCal
 	}
 	line := strings.TrimSpace(help.Command + " " + req.String())
 	if x.over || x.to.responseURL == "" {
-		what := c.answer(ctx, line, onModal) // it goes with the acknowledgement
+		what := c.answer(ctx, x.user, line, onModal) // it goes with the acknowledgement
 		view := c.modal(scene{who: asker{User: x.user, Channel: x.channel}}, what)
 		return slack.NewUpdateViewSubmissionResponse(&view)
 	}
-	c.later(ctx, func(ctx context.Context) { c.deliver(ctx, x.to, c.answer(ctx, line, onMessage)) })
+	c.later(ctx, func(ctx context.Context) { c.deliver(ctx, x.to, c.answer(ctx, x.user, line, onMessage)) })
 	return slack.NewClearViewSubmissionResponse()
 }
 

@@ -179,7 +179,7 @@ func (c *Commands) refresh(ctx context.Context, o openHome, now time.Time) {
 
 // publish shows a person's Home tab as it is now, unless that is what it shows.
 func (c *Commands) publish(ctx context.Context, who asker, now time.Time) {
-	m, err := c.answers.Home(ctx, now)
+	m, err := c.answers.Home(ctx, who.User, now)
 	if err != nil {
 		if ctx.Err() != nil {
 			return
@@ -187,7 +187,7 @@ func (c *Commands) publish(ctx context.Context, who asker, now time.Time) {
 		c.log.Error("looking up the Home tab failed", "err", err)
 		m = message.Notice("⚠️", "That could not be looked up in time. Open this tab again.")
 	}
-	what := c.draw(m, onHome)
+	what := c.drawFor(ctx, who.User, m, onHome)
 	h := fnv.New64a()
 	json.NewEncoder(h).Encode(what.blocks)
 	if c.home.published(who.User, h.Sum64(), now) && !c.publishContent(ctx, who, what) {

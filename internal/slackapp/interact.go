@@ -105,11 +105,16 @@ func (c *Commands) do(ctx context.Context, s scene, verb message.Verb, value str
 	now := time.Now()
 	switch verb {
 	case message.Show, message.Open:
-		c.show(ctx, s, c.answer(ctx, value, s.surface()))
+		c.show(ctx, s, c.answer(ctx, s.who.User, value, s.surface()))
 	case message.WaveNodes, message.WaveEvents, message.WaveCauses:
-		c.show(ctx, s, c.draw(c.answers.ToWave(ctx, verb, value, now), s.surface()))
+		c.show(ctx, s, c.drawFor(ctx, s.who.User, c.answers.ToWave(ctx, verb, value, now), s.surface()))
 	case message.Labels:
 		c.show(ctx, s, c.draw(c.answers.ToLabels(ctx, value, now), s.surface()))
+	case message.Lists:
+		if err := c.answers.SetLists(ctx, s.who.User, value); err != nil {
+			c.log.Error("noting how a person is answered failed", "err", err)
+		}
+		c.publish(ctx, s.who, now)
 	case message.Share:
 		c.share(ctx, s, value)
 	case message.Filter:

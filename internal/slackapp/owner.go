@@ -134,6 +134,11 @@ func (c *Commands) disown(v slack.View, of Owner) any {
 		clip(clean(of.Cluster), 30), clip(clean(c.owner.Cluster), 30)), 150)})
 }
 
+// drawFor is draw for one person alone, as that person reads it.
+func (c *Commands) drawFor(ctx context.Context, user string, m message.Message, on surface) content {
+	return c.drawBest(c.answers.For(ctx, user, m), on)
+}
+
 // draw renders a message for a surface, with its buttons signed.
 func (c *Commands) draw(m message.Message, on surface) content {
 	m.Owner = c.owner.String()

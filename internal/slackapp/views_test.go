@@ -214,7 +214,7 @@ func TestViews(t *testing.T) {
 			}
 		}
 	}
-	v, err := c.Home(t.Context(), noon)
+	v, err := c.Home(t.Context(), "U1", noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -374,7 +374,7 @@ func TestAnyLedgerRenders(t *testing.T) {
 		for _, line := range lines {
 			all = append(all, c.To(t.Context(), line, noon))
 		}
-		home, err := c.Home(t.Context(), noon)
+		home, err := c.Home(t.Context(), "U1", noon)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -51,6 +51,7 @@ func Conform(t *testing.T, open Open) {
 		{"mute wave", muteWave},
 		{"step mute", stepMute},
 		{"muted changes", mutedChanges},
+		{"people", people},
 		{"list nodes", listNodes},
 		{"group nodes", groupNodes},
 		{"labels as Kubernetes has them", labelsAsKubernetesHasThem},

@@ -279,3 +279,17 @@ func findNodes(t *testing.T, fresh Open) {
 		}
 	}
 }
+
+func people(t *testing.T, fresh Open) {
+	l := fresh(t)
+	for i, want := range []bool{true, true, false, false, true} {
+		check(t, l.SetLists(t.Context(), "U1", want))
+		got, err := l.Lists(t.Context(), "U1")
+		check(t, err)
+		other, err := l.Lists(t.Context(), "U2")
+		check(t, err)
+		if got != want || other {
+			t.Errorf("step %d: U1 has lists: %v, want %v; U2: %v, want false", i, got, want, other)
+		}
+	}
+}
