@@ -102,8 +102,9 @@ func storyDay(t *testing.T) digest.Facts {
 	return f
 }
 
-func TestDigestViews(t *testing.T) {
-	t.Parallel()
+// digests are messages about days of many kinds, by name.
+func digests(t *testing.T) map[string]message.Message {
+	t.Helper()
 	mutes := []wave.Mute{{ID: 1, Cluster: "prod", Scope: wave.MutePool, Value: "batch", ByName: "ada"}}
 	day := storyDay(t)
 	quiet := storyDay(t)
@@ -145,13 +146,22 @@ func TestDigestViews(t *testing.T) {
 	half.KnownFrom = week.Until.AddDate(0, 0, -3).Add(-12 * time.Hour)
 	first := week // of the second week there is nothing to compare it with but the first
 	first.KnownFrom = week.From.AddDate(0, 0, -10)
-	for name, f := range map[string]digest.Facts{"week": week, "half-a-week": half, "first-week": first, "day": day, "quiet": quiet, "empty": empty, "begun": begun, "down": down,
+	out := map[string]message.Message{}
+	for name, f := range map[string]digest.Facts{"week": week, "half-a-week": half, "first-week": first, "day": day,
+		"quiet": quiet, "empty": empty, "begun": begun, "down": down,
 		"unpriced": unpriced, "monday": monday} {
 		s, err := digest.Summarize(f)
 		if err != nil {
 			t.Fatal(err)
 		}
-		v := digest.Render(s, mutes)
+		out[name] = digest.Render(s, mutes)
+	}
+	return out
+}
+
+func TestDigestViews(t *testing.T) {
+	t.Parallel()
+	for name, v := range digests(t) {
 		golden(t, "digest-of-"+name, v.Text+"\n\n"+v.String())
 		validDigest(t, name, v)
 		if name == "day" {

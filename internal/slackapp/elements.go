@@ -42,7 +42,7 @@ func spans(l message.Line, take func(string, int) string) []slack.RichTextSectio
 }
 
 // table shows groups as a table block of rich_text cells: the one kind of cell that Slack has
-// taken in every version.
+// taken in every version. Its columns wrap, so that a phone shows the first ones whole.
 func table(t *message.Table, take func(string, int) string) slack.Block {
 	b := slack.NewTableBlock("")
 	row := func(cells []string, style *slack.RichTextSectionTextStyle) {
@@ -54,6 +54,9 @@ func table(t *message.Table, take func(string, int) string) slack.Block {
 		b.AddRow(out...)
 	}
 	row(t.Head, &slack.RichTextSectionTextStyle{Bold: true})
+	for range t.Head {
+		b.ColumnSettings = append(b.ColumnSettings, slack.ColumnSetting{Align: slack.ColumnAlignmentLeft, IsWrapped: true})
+	}
 	for _, r := range t.Rows {
 		row(r, nil)
 	}

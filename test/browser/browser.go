@@ -442,6 +442,34 @@ func (t *Tab) Screenshot(file string) {
 	}
 }
 
+// Freeze makes pages that are opened from now on think that it is always the same moment, in a time zone: pictures that
+// tell of today and of this hour do not change from run to run. Timers run on.
+func (t *Tab) Freeze(at time.Time) {
+	t.tb.Helper()
+	command(t, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: at.Location().String()})
+	command(t, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: fmt.Sprintf(
+		`globalThis.Date = class extends Date {
+			constructor(...args) { args.length ? super(...args) : super(%[1]d); }
+			static now() { return %[1]d; }
+		}`, at.UnixMilli())})
+}
+
+// Picture returns what the first element that a selector finds looks like, as PNG, with so many pixels for a CSS pixel.
+// The element may be outside of the window, but not clipped by what it stands in.
+func (t *Tab) Picture(selector string, scale float64) []byte {
+	t.tb.Helper()
+	t.See(selector, "")
+	var box page.Viewport
+	t.Eval(fmt.Sprintf(`new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(() => {
+		const b = document.querySelector(%s).getBoundingClientRect();
+		r({ x: b.x + scrollX, y: b.y + scrollY, width: b.width, height: b.height });
+	})))`, quote(selector)), &box)
+	box.Scale = scale
+	beyond := true
+	return command(t, page.CaptureScreenshot,
+		page.CaptureScreenshotParams{Clip: &box, CaptureBeyondViewport: &beyond}).Data
+}
+
 // quote makes a string a JavaScript literal.
 func quote(s string) string {
 	b, err := json.Marshal(s)
