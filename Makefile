@@ -81,8 +81,9 @@ lint: ## gofmt, go vet, staticcheck, go mod tidy and go fix: all must have nothi
 vulncheck: ## look for known vulnerabilities that the code can reach
 	@sh tools/vulncheck.sh
 
-screenshots: browser ## take the documents' pictures of the demo again
+screenshots: browser ## take the documents' pictures of the demo and of every message again
 	go test ./internal/demo -count=1 -run InBrowser -screenshots "$(CURDIR)/docs"
+	go test ./internal/slackapp -count=1 -run 'OnAPhone|EverySceneHas' -pictures -update
 
 controlplane: ## build the tests' control plane where it is missing: ten minutes on two cores, once
 	@folder=$$(go run -C test/controlplane .) && echo "the tests' control plane: $$folder"

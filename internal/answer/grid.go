@@ -46,6 +46,9 @@ func (a *Answerer) wideList(ctx context.Context, usual message.Message, cluster 
 		wide.Headline += fmt.Sprintf(", %d to %d", from+1, from+count)
 	}
 	wide.Text, grid.Caption = wide.Headline, wide.Headline
+	if end := cutNames(grid.Rows); end != "" {
+		grid.Caption += "; their names end in " + end
+	}
 	open := &message.Choice{Verb: message.Show, Prompt: "Open a node…"}
 	for _, n := range nodes[:count] {
 		open.Options = append(open.Options, message.Option{Label: n.Name, Value: nodeLine(n, req.Cluster)})
@@ -138,6 +141,28 @@ func (a *Answerer) grid(ctx context.Context, nodes []query.NodeRecord, removed b
 		}, false})
 	}
 	return fill(columns, nodes), nil
+}
+
+// cutNames takes from the names in the first column what all of them end in, from a dot on, and returns it: a phone has
+// no room for it on every row.
+func cutNames(rows [][]message.Cell) string {
+	if len(rows) < 2 {
+		return ""
+	}
+	_, domain, _ := strings.Cut(rows[0][0].Text, ".")
+	if domain == "" {
+		return ""
+	}
+	end := "." + domain
+	for _, r := range rows {
+		if first, rest, _ := strings.Cut(r[0].Text, "."); first == "" || rest != domain {
+			return ""
+		}
+	}
+	for _, r := range rows {
+		r[0].Text = strings.TrimSuffix(r[0].Text, end)
+	}
+	return end
 }
 
 // fill makes a Grid of columns and of as many nodes as it holds.

@@ -8,6 +8,7 @@ import (
 	"html"
 	"image"
 	"image/color"
+	"image/draw"
 	"image/png"
 	"maps"
 	"math"
@@ -33,6 +34,12 @@ var pictures = flag.Bool("pictures", false, "take the pictures of docs/messages 
 
 // pictureFolder holds two pictures of every scene, and a page that shows them.
 var pictureFolder = filepath.Join("..", "..", "docs", "messages")
+
+// readmePicture shows what a day cost, on a phone.
+var readmePicture = filepath.Join("..", "..", "docs", "digest-phone.png")
+
+// pictureScale is how many pixels of a picture a CSS pixel has.
+const pictureScale = 1.5
 
 // seen is a message as somebody sees it on a phone.
 type seen struct {
@@ -69,6 +76,17 @@ func albums(t *testing.T) []album {
 // TestOnAPhone shows every message on a phone of 360 pixels: the first three columns of every table can be read whole,
 // and no alert needs to be scrolled sideways. With -pictures it takes the pictures of docs/messages.
 func TestOnAPhone(t *testing.T) {
+	if *pictures {
+		old, err := filepath.Glob(filepath.Join(pictureFolder, "*.png"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range old {
+			if err := os.Remove(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 	for _, a := range albums(t) {
 		t.Run(a.title, func(t *testing.T) {
 			tab, at := showAlbum(t, a)
@@ -82,7 +100,11 @@ func TestOnAPhone(t *testing.T) {
 				}
 				for _, theme := range []string{"light", "dark"} {
 					tab.ColorScheme(theme)
-					writePicture(t, pictureName(name, theme), tab.Picture(selector+" .body", 1.5))
+					shot := decodePicture(t, tab.Picture(selector+" .body", pictureScale))
+					writePicture(t, filepath.Join(pictureFolder, pictureName(name, theme)), shot)
+					if name == "digest-of-day" && theme == "dark" {
+						writePicture(t, readmePicture, above(t, tab, shot, selector))
+					}
 				}
 				tab.ColorScheme("light")
 			}
@@ -169,21 +191,37 @@ func pictureName(scene, theme string) string {
 	return scene + ".png"
 }
 
-func writePicture(t *testing.T, name string, data []byte) {
+// above is the part of a picture that ends with the message's table.
+func above(t *testing.T, tab *browser.Tab, shot *image.RGBA, selector string) image.Image {
+	t.Helper()
+	var height float64
+	tab.Eval(fmt.Sprintf(`document.querySelector('%[1]s .b-table').getBoundingClientRect().bottom -
+		document.querySelector('%[1]s .body').getBoundingClientRect().top + 8`, selector), &height)
+	return shot.SubImage(image.Rect(0, 0, shot.Bounds().Dx(), int(height*pictureScale)))
+}
+
+func decodePicture(t *testing.T, data []byte) *image.RGBA {
 	t.Helper()
 	img, err := png.Decode(bytes.NewReader(data))
 	if err != nil {
 		t.Fatal(err)
 	}
+	out := image.NewRGBA(img.Bounds())
+	draw.Draw(out, out.Bounds(), img, img.Bounds().Min, draw.Src)
+	return out
+}
+
+func writePicture(t *testing.T, file string, img image.Image) {
+	t.Helper()
 	var out bytes.Buffer
 	enc := png.Encoder{CompressionLevel: png.BestCompression}
 	if err := enc.Encode(&out, paletted(img)); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.MkdirAll(pictureFolder, 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(pictureFolder, name), out.Bytes(), 0o644); err != nil {
+	if err := os.WriteFile(file, out.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
