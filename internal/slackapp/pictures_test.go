@@ -154,8 +154,8 @@ func showAlbum(t *testing.T, a album) (tab *browser.Tab, at map[string]string) {
 	return tab, at
 }
 
-// cut says what of a message cannot be seen without scrolling: in the first three columns of its tables or, strictly, in
-// any.
+// cut says what of a message cannot be seen without scrolling: in the first three columns of its tables or, strictly,
+// in any.
 func cut(t *testing.T, tab *browser.Tab, selector string, strictly bool) []string {
 	t.Helper()
 	var problems []string

@@ -151,11 +151,11 @@ func (s *Server) ownPost(user, channel, ts string) (*Message, error) {
 // domain matches names that Slack's clients take for links: whose last part is a top-level domain. These few stand for
 // all of them.
 var domain = regexp.MustCompile(
-	`(?i)https?://[^\s<>|]+|\b(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+(?:com|net|org|io|dev|cloud|co|app|ai|eu|de|uk|jp|us)\b` +
-		`(?:/[^\s<>|]*)?`)
+	`(?i)https?://[^\s<>|]+|\b(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+` +
+		`(?:com|net|org|io|dev|cloud|co|app|ai|eu|de|uk|jp|us)\b(?:/[^\s<>|]*)?`)
 
-// Typed is what becomes of a text that a person types into a message: &, < and > are escaped, and what looks like a link
-// is one, also the name of a machine. Slash commands do not go through this.
+// Typed is what becomes of a text that a person types into a message: &, < and > are escaped, and what looks like a
+// link is one, also the name of a machine. Slash commands do not go through this.
 func Typed(text string) string {
 	return domain.ReplaceAllStringFunc(Escape(text), func(hit string) string {
 		if strings.Contains(hit, "://") {
@@ -176,8 +176,8 @@ func (c *channelState) told() string {
 	return c.Name
 }
 
-// told is the message as payloads and events show it: a person's has what clients add, an id of their own and the text as
-// rich text.
+// told is the message as payloads and events show it: a person's has what clients add, an id of their own and the text
+// as rich text.
 func (m *Message) told() map[string]any {
 	o := m.object(false)
 	if m.BotID != "" || m.Subtype != "" || m.Blocks != nil {

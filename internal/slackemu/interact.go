@@ -473,7 +473,8 @@ func (s *Server) Shortcut(user, channel, ts, callbackID string) *Interaction {
 		}
 	}
 	switch {
-	case err == nil && !slices.ContainsFunc(s.cfg.Shortcuts, func(sc Shortcut) bool { return sc.CallbackID == callbackID }):
+	case err == nil &&
+		!slices.ContainsFunc(s.cfg.Shortcuts, func(sc Shortcut) bool { return sc.CallbackID == callbackID }):
 		err = fmt.Errorf("the app has no such shortcut")
 	case err == nil && !s.granted("commands"):
 		err = fmt.Errorf("the app lacks the scope commands")

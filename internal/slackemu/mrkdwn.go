@@ -216,9 +216,9 @@ func PlainText(m Message) string {
 }
 
 // readable are the keys whose strings people see, in the order in which they stand.
-var readable = []string{"title", "caption", "pretext", "label", "text", "fields", "alt_text", "name", "value", "elements",
-	"accessory", "element", "options", "rows", "chart", "segments", "axis_config", "x_label", "y_label", "categories",
-	"series", "blocks", "footer"}
+var readable = []string{"title", "caption", "pretext", "label", "text", "fields", "alt_text", "name", "value",
+	"elements", "accessory", "element", "options", "rows", "chart", "segments", "axis_config", "x_label", "y_label",
+	"categories", "series", "blocks", "footer"}
 
 func collectText(val any, lines *[]string) {
 	switch val := val.(type) {

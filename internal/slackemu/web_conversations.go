@@ -156,8 +156,14 @@ func conversationList(req *request) (answer, *apiError) {
 			continue
 		}
 		start = ""
-		if c.direct != "" && !direct || c.direct == "" && c.IsPrivate && (!private || !c.member(req.token.UserID)) || !c.IsPrivate && !public ||
-			c.Archived && req.flag("exclude_archived", false) {
+		listed := public
+		switch {
+		case c.direct != "":
+			listed = direct
+		case c.IsPrivate:
+			listed = private && c.member(req.token.UserID)
+		}
+		if !listed || c.Archived && req.flag("exclude_archived", false) {
 			continue
 		}
 		if len(list) == limit {

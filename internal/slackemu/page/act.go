@@ -182,8 +182,8 @@ func (p *Page) close(_ context.Context, r request) answer {
 	return answer{}
 }
 
-// home opens the app's home tab, or its messages tab if the value says so. Slack shows what was published last until the app publishes anew, and no error if it
-// does not.
+// home opens the app's home tab, or its messages tab if the value says so. Slack shows what was published last until
+// the app publishes anew, and no error if it does not.
 func (p *Page) home(_ context.Context, r request) answer {
 	open := p.slack.OpenHome
 	if r.Value == "messages" {
