@@ -46,14 +46,15 @@ func (a *Answerer) wideList(ctx context.Context, usual message.Message, cluster 
 		wide.Headline += fmt.Sprintf(", %d to %d", from+1, from+count)
 	}
 	wide.Text, grid.Caption = wide.Headline, wide.Headline
-	if end := cutNames(grid.Rows); end != "" {
-		grid.Caption += "; their names end in " + end
-	}
 	open := &message.Choice{Verb: message.Show, Prompt: "Open a node…"}
 	for _, n := range nodes[:count] {
 		open.Options = append(open.Options, message.Option{Label: n.Name, Value: nodeLine(n, req.Cluster)})
 	}
-	wide.Parts = []message.Part{usual.Parts[0], {Grid: &grid}, {Choice: open}}
+	wide.Parts = []message.Part{usual.Parts[0], {Grid: &grid}}
+	if end := cutNames(grid.Rows); end != "" {
+		wide.Parts = append(wide.Parts, message.Part{Note: message.NewLine("Their names end in " + end)})
+	}
+	wide.Parts = append(wide.Parts, message.Part{Choice: open})
 	turn := turns{of: req}
 	if from > 0 {
 		turn.before = max(1, req.Page-gridNodes/pageNodes)

@@ -92,6 +92,10 @@ func TestOnAPhone(t *testing.T) {
 			tab, at := showAlbum(t, a)
 			for _, name := range slices.Sorted(maps.Keys(a.scenes)) {
 				selector := fmt.Sprintf(`#log [data-ts="%s"]`, at[name])
+				tab.Eval(fmt.Sprintf(`(() => {
+					document.querySelectorAll("[data-alone]").forEach((e) => delete e.dataset.alone);
+					document.querySelector('%s').dataset.alone = "";
+				})()`, selector), nil)
 				for _, problem := range cut(t, tab, selector, strings.HasPrefix(a.title, "Alerts")) {
 					t.Errorf("%s: %s", name, problem)
 				}
@@ -144,10 +148,11 @@ func showAlbum(t *testing.T, a album) (tab *browser.Tab, at map[string]string) {
 	tab.Viewport(360, 740)
 	tab.Open(srv.URL + "/?user=" + slackemu.UserAda + "#" + slackemu.ChannelOps)
 	tab.See("#log", "APP")
-	// The list is drawn at its full height, and nothing in it tells when it was drawn.
+	// One message is shown at a time, at its full height and always in the same place, and nothing tells when.
 	tab.Eval(`(() => {
 		const sheet = new CSSStyleSheet();
-		sheet.replaceSync(".head time, .tools { visibility: hidden } html, body, #page, .app, .pane, .log { height: auto; " +
+		sheet.replaceSync("#log :is(article, .line):not([data-alone]) { display: none } " +
+			".head time, .tools { visibility: hidden } html, body, #page, .app, .pane, .log { height: auto; " +
 			"overflow: visible } .body { padding: 4px 6px; background: var(--bg) }");
 		document.adoptedStyleSheets = [sheet];
 	})()`, nil)

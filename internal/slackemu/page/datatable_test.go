@@ -23,7 +23,7 @@ func TestDataTable(t *testing.T) {
 	ts := g.say(slackemu.ChannelOps, "A table", "", map[string]any{"blocks": raw(
 		`[{"type":"data_table","caption":"Nodes of prod","page_size":3,"rows":[` + rows + `]}]`)})
 	tab, _ := visit(t, g, page.Config{})
-	tab.See(in(ts, "caption"), "Nodes of prod")
+	tab.See(in(ts, ".caption"), "Nodes of prod")
 	order := func(what, want string) {
 		t.Helper()
 		tab.Wait(what, fmt.Sprintf(

@@ -42,8 +42,9 @@ export function dataTable(b, at, k) {
   const shown = sorted(rows, how).slice(from, from + size);
   const right = head.map((_, i) => (numeric(rows, i) ? 'num' : ''));
   const named = b.row_header_column_index ?? 0;
-  return html`<div class="scroll" tabindex="0" role="region" aria-label=${b.caption}><table class="grid data">
-    <caption>${b.caption}</caption>
+  return html`<div class="caption" aria-hidden="true">${b.caption}</div>
+  <div class="scroll" tabindex="0" role="region" aria-label=${b.caption}><table class="grid data">
+    <caption class="hidden">${b.caption}</caption>
     <thead><tr>${head.map((c, i) => html`<th scope="col" class=${right[i]} aria-sort=${how.column !== i ? 'none' : how.down ? 'descending' : 'ascending'}>
       <button type="button" class="sort" @click=${() => sort(i)}>${c.text}<span aria-hidden="true">${how.column !== i ? '' : how.down ? ' ↓' : ' ↑'}</span></button></th>`)}</tr></thead>
     <tbody>${shown.map((r) => html`<tr>${r.map((c, i) => (i === named ? html`<th scope="row" class=${right[i]}>${cell(c, at, b)}</th>` : html`<td class=${right[i]}>${cell(c, at, b)}</td>`))}</tr>`)}</tbody>
