@@ -5,6 +5,7 @@
 package browser
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -455,7 +456,8 @@ func (t *Tab) Freeze(at time.Time) {
 }
 
 // Picture returns what the first element that a selector finds looks like, as PNG, with so many pixels for a CSS pixel.
-// The element may be outside of the window, but not clipped by what it stands in.
+// The element may be outside of the window, but not clipped by what it stands in. It is what is drawn twice in a row:
+// large pictures are drawn piece by piece.
 func (t *Tab) Picture(selector string, scale float64) []byte {
 	t.tb.Helper()
 	t.See(selector, "")
@@ -466,8 +468,16 @@ func (t *Tab) Picture(selector string, scale float64) []byte {
 	})))`, quote(selector)), &box)
 	box.Scale = scale
 	beyond := true
-	return command(t, page.CaptureScreenshot,
-		page.CaptureScreenshotParams{Clip: &box, CaptureBeyondViewport: &beyond}).Data
+	var before []byte
+	for range 5 {
+		drawn := command(t, page.CaptureScreenshot,
+			page.CaptureScreenshotParams{Clip: &box, CaptureBeyondViewport: &beyond}).Data
+		if bytes.Equal(drawn, before) {
+			break
+		}
+		before = drawn
+	}
+	return before
 }
 
 // quote makes a string a JavaScript literal.
