@@ -1,7 +1,10 @@
 package browser
 
 import (
+	"bytes"
 	"fmt"
+	"image/png"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -9,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // watched is a test of which we want to know how it ended.
@@ -53,6 +57,12 @@ func TestTab(t *testing.T) {
 	if data, err := os.ReadFile(file); err != nil || !strings.HasPrefix(string(data), "\x89PNG") {
 		t.Errorf("no screenshot: %v", err)
 	}
+	config, err := png.DecodeConfig(bytes.NewReader(tab.Picture("button", 2)))
+	var width float64
+	tab.Eval(`document.querySelector("button").getBoundingClientRect().width * 2`, &width)
+	if err != nil || math.Abs(float64(config.Width)-width) > 2 {
+		t.Errorf("a picture %d pixels wide of a button that is %v: %v", config.Width, width, err)
+	}
 	tab.Wait("all that was asked for", `performance.getEntriesByType("resource").length >= 1`)
 	for _, f := range slices.Backward(w.cleanups) {
 		f()
@@ -67,6 +77,25 @@ func TestTab(t *testing.T) {
 	if strings.Contains(all, "expected") || strings.Contains(all, "fine") {
 		t.Errorf("said too much:\n%s", all)
 	}
+}
+
+// TestFreeze holds that time stands still for pages, but not for their timers.
+func TestFreeze(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(w, `<link rel=icon href="data:,"><p id=p></p><script>
+			setTimeout(() => { p.innerText = [new Date().toString(), Date.now(), new Date(0).getTime()].join(" ") }, 20)</script>`)
+	}))
+	defer srv.Close()
+	zone, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tab := Start(t)
+	tab.Freeze(time.Date(2026, 11, 24, 9, 0, 0, 0, zone))
+	tab.Open(srv.URL)
+	tab.See("p", "Tue Nov 24 2026 09:00:00 GMT+0100")
+	tab.See("p", "1795507200000 0")
 }
 
 func TestAway(t *testing.T) {
