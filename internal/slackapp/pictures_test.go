@@ -39,7 +39,7 @@ var pictureFolder = filepath.Join("..", "..", "docs", "messages")
 var readmePicture = filepath.Join("..", "..", "docs", "digest-phone.png")
 
 // pictureScale is how many pixels of a picture a CSS pixel has.
-const pictureScale = 1.5
+const pictureScale = 1.25
 
 // seen is a message as somebody sees it on a phone.
 type seen struct {
