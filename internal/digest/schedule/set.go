@@ -105,7 +105,7 @@ func Respell(text string) (right string, ok bool) {
 	text = strings.NewReplacer("|", " ", "&", " ", "+", " ", "[", " ", "]", " ", `"`, " ", "'", " ", ";", " ", ",@",
 		" @").Replace(text)
 	var words []string
-	for _, w := range strings.Fields(text) {
+	for w := range strings.FieldsSeq(text) {
 		// A comma at a word's end is between two schedules.
 		if w = strings.Trim(w, ","); w != "" && w != "/" && !strings.EqualFold(w, "and") {
 			words = append(words, w)
