@@ -48,11 +48,12 @@ func TestBlockRules(t *testing.T) {
 	cell := func(text string) string { return fmt.Sprintf(`{"type":"raw_text","text":%q}`, text) }
 	// data is a data_table of one column: its header, then rows of one cell each.
 	data := func(rest string, cells ...string) string {
-		rows := "[[" + cell("Name") + "]"
+		var rows strings.Builder
+		rows.WriteString("[[" + cell("Name") + "]")
 		for _, c := range cells {
-			rows += ",[" + c + "]"
+			rows.WriteString(",[" + c + "]")
 		}
-		return `[{"type":"data_table","caption":"Nodes","rows":` + rows + `]` + rest + `}]`
+		return `[{"type":"data_table","caption":"Nodes","rows":` + rows.String() + `]` + rest + `}]`
 	}
 	wide := func(rest string, header, row string) string {
 		return `[{"type":"data_table","caption":"Nodes","rows":[` + header + `,` + row + `]` + rest + `}]`

@@ -1,6 +1,7 @@
 package slackemu
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -69,12 +70,10 @@ func TestShortcut(t *testing.T) {
 			w.ack(env["envelope_id"], "")
 			must(t, i.Wait(t.Context()))
 			p := env["payload"].(map[string]any)
-			for k, val := range map[string]any{"type": "message_action", "callback_id": c.callback,
+			maps.Copy(c.payload, map[string]any{"type": "message_action", "callback_id": c.callback,
 				"trigger_id": i.TriggerID, "response_url": i.ResponseURL, "is_enterprise_install": false,
 				"team":  map[string]any{"id": DefaultTeamID, "domain": DefaultTeamDomain},
-				"token": verificationToken} {
-				c.payload[k] = val
-			}
+				"token": verificationToken})
 			if d := cmp.Diff(c.payload, fields(p, c.payload)); d != "" {
 				t.Errorf("the payload (-want +got):\n%s", d)
 			}

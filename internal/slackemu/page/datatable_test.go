@@ -2,6 +2,7 @@ package page_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"rollcall/internal/slackemu"
@@ -11,17 +12,18 @@ import (
 // TestDataTable sorts a data_table, leafs through it, and presses a button in it.
 func TestDataTable(t *testing.T) {
 	g := startGallery(t, workspace(t))
-	rows := `[{"type":"raw_text","text":"Name"},{"type":"raw_text","text":"CPUs"},{"type":"raw_text","text":"Zone"},
-		{"type":"raw_text","text":"More"}]`
+	var rows strings.Builder
+	rows.WriteString(`[{"type":"raw_text","text":"Name"},{"type":"raw_text","text":"CPUs"},{"type":"raw_text","text":"Zone"},
+		{"type":"raw_text","text":"More"}]`)
 	for i, name := range []string{"node-b", "node-d", "node-a", "node-c"} {
-		rows += fmt.Sprintf(`,[{"type":"rich_text","elements":[{"type":"rich_text_section","elements":[
+		rows.WriteString(fmt.Sprintf(`,[{"type":"rich_text","elements":[{"type":"rich_text_section","elements":[
 			{"type":"text","text":%q,"style":{"bold":true}}]}]},{"type":"raw_number","value":%d%s},
 			{"type":"raw_text","text":"<b>zone</b>"},{"type":"action_cell","element":{"type":"button","action_id":"show-%s",
 			"value":%q,"text":{"type":"plain_text","text":"Show"},"accessibility_label":"Show %s"}}]`,
-			name, []int{10, 9, 100, 1}[i], []string{`,"text":"ten"`, "", "", ""}[i], name, name, name)
+			name, []int{10, 9, 100, 1}[i], []string{`,"text":"ten"`, "", "", ""}[i], name, name, name))
 	}
 	ts := g.say(slackemu.ChannelOps, "A table", "", map[string]any{"blocks": raw(
-		`[{"type":"data_table","caption":"Nodes of prod","page_size":3,"rows":[` + rows + `]}]`)})
+		`[{"type":"data_table","caption":"Nodes of prod","page_size":3,"rows":[` + rows.String() + `]}]`)})
 	tab, _ := visit(t, g, page.Config{})
 	tab.See(in(ts, ".caption"), "Nodes of prod")
 	order := func(what, want string) {
