@@ -91,8 +91,7 @@ func sayNotReady(r *rendering) {
 	}
 }
 
-// downWords say of nodes that are not ready why, and what they have in common: ": kubelet silent · pool batch, c". Of
-// one node its card and its notification say it.
+// downWords say of nodes that are not ready why, and what they have in common: ": kubelet silent · pool batch, c".
 func (r *rendering) downWords() string {
 	var why []string
 	var down []fleet.Node
@@ -103,7 +102,7 @@ func (r *rendering) downWords() string {
 		}
 		why, down = append(why, unready(m, step)), append(down, m.Node)
 	}
-	if len(r.wave.Members) < 2 || len(down) == 0 {
+	if len(down) == 0 {
 		return ""
 	}
 	return shared(why) + common(down)

@@ -214,17 +214,20 @@ func (r *rendering) statistics() []message.Line {
 		}
 	}
 	var lines []message.Line
-	add := func(form string, ds []time.Duration) {
+	add := func(did string, ds []time.Duration) {
 		if len(ds) == 0 {
 			return
 		}
 		slices.Sort(ds)
-		lines = append(lines,
-			line(fmt.Sprintf(form, message.Duration(ds[len(ds)/2]), message.Duration(ds[0]), message.Duration(ds[len(ds)-1]))))
+		least, most := message.Duration(ds[0]), message.Duration(ds[len(ds)-1])
+		if least != most {
+			least = fmt.Sprintf("a median of %s (%s to %s)", message.Duration(ds[len(ds)/2]), least, most)
+		}
+		lines = append(lines, line(did+" "+least+"."))
 	}
-	add("Ready after a median of %s (%s to %s).", toReady)
-	add("Recovered after a median of %s (%s to %s).", down)
-	add("Lived a median of %s (%s to %s).", lived)
+	add("Ready after", toReady)
+	add("Recovered after", down)
+	add("Lived", lived)
 	if spent.Priced > 0 {
 		lines = append(lines, line("They have cost "+message.Dollars(spent)+" in all."))
 	}

@@ -2,6 +2,7 @@ package command
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -22,14 +23,7 @@ func Direct(text string, names Names) string {
 	text = names.Read(strings.TrimSpace(strings.Trim(text, "`*_")))
 	first, rest, _ := strings.Cut(text, " ")
 	word := strings.ToLower(strings.Trim(first, ".,:;!?"))
-	says := func(words []string) bool {
-		for _, w := range words {
-			if w == word {
-				return true
-			}
-		}
-		return false
-	}
+	says := func(words []string) bool { return slices.Contains(words, word) }
 	switch {
 	case word == "" || says(greetings) && len(strings.Fields(rest)) < 3:
 		return ""

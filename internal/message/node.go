@@ -89,8 +89,8 @@ func PoolUse(p fleet.Pool) string {
 const maxRows = 6
 
 // GroupTable shows groups so that a phone shows them whole: a row for each type and capacity type, the most nodes
-// first, and what they cost. What their pools, zones and architectures are is said once, in the line. Both are nil if
-// there are no groups.
+// first, and what they cost. What their pools, zones and architectures are is said once, in the line, and so are the
+// type and the cost if there is one row only: t is nil then. Both are nil if there are no groups.
 func GroupTable(groups []fleet.Group) (common Line, t *Table) {
 	if len(groups) == 0 {
 		return nil, nil
@@ -108,8 +108,20 @@ func GroupTable(groups []fleet.Group) (common Line, t *Table) {
 		arches[g.Arch] += g.Nodes
 		priced = priced || g.Cost.Priced > 0
 	}
+	words := func(k kind) string {
+		return strings.TrimSpace(fmt.Sprintf("%d %s %s", nodes[k], cmp.Or(k.instance, "of unknown type"), k.capacity))
+	}
 	parts := slices.DeleteFunc([]string{spread("pool", pools), inZones(zones), spread("", arches)},
 		func(p string) bool { return p == "" })
+	if len(nodes) == 1 {
+		for k, c := range cost {
+			only := []string{words(k)}
+			if priced {
+				only = append(only, Hourly(c))
+			}
+			return NewLine(strings.Join(append(only, parts...), " · ")), nil
+		}
+	}
 	if len(parts) > 0 {
 		common = NewLine(strings.Join(parts, " · "))
 	}
@@ -138,7 +150,7 @@ func GroupTable(groups []fleet.Group) (common Line, t *Table) {
 			rest, more = rest+nodes[k], more.Plus(cost[k])
 			continue
 		}
-		row(strings.TrimSpace(fmt.Sprintf("%d %s %s", nodes[k], cmp.Or(k.instance, "of unknown type"), k.capacity)), cost[k])
+		row(words(k), cost[k])
 	}
 	if rest > 0 {
 		row(fmt.Sprintf("%d of %d other types", rest, len(kinds)-shown), more)

@@ -33,12 +33,12 @@ func TestGroupTable(t *testing.T) {
 		"two pools of a zone": {[]fleet.Group{
 			{InstanceType: "a", Zone: "z", Pool: "p", Nodes: 2}, {InstanceType: "b", Zone: "z", Pool: "q", Nodes: 1},
 		}, "pools p 2, q 1 · z", "Nodes\n2 a\n1 b"},
-		"little is known": {[]fleet.Group{{Nodes: 2}, {Zone: "eu-west-1a", Nodes: 1}}, "zone unknown 2, eu-west-1a 1",
-			"Nodes\n3 of unknown type"},
+		"little is known": {[]fleet.Group{{Nodes: 2}, {Zone: "eu-west-1a", Nodes: 1}}, "3 of unknown type · zone unknown 2, eu-west-1a 1",
+			""},
 		"zones of two regions": {[]fleet.Group{{InstanceType: "a", Zone: "us-east-1a", Nodes: 1},
-			{InstanceType: "a", Zone: "us-west-2b", Nodes: 2}}, "us east-1a 1, west-2b 2", "Nodes\n3 a"},
+			{InstanceType: "a", Zone: "us-west-2b", Nodes: 2}}, "3 a · us east-1a 1, west-2b 2", ""},
 		"a zone that others begin with": {[]fleet.Group{{InstanceType: "a", Zone: "z", Nodes: 1},
-			{InstanceType: "a", Zone: "z1", Nodes: 2}}, "z 1, z1 2", "Nodes\n3 a"},
+			{InstanceType: "a", Zone: "z1", Nodes: 2}}, "3 a · z 1, z1 2", ""},
 		"many types": {many, "z", "Nodes | Cost\n20 ma spot | $1.00/h\n19 mb spot | $1.00/h\n18 mc spot | $1.00/h\n" +
 			"17 md spot | $1.00/h\n16 me spot | $1.00/h\n54 of 4 other types | $4.00/h"},
 	} {

@@ -40,5 +40,8 @@ func Unready(c fleet.Condition) string {
 	if c.Reason == "KubeletNotReady" && c.Message != "" { // the reason says no more than the status
 		return Clip(strings.Join(strings.Fields(Clean(c.Message)), " "), maxWhy)
 	}
+	if c.Reason == "KubeletNotReady" {
+		return "kubelet not ready"
+	}
 	return Clip(OneWord(cmp.Or(c.Reason, c.Message)), maxWhy)
 }

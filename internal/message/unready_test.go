@@ -20,7 +20,7 @@ func TestUnready(t *testing.T) {
 		{"KubeletNotReady", "container runtime is down", "container runtime down"},
 		{"KubeletNotReady", "node is shutting down", "shutting down"},
 		{"KubeletNotReady", "CSINode is not yet initialized", "CSI driver not initialized"},
-		{"KubeletNotReady", "", "KubeletNotReady"},
+		{"KubeletNotReady", "", "kubelet not ready"},
 		{"KubeletNotReady", "failed to\u2028 initialize", "failed to initialize"},
 		{"SomethingElse", "long text", "SomethingElse"},
 		{"", "long text", "long text"},
