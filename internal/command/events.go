@@ -282,25 +282,31 @@ var eventGrammar = &grammar[Events]{command: "/events", other: "/nodes", verbs: 
 
 var eventFlags = []option[Events]{
 	apartBy(objectApart,
-		single(Flag{Name: "for", Value: "KIND/NAME", Example: "pod/web-*", Meaning: "the object that events regard",
+		single(Flag{Name: "for", Value: "KIND/NAME", Example: "pod/web-*",
+			Ask: "About which object?", Meaning: "the object that events regard",
 			Detail: "kubectl's names of kinds: node/no, pod/po, deployment/deploy, hpa, nodeclaim and so on; others as " +
 				"Kubernetes writes them. The name may be a glob, and KIND alone is every object of it. A group after a dot " +
 				"(deployments.apps) does not count."},
 			func(e *Events) *Object { return &e.For }, without(ParseObject), Object.String)),
-	list(Flag{Name: "namespace", Short: "n", Value: "NAMESPACE", Example: "kube-system", Meaning: "namespace",
+	list(Flag{Name: "namespace", Short: "n", Value: "NAMESPACE", Example: "kube-system",
+		Ask: "In which namespaces?", Meaning: "namespace",
 		Detail: globDetail},
 		func(e *Events) *[]string { return &e.Namespaces }, parseNamespaces),
 	toggle(Flag{Name: "all-namespaces", Short: "A", Meaning: "all namespaces, which is so without it too"},
 		func(e Events) bool { return false }, func(*Events, bool) {}),
-	list(Flag{Name: "reason", Value: "GLOB", Example: "Failed*", Meaning: "reason", Detail: globDetail},
+	list(Flag{Name: "reason", Value: "GLOB", Example: "Failed*",
+		Ask: "For which reasons?", Meaning: "reason", Detail: globDetail},
 		func(e *Events) *[]string { return &e.Reasons }, parseReasons),
-	list(Flag{Name: "types", Value: "TYPE", Example: "Warning", Meaning: "Warning or Normal", Choices: eventTypes},
+	list(Flag{Name: "types", Value: "TYPE", Example: "Warning",
+		Ask: "Warnings or normal events?", Meaning: "Warning or Normal", Choices: eventTypes},
 		func(e *Events) *[]string { return &e.Types }, parseTypes),
 	timed(
-		single(Flag{Name: "since", Value: "TIME", Example: "2h", Meaning: "seen since then", Detail: timeDetail},
+		single(Flag{Name: "since", Value: "TIME", Example: "2h",
+			Ask: "Since when?", Meaning: "seen since then", Detail: timeDetail},
 			func(e *Events) *Moment { return &e.Since }, sinceMoment, Moment.String)),
 	timed(
-		single(Flag{Name: "until", Value: "TIME", Example: "1h", Meaning: "seen until then", Detail: timeDetail},
+		single(Flag{Name: "until", Value: "TIME", Example: "1h",
+			Ask: "Until when?", Meaning: "seen until then", Detail: timeDetail},
 			func(e *Events) *Moment { return &e.Until }, ParseMoment, Moment.String)),
 	toggle(Flag{Name: "scaling", Meaning: "only what tells of scaling"},
 		func(e Events) bool { return e.Scaling }, func(e *Events, v bool) { e.Scaling = v }),

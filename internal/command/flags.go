@@ -25,6 +25,7 @@ type Flag struct {
 	Short   string   // a letter, "" if there is none
 	Value   string   // what it takes: GLOB; "" if nothing
 	Meaning string   // one line
+	Ask     string   // the same as a question, for a form; "" for what is a switch there, or not there at all
 	Detail  string   // more about its value, "" if there is nothing to say
 	Example string   // a right value, as it is typed
 	Choices []string // all values that there are, nil if they cannot be listed

@@ -78,3 +78,15 @@ func TestNames(t *testing.T) {
 		t.Errorf("nothing is read as %q", got)
 	}
 }
+
+// Every field of a form asks something.
+func TestFormsAsk(t *testing.T) {
+	for _, h := range []Help{NodesHelp, EventsHelp} {
+		for _, f := range h.Flags {
+			field := f.Value != "" && f.Name != "page" && f.Name != "cluster"
+			if field != strings.HasSuffix(f.Ask, "?") {
+				t.Errorf("%s --%s is asked for with %q", h.Command, f.Name, f.Ask)
+			}
+		}
+	}
+}

@@ -133,7 +133,7 @@ func (c *Commands) openFilter(ctx context.Context, s scene, line string, now tim
 	var toggles []command.Flag
 	if e, ok := req.(*command.Events); ok {
 		m.Blocks.BlockSet = append(m.Blocks.BlockSet,
-			field(textField, "words of the event", "all must stand in its note, reason or object", "Insufficient cpu",
+			field(textField, "Which words?", "all must stand in its note, reason or object", "Insufficient cpu",
 				strings.Join(e.Text, " ")))
 	}
 	for _, f := range help.Flags {
@@ -145,7 +145,7 @@ func (c *Commands) openFilter(ctx context.Context, s scene, line string, now tim
 			m.Blocks.BlockSet = append(m.Blocks.BlockSet, menu(f, req.Value(f.Name)))
 		default:
 			m.Blocks.BlockSet = append(m.Blocks.BlockSet,
-				field(f.Name, f.Meaning, f.Form(), f.Example, req.Value(f.Name)))
+				field(f.Name, f.Ask, hint(f), f.Example, req.Value(f.Name)))
 		}
 	}
 	if len(toggles) > 0 {
@@ -182,9 +182,14 @@ func field(id, label, hint, example, value string) slack.Block {
 	e := slack.NewPlainTextInputBlockElement(plainText(clip("for example "+example, 150)), fieldValue)
 	e.InitialValue = value
 	e.MaxLength = command.MaxLength
-	b := slack.NewInputBlock(id, plainText(capital(label)), plainText(clip(hint, 150)), e)
+	b := slack.NewInputBlock(id, plainText(label), plainText(clip(hint, 150)), e)
 	b.Optional = true
 	return b
+}
+
+// hint is what stands below a field: what it means, and how it is typed.
+func hint(f command.Flag) string {
+	return capital(f.Meaning) + ": " + f.Form()
 }
 
 // capital begins a label.
@@ -207,7 +212,7 @@ func menu(f command.Flag, value string) slack.Block {
 	}
 	e := slack.NewOptionsSelectBlockElement(slack.OptTypeStatic, plainText("any"), fieldValue, options...)
 	e.InitialOption = initial
-	b := slack.NewInputBlock(f.Name, plainText(capital(f.Meaning)), plainText(f.Form()), e)
+	b := slack.NewInputBlock(f.Name, plainText(f.Ask), plainText(clip(hint(f), 150)), e)
 	b.Optional = true
 	return b
 }
@@ -223,7 +228,7 @@ func switches(flags []command.Flag, req request) slack.Block {
 	}
 	e := slack.NewCheckboxGroupsBlockElement(fieldChecks, options...)
 	e.InitialOptions = on
-	b := slack.NewInputBlock(fieldChecks, plainText("Only"), nil, e)
+	b := slack.NewInputBlock(fieldChecks, plainText("Anything else?"), nil, e)
 	b.Optional = true
 	return b
 }
@@ -233,7 +238,7 @@ func (c *Commands) submitted(ctx context.Context, app string, who asker, in slac
 	x, of, ok := c.formOf(in.View, who.User)
 	who.Channel = x.channel
 	if r := c.mayNot(ctx, who, app, "a form"); r.why != "" {
-		return instead("🚫 "+r.why, "")
+		return instead("🚫 "+c.answers.Names().Show(r.why), "")
 	}
 	if of != (Owner{}) && !c.owner.owns(of) {
 		c.log.Warn("a form of another Rollcall was submitted", "user", who.User, "form", in.View.CallbackID, "of", of)
@@ -395,8 +400,8 @@ func (c *Commands) openMute(ctx context.Context, s scene, value string, now time
 		slack.ModalViewRequest{Type: slack.VTModal, CallbackID: callbackMute, Title: plainText("Mute alerts"),
 			Submit: plainText("Mute"), Close: plainText("Cancel"),
 			PrivateMetadata: c.remember(x), Blocks: slack.Blocks{BlockSet: []slack.Block{
-				slack.NewInputBlock(fieldScope, plainText("Which alerts"), nil, scope),
-				slack.NewInputBlock(fieldUntil, plainText("For how long"), nil, until),
+				slack.NewInputBlock(fieldScope, plainText("Which alerts?"), nil, scope),
+				slack.NewInputBlock(fieldUntil, plainText("For how long?"), nil, until),
 				slack.NewContextBlock("",
 					plainText(c.answers.Names().Show("Everything is still recorded: /nodes and /events show it, and the channel is "+
 						"told who muted what, and when it ends. Anybody can undo it."))),
