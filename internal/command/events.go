@@ -358,6 +358,8 @@ var wrongEventFlags = wrongFlags{
 	"o":              {"", "answers have one form"},
 	"output":         {"", "answers have one form"},
 	"w":              {"", "answers do not change by themselves"},
+	"f":              {"", "answers do not change by themselves"},
+	"follow":         {"", "answers do not change by themselves"},
 	"watch":          {"", "answers do not change by themselves"},
 	"sort-by":        {"", "the newest come first"},
 	"sort":           {"", "the newest come first"},

@@ -358,7 +358,8 @@ func (n Nodes) String() string {
 	case List:
 		words = append(words, "list")
 		for _, name := range n.Names {
-			if f := nodeGrammar.find(name); f != nil || bindsBack(name) || name == "all" || name == "nodes" {
+			if f := nodeGrammar.find(name); f != nil || bindsBack(name) || name == "all" || properties[name] != "" ||
+				slices.Contains([]string{"node", "nodes", "not", "ready"}, name) {
 				words = append(words, quote(name))
 				continue
 			}
@@ -621,15 +622,17 @@ var wrongNodeFlags = wrongFlags{
 	"deleted":  {"--removed", ""}, "gone": {"--removed", ""}, "left": {"--removed", ""}, "younger": {"--newer", ""},
 	"age":    {"--older", "there are --older and --newer"},
 	"joined": {"--newer", ""}, "added": {"--newer", ""}, "context": {"--cluster", ""}, "c": {"--cluster", ""},
-	"ready":       {"", "nodes are ready unless --not-ready finds them"},
-	"name":        {"", "a name is written alone, for example /nodes ip-10-0-0-1"},
-	"o":           {"", "answers have one form"},
-	"output":      {"", "answers have one form"},
-	"w":           {"", "changes are told in the channel"},
-	"watch":       {"", "changes are told in the channel"},
-	"show-labels": {"", "/nodes NAME shows a node's labels"},
-	"limit":       {"", "lists have pages, see --page"},
-	"all":         {"", "/nodes list shows all nodes"},
+	"ready":          {"", "nodes are ready unless --not-ready finds them"},
+	"name":           {"", "a name is written alone, for example /nodes ip-10-0-0-1"},
+	"o":              {"", "answers have one form"},
+	"output":         {"", "answers have one form"},
+	"a":              {"", "nodes are in no namespace"},
+	"all-namespaces": {"", "nodes are in no namespace"},
+	"w":              {"", "changes are told in the channel"},
+	"watch":          {"", "changes are told in the channel"},
+	"show-labels":    {"", "/nodes NAME shows a node's labels"},
+	"limit":          {"", "lists have pages, see --page"},
+	"all":            {"", "/nodes list shows all nodes"},
 }
 
 // nodesForeign explains a flag that /nodes does not have.

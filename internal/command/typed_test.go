@@ -1,6 +1,7 @@
 package command
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -125,10 +126,88 @@ var typed = []struct{ text, want string }{
 	{"/events failed to pull", "/events failed to pull"},
 }
 
+// fromTrackers are commands of the kinds that people report to the trackers of chat bots and of their like for other
+// programs: what phones make of quotes and dashes (errbot 1094, 1145 and 1236, kubebot 9, simple-poll 2, cog 275), text
+// in bold (fusebot 26), links made of names (botkube 460), options with = and quotes (botkube 408 and 799), kubectl's
+// habits (botkube 440, 685 and 801), verbs of other bots, slips of the finger (hubot-enterprise 65). The form is that of
+// typed.
+var fromTrackers = []struct{ text, want string }{
+	{"/nodes get nodes --cluster-name=“prod”",
+		`!"--cluster-name" is not a filter of /nodes → /nodes list --cluster prod`},
+	{"/nodes —zone=us-east-1a", "/nodes --zone us-east-1a"},
+	{"/nodes list —spot", "/nodes list --spot"},
+	{"/nodes list –-spot", "/nodes list --spot"},
+	{"/nodes list -spot", `!"-spot" is written with two dashes → /nodes list --spot`},
+	{"/nodes list --spot=true", "/nodes list --spot"},
+	{"/nodes list --option1=“q”", `!"--option1" is not a filter of /nodes`},
+	{"/nodes -l “app=web”", "/nodes -l app=web"},
+	{"/nodes -lapp=web", "/nodes -l app=web"},
+	{"/nodes -l=app=web", "/nodes -l app=web"},
+	{"/nodes --l app=web", `!"--l" is not a filter of /nodes → /nodes -l app=web`},
+	{"/nodes get node ip-10-0-0-1 -o yaml", `!"-o" is not a filter of /nodes: answers have one form`},
+	{"/nodes get nodes -A", `!"-A" is not a filter of /nodes: nodes are in no namespace`},
+	{"/nodes get nodes -w", `!"-w" is not a filter of /nodes: changes are told in the channel`},
+	{"/nodes get nodes --show-labels", `!"--show-labels" is not a filter of /nodes: /nodes NAME shows a node's labels`},
+	{"/nodes get nodes --sort-by=.metadata.creationTimestamp",
+		`!"--sort-by" is not a filter of /nodes → /nodes list --sort newest`},
+	{"/nodes top nodes", "!how much nodes use is not recorded → /nodes"},
+	{"/nodes kubectl top nodes", "!how much nodes use is not recorded → /nodes"},
+	{"/nodes describe nodes", "/nodes list"},
+	{"/nodes show all nodes", "/nodes list"},
+	{"/nodes kubectl describe node ip-10-0-0-1", "/nodes ip-10-0-0-1"},
+	{"/nodes drain ip-10-0-0-1", "!Rollcall only watches → /nodes ip-10-0-0-1"},
+	{"/nodes delete node ip-10-0-0-1", "!Rollcall only watches → /nodes ip-10-0-0-1"},
+	{"/nodes cordon nodes", "!Rollcall only watches"},
+	{"/nodes ping", "/nodes"},
+	{"/nodes **list**", "/nodes list"},
+	{"/nodes _list_", "/nodes list"},
+	{"/nodes ~list~", "/nodes list"},
+	{"/nodes !list", "/nodes list"},
+	{"/nodes *web*", "/nodes list *web*"},
+	{"/nodes --hlep", `!"--hlep" is not a filter of /nodes → /nodes help`},
+	{"/nodes how many nodes?", "/nodes"},
+	{"/nodes list spot", "/nodes list --spot"},
+	{"/nodes spot nodes", "/nodes list --spot"},
+	{"/nodes list not ready", "/nodes list --not-ready"},
+	{"/nodes list not ready spot nodes", "/nodes list --spot --not-ready"},
+	{"/nodes list unschedulable", "/nodes list --cordoned"},
+	{"/nodes list 'spot'", "/nodes list 'spot'"},
+	{"/nodes <http://ip-10-0-0-1.ec2.internal|ip-10-0-0-1.ec2.internal>", "/nodes ip-10-0-0-1.ec2.internal"},
+	{"/nodes list <http://web-1.example.com|web-1.example.com>", "/nodes list web-1.example.com"},
+	{"/nodes get pods", "!Rollcall lists nodes → /events --for pod/*"},
+	{"/nodes get deployments", "!Rollcall lists nodes → /events --for deployment/*"},
+	{"/nodes list 'my node'", "!a blank cannot stand in the name of a node"},
+	{"/nodes list > nodes.txt", "!the character > cannot stand in the name of a node"},
+	{"/events get events --all-namespaces --sort-by=.lastTimestamp",
+		`!"--sort-by" is not a filter of /events: the newest come first`},
+	{"/events -n=shop", "/events -n shop"},
+	{"/events --namespace “shop”", "/events -n shop"},
+	{"/events --field-selector type=Warning", `!"--field-selector" is not a filter of /events: there are --for`},
+	{"/events --type=Warning", `!"--type" is not a filter of /events → /events --types Warning`},
+	{"/events type=Warning", `!"type=Warning" is no word of an event but a filter → /events --types Warning`},
+	{"/events reason:OOMKilling", `!"reason:OOMKilling" is no word of an event but a filter → /events --reason OOMKilling`},
+	{"/events a=b", "/events 'a=b'"},
+	{"/events describe pod web-1", "/events --for pod/web-1"},
+	{"/events pod/web-1", "/events --for pod/web-1"},
+	{"/events pods/x -n shop", "/events --for pod/x -n shop"},
+	{"/events node/x -n a", "!-n does not go with --for node/x → /events --for node/x"},
+	{"/events for pod web-1 --since 1h", "/events --for pod/web-1 --since 1h"},
+	{"/events of node ip-10-0-0-1", "/events --for node/ip-10-0-0-1"},
+	{"/events pod not found", "/events 'pod' not found"},
+	{"/events 'pod/web-1'", "/events 'pod/web-1'"},
+	{"/events last 2 hours", `!"last" before a time is written --since → /events --since 2h`},
+	{"/events past 30 minutes", `!"past" before a time is written --since → /events --since 30m`},
+	{"/events tail", "/events"},
+	{"/events recent", "/events"},
+	{"/events -f", `!"-f" is not a filter of /events: answers do not change by themselves`},
+	{"/events “Back-off restarting failed container”", "/events 'Back-off restarting failed container'"},
+	{"/events OOMKilled?", "/events 'OOMKilled?'"},
+}
+
 // TestTyped holds that each command is understood, or refused with a form that works and is not the
 // same again.
 func TestTyped(t *testing.T) {
-	for _, tt := range typed {
+	for _, tt := range slices.Concat(typed, fromTrackers) {
 		got, err := parse(t, tt.text)
 		want, refused := strings.CutPrefix(tt.want, "!")
 		if !refused {

@@ -2,6 +2,7 @@ package command
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"regexp"
 	"slices"
@@ -368,6 +369,17 @@ func alternatives(value, what, example string, read func(string) (string, *Mista
 	return out, nil
 }
 
+// character names a character that is wrong: one that cannot be seen has a name.
+func character(r rune) string {
+	switch {
+	case r == ' ':
+		return "a blank"
+	case !unicode.IsGraphic(r) || unicode.IsSpace(r):
+		return fmt.Sprintf("the invisible character U+%04X", r)
+	}
+	return "the character " + string(r)
+}
+
 // glob checks a glob that stands for names and the like.
 func glob(s, what string) (string, *Mistake) {
 	if utf8.RuneCountInString(s) > 253 {
@@ -377,7 +389,7 @@ func glob(s, what string) (string, *Mistake) {
 		if globRune(r) {
 			continue
 		}
-		problem := "the character " + string(r) + " cannot stand in " + what
+		problem := character(r) + " cannot stand in " + what
 		near := ""
 		if r == ' ' {
 			problem = shown(s) + " has a blank, and " + what + " has none"
@@ -492,7 +504,7 @@ func parseNamespaces(value string) ([]string, error) {
 	return alternatives(value, what, "kube-system", func(s string) (string, *Mistake) {
 		for i, r := range s {
 			if !(r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r)) || strings.ContainsRune("-*?", r)) {
-				return "", wrong(s, i, i+utf8.RuneLen(r), "the character "+string(r)+" cannot stand in a namespace", "", "")
+				return "", wrong(s, i, i+utf8.RuneLen(r), character(r)+" cannot stand in a namespace", "", "")
 			}
 		}
 		if len(s) > 63 {
@@ -726,7 +738,7 @@ func nodeName(s string, globs bool) (string, *Mistake) {
 		letter := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
 		plain = plain || letter
 		if !letter && !(r == '-' || r == '.') && !(globs && (r == '*' || r == '?')) {
-			return "", wrong(s, i, i+utf8.RuneLen(r), "the character "+string(r)+" cannot stand in the name of a node", "",
+			return "", wrong(s, i, i+utf8.RuneLen(r), character(r)+" cannot stand in the name of a node", "",
 				"/nodes ip-10-0-0-1")
 		}
 		plain = plain || r == '*'
