@@ -14,12 +14,15 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 )
 
+// DefaultDayLength is how long a simulated day lasts if nobody says.
+const DefaultDayLength = 5 * time.Minute
+
 // Config is how a cluster is. The zero value is the demo's, with a token that nobody else knows.
 type Config struct {
 	Name      string        // of the cluster in its kubeconfig; "" means "demo"
 	Token     string        // the bearer token that the API takes; "" means a random one, see Kubeconfig
 	Seed      uint64        // of the story's chance: the same seed tells the same story
-	DayLength time.Duration // how long a simulated day lasts at speed 1; 0 means 5 min, the shortest is 1 s
+	DayLength time.Duration // how long a simulated day lasts at speed 1; 0 means DefaultDayLength, the shortest is 1 s
 	// Night and Day are how many nodes there are at night and by day, Burst how many more join
 	// around noon; 0 means 12, 60 and 200.
 	Night, Day, Burst int
@@ -89,7 +92,7 @@ type Cluster struct {
 func New(config Config) *Cluster {
 	config.Name = cmp.Or(config.Name, "demo")
 	config.Token = cmp.Or(config.Token, crand.Text())
-	config.DayLength = max(time.Second, cmp.Or(config.DayLength, 5*time.Minute))
+	config.DayLength = max(time.Second, cmp.Or(config.DayLength, DefaultDayLength))
 	config.Night = cmp.Or(max(0, config.Night), 12)
 	config.Day = max(cmp.Or(max(0, config.Day), 60), config.Night)
 	config.Burst = cmp.Or(max(0, config.Burst), 200)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -161,7 +162,21 @@ type demo struct {
 
 // The demo's day is short, so the bot is told to wait less: these are the variables and options
 // for which a real day has time.
-var hasty = map[string]string{"ALERT_WAVE_GAP": "8s", "ALERT_WAVE_MAX": "1m", "DIGEST_SCHEDULE": "@every 5m"}
+var hasty = map[string]string{"ALERT_WAVE_GAP": "8s", "ALERT_WAVE_MAX": "1m"}
+
+// digestAfter is the schedule of digests for days that begin now: each comes in the first minute after a day's end, so
+// that it is about that day, from its night to the next. A day that does not divide an hour has digests of its length.
+func digestAfter(day time.Duration, now time.Time) string {
+	if day < time.Minute || day%time.Minute != 0 || time.Hour%day != 0 {
+		return "@every " + max(day, time.Minute).String()
+	}
+	first := now.Add(day).Truncate(time.Minute).Add(time.Minute)
+	var minutes []int
+	for m := first.Minute() % int(day/time.Minute); m < 60; m += int(day / time.Minute) {
+		minutes = append(minutes, m)
+	}
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(minutes), " ", ","), "[]") + " * * * *"
+}
 
 const (
 	hastyReadyDeadline = 25 * time.Second
@@ -190,7 +205,9 @@ func newDemo(c Config, env map[string]string, dir string, addr net.Addr) (*demo,
 		if err := os.WriteFile(own["KUBECONFIG"], d.sim.Kubeconfig(base+clusterPath), 0o600); err != nil {
 			return nil, err
 		}
-		for k, v := range hasty {
+		short := maps.Clone(hasty)
+		short["DIGEST_SCHEDULE"] = digestAfter(cmp.Or(c.DayLength, clustersim.DefaultDayLength), time.Now())
+		for k, v := range short {
 			if env[k] == "" {
 				own[k] = v
 			}
