@@ -87,8 +87,16 @@ func sayNotReady(r *rendering) {
 	case back+gone > 0:
 		r.titled("❌", "%s not ready, %d recovered, %d left%s", nodes(n), back, gone, r.downWords())
 	default:
-		r.titled("❌", "%s not ready%s", nodes(n), r.downWords())
+		r.titled("❌", "%s not ready%s", r.outOf(n), r.downWords())
 	}
+}
+
+// outOf is a number of nodes, and of how many: 2 of 60 nodes.
+func (r *rendering) outOf(n int) string {
+	if r.totals.Nodes <= n {
+		return nodes(n)
+	}
+	return fmt.Sprintf("%d of %s", n, nodes(r.totals.Nodes))
 }
 
 // downWords say of nodes that are not ready why, and what they have in common: ": kubelet silent · pool batch, c".

@@ -289,7 +289,8 @@ func violations(kind, form string, args ...any) []violation {
 
 var (
 	joinedForm   = regexp.MustCompile(` (\d+) nodes? joined(, all ready|, (\d+) ready)?`)
-	notReadyForm = regexp.MustCompile(` (\d+) nodes? (?:were )?not ready(, all recovered|, (\d+) recovered)?`)
+	notReadyForm = regexp.MustCompile(` (\d+)(?: of \d+)? nodes? (?:were )?not ready(, all recovered|, (\d+) recovered)?`)
+	ofAllForm    = regexp.MustCompile(` of \d+ nodes`)
 	cameForm     = regexp.MustCompile(` (\d+) joined\b`)
 	wentForm     = regexp.MustCompile(` (\d+) left\b`)
 	awayForm     = regexp.MustCompile(` (\d+) joined\b( \((?:all )?ready\)| \((\d+) ready\))?`)
@@ -453,7 +454,7 @@ func (p post) counts(want map[string]map[string]wants, told map[claim]int, singl
 		if count[p.kind] != p.nodes {
 			wrong("it names %d nodes, its metadata say %d", count[p.kind], p.nodes)
 		}
-		if p.nodes > 1 && !strings.Contains(p.text, fmt.Sprintf("%d nodes", p.nodes)) {
+		if p.nodes > 1 && !strings.Contains(ofAllForm.ReplaceAllString(p.text, " nodes"), fmt.Sprintf(" %d nodes", p.nodes)) {
 			wrong("its text does not say %d nodes", p.nodes)
 		}
 	case "away", "catch_up":
