@@ -67,13 +67,13 @@ func (a *Answerer) events(ctx context.Context, req command.Events, now time.Time
 // lastHour counts a cluster's events of the last hour.
 func (a *Answerer) lastHour(ctx context.Context, name string, now time.Time) (message.Line, error) {
 	scaling, other, err := a.store.EventCounts(ctx, name, now.Add(-time.Hour))
-	number := func(n int) string {
+	number := func(n int, what string) string {
 		if n > query.CountLimit {
-			return fmt.Sprintf("more than %d", query.CountLimit)
+			return fmt.Sprintf("more than %d %ss", query.CountLimit, what)
 		}
-		return strconv.Itoa(n)
+		return message.Count(n, what)
 	}
-	text := fmt.Sprintf("Last hour: %s scaling events, %s others.", number(scaling), number(other))
+	text := fmt.Sprintf("Last hour: %s and %s.", number(scaling, "scaling event"), number(other, "other"))
 	return message.Line{{Text: text}}, err
 }
 

@@ -1,8 +1,10 @@
 package answer
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"rollcall/internal/command"
@@ -34,11 +36,11 @@ func (a *Answerer) Home(ctx context.Context, person string, now time.Time) (mess
 	if a.health != nil {
 		p := message.Part{Heading: "How Rollcall is"}
 		for _, h := range a.health(ctx) {
-			mark, problem := "✅", "well"
+			mark, problem := "✅", "OK"
 			if h.Problem != "" {
 				mark, problem = "⚠️", h.Problem
 			}
-			p.Lines = append(p.Lines, message.Line{{Text: fmt.Sprintf("%s %s: %s", mark, h.Part, message.Clip(problem, 200))}})
+			p.Lines = append(p.Lines, message.Line{{Text: fmt.Sprintf("%s %s: %s", mark, partWords(h.Part), message.Clip(problem, 200))}})
 		}
 		v.Parts = append(v.Parts, p)
 	}
@@ -64,6 +66,15 @@ func (a *Answerer) listsButton(ctx context.Context, person string) message.Butto
 		return message.Button{Label: "Show me tables", Verb: message.Lists, Value: "off"}
 	}
 	return message.Button{Label: "Show me lists instead of tables", Verb: message.Lists, Value: "on"}
+}
+
+// partWords is what people call a part of Rollcall.
+func partWords(part string) string {
+	name, of, _ := strings.Cut(part, " ")
+	words := map[string]string{"ledger": "Ledger", "nodes": "Watching nodes", "events": "Watching events",
+		"slack": "Connection to Slack", "connections": "Slack app", "telling": "Delivery of alerts",
+		"digest": "Delivery of digests"}[name]
+	return strings.TrimSpace(cmp.Or(words, name) + " " + of)
 }
 
 // homeCluster is one cluster in the Home tab.

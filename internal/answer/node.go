@@ -177,9 +177,12 @@ func (a *Answerer) nodeLines(n query.NodeRecord, now time.Time) []message.Line {
 	}
 	say(message.Span{Text: a.costWords(n, now)})
 	if n.Ready.Status != fleet.Ready {
-		why := strings.Trim(n.Ready.Reason+": "+n.Ready.Message, ": ")
-		say(message.Span{Text: "Ready is " + string(n.Ready.Status) + " since "}, message.Span{At: n.Ready.Since, Day: true},
-			message.Span{Text: strings.TrimSuffix(": "+message.Clip(why, 300), ": ")})
+		words, original := message.Unready(n.Ready), strings.Trim(n.Ready.Reason+": "+n.Ready.Message, ": ")
+		if original != "" && original != words {
+			words += " (" + message.Clip(original, 300) + ")"
+		}
+		say(message.Span{Text: "Not ready since "}, message.Span{At: n.Ready.Since, Day: true},
+			message.Span{Text: strings.TrimSuffix(": "+words, ": ")})
 	}
 	if n.Cordoned {
 		say(message.Span{Text: "Cordoned: no pod is scheduled here."})
@@ -327,7 +330,7 @@ func lifeLine(x query.ChangeRecord) message.Line {
 	}
 	l = append(l, message.Span{At: x.At, Day: true}, message.Span{Text: "  " + w.Did})
 	if x.Reason != "" && x.Kind == fleet.WentUnready {
-		l = append(l, message.Span{Text: " (" + x.Reason + ")"})
+		l = append(l, message.Span{Text: " (" + message.Unready(fleet.Condition{Reason: x.Reason}) + ")"})
 	}
 	if x.Mute != 0 {
 		l = append(l, message.Span{Text: " 🔕 muted"})

@@ -523,10 +523,10 @@ func (w words) churn() (texts []string) {
 		texts = append(texts, text+".")
 	}
 	switch {
-	case c.Ready > 1:
+	case c.Ready > 1 && message.Duration(c.Median) != message.Duration(c.Worst):
 		texts = append(texts, fmt.Sprintf("Ready after a median of %s, at worst %s (%s).", message.Duration(c.Median),
 			message.Duration(c.Worst), c.WorstName))
-	case c.Ready == 1:
+	case c.Ready > 0:
 		texts = append(texts, fmt.Sprintf("Ready after %s (%s).", message.Duration(c.Worst), c.WorstName))
 	}
 	if c.NeverReady > 0 {
@@ -567,7 +567,7 @@ func (w words) down() (texts []string) {
 		}
 		why := ""
 		if i.Reason != "" {
-			why = " (" + message.Clip(i.Reason, 60) + ")"
+			why = " (" + message.Unready(fleet.Condition{Reason: i.Reason}) + ")"
 		}
 		texts = append(texts,
 			fmt.Sprintf("❌ %s  %s%s: %s, %s", w.stamp(i.From), i.NodeName, why, message.Duration(end.Sub(i.From)), how))
