@@ -40,7 +40,8 @@ func (a *Answerer) Home(ctx context.Context, person string, now time.Time) (mess
 			if h.Problem != "" {
 				mark, problem = "⚠️", h.Problem
 			}
-			p.Lines = append(p.Lines, message.Line{{Text: fmt.Sprintf("%s %s: %s", mark, partWords(h.Part), message.Clip(problem, 200))}})
+			p.Lines = append(p.Lines,
+				message.NewLine(fmt.Sprintf("%s %s: %s", mark, partWords(h.Part), message.Clip(problem, 200))))
 		}
 		v.Parts = append(v.Parts, p)
 	}

@@ -118,11 +118,11 @@ func (n *Nodes) intent(in *input, words []word) (rest []word, done bool, m *Mist
 		if _, m := nodeName(last.text, false); m == nil && !last.says(nodeWords) {
 			near = "/nodes " + quoteText(last.text, nodesVerb)
 		}
-		return nil, false, in.mistake(first.at, last.end, "Rollcall only watches: nothing in the cluster is changed from here",
-			near, "/nodes help")
+		return nil, false, in.mistake(first.at, last.end,
+			"Rollcall only watches: nothing in the cluster is changed from here", near, "/nodes help")
 	case first.says([]string{"top"}) && !single && words[1].says(nodeWords):
-		return nil, false, in.mistake(first.at, last.end, "how much nodes use is not recorded; how many there are is", "/nodes",
-			"")
+		return nil, false, in.mistake(first.at, last.end, "how much nodes use is not recorded; how many there are is",
+			"/nodes", "")
 	case len(words) > 1 && first.says([]string{"how"}) && words[1].says([]string{"many"}):
 		n.View = Summary
 		return nil, true, nil
@@ -259,8 +259,8 @@ func eventWord(in *input, i int) *Mistake {
 		next = strings.TrimSpace(next + " " + in.words[j].text)
 		timed = timed || meansTime(next, in.now)
 	}
-	flag := map[string]string{"since": "--since", "last": "--since", "past": "--since", "until": "--until", "to": "--until",
-		"till": "--until"}[bare]
+	flag := map[string]string{"since": "--since", "last": "--since", "past": "--since", "until": "--until",
+		"to": "--until", "till": "--until"}[bare]
 	switch {
 	case timed && flag != "":
 		return in.mistake(w.at, w.end, shown(w.text)+" before a time is written "+flag+quoted, flag, "")

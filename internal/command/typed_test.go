@@ -129,8 +129,8 @@ var typed = []struct{ text, want string }{
 // fromTrackers are commands of the kinds that people report to the trackers of chat bots and of their like for other
 // programs: what phones make of quotes and dashes (errbot 1094, 1145 and 1236, kubebot 9, simple-poll 2, cog 275), text
 // in bold (fusebot 26), links made of names (botkube 460), options with = and quotes (botkube 408 and 799), kubectl's
-// habits (botkube 440, 685 and 801), verbs of other bots, slips of the finger (hubot-enterprise 65). The form is that of
-// typed.
+// habits (botkube 440, 685 and 801), verbs of other bots, slips of the finger (hubot-enterprise 65). The form is that
+// of typed.
 var fromTrackers = []struct{ text, want string }{
 	{"/nodes get nodes --cluster-name=“prod”",
 		`!"--cluster-name" is not a filter of /nodes → /nodes list --cluster prod`},
