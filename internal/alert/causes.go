@@ -110,7 +110,7 @@ func (r *rendering) causeLines() (lines []message.Line) {
 	case unknown > 0 && len(groups) > 0:
 		lines = append(lines, line(fmt.Sprintf("%d not explained", unknown)))
 	}
-	if len(members) <= MaxInline {
+	if r.named() {
 		return lines
 	}
 	if why := wentInShort(members, !r.wave.ClosedAt.IsZero()); why != "" {

@@ -143,7 +143,7 @@ func Rewound(live []wave.Wave, now time.Time, cfg Config) []wave.Wave {
 
 // listed reports whether the wave's nodes are named in its thread rather than one by one.
 func listed(w wave.Wave) bool {
-	return w.Counts.Members > MaxInline
+	return !Named(w.Counts.Members, w.Counts.Kinds) || hasPart(w, wave.PartList)
 }
 
 func hasPart(w wave.Wave, part string) bool {

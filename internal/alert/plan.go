@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rollcall/internal/fleet"
+	"rollcall/internal/message"
 	"rollcall/internal/wave"
 )
 
@@ -48,6 +49,12 @@ func (c Config) WithDefaults() Config {
 // MaxInline is how many nodes a message shows one by one. More become a table, and the names
 // go to the thread.
 const MaxInline = 5
+
+// Named reports whether a message names so many nodes, of so many different machines, itself, and not in its thread:
+// also where groups would save no rows of what a phone shows.
+func Named(nodes, kinds int) bool {
+	return nodes <= MaxInline || nodes == kinds && nodes <= message.MaxRows
+}
 
 // Plan decides to which wave each to-do belongs. live are the waves not done, oldest first;
 // mutes are those that are active or whose end is untold.

@@ -48,7 +48,7 @@ func Render(w wave.Wave, totals fleet.Totals, first []fleet.Group, cfg Config) m
 		m: message.Message{Kind: string(w.Kind), Cluster: w.Cluster, Nodes: len(w.Members)}}
 	r.kind.say(r)
 	r.m.Headline += r.costWords()
-	if len(w.Members) > MaxInline {
+	if !r.named() {
 		var common message.Line
 		if common, r.table = message.GroupTable(Groups(w.Members, cfg.Price)); len(common) > 0 {
 			r.above = append(r.above, common)
@@ -83,6 +83,16 @@ func Render(w wave.Wave, totals fleet.Totals, first []fleet.Group, cfg Config) m
 		}
 	}
 	return r.m
+}
+
+// named reports whether the message names its nodes one by one. What its thread has named it does not: a version
+// before this one may have.
+func (r *rendering) named() bool {
+	kinds := map[[2]string]bool{}
+	for _, m := range r.wave.Members {
+		kinds[[2]string{m.Node.InstanceType, m.Node.CapacityType}] = true
+	}
+	return Named(len(r.wave.Members), len(kinds)) && !hasPart(r.wave, wave.PartList)
 }
 
 // notification is what phones show of the message: its whole point in one line.

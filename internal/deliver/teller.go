@@ -55,8 +55,8 @@ type TellerStore interface {
 	DropPart(ctx context.Context, key string) error
 	CloseWave(ctx context.Context, id int64, now time.Time) error
 	FinishWave(ctx context.Context, id int64, now time.Time) error
-	ReleaseWave(ctx context.Context, id int64, inline int, now time.Time) error
-	Freeze(ctx context.Context, w wave.Wave, inline int) error
+	ReleaseWave(ctx context.Context, id int64, named func(nodes, kinds int) bool, now time.Time) error
+	Freeze(ctx context.Context, w wave.Wave, named func(nodes, kinds int) bool) error
 }
 
 // TellerConfig is what a Teller needs. Every field but Opened, Sight and Explain is required.
@@ -530,7 +530,7 @@ func (t *Teller) edit(ctx context.Context, w wave.Wave, now time.Time) (bool, er
 	case result == Fixed:
 		t.log.Warn("a message takes no more edits; what it can no longer say is said in its thread", "wave", w.ID,
 			"kind", w.Kind)
-		err = t.store.Freeze(ctx, w, alert.MaxInline)
+		err = t.store.Freeze(ctx, w, alert.Named)
 	case result == Shut:
 		err = t.leave(ctx, w, now)
 	}
@@ -543,7 +543,7 @@ func (t *Teller) release(ctx context.Context, w wave.Wave, now time.Time) error 
 	for _, p := range w.Parts {
 		t.outbox.Forget(p.Key)
 	}
-	return t.store.ReleaseWave(ctx, w.ID, alert.MaxInline, now)
+	return t.store.ReleaseWave(ctx, w.ID, alert.Named, now)
 }
 
 // leave gives up a wave whose channel takes nothing, if SLACK_CHANNEL is another one by now: what the old one will

@@ -32,6 +32,7 @@ type rig struct {
 	alert   alert.Config
 	explain deliver.Explainer
 	sight   func(started time.Time) alert.Sight // of a teller that was started then; nil: it sees all
+	unlike  bool                                // every node is another machine
 	pace    deliver.Limits
 	outbox  *deliver.Outbox // of the teller that was started last
 	now     time.Time
@@ -109,8 +110,12 @@ func (r *rig) halt() {
 }
 
 func (r *rig) node(n int) fleet.Node {
+	machine := "m5.large"
+	if r.unlike {
+		machine = fmt.Sprintf("m%d.large", n+1)
+	}
 	return fleet.Node{Cluster: "prod", UID: fmt.Sprintf("uid-%d", n),
-		Name: fmt.Sprintf("ip-10-0-%d-%d.ec2.internal", n/250, n%250), InstanceType: "m5.large",
+		Name: fmt.Sprintf("ip-10-0-%d-%d.ec2.internal", n/250, n%250), InstanceType: machine,
 		CapacityType: "spot", Zone: "us-east-1" + string(rune('a'+n%3)), Pool: "general", Arch: "amd64", CreatedAt: r.now,
 		Ready: fleet.Condition{Status: fleet.NotReady}}
 }
@@ -626,6 +631,37 @@ func TestEditsForbidden(t *testing.T) {
 			if n := r.slack.Counts()["chat.update"].Errors["edit_window_closed"]; n > 1 {
 				t.Errorf("%d edits were tried", n)
 			}
+		})
+	}
+}
+
+// Six nodes of six machines are named in their message, where groups would save nothing: each exactly once, also when a
+// seventh makes them a table, and when the message can not be edited any more or is deleted in between.
+func TestNodesThatAreAllDifferent(t *testing.T) {
+	t.Parallel()
+	for _, what := range []string{"six", "seventh", "frozen", "deleted"} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, slackemu.Config{})
+			r.pace, r.unlike = fast, true
+			r.start()
+			r.join(0, 6)
+			r.settle("joined")
+			w := r.waves("joined")
+			if len(w) != 1 || len(w[0].Replies) != 0 {
+				t.Fatalf("%d messages, want one without replies", len(w))
+			}
+			switch what {
+			case "frozen":
+				r.slack.Fail("chat.update", 0, slackemu.Refuse("edit_window_closed"))
+			case "deleted":
+				r.slack.Fail("chat.update", 1, slackemu.Refuse("message_not_found"))
+			}
+			if what != "six" {
+				r.join(6, 7)
+				r.setReady(0, fleet.Ready, "KubeletReady") // something to edit
+			}
+			r.settle("joined")
 		})
 	}
 }

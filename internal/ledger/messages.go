@@ -195,16 +195,16 @@ func (l *Ledger) Settled(ctx context.Context, key string) (err error) {
 	return err
 }
 
-// Freeze records that Slack takes no more edits of a wave's main message. If it names its nodes, because they are
-// inline or fewer, they count as listed there, so that its thread lists only the others.
-func (l *Ledger) Freeze(ctx context.Context, w wave.Wave, inline int) (err error) {
+// Freeze records that Slack takes no more edits of a wave's main message. If it names its nodes, they count as listed
+// there, so that its thread lists only the others.
+func (l *Ledger) Freeze(ctx context.Context, w wave.Wave, named Named) (err error) {
 	defer doing(&err, "freezing message %s", w.Main.Key)
 	return l.tx(ctx, func(tx tx) error {
 		if _, err := tx.exec(ctx, `UPDATE messages SET frozen = 1 WHERE key = ?`, w.Main.Key); err != nil {
 			return err
 		}
-		told, _, err := one(ctx, tx, value[int], toldNodesSQL, w.ID)
-		if err != nil || told > inline {
+		byName, err := toldByName(ctx, tx, w.ID, named)
+		if err != nil || !byName {
 			return err
 		}
 		_, err = tx.exec(ctx, `UPDATE changes SET part = ? WHERE wave_id = ? AND part IS NULL AND node_uid IN (

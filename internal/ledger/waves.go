@@ -91,6 +91,9 @@ const unfinished = `SELECT count(*) FROM changes c JOIN nodes n ON n.cluster = c
 // waveColumns are what scanWave receives, of waves w.
 const waveColumns = `w.id, w.key, w.cluster, w.kind, w.about, w.opened_at, w.last_at, w.closed_at,
 	(SELECT count(DISTINCT node_uid) FROM changes c WHERE c.wave_id = w.id),
+	(SELECT count(*) FROM (SELECT DISTINCT n.instance_type, n.capacity_type FROM (
+		SELECT DISTINCT c.cluster, c.node_uid FROM changes c WHERE c.wave_id = w.id LIMIT 10) x
+		JOIN nodes n ON n.cluster = x.cluster AND n.uid = x.node_uid) x),
 	(SELECT count(*) FROM changes c WHERE c.wave_id = w.id AND c.told_at IS NULL),
 	(SELECT count(*) FROM (SELECT 1 FROM changes c WHERE c.wave_id = w.id GROUP BY c.node_uid
 		HAVING max(c.part) IS NULL) x),
@@ -107,7 +110,7 @@ func scanWave(r row) (w wave.Wave, err error) {
 	var about string
 	var unrecovered int
 	if err := r.Scan(&w.ID, &w.Key, &w.Cluster, &w.Kind, &about, at{&w.OpenedAt}, at{&w.LastAt}, at{&w.ClosedAt},
-		&w.Counts.Members, &w.Counts.Untold, &w.Counts.Unlisted, &unrecovered, &w.Counts.Unready,
+		&w.Counts.Members, &w.Counts.Kinds, &w.Counts.Untold, &w.Counts.Unlisted, &unrecovered, &w.Counts.Unready,
 		&w.Counts.LastChange, &w.Counts.Unexplained, &w.Counts.Causeless, &w.Counts.CauseChanged,
 		&w.Counts.CauseUntold); err != nil {
 		return w, err
@@ -488,8 +491,20 @@ func (l *Ledger) CloseWave(ctx context.Context, id int64, now time.Time) (err er
 	return err
 }
 
-// toldNodesSQL counts the nodes of a wave that an accepted message tells.
-const toldNodesSQL = `SELECT count(DISTINCT node_uid) FROM changes WHERE wave_id = ? AND told_at IS NOT NULL`
+// toldNodesSQL counts the nodes of a wave that an accepted message tells, and the different machines among them.
+const toldNodesSQL = `SELECT count(DISTINCT c.node_uid), count(DISTINCT n.instance_type || ' ' || n.capacity_type)
+	FROM changes c JOIN nodes n ON n.cluster = c.cluster AND n.uid = c.node_uid
+	WHERE c.wave_id = ? AND c.told_at IS NOT NULL`
+
+// Named reports whether a message names so many nodes, of so many different machines, itself, and not in its thread.
+type Named = func(nodes, kinds int) bool
+
+// toldByName reports whether what an accepted message tells of a wave names its nodes.
+func toldByName(ctx context.Context, tx tx, id int64, named Named) (bool, error) {
+	var nodes, kinds int
+	_, _, err := one(ctx, tx, scanTo(&nodes, &kinds), toldNodesSQL, id)
+	return named(nodes, kinds), err
+}
 
 const finishWaveSQL = `UPDATE waves SET done_at = ?, closed_at = coalesce(closed_at, ?) WHERE id = ? AND NOT EXISTS (
 		SELECT 1 FROM changes t JOIN changes c ON c.cluster = t.cluster AND c.node_uid = t.node_uid
@@ -525,16 +540,16 @@ const releaseSQL = `UPDATE changes SET wave_id = NULL, part = NULL, told_at = NU
 		WHERE c.wave_id = ? GROUP BY c.node_uid HAVING max(m.key) IS NULL))`
 
 // ReleaseWave gives up a wave whose message is gone from Slack, or whose channel is: what it had not told becomes
-// a to-do again, and another wave may tell its mute. So does what it had told, of more than inline nodes, of those
-// that its thread was still to name.
-func (l *Ledger) ReleaseWave(ctx context.Context, id int64, inline int, now time.Time) (err error) {
+// a to-do again, and another wave may tell its mute. So does what it had told without names, of those nodes that its
+// thread was still to name.
+func (l *Ledger) ReleaseWave(ctx context.Context, id int64, named Named, now time.Time) (err error) {
 	defer doing(&err, "releasing wave %d", id)
 	return l.tx(ctx, func(tx tx) error {
-		told, _, err := one(ctx, tx, value[int], toldNodesSQL, id)
+		byName, err := toldByName(ctx, tx, id, named)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.exec(ctx, releaseSQL, id, told > inline, id); err != nil {
+		if _, err := tx.exec(ctx, releaseSQL, id, !byName, id); err != nil {
 			return err
 		}
 		_, err = tx.exec(ctx, `UPDATE waves SET done_at = ?, closed_at = coalesce(closed_at, ?),

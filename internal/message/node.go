@@ -85,8 +85,8 @@ func PoolUse(p fleet.Pool) string {
 	return "pool " + OneWord(p.Name) + ": " + strings.Join(parts, ", ")
 }
 
-// maxRows is how many groups a table shows: a phone shows about that many beside the rest of a message.
-const maxRows = 6
+// MaxRows is how many groups a table shows: a phone shows about that many beside the rest of a message.
+const MaxRows = 6
 
 // GroupTable shows groups so that a phone shows them whole: a row for each type and capacity type, the most nodes
 // first, and what they cost. What their pools, zones and architectures are is said once, in the line, and so are the
@@ -133,8 +133,8 @@ func GroupTable(groups []fleet.Group) (common Line, t *Table) {
 		return cmp.Or(cmp.Compare(nodes[b], nodes[a]), cmp.Compare(a.instance, b.instance),
 			cmp.Compare(a.capacity, b.capacity))
 	})
-	shown := min(len(kinds), maxRows)
-	if len(kinds) > maxRows {
+	shown := min(len(kinds), MaxRows)
+	if len(kinds) > MaxRows {
 		shown-- // the last row is the rest
 	}
 	row := func(what string, c fleet.Cost) {

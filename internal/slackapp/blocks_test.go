@@ -38,7 +38,7 @@ func messages() map[string]message.Message {
 			w.OpenedAt = alerttest.T0
 		}
 		out[name] = alert.Render(w, fleet.Totals{Nodes: 45, Ready: 43}, groups, cfg)
-		if len(w.Members) > 5 {
+		if len(w.Members) > 6 {
 			out[name+"-list"] = alert.RenderList(w, w.Members, 1)
 		}
 		if m, ok := alert.RenderNeverReady(w, cfg); ok {

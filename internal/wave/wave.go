@@ -81,6 +81,7 @@ type Blind struct {
 // Counts sums up a wave without loading its members.
 type Counts struct {
 	Members    int
+	Kinds      int   // different machines, by instance type and capacity type, of its first members
 	Untold     int   // changes that no accepted message tells
 	Unlisted   int   // members that no thread message lists
 	Pending    int   // members still to become ready or to recover, and not gone

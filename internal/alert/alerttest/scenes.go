@@ -183,6 +183,11 @@ func Scenes() map[string]wave.Wave {
 		"joined-unknown":   {Kind: wave.KindJoined, Members: []wave.Member{bare}},
 		"joined-three": {Kind: wave.KindJoined,
 			Members: []wave.Member{joined(1, 41*time.Second), joined(2, 65*time.Second), joined(3, 0)}},
+		"joined-six-machines": {Kind: wave.KindJoined, Members: many(6, func(n int) wave.Member {
+			m := joined(n, time.Duration(30+n)*time.Second)
+			m.Node.InstanceType = fmt.Sprintf("m%d.large", n+1)
+			return m
+		})},
 		"joined-fifty": {Kind: wave.KindJoined,
 			Members: many(50, func(n int) wave.Member { return joined(n, time.Duration(n%45)*time.Second) })},
 		"removed-one": {Kind: wave.KindRemoved,

@@ -331,7 +331,7 @@ func causesOfWaves(t *testing.T, fresh Open) {
 		t.Errorf("an unknown key: %v, %v", ok, err)
 	}
 	// What is given up is told anew, with its cause.
-	check(t, l.ReleaseWave(ctx, w.ID, 0, t0))
+	check(t, l.ReleaseWave(ctx, w.ID, atMost(0), t0))
 	check(t, l.Apply(ctx, "prod", "C1",
 		wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{1, 2, 3}}}}, false, t0))
 	w = onlyWave(t, l)

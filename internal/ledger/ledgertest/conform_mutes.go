@@ -154,7 +154,7 @@ func muteWave(t *testing.T, fresh Open) {
 	if w := waveOf(t, l, live[2].ID); w.Mute == nil || *w.Mute != b {
 		t.Errorf("Wave = %+v", w)
 	}
-	check(t, l.ReleaseWave(ctx, live[0].ID, 5, t0.Add(time.Hour)))
+	check(t, l.ReleaseWave(ctx, live[0].ID, atMost(5), t0.Add(time.Hour)))
 	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: tell.New[:1]}, false, t0))
 	live = must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))
 	if len(live) != 3 || live[2].Mute == nil || live[2].Mute.ID != a.ID {
