@@ -184,29 +184,29 @@ func totalsWords(t fleet.Totals) string {
 func (a *Answerer) groupTable(g query.NodeGroups, by query.Dimension, removed bool) *message.Table {
 	t := &message.Table{Head: []string{dimensionWords(by), "Nodes"}}
 	spot := by != query.ByCapacity
+	all := message.CostOf(g.Machines, a.price)
+	costs := !removed && all.Priced > 0
+	if costs { // among the first three, which a phone shows
+		t.Head = append(t.Head, "Cost")
+	}
 	if !removed {
 		t.Head = append(t.Head, "Ready")
 	}
 	if spot {
 		t.Head = append(t.Head, "Spot")
 	}
-	all := message.CostOf(g.Machines, a.price)
-	costs := !removed && all.Priced > 0
-	if costs {
-		t.Head = append(t.Head, "Cost")
-	}
 	shown := 0
 	for _, x := range g.Groups {
 		shown += x.Nodes
 		row := []string{cmp.Or(x.Value, fleet.Unknown), fmt.Sprint(x.Nodes)}
+		if costs {
+			row = append(row, message.Hourly(message.CostOf(x.Machines, a.price)))
+		}
 		if !removed {
 			row = append(row, fmt.Sprint(x.Ready))
 		}
 		if spot {
 			row = append(row, fmt.Sprint(x.Spot))
-		}
-		if costs {
-			row = append(row, message.Hourly(message.CostOf(x.Machines, a.price)))
 		}
 		t.Rows = append(t.Rows, row)
 	}

@@ -29,8 +29,8 @@ func waveLife(t *testing.T, fresh Open) {
 		w.Main.Key != w.Key {
 		t.Errorf("intent = %+v", w.Main)
 	}
-	want := wave.Counts{Members: 2, Kinds: 1, Untold: 2, Unlisted: 2, Pending: 2, Unready: 2, LastChange: todo[1].Change.ID,
-		Unexplained: 2, Causeless: 2}
+	want := wave.Counts{Members: 2, Kinds: 1, Untold: 2, Unlisted: 2, Pending: 2, Unready: 2,
+		LastChange: todo[1].Change.ID, Unexplained: 2, Causeless: 2}
 	if w.Counts != want {
 		t.Errorf("counts = %+v, want %+v", w.Counts, want)
 	}
