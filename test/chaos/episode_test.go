@@ -108,6 +108,7 @@ type episode struct {
 	channels  []string          // that the program was told to use, the present one last; guarded by mu
 	spans     map[string][]span // faults by kind; guarded by mu
 	counts    map[string]int    // guarded by mu
+	losses    int               // spans in which the cluster was lost; guarded by mu
 	lateUntil time.Time         // when Slack has carried out all that it carries out late; guarded by mu
 	breaches  []violation       // found on the way; guarded by mu
 	err       error             // the test itself failed; guarded by mu
@@ -210,6 +211,7 @@ func (a *arena) play(ctx context.Context, steps []Step, patience time.Duration) 
 		"SLACK_APP_TOKEN=" + slackemu.DefaultAppToken,
 		"SLACK_CHANNEL=" + e.channel(), "SLACK_API_URL=" + address + "/api/", "KUBECONFIG=" + a.kubeconfig, "CLUSTER_NAME=prod",
 		"DATABASE_URL=sqlite:" + filepath.Join(e.ledger, "rollcall.db"), "HTTP_ADDR=127.0.0.1:0", "ALERT_WAVE_GAP=3s",
+		"BLIND_AFTER=" + blindAfter.String(),
 		"LOG_LEVEL=debug", "CHAOS_CLOCK=" + e.clock.path, "GOMEMLIMIT=" + fmt.Sprint(podMemory*9/10) + "MiB",
 	})
 	for i := range steps[0].N {
@@ -402,6 +404,9 @@ func (e *episode) judge() []violation {
 			copies, forgiven)...)
 	}
 	out = append(out, e.truth.judge(s)...)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	out = append(out, s.lost(e.losses)...)
 	if !e.clockMoves && len(s.long) > 0 {
 		out = append(out, violations(other, "spans that cannot be true: %q", s.long)...)
 	}

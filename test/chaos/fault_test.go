@@ -109,6 +109,10 @@ func (e *episode) act(s Step) error {
 				e.fail(err)
 			}
 		}, "api")
+	case Lose:
+		if !e.lose(s.For) {
+			return nil
+		}
 	case Impostor:
 		if !e.told() {
 			return nil // what is there at the very first start, nobody can doubt
@@ -165,6 +169,26 @@ func (e *episode) act(s Step) error {
 	e.count(count, 1)
 	e.count("faults", 1)
 	return nil
+}
+
+// lose takes the API server away from the program for so long that it has to tell people, if nothing else is wrong
+// with it and if it has told of the cluster at all. Nothing else goes wrong meanwhile but what has begun before.
+func (e *episode) lose(d time.Duration) bool {
+	if !e.until(15*time.Second, func() bool { return !e.faulty("api") && !e.faulty("stop") && e.told() }) {
+		return false
+	}
+	over := e.beginFault("api")
+	e.proxy.Refuse()
+	e.proxy.Cut()
+	e.sleep(d)
+	if err := e.proxy.Accept(); err != nil {
+		e.fail(err)
+	}
+	over()
+	e.mu.Lock()
+	e.losses++
+	e.mu.Unlock()
+	return true
 }
 
 // kill kills the program at the moment that a step names, or at any if that does not come.

@@ -46,6 +46,7 @@ const (
 	Stall    Kind = "stall"    // they say nothing
 	Slow     Kind = "slow"     // they carry N bytes a second
 	Refuse   Kind = "refuse"   // they are closed and new ones refused
+	Lose     Kind = "lose"     // the same, alone and for so long that people are told
 	Impostor Kind = "impostor" // another server answers instead; What is a cluster.Lie
 	Slack    Kind = "slack"    // N calls go wrong; What is method/fault, with "+after" after the effect
 	Outage   Kind = "outage"   // every call to Slack fails; What is "503" or "closed"
@@ -162,7 +163,7 @@ var lanes = map[Kind]string{
 	Ask:  askLane,
 	Kill: troubleLane, Stop: troubleLane, Term: troubleLane, APIKill: troubleLane, Forget: troubleLane,
 	Compact: troubleLane,
-	Cut:     troubleLane, Stall: troubleLane, Slow: troubleLane, Refuse: troubleLane, Slack: troubleLane,
+	Cut:     troubleLane, Stall: troubleLane, Slow: troubleLane, Refuse: troubleLane, Lose: troubleLane, Slack: troubleLane,
 	Outage: troubleLane, Impostor: troubleLane,
 	Sockets: troubleLane, DiskFull: troubleLane, Clock: troubleLane, Restore: troubleLane, Notes: troubleLane,
 	Move: troubleLane, Second: troubleLane,
@@ -180,6 +181,9 @@ func lane(steps []Step, name string) (out []Step) {
 
 // length is about how long each lane of a plan takes.
 const length = 32 * time.Second
+
+// blindAfter is when the program tells that it does not see the cluster: BLIND_AFTER's least.
+const blindAfter = 2 * time.Minute
 
 // Plan makes an episode of a seed: the same seed gives the same steps.
 func Plan(seed uint64, blind bool) []Step {
@@ -301,6 +305,10 @@ func planTrouble(r *rand.Rand) []Step {
 	if r.IntN(4) == 0 {
 		others--
 		steps = append(steps, Step{Kind: Notes, N: 10 + r.IntN(30)})
+	}
+	if r.IntN(10) == 0 {
+		others--
+		steps = append(steps, Step{Kind: Lose, For: blindAfter + 40*time.Second})
 	}
 	if r.IntN(3) == 0 {
 		others--

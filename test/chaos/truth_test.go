@@ -435,6 +435,29 @@ func (t *truth) judge(s channelView) (out []violation) {
 	return out
 }
 
+// lost compares what is said of not seeing the cluster with how often it was lost: each time is told, and that it is over.
+func (s channelView) lost(times int) (out []violation) {
+	told := map[string]string{} // the last text, by key
+	for _, p := range s.posts {
+		if p.kind == "blind" {
+			told[p.key] = p.text
+		}
+	}
+	switch {
+	case len(told) < times:
+		out = append(out, violations(lost, "the cluster was lost %d times, and it is told %d times", times, len(told))...)
+	case len(told) > times:
+		out = append(out, violations(other, "the cluster was lost %d times, and it is told %d times: %v", times, len(told),
+			told)...)
+	}
+	for _, text := range told {
+		if !strings.Contains(text, "did not see") {
+			out = append(out, violations(lost, "it is not told that the cluster is seen again: %s", text)...)
+		}
+	}
+	return out
+}
+
 // counts compares a message's own numbers with each other and with the truth.
 func (p post) counts(want map[string]map[string]wants, told map[claim]int, single map[string]*life) (out []violation) {
 	count := map[string]int{}
