@@ -435,7 +435,8 @@ func (t *truth) judge(s channelView) (out []violation) {
 	return out
 }
 
-// lost compares what is said of not seeing the cluster with how often it was lost: each time is told, and that it is over.
+// lost compares what is said of not seeing the cluster with how often it was lost: each time is told, and that it is
+// over.
 func (s channelView) lost(times int) (out []violation) {
 	told := map[string]string{} // the last text, by key
 	for _, p := range s.posts {
