@@ -150,7 +150,8 @@ func TestCommandsInBrowser(t *testing.T) {
 	say("/nodes list --spot")
 	tab.See(answer, "Only --spot")
 	picture(tab, "nodes-list")
-	say("/nodes " + spotNode(t, tab.Text(answer)))
+	spot := spotNode(t, tab.Text(answer))
+	say("/nodes " + spot)
 	tab.See(answer, "Its changes")
 	tab.Viewport(760, 1600)
 	picture(tab, "node")
@@ -181,6 +182,17 @@ func TestCommandsInBrowser(t *testing.T) {
 	picture(tab, "home")
 	press("main button", "Not ready")
 	tab.See("dialog", "demo:")
+	press("dialog button", "Close")
+
+	// Without a command: in a direct message, whose prompts Slack shows, and with a shortcut.
+	tab.Click(`[role="tab"]:nth-child(2)`)
+	tab.See(".prompts", "How many nodes are there?")
+	press(".prompts button", "How many nodes are there?")
+	tab.See("#log .message", "Last changes")
+	tab.Fill("#compose", "why is "+spot+" here?")
+	tab.Type(browser.Enter)
+	tab.See("#log", "Its changes")
+	picture(tab, "direct")
 }
 
 // spotNode is the first node's name in a list.

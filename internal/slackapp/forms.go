@@ -189,7 +189,7 @@ func field(id, label, hint, example, value string) slack.Block {
 
 // hint is what stands below a field: what it means, and how it is typed.
 func hint(f command.Flag) string {
-	return capital(f.Meaning) + ": " + f.Form()
+	return capital(f.Meaning) + " (--" + f.Name + ")"
 }
 
 // capital begins a label.
