@@ -485,27 +485,36 @@ func TestCarriedOutLate(t *testing.T) {
 	}
 }
 
-// Doubts that a clock has put into the future wait no longer than others, however many there are.
-func TestDoubtsInTheFuture(t *testing.T) {
+// Doubts of a clock that has been set since, backwards or forwards, wait as long as others, however many there are.
+func TestDoubtsOfAnotherClock(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := &world{}
-		for _, key := range []string{"a", "b", "c"} {
-			w.doubts = append(w.doubts, wave.Doubt{Posting: wave.Posting{Key: key, Channel: "C1", ID: key,
-				Doubtful: time.Now().Add(22 * time.Hour)}})
-			for _, id := range []string{key, "twin of " + key} {
+	for _, ahead := range []time.Duration{22 * time.Hour, -33 * time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			w := &world{}
+			appear := func(key, id string) {
+				w.mu.Lock()
+				defer w.mu.Unlock()
 				w.posted = append(w.posted, post{place: deliver.Place{Channel: "C1"}, key: key, id: id})
 			}
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		go w.outbox().Run(ctx)
-		time.Sleep(time.Minute)
-		cancel()
-		synctest.Wait()
-		if len(w.posted) != 3 {
-			t.Errorf("after a minute there are %v", w.posted)
-		}
-	})
+			for _, key := range []string{"a", "b", "c"} {
+				w.doubts = append(w.doubts, wave.Doubt{Posting: wave.Posting{Key: key, Channel: "C1", ID: key,
+					Doubtful: time.Now().Add(ahead)}})
+				appear(key, key)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			go w.outbox().Run(ctx)
+			time.Sleep(30 * time.Second)
+			for _, key := range []string{"a", "b", "c"} {
+				appear(key, "twin of "+key)
+			}
+			time.Sleep(30 * time.Second)
+			cancel()
+			synctest.Wait()
+			if len(w.posted) != 3 {
+				t.Errorf("%v ahead: after a minute there are %v", ahead, w.posted)
+			}
+		})
+	}
 }
 
 // An answer that nobody knows the meaning of counts as a refusal when it comes again and again, and what a thread takes

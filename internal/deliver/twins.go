@@ -9,13 +9,15 @@ import (
 )
 
 // Run looks once more for what may have been posted twice, and deletes the twin, until ctx ends. It returns nil then,
-// and an error when the ledger fails. What the ledger says at its start is taken up.
+// and an error when the ledger fails. What the ledger says at its start is taken up, and waited for as long again.
 func (o *Outbox) Run(ctx context.Context) error {
 	doubts, err := o.store.Doubtful(ctx)
 	if err != nil {
 		return graceless(ctx, err)
 	}
 	for _, d := range doubts {
+		// How long it has been doubtful only the clock says, which may have been set since, forwards too.
+		d.Doubtful = time.Now()
 		o.doubt(d)
 	}
 	for ctx.Err() == nil {
