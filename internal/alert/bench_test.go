@@ -46,7 +46,9 @@ func BenchmarkDetectGrowth(b *testing.B) {
 						yield(fleet.Life{Joined: joined, Removed: joined.Add(time.Hour)}, nil)
 					}
 				})
-				DetectGrowth(lives, nil, t0.Add(-2*Lookback), t0)
+				if _, _, err := DetectGrowth(History{Lives: lives, Watched: t0.Add(-2 * Lookback)}, t0); err != nil {
+					b.Fatal(err)
+				}
 			}
 		})
 	}

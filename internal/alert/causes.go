@@ -85,14 +85,26 @@ func (r *rendering) causeLines() (lines []message.Line) {
 		return nil
 	}
 	groups, unknown := grouped(members, came)
-	rest := 0
+	lines = cameLines(groups, 0, unknown, len(groups) > 1 || unknown > 0)
+	if r.named() {
+		return lines
+	}
+	if why := wentInShort(members, !r.wave.ClosedAt.IsZero()); why != "" {
+		lines = append(lines, line("Why they left: "+why+"."))
+	}
+	return lines
+}
+
+// cameLines say of groups of nodes why they came: each with its number, or the only one without. rest is how many more
+// came for other causes, and unknown of how many none is known.
+func cameLines(groups []causeGroup, rest, unknown int, numbered bool) (lines []message.Line) {
 	for i, g := range groups {
 		if i >= maxCauses {
 			rest += g.nodes
 			continue
 		}
 		text := message.Came(g.Cause, g.nodes)
-		if len(groups) > 1 || unknown > 0 || g.Kind == fleet.Replacement {
+		if numbered || g.Kind == fleet.Replacement {
 			text = fmt.Sprintf("%d %s", g.nodes, text)
 		} else {
 			text = upper(text)
@@ -109,12 +121,6 @@ func (r *rendering) causeLines() (lines []message.Line) {
 		lines = append(lines, line(fmt.Sprintf("%d for other causes", rest)))
 	case unknown > 0 && len(groups) > 0:
 		lines = append(lines, line(fmt.Sprintf("%d not explained", unknown)))
-	}
-	if r.named() {
-		return lines
-	}
-	if why := wentInShort(members, !r.wave.ClosedAt.IsZero()); why != "" {
-		lines = append(lines, line("Why they left: "+why+"."))
 	}
 	return lines
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -231,7 +232,15 @@ func saySurge(r *rendering) {
 	r.titled("🚨", "surge, %d more nodes in %s (%d → %d)%s", g.To-g.From, message.Duration(g.Over), g.From, g.To,
 		dearer(g))
 	r.add(grown(g)...)
-	r.add(line(fmt.Sprintf("Usual growth in such a span, over the last day: %d at most.", g.Usual)))
+	r.add(whyGrown(g, "Why they came is not known yet: the alerts about them say so if it becomes known.")...)
+	usual := "none"
+	switch {
+	case g.Dear && g.UsualUSD > 0:
+		usual = "up to " + message.Hourly(fleet.Cost{USD: g.UsualUSD, Priced: 1})
+	case !g.Dear && g.Usual > 0:
+		usual = "up to " + nodes(g.Usual)
+	}
+	r.add(line("Usual growth in such a span: " + usual + "."))
 }
 
 func sayCreep(r *rendering) {
@@ -239,15 +248,44 @@ func sayCreep(r *rendering) {
 	r.titled("📈", "creep, never below %d nodes in the last day, %d more than %s ago%s", g.To, g.To-g.From,
 		message.Duration(g.Over), dearer(g))
 	r.add(grown(g)...)
+	r.add(whyGrown(g, "Why they came is not known.")...)
 	r.add(line("The cluster grows slowly and does not shrink back. The next step is told too."))
 }
 
-// dearer is what grew costs more by the hour, after a comma.
+// whyGrown says why the nodes came that joined meanwhile, or that nothing is known of it.
+func whyGrown(g wave.Growth, unknown string) (lines []message.Line) {
+	joined := g.OtherCauses + g.Unexplained
+	var groups []causeGroup
+	for _, c := range g.Why {
+		joined += c.Nodes
+		groups = append(groups, causeGroup{Cause: c.Cause, nodes: c.Nodes})
+	}
+	switch {
+	case joined == 0: // an earlier version did not look
+		return nil
+	case len(groups) == 0:
+		return []message.Line{line(unknown)}
+	case joined != g.To-g.From: // others have left
+		lines = append(lines, line(fmt.Sprintf("Of the %s that joined since and stayed:", nodes(joined))))
+	}
+	return append(lines, cameLines(groups, g.OtherCauses, g.Unexplained, true)...)
+}
+
+// dearer is what grew costs more by the hour, and how many times as much all costs now, after a comma.
 func dearer(g wave.Growth) string {
 	if g.USD <= 0 {
 		return ""
 	}
-	return ", " + message.Hourly(fleet.Cost{USD: g.USD, Priced: g.To - g.From}) + " more"
+	more := ", " + message.Hourly(fleet.Cost{USD: g.USD, Priced: g.To - g.From}) + " more"
+	if times := (g.WasUSD + g.USD) / g.WasUSD; g.WasUSD > 0 && times >= 2 {
+		precision := 0
+		if times < 10 {
+			precision = 1
+		}
+		text := strconv.FormatFloat(times, 'f', precision, 64)
+		more += ", " + strings.TrimSuffix(text, ".0") + " times as much as before"
+	}
+	return more
 }
 
 // grown says which nodes there are more of.

@@ -318,9 +318,12 @@ func (t *Teller) detectGrowth(ctx context.Context, plan *wave.Plan, mutes []wave
 	if err != nil {
 		return err
 	}
-	w, ok := alert.DetectGrowth(lives, told, cp.BaselineAt, now)
-	if !ok {
-		return nil
+	w, ok, err := alert.DetectGrowth(alert.History{Lives: lives, Told: told, Watched: cp.BaselineAt,
+		Cost: func(from, until time.Time) (*alert.Costs, error) {
+			return alert.NewCosts(t.store.Lives(ctx, t.cluster, from, until), t.alert.Price)
+		}}, now)
+	if err != nil || !ok {
+		return err
 	}
 	g := w.About.Growth
 	*g, err = alert.WhatGrew(*g, t.store.Lives(ctx, t.cluster, now.Add(-g.Over), now), now, t.alert.Price)

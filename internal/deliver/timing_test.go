@@ -20,6 +20,7 @@ import (
 	"rollcall/internal/ledger"
 	"rollcall/internal/message"
 	"rollcall/internal/slackemu"
+	"rollcall/internal/wave"
 )
 
 // inMemory carries calls to the emulator without a network, so that they take no time in a
@@ -210,6 +211,81 @@ func TestBusyDay(t *testing.T) {
 	})
 }
 
+// A small cluster that costs four times as much is told of once, with what that costs and why, also by another process
+// and after a mute; three nodes that become five are not.
+func TestSmallSurge(t *testing.T) {
+	t.Parallel()
+	w := &witness{came: func(n fleet.Node, look int) fleet.Explanation {
+		if n.Name == "ip-10-0-0-17.ec2.internal" {
+			return fleet.Explanation{}
+		}
+		return fleet.Explanation{Strength: 50, Cause: fleet.Cause{Kind: fleet.Demand, Why: "its HPA went from 4 to 40",
+			For: fleet.Workload{Kind: "Deployment", Namespace: "shop", Name: "web"}}}
+	}}
+	for _, muted := range []bool{false, true} {
+		bubble(t, func(r *rig) {
+			r.join(0, 2)
+			if err := r.ledger.FinishBaseline(r.t.Context(), fleet.Batch{Cluster: "prod", At: time.Now()},
+				func(string) bool { return true }); err != nil {
+				r.t.Fatal(err)
+			}
+			time.Sleep(49 * time.Hour)
+			r.now = time.Now()
+			r.join(2, 4)
+			time.Sleep(25 * time.Hour)
+			if n := len(r.waves("surge")) + len(r.waves("creep")); n != 0 {
+				r.t.Errorf("%d messages of growth for four nodes", n)
+			}
+			if muted {
+				now := time.Now()
+				if _, err := r.ledger.AddMute(r.t.Context(), wave.Mute{Request: "x", Cluster: "prod", Scope: wave.MuteCluster,
+					By: "U0ADA", At: now, Until: now.Add(7 * time.Minute)}); err != nil {
+					r.t.Fatal(err)
+				}
+			}
+			for n := 4; n < 18; n++ {
+				r.now = time.Now()
+				r.join(n, n+1)
+				if n == 11 {
+					r.restart()
+				}
+				time.Sleep(10 * time.Second)
+			}
+			if n := len(r.waves("surge")); n != 0 {
+				r.t.Errorf("%d surges while the nodes come", n)
+			}
+			time.Sleep(2 * time.Minute)
+			if n, want := len(r.waves("surge")), map[bool]int{false: 1}[muted]; n != want {
+				r.t.Fatalf("%d surges once they have come, muted %v", n, muted)
+			}
+			time.Sleep(4 * time.Minute)
+			r.restart()
+			s := r.waves("surge")
+			if len(s) != 1 || !strings.HasSuffix(s[0].Text,
+				"14 more nodes in 10 m (4 to 18), $1.34/h more, 4.5 times as much as before") {
+				r.t.Fatalf("%d surges: %+v", len(s), s)
+			}
+			m, _ := r.slack.Message(slackemu.ChannelOps, s[0].TS)
+			for _, want := range []string{"More of them: 14 m5.large in pool general.",
+				"13 for shop/web: its HPA went from 4 to 40", "1 not explained", "Usual growth in such a span: up to 2 nodes."} {
+				if !strings.Contains(slackemu.PlainText(m), want) {
+					r.t.Errorf("it does not say %q:\n%s", want, slackemu.PlainText(m))
+				}
+			}
+			for range 3 {
+				time.Sleep(25 * time.Hour)
+				r.restart()
+			}
+			if n := len(r.waves("surge")) + len(r.waves("creep")); n != 1 {
+				r.t.Errorf("%d messages of growth in the end", n)
+			}
+		}, func(r *rig) {
+			r.explain = w.explainer()
+			r.alert.Price = func(fleet.Machine) fleet.Price { return fleet.Price{USD: 0.096, Known: true} }
+		})
+	}
+}
+
 // Growth that is unusual is said once, in a message of its own beside the wave.
 func TestSurge(t *testing.T) {
 	t.Parallel()
@@ -233,6 +309,8 @@ func TestSurge(t *testing.T) {
 		} else if m, _ := r.slack.Message(slackemu.ChannelOps, w[0].TS); !strings.Contains(slackemu.PlainText(m),
 			"More of them: 60 m5.large in pool general.") {
 			r.t.Errorf("it does not say what grew:\n%s", slackemu.PlainText(m))
+		} else if !strings.Contains(slackemu.PlainText(m), "Why they came is not known yet") {
+			r.t.Errorf("it does not say that nobody knows why:\n%s", slackemu.PlainText(m))
 		}
 		time.Sleep(3 * time.Hour)
 		if n := len(r.waves("surge")); n != 1 {

@@ -102,10 +102,26 @@ type Growth struct {
 	To    int           `json:"to"`
 	Over  time.Duration `json:"over"`
 	Usual int           `json:"usual"` // net growth usual in such a span; surge only
+	// Dear is set of a surge that is one for what it costs, and UsualUSD then what usually costs more by the hour after
+	// such a span.
+	Dear     bool    `json:"dear,omitempty"`
+	UsualUSD float64 `json:"usual_usd,omitempty"`
 	// Most are the groups of nodes that grew most, the largest first, and USD what all that grew costs more by the hour;
-	// 0 if that is not known.
-	Most []Grown `json:"most,omitempty"`
-	USD  float64 `json:"usd,omitempty"`
+	// 0 if that is not known. WasUSD is what all nodes cost by the hour before; 0 if the price of any is not known.
+	Most   []Grown `json:"most,omitempty"`
+	USD    float64 `json:"usd,omitempty"`
+	WasUSD float64 `json:"was_usd,omitempty"`
+	// Why are the causes of those that joined meanwhile and have not left, the most frequent first; OtherCauses is how
+	// many more have others, and Unexplained of how many none was known.
+	Why         []CameFor `json:"why,omitempty"`
+	OtherCauses int       `json:"other_causes,omitempty"`
+	Unexplained int       `json:"unexplained,omitempty"`
+}
+
+// CameFor is how many nodes came for one cause.
+type CameFor struct {
+	fleet.Cause
+	Nodes int `json:"nodes"`
 }
 
 // Grown is by how many nodes of one type a pool grew.

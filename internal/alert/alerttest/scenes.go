@@ -125,6 +125,7 @@ func Scenes() map[string]wave.Wave {
 	dying.Node.Taints = []fleet.Taint{{Key: "karpenter.sh/disrupted", Effect: "NoSchedule"}}
 	dying.Node.Ready = fleet.Condition{Status: fleet.NotReady, Reason: "KubeletNotReady", Since: T0.Add(66 * time.Minute)}
 	hpa := "its HPA went from 14 to 52 (cpu above target)"
+	web := demanded("Deployment", "web", "its HPA went from 4 to 40", 0).Cause
 	headroom := fleet.Explanation{Cause: fleet.Cause{Kind: fleet.Headroom, By: "Cluster Autoscaler",
 		For: fleet.Workload{Kind: "CapacityBuffer", Namespace: "shop", Name: "spare"}}}
 	return map[string]wave.Wave{
@@ -233,9 +234,21 @@ func Scenes() map[string]wave.Wave {
 		"surge": {Kind: wave.KindSurge,
 			About: wave.About{Growth: &wave.Growth{From: 40, To: 140, Over: 10 * time.Minute, Usual: 12, USD: 15.4,
 				Most: []wave.Grown{{Pool: "burst", InstanceType: "c6i.2xlarge", Nodes: 87},
-					{InstanceType: "m5.large", Nodes: 10}}}}},
+					{InstanceType: "m5.large", Nodes: 10}}, Unexplained: 101}}},
+		"surge-small": {Kind: wave.KindSurge,
+			About: wave.About{Growth: &wave.Growth{From: 4, To: 18, Over: 10 * time.Minute, USD: 1.344, WasUSD: 0.384,
+				Most: []wave.Grown{{Pool: "general", InstanceType: "m5.large", Nodes: 14}}, Unexplained: 2,
+				Why: []wave.CameFor{{Cause: web, Nodes: 12}}}}},
+		"surge-dear": {Kind: wave.KindSurge,
+			About: wave.About{Growth: &wave.Growth{From: 4, To: 7, Over: 10 * time.Minute, Usual: 2, Dear: true, UsualUSD: 0.192,
+				USD: 17.016, WasUSD: 0.384, Most: []wave.Grown{{Pool: "gpu", InstanceType: "g5.12xlarge", Nodes: 3}},
+				Why: []wave.CameFor{{Cause: demanded("Job", "train", "", 0).Cause, Nodes: 3}}}}},
 		"creep": {Kind: wave.KindCreep,
 			About: wave.About{Growth: &wave.Growth{From: 40, To: 60, Over: 48 * time.Hour}}},
+		"creep-small": {Kind: wave.KindCreep,
+			About: wave.About{Growth: &wave.Growth{From: 4, To: 9, Over: 3 * 24 * time.Hour, USD: 0.48, WasUSD: 0.384,
+				Most: []wave.Grown{{Pool: "general", InstanceType: "m5.large", Nodes: 5}},
+				Why:  []wave.CameFor{{Cause: web, Nodes: 4}, {Cause: replacing.Cause, Nodes: 2}}, Unexplained: 1}}},
 		"mute": {Kind: wave.KindMute, Mute: mute(wave.MutePool, "general")},
 		"mute-everything": {Kind: wave.KindMute,
 			Mute: &wave.Mute{ID: 13, Cluster: "prod", Scope: wave.MuteCluster, By: "U0ADA", At: T0,
