@@ -45,6 +45,9 @@ func BenchmarkDetectGrowth(b *testing.B) {
 						joined := t0.Add(-time.Duration(i) * Lookback / time.Duration(n))
 						yield(fleet.Life{Joined: joined, Removed: joined.Add(time.Hour)}, nil)
 					}
+					for range n / 100 { // it grows now
+						yield(fleet.Life{Joined: t0.Add(-5 * time.Minute)}, nil)
+					}
 				})
 				if _, _, err := DetectGrowth(History{Lives: lives, Watched: t0.Add(-2 * Lookback)}, t0); err != nil {
 					b.Fatal(err)

@@ -18,23 +18,23 @@ import (
 const (
 	surgeOver   = 10 * time.Minute // the span in which a surge happens
 	surgeMost   = 20               // nodes: as many are a surge of any cluster
-	surgeLeast  = 8                // nodes: fewer are none of the smallest, unless they are dear
-	surgeDear   = 3                // nodes: fewer are never one
-	surgeUSD    = 5                // dollars an hour that dear ones cost more, at least
+	surgeLeast  = 8                // nodes: fewer are no surge of the smallest cluster, unless they are dear
+	surgeDear   = 3                // nodes: fewer are never a surge
+	surgeUSD    = 5                // dollars an hour: what dear nodes cost at least
 	surgeFactor = 3                // times the usual growth
-	surgeLook   = time.Minute      // a small one that goes on is told once no more nodes come for so long,
-	surgeWait   = 3 * surgeLook    // or once most of them came before that
-	dearOf      = 20               // of fewer among so many nodes each, it is not looked whether they are dear
+	surgeLook   = time.Minute      // a surge of few nodes is told once no more have come for so long,
+	surgeWait   = 3 * surgeLook    // or once most came longer ago than that
+	dearOf      = 20               // whether nodes are dear is looked at where they are one in so many at least
 
 	day         = 24 * time.Hour
 	week        = 7 * day
 	usualSlack  = 2 * time.Hour // what comes every day, or every week, comes so much earlier or later
 	creepDays   = 7             // how far back the lowest day is looked for
-	creepMost   = 10            // nodes: as many are a creep, if they are a share of what the lowest day had
-	creepLeast  = 5             // nodes: smaller steps are never a creep; from there to creepMost, it is half of them
-	creepShare  = 4             // a step is at least a quarter of what the lowest day had
-	cheapShare  = 4             // growth by less than the nodes of any cluster costs at least a quarter of what all did
-	weekShifted = 4 * time.Hour // the day a week ago is looked at twice, so much apart
+	creepMost   = 10            // nodes: from here on a step is a creep if it is a quarter of the lowest day
+	creepLeast  = 5             // nodes: smaller steps are never a creep, and others need to be half of it
+	creepShare  = 4             // that quarter
+	cheapShare  = 4             // growth by few nodes costs at least a quarter of what all did, else it is not told
+	weekShifted = 4 * time.Hour // the day a week ago is looked at twice, so far apart: it may have begun later
 
 	// Lookback is how far into the past DetectGrowth must be told of nodes' lives and of what was told.
 	Lookback = (creepDays + 1) * day
