@@ -11,10 +11,10 @@ import (
 	"rollcall/internal/wave"
 )
 
-// What is unusual is loud. A surge is growth that is fast beside what is usual, and much beside the cluster: half of it,
-// from 8 nodes on, or 20 nodes of any cluster; or a few nodes that double what it costs. A creep is growth that stays:
-// the least that the cluster had in the last day has risen, which no daily rise and fall does. Both say so in a message
-// of their own; ordinary scaling stays in its waves.
+// What is unusual is loud. A surge is growth that is fast beside what is usual, and much beside the cluster: half of
+// it, from 8 nodes on, or 20 nodes of any cluster; or a few nodes that double what it costs. A creep is growth that
+// stays: the least that the cluster had in the last day has risen, which no daily rise and fall does. Both say so in
+// a message of their own; ordinary scaling stays in its waves.
 const (
 	surgeOver   = 10 * time.Minute // the span in which a surge happens
 	surgeMost   = 20               // nodes: as many are a surge of any cluster
@@ -220,8 +220,8 @@ func (h History) rising(now time.Time, grew int) bool {
 }
 
 // usual is the growth that is usual in the span of a surge, of what grew says for the span that ends at a moment: the
-// most in the last day, at the same time a week ago, or on two of the last days. So one accident is usual for a day, and
-// what comes each morning, or each Monday, always is.
+// most in the last day, at the same time a week ago, or on two of the last days. So one accident is usual for a day,
+// and what comes each morning, or each Monday, always is.
 func (h History) usual(now time.Time, grew func(time.Time) float64) (most float64) {
 	var days [creepDays + 2]float64 // each around the time that it is now
 	// In steps of half a span, so that no rise falls between two.

@@ -456,7 +456,8 @@ func TestWhatGrew(t *testing.T) {
 func TestWhyGrew(t *testing.T) {
 	now := t0.Add(time.Hour)
 	web := func(why string) fleet.Cause {
-		return fleet.Cause{Kind: fleet.Demand, Why: why, For: fleet.Workload{Kind: "Deployment", Namespace: "shop", Name: "web"}}
+		return fleet.Cause{Kind: fleet.Demand, Why: why,
+			For: fleet.Workload{Kind: "Deployment", Namespace: "shop", Name: "web"}}
 	}
 	var lives []fleet.Life
 	add := func(n int, c fleet.Cause, joined, removed time.Duration) {
