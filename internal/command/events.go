@@ -256,7 +256,7 @@ func number(n int) string { return strconv.Itoa(n) }
 // objectApart finds an object's name that was written apart from its kind, and a second object.
 func objectApart(value, next string) (string, string) {
 	if n := strings.ToLower(next); (n == "or" || n == "and") && strings.Contains(value, "/") {
-		return "", "events are asked for one object at a time, whose name may be a glob"
+		return "", "events are shown for one object at a time, whose name may be a glob"
 	}
 	if _, ok := knownKind(value); !ok || strings.Contains(value, "/") {
 		return "", ""

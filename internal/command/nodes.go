@@ -213,7 +213,7 @@ func (n *Nodes) place(in *input) *Mistake {
 		return n.tooMany(in, words)
 	}
 	if names, _ := parts(w.text); len(names) > 1 && !w.quoted {
-		return in.mistake(w.at, w.end, "several names are asked for as a list", "list "+w.text, "")
+		return in.mistake(w.at, w.end, "several nodes are shown as a list", "list "+w.text, "")
 	}
 	glob := strings.ContainsAny(w.text, "*?")
 	name, m := nodeName(w.text, glob)
@@ -264,7 +264,7 @@ func (n *Nodes) tooMany(in *input, words []word) *Mistake {
 		near = "node " + tail
 	}
 	w, last := words[1], words[len(words)-1]
-	m := wrong(in.text, w.at, last.end, "a node is asked for by one name, and "+shown(w.text)+" is another word", "", "")
+	m := wrong(in.text, w.at, last.end, "one node is shown at a time, and "+shown(w.text)+" is another word", "", "")
 	near = strings.TrimSpace("/nodes " + near + " " + flags)
 	if _, bad := parseNodes(strings.TrimPrefix(near, "/nodes "), in.now); bad == nil {
 		m.Nearest = near

@@ -113,7 +113,7 @@ func ParseObject(value string) (Object, error) {
 		return Object{}, m
 	}
 	if i := strings.IndexByte(value, ','); i >= 0 {
-		return Object{}, wrong(value, i, i+1, "events are asked for one object at a time, whose name may be a glob", "",
+		return Object{}, wrong(value, i, i+1, "events are shown for one object at a time, whose name may be a glob", "",
 			"pod/web-*")
 	}
 	word, name, slash := strings.Cut(s, "/")

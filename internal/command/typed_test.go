@@ -39,7 +39,7 @@ var typed = []struct{ text, want string }{
 	{"/nodes by zone", `!the filter "by" is written with two dashes → /nodes --by zone`},
 	{"/nodes list --removed since 2h",
 		`!the filter "since" is written with two dashes → /nodes list --removed --since 2h`},
-	{"/nodes not ready", "!a node is asked for by one name → /nodes --not-ready"},
+	{"/nodes not ready", "!one node is shown at a time → /nodes --not-ready"},
 	{"/nodes pod/web-1", `!"pod/web-1" is a Pod → /events --for pod/web-1`},
 	{"/nodes app=web", `!"app=web" is not the name of a node but a label → /nodes -l app=web`},
 	{"/nodes Standard_D4s_v3",
@@ -101,10 +101,10 @@ var typed = []struct{ text, want string }{
 	// Several at once.
 	{"/events OOM or Evicted", "!all words must stand in an event"},
 	{"/events OOM && Evicted", "!all words must stand in an event"},
-	{"/events --for pod/a or pod/b", "!events are asked for one object at a time"},
-	{"/nodes us-east-1a or us-east-1b", "!a node is asked for by one name → /nodes list --zone us-east-1a,us-east-1b"},
-	{"/nodes m5.large, c5.large", "!a node is asked for by one name → /nodes list --type m5.large,c5.large"},
-	{"/nodes web-1,web-2", "!several names are asked for as a list → /nodes list web-1 web-2"},
+	{"/events --for pod/a or pod/b", "!events are shown for one object at a time"},
+	{"/nodes us-east-1a or us-east-1b", "!one node is shown at a time → /nodes list --zone us-east-1a,us-east-1b"},
+	{"/nodes m5.large, c5.large", "!one node is shown at a time → /nodes list --type m5.large,c5.large"},
+	{"/nodes web-1,web-2", "!several nodes are shown as a list → /nodes list web-1 web-2"},
 	{"/nodes zone=us-east-1a", `!"zone=us-east-1a" is not the name of a node but a filter → /nodes --zone us-east-1a`},
 	{"/nodes pool:batch", `!"pool:batch" is not the name of a node but a filter → /nodes --pool batch`},
 

@@ -35,7 +35,7 @@ func TestDirectMessages(t *testing.T) {
 		{"events number 7", "event number 7."},
 		{"digest", "prod: "},
 		{"hi", "Ask me about the nodes of prod"},
-		{"what is the weather like", "a node is asked for by one name"},
+		{"what is the weather like", "one node is shown at a time"},
 	} {
 		m := d.writes(t, test.text, "")
 		contains(t, m, test.want)
