@@ -129,6 +129,12 @@ func (a *Answerer) SetLists(ctx context.Context, person, value string) error {
 // To says what a command line asks for at a moment. The line begins with /nodes or /events, whatever they are called.
 func (a *Answerer) To(ctx context.Context, line string, now time.Time) message.Message {
 	m, err := a.read(ctx, line, now)
+	return a.told(ctx, line, now, m, err)
+}
+
+// told is an answer, or what is wrong with the command line, or that it could not be looked up.
+func (a *Answerer) told(ctx context.Context, line string, now time.Time, m message.Message,
+	err error) message.Message {
 	if mistake, ok := errors.AsType[*command.Mistake](err); ok {
 		mistake.Fix = a.offered(ctx, mistake.Fix, line, now)
 		if mistake.Fix == "" && strings.HasPrefix(mistake.Nearest, "/") {

@@ -40,6 +40,9 @@ func (a *Answerer) wideList(ctx context.Context, usual message.Message, cluster 
 		return nil, err
 	}
 	count := len(grid.Rows)
+	if count == 0 { // they have gone meanwhile
+		return nil, nil
+	}
 	wide := usual
 	wide.Headline = listHeadline(cluster.Cluster, req, page)
 	if count < page.Total {

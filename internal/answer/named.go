@@ -132,14 +132,14 @@ func (a *Answerer) ToDirect(ctx context.Context, text string, now time.Time) mes
 	if line == "" {
 		return a.welcome()
 	}
-	_, err := a.read(ctx, line, now)
+	said, err := a.read(ctx, line, now)
 	if _, mistaken := errors.AsType[*command.Mistake](err); mistaken {
 		// People write sentences: what counts is which nodes they are about.
 		if m, err := a.named(ctx, text, now); err == nil && m != nil {
 			return *m
 		}
 	}
-	return a.To(ctx, line, now)
+	return a.told(ctx, line, now, said, err)
 }
 
 // welcome says what may be asked.

@@ -4,12 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/slack-go/slack"
 
 	"rollcall/internal/answer"
+	"rollcall/internal/deliver"
 	"rollcall/internal/message"
 )
 
@@ -113,9 +116,12 @@ func (c *Commands) suggest(ctx context.Context, channel string) {
 		p.AddPrompt(prompt.Title, prompt.Text)
 	}
 	if err := c.api.SetAssistantThreadsSuggestedPromptsContext(ctx, p); err != nil {
-		// An error without a code is the network's: the next message has them again.
-		if code := errorCode(err); code != "" && !c.promptless.Swap(true) {
-			c.log.Debug("prompts are not suggested", "err", err)
+		switch judge(err, channel).Outcome {
+		case deliver.Down, deliver.Limited: // the next message has them again
+		default:
+			if !c.promptless.Swap(true) {
+				c.log.Debug("prompts are not suggested", "err", err)
+			}
 		}
 	}
 }
@@ -191,7 +197,8 @@ func (c *Commands) read(v any) (texts []string, key string) {
 			c.owner.refuseButton(id, message.WaveCauses, value) == "" {
 			key = value
 		}
-		for k, x := range v {
+		for _, k := range slices.Sorted(maps.Keys(v)) { // the same message, the same order
+			x := v[k]
 			switch s, isText := x.(string); {
 			case !isText:
 				t, found := c.read(x)

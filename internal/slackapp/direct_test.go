@@ -133,6 +133,18 @@ func TestNoPrompts(t *testing.T) {
 	}
 }
 
+// A Slack that is unwell for a moment takes the prompts of the next message.
+func TestPromptsComeBack(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, slackemu.Config{NoRateLimits: true}, nil)
+	const method = "assistant.threads.setSuggestedPrompts"
+	d.slack.Inject(slackemu.Rule{Method: method, Fault: slackemu.Refuse("internal_error"), Times: 1})
+	d.writes(t, "nodes", "")
+	d.until(t, "the call", func() bool { return len(d.slack.CallsOf(method)) == 1 })
+	d.writes(t, "nodes", "")
+	d.until(t, "prompts", func() bool { _, ok := d.slack.Prompts(slackemu.UserAda); return ok })
+}
+
 // An answer that Slack puts off comes; one of which nothing is known is not posted again.
 func TestDirectMessageInTrouble(t *testing.T) {
 	t.Parallel()
@@ -182,6 +194,18 @@ func TestShortcutWhy(t *testing.T) {
 			t.Fatal(err)
 		}
 		contains(t, why(ts), test.want)
+	}
+
+	// The nodes come in the order of the text, each time.
+	ts, err := d.slack.Post(slackemu.UserGrace, slackemu.ChannelOps, "ip-10-0-0-9, ip-10-0-0-2 and ip-10-0-0-5", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	contains(t, why(ts), "3 nodes of this message")
+	text := slackemu.PlainText(why(ts))
+	if a, b, c := strings.Index(text, "ip-10-0-0-9"), strings.Index(text, "ip-10-0-0-2"), strings.Index(text,
+		"ip-10-0-0-5"); a > b || b > c {
+		t.Errorf("the order is another:\n%s", text)
 	}
 
 	// One of our own alerts is known by its button: it may be about more nodes than it names.

@@ -113,6 +113,8 @@ func (c *Commands) do(ctx context.Context, s scene, verb message.Verb, value str
 	case message.Lists:
 		if err := c.answers.SetLists(ctx, s.who.User, value); err != nil {
 			c.log.Error("noting how a person is answered failed", "err", err)
+			c.tell(ctx, s, "That could not be recorded. Please try again.")
+			return
 		}
 		c.publish(ctx, s.who, now)
 	case message.Share:
