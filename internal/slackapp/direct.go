@@ -74,8 +74,8 @@ func (c *Commands) direct(ctx context.Context, who asker, app string, p event) {
 	}
 }
 
-// post posts an answer to a direct message. It is repeated only where Slack says that it was not carried out: a person
-// who gets no answer asks again.
+// post posts an answer to a direct message. It is repeated only where Slack says that it was not carried out, though a
+// 429 has been seen to post all the same: one answer too many to one person. Who gets none asks again.
 func (c *Commands) post(ctx context.Context, channel, thread string, what content) error {
 	for {
 		opts := []slack.MsgOption{slack.MsgOptionText(what.text, false), slack.MsgOptionBlocks(what.blocks...),

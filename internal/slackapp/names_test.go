@@ -7,6 +7,9 @@ import (
 	"testing"
 
 	"rollcall/internal/command"
+	"rollcall/internal/deliver"
+	"rollcall/internal/message"
+	"rollcall/internal/slackapp"
 	"rollcall/internal/slackemu"
 )
 
@@ -70,6 +73,27 @@ func TestCommandsOfOtherNames(t *testing.T) {
 			if strings.Contains(text, usual) {
 				t.Errorf("%s names %s, which is another's:\n%s", test.typed, usual, text)
 			}
+		}
+	}
+}
+
+// What remains of a message that Slack refuses names the installation's own commands, too.
+func TestBareMessageNamesItsOwnCommand(t *testing.T) {
+	t.Parallel()
+	s := slackemu.Start(t, slackemu.Config{NoRateLimits: true})
+	sink := slackapp.NewSink(slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, s.APIURL(), nil),
+		deliver.Limits{}, nil).Signed(slackapp.Owner{}, command.Names{Nodes: "/staging-nodes"})
+	for want, m := range map[string]message.Message{
+		"type /staging-nodes for them":   {Kind: "joined", Nodes: 2},
+		"Type /staging-nodes digest now": {Kind: "digest", Bare: "Type /nodes digest now"},
+	} {
+		ts, err := sink.Post(t.Context(), deliver.Place{Channel: slackemu.ChannelOps}, deliver.Mark{Key: m.Kind}, m,
+			deliver.Bare)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := s.Message(slackemu.ChannelOps, ts); !strings.Contains(got.Text, want) {
+			t.Errorf("%q lacks %q", got.Text, want)
 		}
 	}
 }
