@@ -32,6 +32,8 @@ type kind struct {
 
 	// ends is when the wave is closed, zero while nobody knows; nil: when no like change has come for a while.
 	ends func(wave.Wave) time.Time
+	// calm is how far edits are apart at least, of a message that has an end; 0: a second.
+	calm time.Duration
 	// mixed is set where the nodes took different steps: lists name the steps, too.
 	mixed bool
 	// once is set where the message is never edited.

@@ -54,14 +54,15 @@ const explainLife = 25 * time.Minute
 func Next(w wave.Wave, lastAdd, now time.Time, cfg Config) []Step {
 	if ends := kindOf(w.Kind).ends; ends != nil && w.ClosedAt.IsZero() {
 		// Before it is posted this only decides that its message tells the end too.
-		switch end := ends(w); {
-		case end.IsZero() && w.Main.ID != "":
-			return nil
-		case end.IsZero():
-		case w.Main.ID != "" || !now.Before(end):
-			steps := []Step{{Action: Close, At: end, Why: "what it tells ends"}}
+		end := ends(w)
+		if w.Main.ID != "" || !end.IsZero() && !now.Before(end) {
+			var steps []Step
+			if !end.IsZero() {
+				steps = append(steps, Step{Action: Close, At: end, Why: "what it tells ends"})
+			}
 			if w.Counts.Untold > 0 && w.Main.ID != "" && !w.Main.Frozen {
-				steps = append(steps, Step{Action: Edit, At: w.Main.EditedAt.Add(leastSpacing), Why: "what it tells has changed"})
+				at := w.Main.EditedAt.Add(max(leastSpacing, kindOf(w.Kind).calm))
+				steps = append(steps, Step{Action: Edit, At: at, Why: "what it tells has changed"})
 			}
 			return steps
 		}

@@ -71,7 +71,7 @@ func (a *Answerer) finds(ctx context.Context, line string, now time.Time) (bool,
 		return err == nil, err
 	}
 	cluster, err := a.clusterOf(ctx, req.Cluster, name)
-	if err != nil || req.View == command.Digest {
+	if err != nil || req.View.Whole() {
 		return err == nil, err
 	}
 	if req.View == command.One {

@@ -39,7 +39,7 @@ func TestMeant(t *testing.T) {
 		"/nodes us-east-1b":          "Only --zone us-east-1b",
 		"/nodes C5.large":            "prod: 2 nodes\n",
 		"/nodes web":                 "Only --pool web",
-		"/nodes spot":                "Only --spot",
+		"/nodes spot nodes":          "Only --spot",
 		"/nodes why batch-3":         "batch-3: ",
 		"/nodes web-t":               "web-tools-1: ",
 		"/nodes puls":                "web-pulse-2: ",

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -583,9 +584,50 @@ func TestValues(t *testing.T) {
 	}
 }
 
+func TestReports(t *testing.T) {
+	for text, want := range map[string]Nodes{
+		"waiting": {View: Waiting}, "kept --cluster eu": {View: Kept, Cluster: "eu"},
+		"spot": {View: Spot}, "spot --since 7d": {View: Spot, Since: Moment{Ago: 168 * time.Hour}},
+		"costs --since 30d --by cause": {View: Costs, Since: Moment{Ago: 720 * time.Hour}, By: query.ByCause},
+		"COSTS --by pool":              {View: Costs, By: query.ByPool},
+	} {
+		got, err := ParseNodes(text, noon)
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("/nodes %s: %+v, %v; want %+v", text, got, err, want)
+		}
+		if back, err := ParseNodes(got.String(), noon); err != nil || !reflect.DeepEqual(back, want) {
+			t.Errorf("/nodes %s is written back as %q: %v", text, got, err)
+		}
+	}
+	for text, fix := range map[string]string{
+		"costs 7d":               "/nodes costs --since 1w",
+		"waiting --since 7d":     "/nodes waiting",
+		"kept --pool general":    "/nodes kept",
+		"spot --by zone":         "/nodes spot",
+		"costs --by team":        "/nodes costs",
+		"costs --by arch":        "/nodes costs",
+		"--by cause":             "/nodes costs --by cause",
+		"list --by cause":        "/nodes costs --by cause",
+		"digest --by cause":      "/nodes digest",
+		"costs --spot --by zone": "/nodes costs --by zone",
+	} {
+		_, err := ParseNodes(text, noon)
+		m, ok := errors.AsType[*Mistake](err)
+		if !ok || m.Fix != fix {
+			t.Errorf("/nodes %s: %v (%+v), want the fix %s", text, err, m, fix)
+		}
+	}
+	for text, near := range map[string]string{"pending": "/nodes waiting", "cost": "/nodes costs", "blocked": "/nodes kept"} {
+		n, err := ParseNodes(text, noon)
+		if err != nil || n.Nearest() != near {
+			t.Errorf("/nodes %s: %q, %v; want %s", text, n.Nearest(), err, near)
+		}
+	}
+}
+
 func TestNearest(t *testing.T) {
 	for whole, want := range map[string]string{
-		"/nodes lits": "/nodes list", "/nodes hlep": "/nodes help", "/nodes spot": "/nodes --spot",
+		"/nodes lits": "/nodes list", "/nodes hlep": "/nodes help", "/nodes reserved": "/nodes --reserved",
 		"/nodes notready": "/nodes --not-ready", "/nodes on-demand": "/nodes --on-demand",
 		"/nodes zones": "/nodes --by zone", "/nodes by-zone": "/nodes --by zone", "/nodes m5.large": "/nodes --type m5.large",
 		"/nodes eu-west-1a":    "/nodes --zone eu-west-1a",

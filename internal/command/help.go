@@ -25,6 +25,10 @@ var NodesHelp = Help{
 		{"/nodes list [NAME…] [filters]", "the nodes, page by page; names are globs"},
 		{"/nodes NAME", "one node: its name, how it begins, or a part of four characters; or a zone, type or pool"},
 		{"/nodes digest [--since TIME]", "what happened and what it cost, of the last 24 hours if nothing is said"},
+		{"/nodes waiting", "pods that wait for nodes now: why, and since when"},
+		{"/nodes kept", "nodes that are kept from going: by whom, since when, and what they cost"},
+		{"/nodes spot [--since TIME]", "spot nodes: how often they are taken back, and what they save"},
+		{"/nodes costs [--since TIME] [--by WHAT]", "what nodes cost, by cause, pool, type, zone or capacity"},
 		{"/nodes help [WORD]", "this, or more about one filter"},
 	},
 	Flags: shownFlags(nodeFlags),
@@ -97,8 +101,8 @@ func (h Help) About(topic string) Help {
 	}
 	about := func(l Line) bool {
 		words := strings.Fields(l.Text)
-		if form != "" {
-			return slices.Contains(words, form)
+		if form != "" && slices.Contains(words, form) {
+			return true
 		}
 		return len(words) > 1 && (words[1] == topic || topic == "node" && words[1] == "NAME")
 	}

@@ -166,7 +166,7 @@ func isKind(w word) bool {
 	return known && k.kind != "Node" && !w.quoted
 }
 
-var nodeVerbs = []string{"list", "node", "digest", "help"}
+var nodeVerbs = []string{"list", "node", "digest", "waiting", "kept", "spot", "costs", "help"}
 
 // saidFirst reports whether a word means something at the beginning of /nodes.
 func saidFirst(s string) bool {

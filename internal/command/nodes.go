@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -21,7 +22,69 @@ const (
 	One                          // the node with Name
 	HelpOnNodes                  // how /nodes is used
 	Digest                       // what happened since Since, and what it cost
+	Waiting                      // what waits for nodes
+	Kept                         // nodes that are kept from going, and by whom
+	Spot                         // spot nodes since Since: what was taken back, and what they saved
+	Costs                        // what nodes have cost since Since, by By
 )
+
+// report is a view that is about the whole cluster.
+type report struct {
+	view  NodesView
+	verb  string
+	about string   // why it has no other filters
+	flags []string // that it has
+}
+
+// reports are the views that are about the whole cluster. A new one needs its verb in nodeVerbs too, and a line in
+// NodesHelp.
+var reports = []report{
+	{Digest, "digest", "a digest is about all nodes", []string{"since"}},
+	{Waiting, "waiting", "waiting is about all pods that wait for nodes", nil},
+	{Kept, "kept", "kept is about all nodes that are kept", nil},
+	{Spot, "spot", "spot is about all spot nodes", []string{"since"}},
+	{Costs, "costs", "costs is about all nodes", []string{"since", "by"}},
+}
+
+// report is the view as a report; nil if it is none.
+func (v NodesView) report() *report {
+	for i := range reports {
+		if reports[i].view == v {
+			return &reports[i]
+		}
+	}
+	return nil
+}
+
+// Whole reports whether a view is about the whole cluster: it has something to say whatever there is.
+func (v NodesView) Whole() bool { return v.report() != nil }
+
+// reportOf is the report of a verb; nil if it has none.
+func reportOf(verb string) *report {
+	for i := range reports {
+		if reports[i].verb == verb {
+			return &reports[i]
+		}
+	}
+	return nil
+}
+
+// only is the request for a report with nothing but the filters that it has.
+func (r *report) only(n Nodes) Nodes {
+	bare := Nodes{View: r.view, Cluster: n.Cluster}
+	if slices.Contains(r.flags, "since") {
+		bare.Since = n.Since
+	}
+	if slices.Contains(r.flags, "by") && r.groups(n.By) {
+		bare.By = n.By
+	}
+	return bare
+}
+
+// groups reports whether a report groups by a dimension.
+func (r *report) groups(by query.Dimension) bool {
+	return by == "" || by == query.ByCause || slices.Contains(costDimensions, string(by))
+}
 
 // Nodes is what a person asks of /nodes. The zero value is the summary of all live nodes. Fill it
 // from a form with Set, or by hand and check it with Validate.
@@ -44,7 +107,7 @@ type Nodes struct {
 	Older    time.Duration // created longer ago than this; whole seconds, 0: whenever
 	Newer    time.Duration // created less long ago than this; whole seconds, 0: whenever
 	Removed  bool
-	Since    Moment // goes with Removed, and with Digest
+	Since    Moment // goes with Removed, and with reports that have a beginning
 
 	By      query.Dimension // "" leaves it to the answer
 	Sort    query.NodeSort  // "" is newest
@@ -155,7 +218,27 @@ func (n *Nodes) place(in *input) *Mistake {
 				shown(words[i+1].text), "--"+f.Name, "")
 		}
 	}
-	switch nodeGrammar.verb(first) {
+	verb := nodeGrammar.verb(first)
+	if r := reportOf(verb); r != nil {
+		n.View = r.view
+		if len(words) == 1 {
+			return nil
+		}
+		near, example := "", ""
+		if slices.Contains(r.flags, "since") {
+			example = "/nodes " + r.verb + " --since 7d"
+			var said []string
+			for _, w := range words[1:] {
+				said = append(said, w.text)
+			}
+			if meansTime(strings.Join(said, " "), in.now) {
+				near = "/nodes " + r.verb + " --since " + strings.Join(said, " ")
+			}
+		}
+		return in.mistake(words[1].at, words[len(words)-1].end, r.about+", and "+shown(words[1].text)+" is another word",
+			near, cmp.Or(example, "/nodes "+r.verb))
+	}
+	switch verb {
 	case "list":
 		n.View = List
 		if len(words) == 2 && words[1].says([]string{"all", "nodes"}) {
@@ -178,21 +261,6 @@ func (n *Nodes) place(in *input) *Mistake {
 					n.Names = append(n.Names, name)
 				}
 			}
-		}
-		return nil
-	case "digest":
-		n.View = Digest
-		if len(words) > 1 {
-			near := ""
-			var said []string
-			for _, w := range words[1:] {
-				said = append(said, w.text)
-			}
-			if meansTime(strings.Join(said, " "), in.now) {
-				near = "/nodes digest --since " + strings.Join(said, " ")
-			}
-			return in.mistake(words[1].at, words[len(words)-1].end, "a digest is about all nodes, and "+shown(words[1].text)+
-				" is another word", near, "/nodes digest --since 7d")
 		}
 		return nil
 	case "node":
@@ -287,24 +355,31 @@ func (n Nodes) conflict() (flag, why string, mended Nodes) {
 			switch nearVerb(n.Name) {
 			case "list":
 				mended.Names = nil
-			case "digest":
-				mended = Nodes{View: Digest, Since: n.Since, Cluster: n.Cluster}
 			case "summary":
 				mended.View, mended.Names = Summary, nil
+			}
+			if r := reportOf(nearVerb(n.Name)); r != nil {
+				mended = r.only(n)
 			}
 			return f.Name, f.form() + " is for lists and summaries, and " + shown(n.Name) + " asks for one node by its name",
 				mended
 		}
 	}
-	if n.View == Digest {
+	if r := n.View.report(); r != nil {
 		for _, f := range nodeFlags {
-			if f.Name == "cluster" || f.Name == "since" || f.get(n) == "" || f.quiet != nil && f.quiet(n) {
+			if f.Name == "cluster" || slices.Contains(r.flags, f.Name) || f.get(n) == "" || f.quiet != nil && f.quiet(n) {
 				continue
 			}
-			return f.Name, f.form() + " is for lists and summaries, and a digest is about all nodes",
-				Nodes{View: Digest, Since: n.Since, Cluster: n.Cluster}
+			return f.Name, f.form() + " is for lists and summaries, and " + r.about, r.only(n)
+		}
+		if !r.groups(n.By) {
+			return "by", shown(string(n.By)) + " is none of " + orList(costDimensions) + ", which costs are grouped by", r.only(n)
 		}
 		return "", "", n
+	}
+	if n.By == query.ByCause {
+		mended = reportOf("costs").only(n)
+		return "by", "nodes are grouped by cause in costs only", mended
 	}
 	switch {
 	case n.Removed && n.NotReady:
@@ -365,14 +440,16 @@ func (n Nodes) String() string {
 			}
 			words = append(words, quoteValue(name))
 		}
-	case Digest:
-		words = append(words, "digest")
 	case One:
 		name := n.Name
 		if nodesVerb(name) || saidFirst(name) {
 			name = "node/" + name
 		}
 		words = append(words, quoteValue(name))
+	default:
+		if r := n.View.report(); r != nil {
+			words = append(words, r.verb)
+		}
 	}
 	return escape(strings.Join(append(words, nodeGrammar.print(n)...), " "))
 }
@@ -430,15 +507,15 @@ func (n Nodes) Nearest() string {
 	if d, err := ParseDimension(strings.TrimPrefix(n.Name, "by-")); err == nil && slices.Contains(dimensions, string(d)) {
 		return "/nodes --by " + string(d)
 	}
-	switch nearVerb(n.Name) {
-	case "list":
-		return "/nodes list"
-	case "help":
-		return "/nodes help"
-	case "digest":
-		return "/nodes digest"
+	switch verb := nearVerb(n.Name); verb {
+	case "list", "help":
+		return "/nodes " + verb
 	case "summary":
 		return "/nodes"
+	default:
+		if reportOf(verb) != nil {
+			return "/nodes " + verb
+		}
 	}
 	switch {
 	case likeType(n.Name):
@@ -459,8 +536,10 @@ var otherVerbs = map[string]string{
 	"info": "node",
 	"find": "node", "usage": "help", "man": "help", "h": "help", "summary": "summary", "total": "summary",
 	"totals": "summary",
-	"status": "summary", "overview": "summary", "count": "summary", "report": "digest", "cost": "digest",
-	"costs": "digest", "price": "digest", "daily": "digest",
+	"status": "summary", "overview": "summary", "count": "summary", "report": "digest", "cost": "costs",
+	"price": "costs", "prices": "costs", "spend": "costs", "spending": "costs", "bill": "costs", "daily": "digest",
+	"wait": "waiting", "waits": "waiting", "pending": "waiting", "unschedulable": "waiting", "keep": "kept",
+	"blocked": "kept", "stuck": "kept", "idle": "kept", "interruptions": "spot",
 }
 
 // nearVerb is the verb that a word was perhaps meant to be, "" if none.
@@ -472,7 +551,7 @@ func nearVerb(s string) string {
 	if len(s) < 3 {
 		return ""
 	}
-	return nearest.Word(s, "list", "help", "digest")
+	return nearest.Word(s, "list", "help", "digest", "waiting", "kept", "costs")
 }
 
 func nodesVerb(s string) bool {
@@ -481,7 +560,7 @@ func nodesVerb(s string) bool {
 }
 
 var nodeGrammar = &grammar[Nodes]{command: "/nodes", other: "/events",
-	verbs: []string{"list", "node", "digest", "help"}, flags: nodeFlags, foreign: nodesForeign,
+	verbs: nodeVerbs, flags: nodeFlags, foreign: nodesForeign,
 	grep: func(s string) string {
 		if _, m := nodeName(s, false); m != nil {
 			return ""
@@ -549,11 +628,12 @@ var nodeFlags = []option[Nodes]{
 		func(n Nodes) bool { return n.Removed }, func(n *Nodes, v bool) { n.Removed = v }),
 	timed(
 		single(Flag{Name: "since", Value: "TIME", Example: "2h",
-			Ask: "Since when?", Meaning: "with --removed: left since then; of a digest: its beginning", Detail: timeDetail},
+			Ask: "Since when?", Meaning: "with --removed: left since then; of digest, spot and costs: from when on", Detail: timeDetail},
 			func(n *Nodes) *Moment { return &n.Since }, sinceMoment, Moment.String)),
 	single(Flag{Name: "by", Value: "WHAT", Example: "zone",
 		Ask: "Grouped by what?", Meaning: "group by type, zone, pool, capacity, arch or a label",
-		Detail: "A label is given by its key, as in --by topology.kubernetes.io/region.", Choices: dimensions},
+		Detail: "A label is given by its key, as in --by topology.kubernetes.io/region. Costs are grouped by cause, pool, " +
+			"type, zone or capacity.", Choices: dimensions},
 		func(n *Nodes) *query.Dimension { return &n.By }, without(ParseDimension), text[query.Dimension]),
 	single(Flag{Name: "sort", Value: "ORDER", Example: "oldest",
 		Ask: "In which order?", Meaning: "order of the list: newest, oldest, name, type, zone or pool", Choices: sorts},

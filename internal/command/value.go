@@ -560,6 +560,10 @@ func parseTypes(value string) ([]string, error) {
 	})
 }
 
+// costDimensions are what costs are grouped by.
+var costDimensions = []string{string(query.ByCause), string(query.ByPool), string(query.ByType), string(query.ByZone),
+	string(query.ByCapacity)}
+
 var dimensions = []string{string(query.ByType), string(query.ByZone), string(query.ByPool), string(query.ByCapacity),
 	string(query.ByArch)}
 
@@ -571,7 +575,7 @@ func ParseDimension(value string) (query.Dimension, error) {
 	if s == "" {
 		return "", all(value, what+" is missing", "", "zone")
 	}
-	if d, ok := oneOf(s, dimensions...); ok {
+	if d, ok := oneOf(s, append(slices.Clone(dimensions), string(query.ByCause))...); ok {
 		return query.Dimension(d), nil
 	}
 	if one, plural := strings.CutSuffix(strings.ToLower(s), "s"); plural && slices.Contains(dimensions, one) {

@@ -95,6 +95,7 @@ type Teller struct {
 	growthAt time.Time           // when to look for growth next
 	sightAt  time.Time           // when to look how far the cluster can be seen
 	seenAt   time.Time           // since when it can again, of what the channel is told that it cannot; else zero
+	standing []standing          // what is so for a time
 	causes   bool                // live is as it was before some causes became known
 }
 
@@ -164,6 +165,9 @@ func (t *Teller) turn(ctx context.Context) (time.Time, error) {
 		if t.sight != nil && t.sightAt.Before(next) {
 			next = t.sightAt
 		}
+		if at, ok := t.standingAt(); ok && at.Before(next) {
+			next = at
+		}
 		if w != nil && at.Before(next) {
 			next = at
 		}
@@ -200,7 +204,7 @@ func (t *Teller) plan(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	refreshMutes(t.live, mutes)
-	t.remute()
+	t.reword()
 	live := alert.Rewound(t.live, now, t.alert)
 	plan := alert.Plan(todo, baseline, mutes, live, now, t.alert)
 	if len(todo) == 0 && !now.Before(t.growthAt) {
@@ -210,6 +214,11 @@ func (t *Teller) plan(ctx context.Context) (more bool, err error) {
 	}
 	if t.sight != nil && !now.Before(t.sightAt) {
 		if err := t.detectBlind(ctx, &plan, now); err != nil {
+			return false, err
+		}
+	}
+	if len(todo) == 0 { // nodes come first
+		if err := t.detectStanding(ctx, &plan, mutes, now); err != nil {
 			return false, err
 		}
 	}
@@ -283,11 +292,12 @@ func refreshMutes(live []wave.Wave, mutes []wave.Mute) {
 	}
 }
 
-// remute finds the messages of mutes that say something else by now: a mute may be made to last longer.
-func (t *Teller) remute() {
+// reword finds the messages that say something else by now, though no node has changed: a mute may be made to last
+// longer, and what is so for a time may change.
+func (t *Teller) reword() {
 	for i := range t.live {
 		w := &t.live[i]
-		if w.Kind == wave.KindMute && w.Main.ID != "" && !w.Main.Frozen && w.ClosedAt.IsZero() {
+		if alert.Ending(w.Kind) && w.Main.ID != "" && !w.Main.Frozen && w.ClosedAt.IsZero() {
 			w.Counts.Untold = 0
 			if m := alert.Render(*w, fleet.Totals{}, nil, t.alert); m.Hash() != w.Main.Hash {
 				w.Counts.Untold = 1

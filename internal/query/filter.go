@@ -84,6 +84,7 @@ const (
 	ByPool     Dimension = "pool"
 	ByCapacity Dimension = "capacity"
 	ByArch     Dimension = "arch"
+	ByCause    Dimension = "cause" // why they came; of costs only
 )
 
 // EventFilter says which events a person asks for. The zero value is every event.

@@ -59,13 +59,15 @@ type Wave struct {
 	Counts Counts
 }
 
-// About is what a wave is about beside its nodes: at most one field is set. The ledger keeps it
-// as one value, so a new kind of wave adds a field here and no column there.
+// About is what a wave is about beside its nodes: at most one field is set, and Standing with it of what is so for a
+// time. The ledger keeps it as one value, so a new kind of wave adds a field here and no column there.
 type About struct {
 	Gap    int64   `json:"gap,omitempty"`    // the gap in which its changes happened: Away, and a CatchUp that took one in
 	Mute   int64   `json:"mute,omitempty"`   // the mute that it tells
 	Growth *Growth `json:"growth,omitempty"` // what a Surge or a Creep observed
 	Blind  *Blind  `json:"blind,omitempty"`  // what a Blind cannot see
+
+	Standing *Standing `json:"standing,omitempty"`
 }
 
 // Blind is a time in which the cluster was not seen.
