@@ -89,7 +89,7 @@ func (c search) replacement() (e fleet.Explanation, ok bool, err error) {
 		reason := word(launch.Note)
 		e = fleet.Explanation{Strength: strengthReplacement, Chain: []fleet.Link{link(launch)},
 			Cause: fleet.Cause{Kind: fleet.Replacement, By: karpenter, Why: clip(strings.ToLower(reason), 60)}}
-		launched, ended, known, err := swap(c.ctx, poolOf(claim.Name), reason, launch.First, c.in)
+		launched, ended, known, err := swap(c.ctx, fleet.ClaimPool(claim.Name), reason, launch.First, c.in)
 		if err != nil {
 			return e, false, err
 		}

@@ -13,14 +13,6 @@ import (
 // replacement to become ready is 15 minutes: karpenter, pkg/controllers/nodeclaim/lifecycle/liveness.go.
 const command = 30 * time.Minute
 
-// poolOf is the NodePool of a NodeClaim, by its name: Karpenter generates names as POOL-xxxxx.
-func poolOf(claim string) string {
-	if i := strings.LastIndexByte(claim, '-'); i > 0 {
-		return claim[:i]
-	}
-	return ""
-}
-
 // swap finds the one NodeClaim of a pool that was launched to replace, for one reason, and the one node that was ended
 // for it afterwards. Events tie them by nothing but pool, reason and order: where more than one was launched or ended,
 // which belongs to which is not known, and ok is false. at is when the one was launched, or the other ended.
@@ -39,7 +31,7 @@ func swap(ctx context.Context, pool, reason string, at time.Time, in Evidence) (
 	}
 	claims := func(events []fleet.Event, from time.Time) (refs []fleet.ObjectRef, first time.Time) {
 		for _, e := range events {
-			if !said(e, "NodeClaim") || poolOf(e.Regarding.Name) != pool || e.First.Before(from) {
+			if !said(e, "NodeClaim") || fleet.ClaimPool(e.Regarding.Name) != pool || e.First.Before(from) {
 				continue
 			}
 			if !slices.Contains(refs, e.Regarding) {
@@ -64,7 +56,7 @@ func swap(ctx context.Context, pool, reason string, at time.Time, in Evidence) (
 		return launched, ended, false, err
 	}
 	for _, w := range waits {
-		if poolOf(w.Regarding.Name) == pool && w.Regarding != l[0] && !slices.ContainsFunc(launches,
+		if fleet.ClaimPool(w.Regarding.Name) == pool && w.Regarding != l[0] && !slices.ContainsFunc(launches,
 			func(e fleet.Event) bool { return e.Regarding == w.Regarding }) {
 			return launched, ended, false, nil
 		}
@@ -106,7 +98,7 @@ func replacements(ctx context.Context, n fleet.Node, s statement, in Evidence) (
 	if s.event == nil || s.event.Reason != "DisruptionTerminating" || n.Owner.Kind != "NodeClaim" {
 		return nil, nil
 	}
-	launched, ended, ok, err := swap(ctx, poolOf(n.Owner.Name), word(s.event.Note), s.first, in)
+	launched, ended, ok, err := swap(ctx, fleet.ClaimPool(n.Owner.Name), word(s.event.Note), s.first, in)
 	if err != nil || !ok || ended.Name != n.Name || launched.Name == n.Owner.Name {
 		return nil, err
 	}

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	karpenter  = "Karpenter"
-	autoscaler = "Cluster Autoscaler"
+	karpenter  = fleet.Karpenter
+	autoscaler = fleet.ClusterAutoscaler
 )
 
 // statement is what one piece of evidence says about a node's end.
