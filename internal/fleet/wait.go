@@ -24,6 +24,50 @@ type Wait struct {
 // Refused reports whether the last word of an autoscaler was that it makes no node for the pod.
 func (w Wait) Refused() bool { return w.Refusal.Kind != "" && w.RefusedLast.After(w.ComingAt) }
 
+// Hear returns the wait after what an event says of it, which is that it goes on.
+func (w Wait) Hear(e Event, word WaitWord) Wait {
+	latest := !e.Last.Before(w.Last)
+	w.Last = Latest(w.Last, e.Last)
+	switch word.Step {
+	case WaitNoRoom:
+		if w.First.IsZero() || e.First.Before(w.First) {
+			w.First = e.First
+		}
+		if latest || w.Note == "" {
+			w.Note = clipped(strings.TrimPrefix(e.Note, combinedNote), maxWaitNote)
+		}
+	case WaitRefused:
+		if w.First.IsZero() || e.First.Before(w.First) {
+			w.First = e.First
+		}
+		if e.Last.Before(w.RefusedLast) {
+			break
+		}
+		if !w.Refused() { // a new run of refusals; an event that repeats may have been of an earlier one too
+			if w.RefusedFirst = e.First; !e.First.After(w.ComingAt) {
+				w.RefusedFirst = e.Last
+			}
+		}
+		w.Refusal, w.RefusedLast = word.Refusal, e.Last
+	case WaitComing:
+		if !e.Last.Before(w.ComingAt) {
+			w.Coming, w.ComingAt = word.Coming, e.Last
+		}
+	}
+	return w
+}
+
+// maxWaitNote is how much of the scheduler's word on a pod is kept, in bytes.
+const maxWaitNote = 300
+
+// Set is what begins the names of pods that are created for one object: a pod's name without its last part.
+func (w Wait) Set() string {
+	if i := strings.LastIndexByte(w.Pod.Name, '-'); i > 0 {
+		return w.Pod.Name[:i]
+	}
+	return w.Pod.Name
+}
+
 // RefusalKind is why no node comes.
 type RefusalKind string
 
@@ -81,6 +125,9 @@ type WaitWord struct {
 // scaledToNone is the note of a Deployment that takes all pods of a ReplicaSet away.
 var scaledToNone = regexp.MustCompile(`^Scaled down replica set (\S+) (?:from \d+ )?to 0$`)
 
+// setDeletes is the note of a StatefulSet that deletes a pod.
+var setDeletes = regexp.MustCompile(`^delete Pod (\S+) in StatefulSet \S+ successful$`)
+
 // OfWait returns what an event says of a pod that waits for a node; ok is false if it says nothing of that.
 func (e Event) OfWait() (w WaitWord, ok bool) {
 	note := strings.TrimPrefix(e.Note, combinedNote)
@@ -117,6 +164,11 @@ func (e Event) OfWait() (w WaitWord, ok bool) {
 	case "ReplicaSet", "ReplicationController", "Job":
 		if name, is := strings.CutPrefix(note, "Deleted pod: "); is && e.Reason == "SuccessfulDelete" {
 			w.Step, w.Pod = WaitGone, ObjectRef{Kind: "Pod", Namespace: e.Regarding.Namespace, Name: name}
+			return w, true
+		}
+	case "StatefulSet":
+		if m := setDeletes.FindStringSubmatch(note); m != nil && e.Reason == "SuccessfulDelete" {
+			w.Step, w.Pod = WaitGone, ObjectRef{Kind: "Pod", Namespace: e.Regarding.Namespace, Name: m[1]}
 			return w, true
 		}
 	case "Deployment":

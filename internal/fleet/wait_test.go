@@ -1,6 +1,9 @@
 package fleet
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 // TestOfWait holds what events say of pods that wait, with notes as autoscalers write them: those of the recorded runs
 // of Karpenter 1.14 and of the Cluster Autoscaler, and others from their sources.
@@ -70,6 +73,9 @@ func TestOfWait(t *testing.T) {
 				Pod: ObjectRef{Kind: "ReplicaSet", Namespace: "shop", Name: "web-5d8"}}},
 		{on: ObjectRef{Kind: "Deployment", Namespace: "shop", Name: "web"}, reason: "ScalingReplicaSet",
 			note: "Scaled down replica set web-5d8 from 30 to 10", not: true},
+		{on: ObjectRef{Kind: "StatefulSet", Namespace: "shop", Name: "db"}, reason: "SuccessfulDelete",
+			note: "delete Pod db-2 in StatefulSet db successful",
+			want: WaitWord{Step: WaitGone, Pod: ObjectRef{Kind: "Pod", Namespace: "shop", Name: "db-2"}}},
 		{on: pod, reason: "Killing", note: "Stopping container web", not: true},
 	} {
 		e := Event{Regarding: c.on, Reason: c.reason, Note: c.note}
@@ -125,6 +131,44 @@ func TestRefuses(t *testing.T) {
 		}
 		if ok && got != c.want {
 			t.Errorf("%s %q:\n got %+v\nwant %+v", c.reason, c.note, got, c.want)
+		}
+	}
+}
+
+// TestHear holds which words of a wait count, in whatever order they come.
+func TestHear(t *testing.T) {
+	at := func(s int) time.Time { return time.Unix(int64(s), 0).UTC() }
+	pod := ObjectRef{Kind: "Pod", Namespace: "shop", Name: "web-5d8-x"}
+	limit := Refusal{Kind: AtLimit, By: Karpenter, Pool: "a"}
+	type said struct {
+		first, last int
+		word        WaitWord
+	}
+	room, comes := WaitWord{Step: WaitNoRoom}, WaitWord{Step: WaitComing, Coming: ObjectRef{Kind: "NodeClaim", Name: "a-1"}}
+	refuses := WaitWord{Step: WaitRefused, Refusal: limit}
+	for _, c := range []struct {
+		name    string
+		said    []said
+		want    Wait
+		refused bool
+	}{
+		{"no answer", []said{{10, 10, room}, {10, 40, room}}, Wait{First: at(10), Last: at(40), Note: "n"}, false},
+		{"refused twice", []said{{10, 10, room}, {12, 12, refuses}, {12, 312, refuses}}, Wait{First: at(10), Last: at(312),
+			Note: "n", Refusal: limit, RefusedFirst: at(12), RefusedLast: at(312)}, true},
+		{"comes after all", []said{{10, 10, room}, {12, 12, refuses}, {50, 50, comes}}, Wait{First: at(10), Last: at(50),
+			Note: "n", Refusal: limit, RefusedFirst: at(12), RefusedLast: at(12), Coming: comes.Coming, ComingAt: at(50)}, false},
+		{"and is refused again", []said{{10, 10, room}, {12, 12, refuses}, {50, 50, comes}, {12, 312, refuses}},
+			Wait{First: at(10), Last: at(312), Note: "n", Refusal: limit, RefusedFirst: at(312), RefusedLast: at(312),
+				Coming: comes.Coming, ComingAt: at(50)}, true},
+		{"out of order", []said{{50, 50, comes}, {12, 12, refuses}, {10, 10, room}}, Wait{First: at(10), Last: at(50),
+			Note: "n", Refusal: limit, RefusedFirst: at(12), RefusedLast: at(12), Coming: comes.Coming, ComingAt: at(50)}, false},
+	} {
+		w := Wait{Pod: pod}
+		for _, s := range c.said {
+			w = w.Hear(Event{Regarding: pod, Note: "n", First: at(s.first), Last: at(s.last)}, s.word)
+		}
+		if c.want.Pod = pod; w != c.want || w.Refused() != c.refused {
+			t.Errorf("%s:\n got %+v, %t\nwant %+v", c.name, w, w.Refused(), c.want)
 		}
 	}
 }

@@ -72,7 +72,14 @@ func (l *Ledger) recordEvents(ctx context.Context, cluster string, events []flee
 	return l.tx(ctx, func(tx tx) error {
 		var totals eventTotals
 		for i := range events {
-			if err := recordEvent(ctx, tx, cluster, &events[i], &totals); err != nil {
+			news, err := recordEvent(ctx, tx, cluster, &events[i], &totals)
+			if err != nil {
+				return err
+			}
+			if !news {
+				continue
+			}
+			if err := recordWait(ctx, tx, cluster, &events[i]); err != nil {
 				return err
 			}
 		}
@@ -100,7 +107,9 @@ func (t *eventTotals) add(ctx context.Context, tx tx, cluster string) error {
 	return nil
 }
 
-func recordEvent(ctx context.Context, tx tx, cluster string, e *fleet.Event, totals *eventTotals) error {
+// recordEvent records one event and reports whether it says anything new.
+func recordEvent(ctx context.Context, tx tx, cluster string, e *fleet.Event, totals *eventTotals) (
+	news bool, err error) {
 	class, size := 0, int64(e.Size())
 	var names []fleet.ObjectRef
 	if e.Scaling() {
@@ -111,7 +120,6 @@ func recordEvent(ctx context.Context, tx tx, cluster string, e *fleet.Event, tot
 		e.Type, e.Note, e.Controller, e.Count, first, last, class, size + named}
 	var id int64
 	var isNew bool
-	var err error
 	if len(names) > 0 {
 		id, isNew, err = one(ctx, tx, value[int64], insertNamingSQL, args...)
 	} else {
@@ -120,22 +128,22 @@ func recordEvent(ctx context.Context, tx tx, cluster string, e *fleet.Event, tot
 		isNew = n > 0
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	if isNew {
 		totals[class].events++
 		totals[class].bytes += size + named
-		return insertNames(ctx, tx, cluster, id, names, first, last)
+		return true, insertNames(ctx, tx, cluster, id, names, first, last)
 	}
 	var oldFirst, oldLast, oldSize int64
 	var count int
 	var oldNote string
 	if _, _, err := one(ctx, tx, scanTo(&id, &count, &oldFirst, &oldLast, &class, &oldSize, &oldNote), oldEventSQL,
 		cluster, e.UID); err != nil {
-		return err
+		return false, err
 	}
 	if e.Count <= count && last <= oldLast {
-		return nil
+		return false, nil
 	}
 	last = max(oldLast, last)
 	size = oldSize + int64(len(e.Note)-len(oldNote))
@@ -144,13 +152,13 @@ func recordEvent(ctx context.Context, tx tx, cluster string, e *fleet.Event, tot
 		old.Note = oldNote
 		more, err := renewNames(ctx, tx, cluster, id, &old, names, size, last)
 		if err != nil {
-			return err
+			return false, err
 		}
 		size += more
 	}
 	totals[class].bytes += size - oldSize
 	_, err = tx.exec(ctx, mergeEventSQL, e.Note, size, max(count, e.Count), min(oldFirst, first), last, id)
-	return err
+	return true, err
 }
 
 // EventCounts returns how many scaling events and how many others of a cluster are kept that

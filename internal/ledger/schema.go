@@ -390,6 +390,40 @@ CREATE TABLE people (                           -- who want to be answered other
 	id    TEXT PRIMARY KEY,                       -- the person's, in the sink
 	lists INTEGER NOT NULL                        -- reads lists instead of tables
 ) WITHOUT ROWID;
+`, `
+CREATE TABLE waits (                            -- pods that wait for nodes: see fleet.Wait
+	cluster       TEXT NOT NULL,
+	namespace     TEXT NOT NULL,
+	pod           TEXT NOT NULL,
+	uid           TEXT NOT NULL,
+	first_at      INTEGER NOT NULL,
+	last_at       INTEGER NOT NULL,
+	note          TEXT NOT NULL,
+	refusal       TEXT NOT NULL,                -- its kind; '' if no autoscaler has refused
+	refused_by    TEXT NOT NULL,
+	pool          TEXT NOT NULL,
+	detail        TEXT NOT NULL,
+	refused_first INTEGER,
+	refused_last  INTEGER,
+	coming        TEXT NOT NULL,                -- kind/name; '' if nothing was said to come
+	coming_at     INTEGER,
+	PRIMARY KEY (cluster, namespace, pod)
+) WITHOUT ROWID;
+CREATE TABLE waited (                           -- waits that are over; what is alike and ended in one minute is a row
+	cluster    TEXT NOT NULL,
+	minute     INTEGER NOT NULL,                -- its beginning
+	namespace  TEXT NOT NULL,
+	pods_of    TEXT NOT NULL,                   -- what begins the pods' names: see fleet.Wait.Set
+	refusal    TEXT NOT NULL,
+	refused_by TEXT NOT NULL,
+	pool       TEXT NOT NULL,
+	ended      TEXT NOT NULL,                   -- how: see query.WaitEnd
+	pods       INTEGER NOT NULL,
+	ms         INTEGER NOT NULL,                -- that they waited together
+	longest    INTEGER NOT NULL,                -- that one of them waited, in milliseconds
+	pod        TEXT NOT NULL,                   -- which
+	PRIMARY KEY (cluster, minute, namespace, pods_of, refusal, refused_by, pool, ended)
+) WITHOUT ROWID;
 `}
 
 // migrate brings the schema up to date.

@@ -63,6 +63,8 @@ func Conform(t *testing.T, open Open) {
 		{"events merge", eventsMerge},
 		{"events filter", eventsFilter},
 		{"events paging", eventsPaging},
+		{"waits", waitsLife},
+		{"ends of waits", waitsEnd},
 		{"prune", prune},
 		{"prune mutes", pruneMutes},
 		{"events are bounded in bytes", eventsAreBoundedInBytes},
