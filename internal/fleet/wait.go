@@ -86,10 +86,43 @@ const (
 
 // Refusal is that an autoscaler makes no node, and why.
 type Refusal struct {
-	Kind   RefusalKind
-	By     string // who says so: Karpenter, Cluster Autoscaler
-	Pool   string // of the NodePools or node group, "" if nobody says; several are between commas, in order
-	Detail string // what the cloud said, or the autoscaler's own words: untrusted
+	Kind   RefusalKind `json:"kind,omitempty"`
+	By     string      `json:"by,omitempty"`     // who says so: Karpenter, Cluster Autoscaler
+	Pool   string      `json:"pool,omitempty"`   // the NodePool or node group, "" if nobody says; several are between commas
+	Detail string      `json:"detail,omitempty"` // what the cloud said, or the autoscaler's own words: untrusted
+}
+
+// WaitState is what is known of nodes for pods that wait.
+type WaitState string
+
+// The states of waits.
+const (
+	Refused    WaitState = "refused"    // an autoscaler makes none
+	Coming     WaitState = "coming"     // an autoscaler makes some
+	Overdue    WaitState = "overdue"    // an autoscaler said so long ago, and they are not there
+	Unanswered WaitState = "unanswered" // no autoscaler has said anything
+)
+
+// Waiting is pods that wait for nodes for one reason.
+type Waiting struct {
+	State WaitState `json:"state"`
+	// Refusal is why none comes, or why those do not come that are overdue; zero if nothing says why.
+	Refusal Refusal   `json:"refusal,omitzero"`
+	Pool    string    `json:"pool,omitempty"` // from which nodes are to come, "" if that is not known
+	Pods    int       `json:"pods"`
+	Since   time.Time `json:"since"`         // when the first of them found no room
+	Told    time.Time `json:"told,omitzero"` // since when it was refused, or when the nodes were announced first
+	// For are those that the pods are of, the most pods first; Others is of how many pods more.
+	For    []PodsOf `json:"for"`
+	Others int      `json:"others,omitempty"`
+	Note   string   `json:"note,omitempty"` // the scheduler's word on one of them: untrusted
+}
+
+// PodsOf is pods of one workload. Of pods whose workload is not known it is what their names have in common: Kind is
+// Pod then, and a name that ends in * is that of several.
+type PodsOf struct {
+	Workload
+	Pods int `json:"pods"`
 }
 
 // The autoscalers' names.
