@@ -92,6 +92,16 @@ var kinds = map[wave.Kind]kind{
 		},
 		apart: true,
 	},
+	wave.KindWaiting: {
+		say:   sayWaiting,
+		short: (*rendering).headline,
+		buttons: func(w wave.Wave) []message.Button {
+			return []message.Button{{Label: "Waiting", Verb: message.Open, Value: "/nodes waiting"}, muteButton(w)}
+		},
+		ends:  endsAfter(waitQuiet),
+		calm:  calmEdits,
+		apart: true,
+	},
 	wave.KindMute: {
 		say:     sayMute,
 		short:   muteInShort,

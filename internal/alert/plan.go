@@ -22,6 +22,7 @@ type Config struct {
 	WaveMax       time.Duration // ALERT_WAVE_MAX: and at the latest this long after it began
 	ReadyDeadline time.Duration // a node not ready by then is called out
 	BlindAfter    time.Duration // a cluster that was not seen for this long is told; 0: never
+	PendingAfter  time.Duration // PENDING_AFTER: pods that nobody answers for this long are told; 0: never
 	CatchUpAfter  time.Duration // messages unposted for this long are merged into one
 	Labels        []string      // ALERT_LABELS: label keys shown on nodes
 	Price         fleet.Pricer  // what nodes cost; nil: no price is known

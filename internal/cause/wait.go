@@ -77,6 +77,7 @@ func Waiting(ctx context.Context, waits []fleet.Wait, now time.Time, in Evidence
 			groups[key] = g
 		}
 		g.Pods++
+		g.Waits = append(g.Waits, w)
 		g.of[of]++
 		if w.First.Before(g.Since) {
 			g.Since = w.First

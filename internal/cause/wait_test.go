@@ -150,7 +150,10 @@ func TestWaiting(t *testing.T) {
 				if got[i].Note == "" {
 					t.Errorf("the scheduler's word on %+v is missing", got[i])
 				}
-				got[i].Note = ""
+				if len(got[i].Waits) != got[i].Pods {
+					t.Errorf("%d of %d pods are listed", len(got[i].Waits), got[i].Pods)
+				}
+				got[i].Note, got[i].Waits = "", nil
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)

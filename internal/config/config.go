@@ -64,6 +64,7 @@ type Config struct {
 	AlertWaveMax         time.Duration `env:"ALERT_WAVE_MAX" envDefault:"10m"`
 	AlertLabels          []string      `env:"ALERT_LABELS"`
 	BlindAfter           time.Duration `env:"BLIND_AFTER" envDefault:"3m"`
+	PendingAfter         time.Duration `env:"PENDING_AFTER" envDefault:"10m"`
 	AlertNodeSelector    string        `env:"ALERT_NODE_SELECTOR"`
 	DigestSchedule       string        `env:"DIGEST_SCHEDULE" envDefault:"0 9 * * *"`
 	DigestTimezone       string        `env:"DIGEST_TIMEZONE" envDefault:"UTC"`
@@ -143,6 +144,10 @@ func Load(environ map[string]string) (Config, error) {
 	if c.BlindAfter != 0 {
 		l.atLeast("BLIND_AFTER", c.BlindAfter, 2*time.Minute,
 			": a quiet API server says only once a minute that it is there; 0s turns it off")
+	}
+	if c.PendingAfter != 0 {
+		l.atLeast("PENDING_AFTER", c.PendingAfter, time.Minute,
+			": pods wait so long for a node that is on its way; 0s turns it off")
 	}
 	l.atLeast("SCALING_RETENTION", c.ScalingRetention, time.Hour, "")
 	l.atLeast("EVENT_RETENTION", c.EventRetention, time.Minute, "")

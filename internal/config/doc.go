@@ -25,6 +25,7 @@ var meanings = map[string]string{
 	"DATABASE_URL":        "the ledger",
 	"ALERT_WAVE_GAP":      "a wave ends when no like change came for this long",
 	"ALERT_WAVE_MAX":      "and at the latest this long after it began",
+	"PENDING_AFTER":       "pods that wait for a node this long without an autoscaler's word are told; `0s`: never",
 	"BLIND_AFTER":         "when the cluster has not been seen for this long, the channel is told; `0s`: never",
 	"ALERT_LABELS":        "label keys shown on nodes, besides zone, pool, capacity type and arch",
 	"ALERT_NODE_SELECTOR": "label selector of the nodes that alert; empty: all",

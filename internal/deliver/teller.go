@@ -40,6 +40,12 @@ type TellerStore interface {
 	ChangeCounts(ctx context.Context, cluster string, since time.Time) (map[fleet.ChangeKind]int, error)
 	SetAbout(ctx context.Context, wave int64, about wave.About) error
 
+	// What waits for nodes.
+	Waits
+	Waited(ctx context.Context, cluster string, from, until time.Time) ([]fleet.Waited, error)
+	TellWaits(ctx context.Context, cluster, key string, pods []fleet.ObjectRef) error
+	EndWaits(ctx context.Context, cluster string, waits []fleet.Wait) error
+
 	// What a message says.
 	Members(ctx context.Context, wave int64) ([]wave.Member, error)
 	Totals(ctx context.Context, cluster string) (fleet.Totals, error)
@@ -101,10 +107,14 @@ type Teller struct {
 
 // NewTeller returns a Teller. Run starts it.
 func NewTeller(c TellerConfig) *Teller {
-	return &Teller{cluster: c.Cluster, channel: c.Channel, outbox: c.Outbox, store: c.Store,
+	t := &Teller{cluster: c.Cluster, channel: c.Channel, outbox: c.Outbox, store: c.Store,
 		why: explaining{c.Explain.withDefaults(), c.Evidence}, alert: c.Alert.WithDefaults(), log: c.Log,
 		onOpen: c.Opened, sight: c.Sight,
 		added: map[int64]time.Time{}, shut: map[string]bool{}}
+	t.standing = []standing{
+		{kind: wave.KindWaiting, every: waitingEvery, find: t.waiting},
+	}
+	return t
 }
 
 // Problem says why telling does not work just now, "" while it does.

@@ -19,6 +19,7 @@ type Wait struct {
 	// Coming is what an autoscaler last said that it makes a node by: a node group or a NodeClaim; zero if none has.
 	Coming   ObjectRef
 	ComingAt time.Time
+	Told     string // the key of what people were told of it last; "" if of nothing
 }
 
 // Refused reports whether the last word of an autoscaler was that it makes no node for the pod.
@@ -116,6 +117,8 @@ type Waiting struct {
 	For    []PodsOf `json:"for"`
 	Others int      `json:"others,omitempty"`
 	Note   string   `json:"note,omitempty"` // the scheduler's word on one of them: untrusted
+
+	Waits []Wait `json:"-"` // of the pods
 }
 
 // PodsOf is pods of one workload. Of pods whose workload is not known it is what their names have in common: Kind is
@@ -133,6 +136,28 @@ const (
 
 // maxRefusal is how much of an autoscaler's own words a refusal has, in bytes.
 const maxRefusal = 200
+
+// WaitEnd is how the wait of a pod for a node ended.
+type WaitEnd string
+
+// The ends of waits.
+const (
+	EndPlaced  WaitEnd = "placed"  // it was assigned to a node
+	EndGone    WaitEnd = "gone"    // it was deleted
+	EndUnheard WaitEnd = "unheard" // nothing was heard of it any more: it was deleted, or nobody says
+)
+
+// Waited is waits of pods that are over and alike.
+type Waited struct {
+	Namespace, Set string  // of the pods: see [Wait.Set]
+	Refusal        Refusal // why no node came, without Detail; zero if no autoscaler had refused
+	End            WaitEnd
+	Told           string // the key of what people were told of it last; "" if of nothing
+	Pods           int
+	Together       time.Duration // that they waited in all
+	Longest        time.Duration // that one of them waited,
+	Pod            string        // and its name
+}
 
 // WaitStep is what an event says of a pod's wait.
 type WaitStep int

@@ -91,8 +91,8 @@ func (l *Ledger) Prune(ctx context.Context, r Retention, now time.Time) (rows in
 		drop(`DELETE FROM nodes WHERE (cluster, uid) IN (SELECT n.cluster, n.uid FROM nodes n WHERE n.cluster = ?
 			AND n.removed_at < ? AND NOT EXISTS (
 				SELECT 1 FROM changes c WHERE c.cluster = n.cluster AND c.node_uid = n.uid) LIMIT ?)`, c.Cluster, old)
-		drop(`DELETE FROM waited WHERE (cluster, minute, namespace, pods_of, refusal, refused_by, pool, ended) IN (
-			SELECT w.cluster, w.minute, w.namespace, w.pods_of, w.refusal, w.refused_by, w.pool, w.ended FROM waited w
+		drop(`DELETE FROM waited WHERE (cluster, minute, namespace, pods_of, refusal, refused_by, pool, ended, told) IN (
+			SELECT w.cluster, w.minute, w.namespace, w.pods_of, w.refusal, w.refused_by, w.pool, w.ended, w.told FROM waited w
 			WHERE w.cluster = ? AND w.minute < ? LIMIT ?)`, c.Cluster, old)
 		drop(`DELETE FROM mutes WHERE id IN (SELECT m.id FROM mutes m WHERE m.cluster = ? AND m.until_at < ?
 			AND m.told_end = 1 AND NOT EXISTS (

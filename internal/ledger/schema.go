@@ -407,6 +407,7 @@ CREATE TABLE waits (                            -- pods that wait for nodes: see
 	refused_last  INTEGER,
 	coming        TEXT NOT NULL,                -- kind/name; '' if nothing was said to come
 	coming_at     INTEGER,
+	told          TEXT NOT NULL,                -- the key of what people were told of it last; '' if of nothing
 	PRIMARY KEY (cluster, namespace, pod)
 ) WITHOUT ROWID;
 CREATE TABLE waited (                           -- waits that are over; what is alike and ended in one minute is a row
@@ -417,12 +418,13 @@ CREATE TABLE waited (                           -- waits that are over; what is 
 	refusal    TEXT NOT NULL,
 	refused_by TEXT NOT NULL,
 	pool       TEXT NOT NULL,
-	ended      TEXT NOT NULL,                   -- how: see query.WaitEnd
+	ended      TEXT NOT NULL,                   -- how: see fleet.WaitEnd
+	told       TEXT NOT NULL,                   -- as in waits
 	pods       INTEGER NOT NULL,
 	ms         INTEGER NOT NULL,                -- that they waited together
 	longest    INTEGER NOT NULL,                -- that one of them waited, in milliseconds
 	pod        TEXT NOT NULL,                   -- which
-	PRIMARY KEY (cluster, minute, namespace, pods_of, refusal, refused_by, pool, ended)
+	PRIMARY KEY (cluster, minute, namespace, pods_of, refusal, refused_by, pool, ended, told)
 ) WITHOUT ROWID;
 `}
 

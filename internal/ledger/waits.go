@@ -1,29 +1,31 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
+	"iter"
+	"slices"
 	"strings"
 	"time"
 
 	"rollcall/internal/fleet"
-	"rollcall/internal/query"
 )
 
 const (
 	waitColumns = `w.namespace, w.pod, w.uid, w.first_at, w.last_at, w.note, w.refusal, w.refused_by, w.pool, w.detail,
-		w.refused_first, w.refused_last, w.coming, w.coming_at`
+		w.refused_first, w.refused_last, w.coming, w.coming_at, w.told`
 	waitSQL    = `SELECT ` + waitColumns + ` FROM waits w WHERE w.cluster = ? AND w.namespace = ? AND w.pod = ?`
 	putWaitSQL = `INSERT INTO waits (cluster, namespace, pod, uid, first_at, last_at, note, refusal, refused_by, pool,
-			detail, refused_first, refused_last, coming, coming_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (cluster, namespace, pod) DO UPDATE SET
+			detail, refused_first, refused_last, coming, coming_at, told)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (cluster, namespace, pod) DO UPDATE SET
 			uid = excluded.uid, first_at = excluded.first_at, last_at = excluded.last_at, note = excluded.note,
 			refusal = excluded.refusal, refused_by = excluded.refused_by, pool = excluded.pool, detail = excluded.detail,
 			refused_first = excluded.refused_first, refused_last = excluded.refused_last, coming = excluded.coming,
-			coming_at = excluded.coming_at`
+			coming_at = excluded.coming_at, told = excluded.told`
 	endWaitSQL = `DELETE FROM waits WHERE cluster = ? AND namespace = ? AND pod = ?`
-	waitedSQL  = `INSERT INTO waited (cluster, minute, namespace, pods_of, refusal, refused_by, pool, ended, pods, ms,
-			longest, pod) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)
-		ON CONFLICT (cluster, minute, namespace, pods_of, refusal, refused_by, pool, ended) DO UPDATE SET
+	waitedSQL  = `INSERT INTO waited (cluster, minute, namespace, pods_of, refusal, refused_by, pool, ended, told, pods, ms,
+			longest, pod) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)
+		ON CONFLICT (cluster, minute, namespace, pods_of, refusal, refused_by, pool, ended, told) DO UPDATE SET
 			pods = waited.pods + 1, ms = waited.ms + excluded.ms,
 			pod = CASE WHEN excluded.longest > waited.longest THEN excluded.pod ELSE waited.pod END,
 			longest = max(waited.longest, excluded.longest)`
@@ -45,7 +47,7 @@ func scanWait(r row) (w fleet.Wait, err error) {
 	w.Pod.Kind = "Pod"
 	err = r.Scan(&w.Pod.Namespace, &w.Pod.Name, &w.Pod.UID, at{&w.First}, at{&w.Last}, &w.Note, &w.Refusal.Kind,
 		&w.Refusal.By, &w.Refusal.Pool, &w.Refusal.Detail, at{&w.RefusedFirst}, at{&w.RefusedLast}, &coming,
-		at{&w.ComingAt})
+		at{&w.ComingAt}, &w.Told)
 	w.Coming.Kind, w.Coming.Name, _ = strings.Cut(coming, "/")
 	return w, err
 }
@@ -58,16 +60,16 @@ func recordWait(ctx context.Context, tx tx, cluster string, e *fleet.Event) erro
 	}
 	switch word.Step {
 	case fleet.WaitPlaced:
-		return endWait(ctx, tx, cluster, word.Pod, query.Placed, e.First)
+		return endWait(ctx, tx, cluster, word.Pod, fleet.EndPlaced, e.First)
 	case fleet.WaitGone:
 		if !word.All {
-			return endWait(ctx, tx, cluster, word.Pod, query.Gone, e.Last)
+			return endWait(ctx, tx, cluster, word.Pod, fleet.EndGone, e.Last)
 		}
 		of := word.Pod
 		all, err := collect(ctx, tx, scanWait, waitsOfSQL, cluster, of.Namespace, of.Name+"-", of.Name+".")
 		for _, w := range all {
 			if err == nil && w.Set() == of.Name && !w.First.After(e.Last) {
-				err = endWait(ctx, tx, cluster, w.Pod, query.Gone, e.Last)
+				err = endWait(ctx, tx, cluster, w.Pod, fleet.EndGone, e.Last)
 			}
 		}
 		return err
@@ -80,7 +82,7 @@ func recordWait(ctx context.Context, tx tx, cluster string, e *fleet.Event) erro
 		if e.Last.Before(w.Last) { // of a pod that had this name before
 			return nil
 		}
-		if err := endWait(ctx, tx, cluster, w.Pod, query.Gone, w.Last); err != nil {
+		if err := endWait(ctx, tx, cluster, w.Pod, fleet.EndGone, w.Last); err != nil {
 			return err
 		}
 		known = false
@@ -103,7 +105,7 @@ func recordWait(ctx context.Context, tx tx, cluster string, e *fleet.Event) erro
 	}
 	_, err = tx.exec(ctx, putWaitSQL, cluster, w.Pod.Namespace, w.Pod.Name, w.Pod.UID, w.First.UnixMilli(),
 		w.Last.UnixMilli(), w.Note, w.Refusal.Kind, w.Refusal.By, w.Refusal.Pool, w.Refusal.Detail, ms(w.RefusedFirst),
-		ms(w.RefusedLast), coming, ms(w.ComingAt))
+		ms(w.RefusedLast), coming, ms(w.ComingAt), w.Told)
 	return err
 }
 
@@ -135,7 +137,7 @@ func newWait(ctx context.Context, tx tx, cluster string, e *fleet.Event) (w flee
 }
 
 // endWait ends the wait of a pod, if it waits. A pod without a UID is whoever bears the name.
-func endWait(ctx context.Context, tx tx, cluster string, pod fleet.ObjectRef, how query.WaitEnd, end time.Time) error {
+func endWait(ctx context.Context, tx tx, cluster string, pod fleet.ObjectRef, how fleet.WaitEnd, end time.Time) error {
 	w, ok, err := one(ctx, tx, scanWait, waitSQL, cluster, pod.Namespace, pod.Name)
 	if err != nil || !ok || other(w.Pod.UID, pod.UID) {
 		return err
@@ -146,7 +148,7 @@ func endWait(ctx context.Context, tx tx, cluster string, pod fleet.ObjectRef, ho
 	end = fleet.Latest(end, w.First)
 	waited := end.Sub(w.First).Milliseconds()
 	_, err = tx.exec(ctx, waitedSQL, cluster, end.Truncate(time.Minute).UnixMilli(), pod.Namespace, w.Set(), w.Refusal.Kind,
-		w.Refusal.By, w.Refusal.Pool, how, waited, waited, pod.Name)
+		w.Refusal.By, w.Refusal.Pool, how, w.Told, waited, waited, pod.Name)
 	return err
 }
 
@@ -163,7 +165,21 @@ func (l *Ledger) EndWaits(ctx context.Context, cluster string, waits []fleet.Wai
 			if !ok || !now.Last.Equal(w.Last) {
 				continue
 			}
-			if err := endWait(ctx, tx, cluster, w.Pod, query.Unheard, w.Last); err != nil {
+			if err := endWait(ctx, tx, cluster, w.Pod, fleet.EndUnheard, w.Last); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// TellWaits notes of which key people are told of the waits of some pods.
+func (l *Ledger) TellWaits(ctx context.Context, cluster, key string, pods []fleet.ObjectRef) (err error) {
+	defer doing(&err, "noting which waits of %s are told", cluster)
+	return l.tx(ctx, func(tx tx) error {
+		for _, p := range pods {
+			if _, err := tx.exec(ctx, `UPDATE waits SET told = ? WHERE cluster = ? AND namespace = ? AND pod = ?`,
+				key, cluster, p.Namespace, p.Name); err != nil {
 				return err
 			}
 		}
@@ -182,18 +198,55 @@ func (l *Ledger) Waits(ctx context.Context, cluster string, limit int) (waits []
 	return waits, more, err
 }
 
-const waitedInSQL = `SELECT w.namespace, w.pods_of, w.refusal, w.refused_by, w.pool, w.ended, w.pods, w.ms, w.longest, w.pod
+const waitedInSQL = `SELECT w.namespace, w.pods_of, w.refusal, w.refused_by, w.pool, w.ended, w.told, w.pods, w.ms, w.longest, w.pod
 	FROM waited w WHERE w.cluster = ? AND w.minute >= ? AND w.minute < ? ORDER BY w.minute`
 
 // Waited returns the waits that ended between two moments, in whole minutes, what is alike as one, those whose pods
 // waited longest together first.
-func (l *Ledger) Waited(ctx context.Context, cluster string, from, until time.Time) (all []query.Waited, err error) {
+func (l *Ledger) Waited(ctx context.Context, cluster string, from, until time.Time) (all []fleet.Waited, err error) {
 	defer doing(&err, "reading what waited for nodes of %s", cluster)
-	return query.JoinWaited(each(ctx, l.r, func(r row) (w query.Waited, err error) {
+	return joinWaited(each(ctx, l.r, func(r row) (w fleet.Waited, err error) {
 		var ms, longest int64
-		err = r.Scan(&w.Namespace, &w.Set, &w.Refusal.Kind, &w.Refusal.By, &w.Refusal.Pool, &w.End, &w.Pods, &ms, &longest,
+		err = r.Scan(&w.Namespace, &w.Set, &w.Refusal.Kind, &w.Refusal.By, &w.Refusal.Pool, &w.End, &w.Told, &w.Pods, &ms, &longest,
 			&w.Pod)
 		w.Together, w.Longest = time.Duration(ms)*time.Millisecond, time.Duration(longest)*time.Millisecond
 		return w, err
 	}, waitedInSQL, cluster, from.Truncate(time.Minute).UnixMilli(), until.UnixMilli()))
+}
+
+// joinWaited adds up what is alike, and returns it in the order of the time that pods waited together, the longest
+// first. It ends at the first error and returns it.
+func joinWaited(rows iter.Seq2[fleet.Waited, error]) ([]fleet.Waited, error) {
+	type key struct {
+		namespace, set string
+		refusal        fleet.Refusal
+		end            fleet.WaitEnd
+		told           string
+	}
+	index := map[key]int{}
+	var all []fleet.Waited
+	for w, err := range rows {
+		if err != nil {
+			return nil, err
+		}
+		k := key{w.Namespace, w.Set, w.Refusal, w.End, w.Told}
+		i, ok := index[k]
+		if !ok {
+			index[k] = len(all)
+			all = append(all, w)
+			continue
+		}
+		a := &all[i]
+		a.Pods, a.Together = a.Pods+w.Pods, a.Together+w.Together
+		if w.Longest > a.Longest {
+			a.Longest, a.Pod = w.Longest, w.Pod
+		}
+	}
+	slices.SortFunc(all, func(a, b fleet.Waited) int {
+		return cmp.Or(cmp.Compare(b.Together, a.Together), cmp.Compare(a.Namespace, b.Namespace),
+			cmp.Compare(a.Set, b.Set), cmp.Compare(a.Refusal.Kind, b.Refusal.Kind), cmp.Compare(a.Refusal.Pool, b.Refusal.Pool),
+			cmp.Compare(a.Refusal.By, b.Refusal.By), cmp.Compare(a.End, b.End),
+			cmp.Compare(a.Told, b.Told))
+	})
+	return all, nil
 }

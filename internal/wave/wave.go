@@ -20,7 +20,7 @@ type Kind string
 // The kinds of waves. Away tells what changed while Rollcall was not running, CatchUp what
 // could not be told while Slack was unreachable. Surge and Creep comment on growth. Mute tells
 // that somebody mutes alerts, and its last edit that the mute has ended. Blind tells that the cluster cannot be seen,
-// and its last edit that it can again.
+// and its last edit that it can again. Waiting tells that pods wait for nodes that do not come, and what became of them.
 const (
 	KindBaseline  Kind = "baseline"
 	KindJoined    Kind = "joined"
@@ -34,6 +34,7 @@ const (
 	KindCreep     Kind = "creep"
 	KindMute      Kind = "mute"
 	KindBlind     Kind = "blind"
+	KindWaiting   Kind = "waiting"
 )
 
 // Wave is a run of like changes in one cluster, close together in time: one message.
@@ -68,6 +69,7 @@ type About struct {
 	Blind  *Blind  `json:"blind,omitempty"`  // what a Blind cannot see
 
 	Standing *Standing `json:"standing,omitempty"`
+	Waiting  *Waiting  `json:"waiting,omitempty"`
 }
 
 // Blind is a time in which the cluster was not seen.

@@ -82,6 +82,21 @@ func mute(scope wave.MuteScope, value string) *wave.Mute {
 		Until: T0.Add(228 * time.Minute)}
 }
 
+// waiting is about pods that wait since T0.
+func waiting(w fleet.Waiting, ended wave.WaitEnds, until time.Duration) wave.About {
+	w.Since = T0
+	a := wave.About{Standing: &wave.Standing{Key: "k", Since: T0}, Waiting: &wave.Waiting{Waiting: w, Ended: ended}}
+	if until > 0 {
+		a.Standing.Until = T0.Add(until)
+	}
+	return a
+}
+
+// podsOf are pods of a workload.
+func podsOf(kind, name string, pods int) fleet.PodsOf {
+	return fleet.PodsOf{Workload: fleet.Workload{Kind: kind, Namespace: "shop", Name: name}, Pods: pods}
+}
+
 // Scenes returns one wave of each kind that people see, by name. Their cluster is to be set.
 func Scenes() map[string]wave.Wave {
 	undone := mute(wave.MuteType, "m5.large")
@@ -249,6 +264,36 @@ func Scenes() map[string]wave.Wave {
 			About: wave.About{Growth: &wave.Growth{From: 4, To: 9, Over: 3 * 24 * time.Hour, USD: 0.48, WasUSD: 0.384,
 				Most: []wave.Grown{{Pool: "general", InstanceType: "m5.large", Nodes: 5}},
 				Why:  []wave.CameFor{{Cause: web, Nodes: 4}, {Cause: replacing.Cause, Nodes: 2}}, Unexplained: 1}}},
+		"waiting": {Kind: wave.KindWaiting, About: waiting(fleet.Waiting{State: fleet.Refused, Pool: "general", Pods: 98,
+			Refusal: fleet.Refusal{Kind: fleet.AtLimit, By: fleet.Karpenter, Pool: "general"},
+			For:     []fleet.PodsOf{podsOf("Deployment", "web", 92), podsOf("StatefulSet", "db", 4), podsOf("Pod", "x-*", 2)},
+			Note:    "0/60 nodes are available: 60 Insufficient cpu. no new claims to deallocate, preemption: 0/60 nodes are"},
+			wave.WaitEnds{Placed: 12, Gone: 1, Longest: 4 * time.Minute}, 0)},
+		"waiting-coming": {Kind: wave.KindWaiting, About: waiting(fleet.Waiting{State: fleet.Coming, Pool: "general", Pods: 98,
+			Refusal: fleet.Refusal{Kind: fleet.AtLimit, By: fleet.Karpenter, Pool: "general"},
+			For:     []fleet.PodsOf{podsOf("Deployment", "web", 98)}}, wave.WaitEnds{}, 0)},
+		"waiting-over": {Kind: wave.KindWaiting, ClosedAt: T0.Add(18 * time.Minute), About: waiting(fleet.Waiting{
+			State: fleet.Refused, Pool: "general", Refusal: fleet.Refusal{Kind: fleet.AtLimit, By: fleet.Karpenter,
+				Pool: "general"}, For: []fleet.PodsOf{podsOf("Deployment", "web", 98)}},
+			wave.WaitEnds{Placed: 98, Longest: 8*time.Minute + 3*time.Second}, 8*time.Minute)},
+		"waiting-lost": {Kind: wave.KindWaiting, About: waiting(fleet.Waiting{State: fleet.Unanswered,
+			For: []fleet.PodsOf{podsOf("Deployment", "web", 3)}},
+			wave.WaitEnds{Placed: 1, Gone: 1, Unheard: 1, Longest: time.Hour}, time.Hour)},
+		"waiting-unanswered": {Kind: wave.KindWaiting, About: waiting(fleet.Waiting{State: fleet.Unanswered, Pods: 1,
+			For:  []fleet.PodsOf{podsOf("Pod", "alone", 1)},
+			Note: "0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector."}, wave.WaitEnds{}, 0)},
+		"waiting-capacity": {Kind: wave.KindWaiting, About: waiting(fleet.Waiting{State: fleet.Refused, Pool: "gpu", Pods: 2,
+			Refusal: fleet.Refusal{Kind: fleet.NoCapacity, By: fleet.Karpenter, Pool: "gpu",
+				Detail: "p4d.24xlarge in us-east-1a"},
+			For: []fleet.PodsOf{podsOf("Job", "train", 2)}, Others: 3}, wave.WaitEnds{}, 0)},
+		"waiting-maximum": {Kind: wave.KindWaiting, About: waiting(fleet.Waiting{State: fleet.Refused, Pods: 40,
+			Refusal: fleet.Refusal{Kind: fleet.AtMaximum, By: fleet.ClusterAutoscaler},
+			For:     []fleet.PodsOf{podsOf("Deployment", "web", 40)}}, wave.WaitEnds{}, 0)},
+		"waiting-unfit": {Kind: wave.KindWaiting, About: waiting(fleet.Waiting{State: fleet.Refused, Pods: 3,
+			Refusal: fleet.Refusal{Kind: fleet.Unfit, By: fleet.ClusterAutoscaler, Detail: "3 Insufficient nvidia.com/gpu"},
+			For:     []fleet.PodsOf{podsOf("Deployment", "web", 3)}}, wave.WaitEnds{}, 0)},
+		"waiting-overdue": {Kind: wave.KindWaiting, About: waiting(fleet.Waiting{State: fleet.Overdue, Pods: 3,
+			Pool: "eks-gpu", For: []fleet.PodsOf{podsOf("Deployment", "web", 3)}}, wave.WaitEnds{}, 0)},
 		"mute": {Kind: wave.KindMute, Mute: mute(wave.MutePool, "general")},
 		"mute-everything": {Kind: wave.KindMute,
 			Mute: &wave.Mute{ID: 13, Cluster: "prod", Scope: wave.MuteCluster, By: "U0ADA", At: T0,

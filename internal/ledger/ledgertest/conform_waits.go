@@ -9,7 +9,6 @@ import (
 
 	"rollcall/internal/fleet"
 	"rollcall/internal/ledger"
-	"rollcall/internal/query"
 )
 
 // podEvent is an event on a pod of shop, at seconds after t0.
@@ -53,17 +52,19 @@ func waitsLife(t *testing.T, fresh Open) {
 	if waits, _, err := l.Waits(ctx, "other", 10); err != nil || len(waits) > 0 {
 		t.Errorf("another cluster waits for %+v, %v", waits, err)
 	}
+	check(t, l.TellWaits(ctx, "prod", "refused", []fleet.ObjectRef{story[0].Regarding, {Namespace: "shop", Name: "none"}}))
+	check(t, l.RecordEvents(ctx, "prod", []fleet.Event{podEvent("e", "web-5d8-x", "FailedScheduling", noRoom, 401)}, ""))
 	check(t, l.RecordEvents(ctx, "prod", story[3:], ""))
 	check(t, l.RecordEvents(ctx, "prod", story, "")) // the same again
 	if waits, _, err := l.Waits(ctx, "prod", 10); err != nil || len(waits) > 0 {
 		t.Errorf("a pod that has a node waits: %+v, %v", waits, err)
 	}
-	over := query.Waited{Namespace: "shop", Set: "web-5d8", Refusal: want.Refusal, End: query.Placed, Pods: 1,
+	over := fleet.Waited{Namespace: "shop", Set: "web-5d8", Refusal: want.Refusal, End: fleet.EndPlaced, Pods: 1, Told: "refused",
 		Together: 450 * time.Second, Longest: 450 * time.Second, Pod: "web-5d8-x"}
-	if got := must[[]query.Waited](t)(l.Waited(ctx, "prod", t0, t0.Add(time.Hour))); !slices.Equal(got, []query.Waited{over}) {
+	if got := must[[]fleet.Waited](t)(l.Waited(ctx, "prod", t0, t0.Add(time.Hour))); !slices.Equal(got, []fleet.Waited{over}) {
 		t.Errorf("waited have %+v, want %+v", got, over)
 	}
-	if got := must[[]query.Waited](t)(l.Waited(ctx, "prod", t0.Add(8*time.Minute), t0.Add(time.Hour))); len(got) > 0 {
+	if got := must[[]fleet.Waited](t)(l.Waited(ctx, "prod", t0.Add(8*time.Minute), t0.Add(time.Hour))); len(got) > 0 {
 		t.Errorf("later have waited %+v", got)
 	}
 
@@ -128,7 +129,7 @@ func waitsEnd(t *testing.T, fresh Open) {
 		t.Errorf("after the end of what is not heard of, waiting are %+v", waits)
 	}
 	ends := map[string]string{}
-	for _, w := range must[[]query.Waited](t)(l.Waited(ctx, "prod", t0, t0.Add(time.Hour))) {
+	for _, w := range must[[]fleet.Waited](t)(l.Waited(ctx, "prod", t0, t0.Add(time.Hour))) {
 		ends[w.Set] = fmt.Sprintf("%d %s %s", w.Pods, w.End, w.Together)
 	}
 	want := map[string]string{"db": "1 gone 0s", "job": "1 gone 30s", "web-5d8": "2 gone 1m50s", "lost": "1 unheard 0s",
@@ -139,7 +140,7 @@ func waitsEnd(t *testing.T, fresh Open) {
 	if n, err := l.Prune(ctx, ledger.Retention{Scaling: time.Hour, Other: time.Hour}, t0.Add(3*time.Hour)); err != nil || n == 0 {
 		t.Errorf("pruned %d rows, %v", n, err)
 	}
-	if got := must[[]query.Waited](t)(l.Waited(ctx, "prod", t0, t0.Add(time.Hour))); len(got) > 0 {
+	if got := must[[]fleet.Waited](t)(l.Waited(ctx, "prod", t0, t0.Add(time.Hour))); len(got) > 0 {
 		t.Errorf("after pruning %+v is left", got)
 	}
 }
