@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -158,21 +159,33 @@ func sayWaiting(r *rendering) {
 		r.add(line(detail))
 	}
 	if n := w.Ended.Pods(); s.Until.IsZero() && n > 0 {
-		r.add(line("Of others that waited, " + endWords(w.Ended) + "."))
+		r.add(line("Of others that waited, " + strings.Join(endParts(w.Ended), ", ") + "."))
 	}
 	if w.Ended.Longest > 0 && !s.Until.IsZero() {
 		r.add(line("The longest wait was " + message.Duration(w.Ended.Longest) + "."))
 	}
-	if note, _, _ := strings.Cut(message.OneLine(w.Note), ". "); note != "" && s.Until.IsZero() {
-		r.add(line("The scheduler: " + message.Clip(note, maxError)))
+	if w.Note != "" && s.Until.IsZero() {
+		r.add(line(message.Scheduler(w.Note)))
 	}
 	dateOld([]message.Line{r.m.Lead}, r.wave.OpenedAt)
 	r.m.Headline = r.m.Lead.String()
 }
 
-// endWords say what became of pods that waited.
+// endWords say what became of pods that waited: "all found room", "60 found room, 38 deleted".
 func endWords(e wave.WaitEnds) string {
-	var parts []string
+	parts := endParts(e)
+	if len(parts) != 1 {
+		return cmp.Or(strings.Join(parts, ", "), "and wait no more")
+	}
+	n, words, _ := strings.Cut(parts[0], " ")
+	if n != "1" {
+		return "all " + words
+	}
+	return words
+}
+
+// endParts are how many of them found room, were deleted, were not heard of again.
+func endParts(e wave.WaitEnds) (parts []string) {
 	for _, end := range []struct {
 		n     int
 		words string
@@ -181,15 +194,5 @@ func endWords(e wave.WaitEnds) string {
 			parts = append(parts, fmt.Sprintf("%d %s", end.n, end.words))
 		}
 	}
-	switch {
-	case len(parts) == 0:
-		return "and wait no more"
-	case len(parts) == 1 && e.Pods() > 1:
-		_, words, _ := strings.Cut(parts[0], " ")
-		return "all " + words
-	case len(parts) == 1:
-		_, words, _ := strings.Cut(parts[0], " ")
-		return words
-	}
-	return strings.Join(parts, ", ")
+	return parts
 }

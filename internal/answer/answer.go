@@ -65,6 +65,8 @@ type Config struct {
 	Store   Store
 	// Watch says how fresh the ledger is of a cluster: "" if the watch is live, else why it is not.
 	Watch func(cluster string) string
+	// Waiting says what pods of a cluster wait for; more is true if there are others. nil: nobody looks.
+	Waiting func(ctx context.Context, cluster string, now time.Time) (groups []fleet.Waiting, more bool, err error)
 	// Health lists Rollcall's parts and what is wrong with each, for the Home tab; nil: not
 	// shown.
 	Health func(ctx context.Context) []Health
@@ -90,6 +92,7 @@ type Answerer struct {
 	summaries Summaries
 	price     fleet.Pricer
 	watch     func(cluster string) string
+	waits     func(ctx context.Context, cluster string, now time.Time) ([]fleet.Waiting, bool, error)
 	health    func(ctx context.Context) []Health
 	digestAt  func(now time.Time) time.Time
 	names     command.Names
@@ -99,7 +102,8 @@ type Answerer struct {
 // New returns an Answerer.
 func New(c Config) *Answerer {
 	s := c.Summaries.withDefaults()
-	return &Answerer{cluster: c.Cluster, store: c.Store, summaries: s, price: s.Price, watch: c.Watch, health: c.Health,
+	return &Answerer{cluster: c.Cluster, store: c.Store, summaries: s, price: s.Price, watch: c.Watch, waits: c.Waiting,
+		health:   c.Health,
 		digestAt: c.NextDigest, names: c.Names, log: c.Log}
 }
 

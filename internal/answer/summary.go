@@ -92,6 +92,9 @@ func (a *Answerer) lastDay(ctx context.Context, name string, now time.Time) (mes
 
 // around is what a summary of all nodes tells besides: the last changes, mutes, other clusters.
 func (a *Answerer) around(ctx context.Context, name string, now time.Time) (parts []message.Part, err error) {
+	if parts, err = a.waitingParts(ctx, name, now); err != nil {
+		return nil, err
+	}
 	changes, err := a.store.RecentChanges(ctx, name, lastChanges)
 	if err != nil {
 		return nil, err

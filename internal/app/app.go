@@ -24,6 +24,7 @@ import (
 	"rollcall/internal/answer"
 	"rollcall/internal/config"
 	"rollcall/internal/deliver"
+	"rollcall/internal/fleet"
 	"rollcall/internal/k8s"
 	"rollcall/internal/ledger"
 	"rollcall/internal/slackapp"
@@ -128,6 +129,9 @@ func (p *process) parts(ctx context.Context, addr string) (run []func() error) {
 	people, summaries := p.store.ForPeople(), p.summaries
 	summaries.Store = people
 	answers := answer.New(answer.Config{Cluster: p.clusters[0].name, Store: people, Watch: p.watchProblem,
+		Waiting: func(ctx context.Context, cluster string, now time.Time) ([]fleet.Waiting, bool, error) {
+			return deliver.Waiting(ctx, people, people.Evidence(cluster), cluster, p.eventsSeen(cluster, now))
+		},
 		Health: p.health.list, NextDigest: c.Digest.Next, Names: c.Commands, Summaries: summaries, Log: p.log})
 	commands := slackapp.NewCommands(slackapp.CommandsConfig{Answers: answers, Log: p.log, API: p.api,
 		Calls: p.metrics.call, Asked: p.metrics.answered, Owner: p.owner,
@@ -197,6 +201,16 @@ func (p *process) watchProblem(name string) string {
 		}
 	}
 	return "another Rollcall watches it"
+}
+
+// eventsSeen is the last moment at which events of a cluster were seen, as far as this process knows.
+func (p *process) eventsSeen(name string, now time.Time) time.Time {
+	for _, c := range p.clusters {
+		if alive := c.watcher.Status().Events.Alive; c.name == name && !alive.IsZero() && alive.Before(now) {
+			return alive
+		}
+	}
+	return now
 }
 
 // slackAPI is what checks need of Slack.

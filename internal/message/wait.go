@@ -70,6 +70,12 @@ func RefusalDetail(r fleet.Refusal) string {
 	return OneWord(r.By) + ": " + detail
 }
 
+// Scheduler is what the scheduler says of a pod that finds no room, in its own words.
+func Scheduler(note string) string {
+	first, _, _ := strings.Cut(OneLine(note), ". ")
+	return "The scheduler: " + Clip(first, 300)
+}
+
 // PodsOf says whose pods they are: "98 pods of shop/web, 2 of shop/api and 5 others".
 func PodsOf(of []fleet.PodsOf, others int) string {
 	var parts []string

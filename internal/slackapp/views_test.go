@@ -108,7 +108,27 @@ func answersFrom(l answer.Store) *answer.Answerer {
 				{Part: "slack", Problem: "Slack has not greeted a Socket Mode connection"}}
 		},
 		NextDigest: func(now time.Time) time.Time { return now.Add(21 * time.Hour) },
-		Summaries:  answer.Summaries{Store: l, Price: storyPrice}})
+		Waiting: func(context.Context, string, time.Time) ([]fleet.Waiting, bool, error) {
+			return storyWaiting, false, nil
+		},
+		Summaries: answer.Summaries{Store: l, Price: storyPrice}})
+}
+
+// storyWaiting is what waits in the golden views' cluster.
+var storyWaiting = []fleet.Waiting{
+	{State: fleet.Refused, Pool: "general", Pods: 96, Since: noon.Add(-20 * time.Minute),
+		Refusal: fleet.Refusal{Kind: fleet.AtLimit, By: fleet.Karpenter, Pool: "general"},
+		For: []fleet.PodsOf{{Workload: fleet.Workload{Kind: "Deployment", Namespace: "shop", Name: "web"}, Pods: 90},
+			{Workload: fleet.Workload{Kind: "Pod", Namespace: "etl", Name: "nightly-*"}, Pods: 6}},
+		Note: "0/12 nodes are available: 12 Insufficient cpu. preemption: none"},
+	{State: fleet.Refused, Pool: "gpu", Pods: 1, Since: noon.Add(-10 * time.Minute),
+		Refusal: fleet.Refusal{Kind: fleet.NoLaunch, By: fleet.Karpenter, Pool: "gpu", Detail: "quota exceeded"},
+		For:     []fleet.PodsOf{{Workload: fleet.Workload{Kind: "Job", Namespace: "ml", Name: "train"}, Pods: 1}}},
+	{State: fleet.Coming, Pool: "batch", Pods: 3, Since: noon.Add(-time.Minute),
+		For: []fleet.PodsOf{{Workload: fleet.Workload{Kind: "StatefulSet", Namespace: "shop", Name: "db"}, Pods: 3}}},
+	{State: fleet.Unanswered, Pods: 1, Since: noon.Add(-26 * time.Hour),
+		For:  []fleet.PodsOf{{Workload: fleet.Workload{Kind: "Pod", Namespace: "shop", Name: "alone"}, Pods: 1}},
+		Note: "0/12 nodes are available: 12 node(s) didn't match Pod's node affinity/selector."},
 }
 
 // storyPrice prices the machines of the golden views' cluster, but for one type.
@@ -157,6 +177,7 @@ var views = map[string]string{
 	"list-filters":      "/nodes list --spot --type m5.* -l 'team in (shop)' --sort name",
 	"list-none":         "/nodes list --zone nowhere",
 	"list-removed":      "/nodes list --removed",
+	"waiting":           "/nodes waiting",
 	"node":              "/nodes ip-10-0-1-17.ec2.internal",
 	"node-failed":       "/nodes ip-10-0-9",
 	"node-cordoned":     "/nodes ip-10-0-10-",
