@@ -21,7 +21,12 @@ type Periods interface {
 	Gaps(ctx context.Context, cluster string, since time.Time) ([]fleet.Gap, error)
 	MutedChanges(ctx context.Context, cluster string, since, until time.Time) ([]wave.MutedCount, error)
 	Mute(ctx context.Context, id int64) (wave.Mute, bool, error)
+	Waited(ctx context.Context, cluster string, from, until time.Time) ([]fleet.Waited, error)
+	Waits(ctx context.Context, cluster string, limit int) (waits []fleet.Wait, more bool, err error)
 }
+
+// maxWaits is how many pods a digest counts that still wait for nodes.
+const maxWaits = 10_000
 
 // Summaries sums up periods of a ledger.
 type Summaries struct {
@@ -116,6 +121,12 @@ func (s Summaries) Of(ctx context.Context, cluster string, span message.Period, 
 		}
 	}
 	if f.Muted, err = s.Store.MutedChanges(ctx, cluster, span.From, span.Until); err != nil {
+		return digest.Summary{}, err
+	}
+	if f.Waited, err = s.Store.Waited(ctx, cluster, span.From, span.Until); err != nil {
+		return digest.Summary{}, err
+	}
+	if f.Waits, _, err = s.Store.Waits(ctx, cluster, maxWaits); err != nil {
 		return digest.Summary{}, err
 	}
 	return digest.Summarize(f)

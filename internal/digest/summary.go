@@ -28,6 +28,8 @@ type Facts struct {
 	Incidents    []fleet.Incident
 	Gaps         []fleet.Gap // all that have a part in the period
 	Muted        []wave.MutedCount
+	Waited       []fleet.Waited // the waits of pods for nodes that ended in the period
+	Waits        []fleet.Wait   // and those that go on
 }
 
 // unwatched is how long the watch may have been silent at the end of the period before that
@@ -160,6 +162,7 @@ type Summary struct {
 	HPAs          Scalings // each with what its Deployment says of its sizes
 	Deployments   Scalings // those that no HorizontalPodAutoscaler of HPAs scales
 	Muted         []wave.MutedCount
+	Waited        Waited
 	Coverage      Coverage
 	Chart         message.Chart
 }
@@ -167,7 +170,8 @@ type Summary struct {
 // Quiet reports whether nothing happened to the nodes, and nothing can have been missed. Rescales
 // that moved no node are no reason to read a digest.
 func (s Summary) Quiet() bool {
-	return s.Joined == 0 && s.Left == 0 && s.Down.Incidents == 0 && s.Coverage.Unwatched == 0 && !s.Coverage.Shortened
+	return s.Joined == 0 && s.Left == 0 && s.Down.Incidents == 0 && s.Coverage.Unwatched == 0 && !s.Coverage.Shortened &&
+		s.Waited.Pods == 0 && s.Waited.Still == 0
 }
 
 // Summarize sums up a period.
@@ -197,6 +201,7 @@ func Summarize(f Facts) (Summary, error) {
 	sum.Came, sum.Went = s.cameFor.list(), s.wentFor.list()
 	sum.Churn = s.churn()
 	sum.Down = down(f.Incidents, s.span)
+	sum.Waited = waited(f.Waited, f.Waits, s.span)
 	var err error
 	sum.HPAs, sum.Deployments, err = scalings(f.Rescales, s.span)
 	return sum, err
