@@ -39,11 +39,15 @@ const (
 const maxPods = 20
 
 // Came says why a node came. readyAt is when it became ready, zero if it has not yet: pods may be assigned to it only
-// from then on. It is the zero value where nothing proves why.
-func Came(ctx context.Context, n fleet.Node, readyAt time.Time, in Evidence) (fleet.Explanation, error) {
+// from then on, and only until removedAt, when it left; zero while it lives: another node may have its name then. It is
+// the zero value where nothing proves why.
+func Came(ctx context.Context, n fleet.Node, readyAt, removedAt time.Time, in Evidence) (fleet.Explanation, error) {
 	c := search{ctx: ctx, node: n, in: in, until: n.CreatedAt.Add(coming)}
 	if !readyAt.IsZero() {
 		c.until = fleet.Latest(n.CreatedAt, readyAt).Add(filling)
+	}
+	if !removedAt.IsZero() && removedAt.Before(c.until) {
+		c.until = removedAt
 	}
 	if e, ok, err := c.replacement(); err != nil || ok {
 		return e, err

@@ -322,7 +322,7 @@ func TestCame(t *testing.T) {
 			var s stream
 			test.build(&s)
 			evidence := &causetest.Evidence{Events: s}
-			e, err := Came(t.Context(), test.node, ready, evidence)
+			e, err := Came(t.Context(), test.node, ready, time.Time{}, evidence)
 			if err != nil || e.Cause != test.want || e.Pods != test.pods || fmt.Sprint(e.Nodes) != fmt.Sprint(test.nodes) {
 				t.Errorf("%+v, %d pods, %q, want %+v, %d pods, %q (%v)", e.Cause, e.Pods, e.Nodes, test.want, test.pods, test.nodes,
 					err)
@@ -336,11 +336,29 @@ func TestCame(t *testing.T) {
 				r.Shuffle(len(evidence.Events), func(i, j int) {
 					evidence.Events[i], evidence.Events[j] = evidence.Events[j], evidence.Events[i]
 				})
-				again, err := Came(t.Context(), test.node, ready, evidence)
+				again, err := Came(t.Context(), test.node, ready, time.Time{}, evidence)
 				if err != nil || again.Cause != e.Cause || again.Pods != e.Pods {
 					t.Errorf("in another order it is %+v, not %+v (%v)", again, e, err)
 				}
 			}
 		})
+	}
+}
+
+// A node that has left has nothing to do with the pods of the next one under its name.
+func TestCameBeforeTheNextOfItsName(t *testing.T) {
+	var s stream
+	s.pod("StatefulSet", "db-0", -60, 0, 0)
+	s.add("Pod", "db-0", "Scheduled", "Successfully assigned shop/db-0 to n1", 200)
+	n := fleet.Node{Name: "n1", UID: "u1", CreatedAt: born}
+	for removed, want := range map[int]fleet.CauseKind{0: fleet.Demand, 100: "", 300: fleet.Demand} {
+		var removedAt time.Time
+		if removed > 0 {
+			removedAt = born.Add(time.Duration(removed) * time.Second)
+		}
+		e, err := Came(t.Context(), n, ready, removedAt, &causetest.Evidence{Events: s})
+		if err != nil || e.Kind != want {
+			t.Errorf("removed after %d s it came for %+v, %v; want %q", removed, e.Cause, err, want)
+		}
 	}
 }

@@ -346,7 +346,7 @@ func TestSimulation(t *testing.T) {
 					t.Logf("%+v\n%+v", *x, e.Chain)
 				}
 			}
-			came, err := Came(t.Context(), x.node, x.ready, evidence)
+			came, err := Came(t.Context(), x.node, x.ready, time.Time{}, evidence)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -206,7 +206,7 @@ func hold(t *testing.T, seed uint64, sum *tally) {
 			}
 		}
 		if !l.Created.Before(start) {
-			e, err := cause.Came(t.Context(), n, l.ReadyAt, h)
+			e, err := cause.Came(t.Context(), n, l.ReadyAt, l.RemovedAt, h)
 			if err != nil {
 				t.Fatal(err)
 			}

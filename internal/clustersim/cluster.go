@@ -12,6 +12,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // DefaultDayLength is how long a simulated day lasts if nobody says.
@@ -73,6 +74,11 @@ type Cluster struct {
 	over     map[string]bool // groups that have been told to leave
 	coming   map[string]int  // nodes per group that pods wait for and no claim is there yet
 
+	full    map[*pool]bool     // pools that are at their limits,
+	refused map[*pool][]wanted // and the nodes that are wanted of them
+	waiting map[types.UID]*Wait
+	waits   []*Wait // in the order of their beginning
+
 	web, checkout, search, inference, render, report, runner *workload
 
 	agent, groupStatus reference // the DaemonSet that has a pod on every node; the Cluster Autoscaler's ConfigMap
@@ -111,6 +117,9 @@ func New(config Config) *Cluster {
 		subscribers: map[chan struct{}]struct{}{},
 		over:        map[string]bool{},
 		coming:      map[string]int{},
+		full:        map[*pool]bool{},
+		refused:     map[*pool][]wanted{},
+		waiting:     map[types.UID]*Wait{},
 		held:        map[string]time.Time{},
 	}
 	for i, l := range []*line{&c.day, &c.hand, &c.wall} {

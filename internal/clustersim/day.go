@@ -28,6 +28,9 @@ const (
 	cordoned   happening = "cordoned"    // a person cordons a node for a while
 	leaks      happening = "leaks"       // a Job gets a node that it does not give back
 	leaksClear happening = "leaks clear" // until the morning
+	atLimit    happening = "at limit"    // the pool with GPUs is at its limit, and count nodes more are wanted
+	limitEnds  happening = "limit ends"  // it is raised
+	wantedEnd  happening = "wanted end"  // what came then leaves
 )
 
 // scene is something that the day brings.
@@ -92,6 +95,9 @@ func plan(night, day, burstNodes int, first bool, r *rand.Rand) []scene {
 	add(12, 50, 3, drained, 1, "")
 	add(13, 55, 3, runs, min(2, (day-night)/8), "")
 	add(14, 15, 8, burstEnds, 0, phaseConsolidation)
+	add(14, 35, 0, atLimit, 2, "")
+	add(21, 25, 0, limitEnds, 0, "")
+	add(24, 50, 0, wantedEnd, 0, "")
 	add(16, 10, 0, toLevel, day-r.IntN(4), phaseAfternoon)
 	add(16, 25, 8, fails, 1, "")
 	add(16, 50, 8, neverReady, 1, "")
@@ -197,6 +203,13 @@ func (c *Cluster) play(s scene) {
 		}
 	case leaks:
 		c.grow(l, c.report, s.count, leak, 0)
+	case atLimit:
+		c.limit(gpuPool)
+		c.grow(l, c.inference, s.count, late, time.Second)
+	case limitEnds:
+		c.release(gpuPool)
+	case wantedEnd:
+		c.shrink(l, c.group(late), 2*time.Second)
 	case leaksClear:
 		c.shrink(l, c.group(leak), 2*time.Second)
 	}

@@ -50,6 +50,7 @@ type node struct {
 const (
 	steady = ""     // what the level of the day counts
 	leak   = "leak" // the night's, until the morning
+	late   = "late" // comes once its pool's limit is raised, and leaves at night
 	dud    = "dud"  // never becomes ready
 	// Every burst is a group of its own, named burst and its number.
 )

@@ -58,6 +58,7 @@ var variables = []struct {
 	{regexp.MustCompile(`; reason: .*`), "; reason: REASON"},
 	{regexp.MustCompile(`(Launching NodeClaim: )\w+`), "${1}REASON"},
 	{regexp.MustCompile(`nodes are available: .*`), "nodes are available: REASONS"}, // see TestUnschedulable
+	{regexp.MustCompile(`(nodepool In \[|NodePool=)[a-z-]+`), "${1}POOL"},
 	{regexp.MustCompile(`\d+`), "N"},
 }
 
@@ -94,9 +95,11 @@ func TestLikeRecorded(t *testing.T) {
 		type key struct {
 			kind, reason string
 			combined     bool
+			refused      bool // by Karpenter; the scheduler gives the same reason
 		}
 		keyOf := func(e *eventsv1.Event) key {
-			return key{e.Regarding.Kind, e.Reason, strings.HasPrefix(e.Note, "(combined from similar events): ")}
+			return key{e.Regarding.Kind, e.Reason, strings.HasPrefix(e.Note, "(combined from similar events): "),
+				strings.HasPrefix(e.Note, "Failed to schedule pod, ")}
 		}
 		ours := map[key][]shape{}
 		for _, e := range c.events() {
@@ -123,7 +126,7 @@ func TestLikeRecorded(t *testing.T) {
 		}
 		// What only the record has: metrics that failed, consolidation by replacement, blocked
 		// disruption, and a rolling update of so many steps that they were combined.
-		if compared < 22 {
+		if compared < 23 {
 			t.Errorf("only %d kinds of events were compared", compared)
 		}
 	})

@@ -58,6 +58,7 @@ func (c *Cluster) giveUp(n *node) {
 	}
 	c.later(n, l.between(36*time.Second, 54*time.Second), func() {
 		n.work.replicas = max(0, n.work.replicas-len(n.pods))
+		c.ends(n.pods, true)
 		n.pods = nil // they never started
 		c.terminate(n, forced, Went{NeverReady, Karpenter})
 	})

@@ -118,10 +118,16 @@ func (c *Cluster) grow(l *line, w *workload, k int, group string, spread time.Du
 			pods := c.create(l, w, w.perNode)
 			c.pending(w, pods)
 			l.after(l.between(600*time.Millisecond, 900*time.Millisecond)+spread*time.Duration(i)/time.Duration(k), func() {
+				if c.full[w.pool] && !c.over[group] {
+					c.pending(w, pods)
+					c.refuse(l, w, pods, group, scaled)
+					return
+				}
 				if c.coming[group]--; c.coming[group] == 0 {
 					delete(c.coming, group)
 				}
 				if c.over[group] {
+					c.ends(pods, true)
 					w.replicas = max(0, w.replicas-len(pods))
 					return
 				}
@@ -154,6 +160,7 @@ func (c *Cluster) rescale(w *workload, size int) (scaled string) {
 
 // pending tells that pods fit on no node.
 func (c *Cluster) pending(w *workload, pods []pod) {
+	c.begins(w, pods)
 	fits, tainted, others := 0, 0, 0
 	for _, n := range c.nodes {
 		switch {
@@ -193,6 +200,7 @@ func unschedulable(full, tainted, others int) string {
 
 // run tells that pods were given to a node and started there.
 func (c *Cluster) run(n *node, pods []pod) {
+	c.ends(pods, false)
 	for _, p := range pods {
 		c.recorder.scheduler(p.ref, normal, "Binding", "Scheduled",
 			fmt.Sprintf("Successfully assigned %s/%s to %s", p.ref.namespace, p.ref.name, n.name()), time.Now())

@@ -12,7 +12,7 @@ import (
 // Explainer says why nodes came and went. Its zero value is package cause.
 type Explainer struct {
 	// Came and Went are as those of package cause.
-	Came func(ctx context.Context, n fleet.Node, readyAt time.Time, in cause.Evidence) (fleet.Explanation, error)
+	Came func(ctx context.Context, n fleet.Node, readyAt, removedAt time.Time, in cause.Evidence) (fleet.Explanation, error)
 	Went func(ctx context.Context, n fleet.Node, removedAt time.Time, in cause.Evidence) (fleet.Explanation, error)
 }
 
@@ -84,7 +84,7 @@ func (x Explainer) look(ctx context.Context, u wave.Unexplained, in cause.Eviden
 	if u.Change.Kind == fleet.Removed {
 		e.Explanation, err = x.Went(ctx, u.Node, u.Change.At, in)
 	} else {
-		e.Explanation, err = x.Came(ctx, u.Node, u.ReadyAt, in)
+		e.Explanation, err = x.Came(ctx, u.Node, u.ReadyAt, u.RemovedAt, in)
 	}
 	if err == nil && max(e.Strength, u.Strength) < cause.Strongest {
 		e.Next = lookAgain(u, now)

@@ -42,7 +42,7 @@ func (w *witness) answer(what string, n fleet.Node, say func(fleet.Node, int) fl
 
 func (w *witness) explainer() deliver.Explainer {
 	return deliver.Explainer{
-		Came: func(_ context.Context, n fleet.Node, _ time.Time, _ cause.Evidence) (fleet.Explanation, error) {
+		Came: func(_ context.Context, n fleet.Node, _, _ time.Time, _ cause.Evidence) (fleet.Explanation, error) {
 			return w.answer("came ", n, w.came), nil
 		},
 		Went: func(_ context.Context, n fleet.Node, _ time.Time, _ cause.Evidence) (fleet.Explanation, error) {
@@ -318,7 +318,12 @@ func TestNoMessageWaitsForACause(t *testing.T) {
 		if _, times := r.versions("removed"); times[0].Sub(at) > 1100*time.Millisecond { // a message a second, of Slack's
 			t.Errorf("posted after %v", times[0].Sub(at))
 		}
-	}, func(r *rig) { r.explain = deliver.Explainer{Came: slow, Went: slow} })
+	}, func(r *rig) {
+		r.explain = deliver.Explainer{Came: func(ctx context.Context, n fleet.Node, at, _ time.Time, in cause.Evidence) (
+			fleet.Explanation, error) {
+			return slow(ctx, n, at, in)
+		}, Went: slow}
+	})
 }
 
 // The ledger gives package cause what it asks for: a join is followed through the events to the HPA, and a removal to

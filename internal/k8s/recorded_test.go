@@ -188,7 +188,7 @@ spot-5qvwh went empty Cluster Autoscaler`,
 				got = append(got, line.String())
 			}
 			for _, n := range r.nodes {
-				say(n, "came", must(why.Came(t.Context(), n, r.readyAt[n.UID], &r.evidence)))
+				say(n, "came", must(why.Came(t.Context(), n, r.readyAt[n.UID], time.Time{}, &r.evidence)))
 				if at, gone := r.goneAt[n.UID]; gone {
 					say(n, "went", must(why.Went(t.Context(), n, at, &r.evidence)))
 				}
