@@ -31,13 +31,14 @@ func (a *Answerer) waiting(ctx context.Context, cluster query.ClusterRecord, req
 		if pods == 1 {
 			wait = "waits"
 		}
-		v.Icon, v.Headline = "⏳", fmt.Sprintf("%s: %s %s for nodes", cluster.Cluster, message.AtLeast(pods, more, "pod"), wait)
-		if n := stuckPods(groups); n > 0 {
-			v.Icon = "🟠"
-			if v.Headline += fmt.Sprintf(", and for %d of them none is coming", n); n == pods {
-				v.Headline = fmt.Sprintf("%s: %s %s for nodes, and none is coming", cluster.Cluster,
-					message.AtLeast(pods, more, "pod"), wait)
-			}
+		all := fmt.Sprintf("%s: %s %s for nodes", cluster.Cluster, message.AtLeast(pods, more, "pod"), wait)
+		switch n := stuckPods(groups); n {
+		case 0:
+			v.Icon, v.Headline = "⏳", all
+		case pods:
+			v.Icon, v.Headline = "🟠", all+", and none is coming"
+		default:
+			v.Icon, v.Headline = "🟠", all+fmt.Sprintf(", and for %d of them none is coming", n)
 		}
 	}
 	v.Text = v.Headline

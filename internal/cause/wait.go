@@ -11,10 +11,10 @@ import (
 )
 
 // How long something is heard of a pod that waits, at least. An autoscaler says again within five minutes that it makes
-// no node: karpenter, pkg/controllers/provisioning/scheduling/events.go; Cluster Autoscaler, --record-duplicated-events.
-// The scheduler tries a pod again after five minutes at the latest, and what it says repeatedly is written every thirty:
-// kubernetes, pkg/scheduler/backend/queue; client-go, tools/events/event_broadcaster.go. What is added to each is
-// Rollcall's own choice.
+// no node: karpenter, pkg/controllers/provisioning/scheduling/events.go; Cluster Autoscaler,
+// --record-duplicated-events. The scheduler tries a pod again after five minutes at the latest, and what it says
+// repeatedly is written every thirty: kubernetes, pkg/scheduler/backend/queue; client-go,
+// tools/events/event_broadcaster.go. What is added to each is Rollcall's own choice.
 const (
 	refusedSilence   = 12 * time.Minute
 	schedulerSilence = 36 * time.Minute
@@ -50,8 +50,8 @@ func unheard(w fleet.Wait, now time.Time) bool {
 	return now.Sub(w.Last) > limit
 }
 
-// Waiting says what pods wait for, group by group: those that wait longest first. now is the last moment at which events
-// were seen. Pods of DaemonSets are left out: they wait for their own node.
+// Waiting says what pods wait for, group by group: those that wait longest first. now is the last moment at which
+// events were seen. Pods of DaemonSets are left out: they wait for their own node.
 func Waiting(ctx context.Context, waits []fleet.Wait, now time.Time, in Evidence) ([]fleet.Waiting, error) {
 	c := waitSearch{ctx: ctx, in: in, now: now, owners: map[string]fleet.Workload{}}
 	if err := c.failures(waits); err != nil {

@@ -127,7 +127,7 @@ func holdWaits(t *testing.T, seed uint64) {
 	}
 	// The sums, of pods that got a node; what was deleted is never told by any event of this cluster.
 	var pods int
-	slack := time.Duration(0) // Karpenter's events have whole seconds, the scheduler's microseconds, the ledger milliseconds
+	slack := time.Duration(0) // Karpenter's events have whole seconds, the ledger milliseconds
 	var together, longest time.Duration
 	for _, w := range c.Waits() {
 		if !w.Until.IsZero() && !w.Deleted {

@@ -12,7 +12,8 @@ import (
 // Explainer says why nodes came and went. Its zero value is package cause.
 type Explainer struct {
 	// Came and Went are as those of package cause.
-	Came func(ctx context.Context, n fleet.Node, readyAt, removedAt time.Time, in cause.Evidence) (fleet.Explanation, error)
+	Came func(ctx context.Context, n fleet.Node, readyAt, removedAt time.Time, in cause.Evidence) (
+		fleet.Explanation, error)
 	Went func(ctx context.Context, n fleet.Node, removedAt time.Time, in cause.Evidence) (fleet.Explanation, error)
 }
 

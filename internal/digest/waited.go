@@ -83,7 +83,7 @@ func (w words) waited() (lines []string) {
 	if s.Still == 1 {
 		lines = append(lines, fmt.Sprintf("1 pod still waits, since %s.", w.stamp(s.Since)))
 	} else if s.Still > 1 {
-		lines = append(lines, fmt.Sprintf("%s still wait, the first since %s.", message.Count(s.Still, "pod"), w.stamp(s.Since)))
+		lines = append(lines, fmt.Sprintf("%d pods still wait, the first since %s.", s.Still, w.stamp(s.Since)))
 	}
 	return lines
 }

@@ -89,7 +89,7 @@ const (
 type Refusal struct {
 	Kind   RefusalKind `json:"kind,omitempty"`
 	By     string      `json:"by,omitempty"`     // who says so: Karpenter, Cluster Autoscaler
-	Pool   string      `json:"pool,omitempty"`   // the NodePool or node group, "" if nobody says; several are between commas
+	Pool   string      `json:"pool,omitempty"`   // the NodePool or node group; several are between commas
 	Detail string      `json:"detail,omitempty"` // what the cloud said, or the autoscaler's own words: untrusted
 }
 
@@ -241,8 +241,8 @@ func (e Event) OfWait() (w WaitWord, ok bool) {
 
 // elsewhere is what the scheduler says of pods that no node helps: kubernetes,
 // pkg/scheduler/framework/plugins/volumebinding and volumerestrictions.
-var elsewhere = regexp.MustCompile(`unbound immediate PersistentVolumeClaims|persistentvolumeclaim "[^"]*" (?:not found|` +
-	`is being deleted|bound to non-existent)|waiting for ephemeral volume controller`)
+var elsewhere = regexp.MustCompile(`unbound immediate PersistentVolumeClaims|persistentvolumeclaim "[^"]*" (?:` +
+	`not found|is being deleted|bound to non-existent)|waiting for ephemeral volume controller`)
 
 var (
 	// The pools that Karpenter's words name: karpenter, pkg/controllers/provisioning/scheduling/scheduler.go.

@@ -23,8 +23,8 @@ const (
 			refused_first = excluded.refused_first, refused_last = excluded.refused_last, coming = excluded.coming,
 			coming_at = excluded.coming_at, told = excluded.told`
 	endWaitSQL = `DELETE FROM waits WHERE cluster = ? AND namespace = ? AND pod = ?`
-	waitedSQL  = `INSERT INTO waited (cluster, minute, namespace, pods_of, refusal, refused_by, pool, ended, told, pods, ms,
-			longest, pod) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)
+	waitedSQL  = `INSERT INTO waited (cluster, minute, namespace, pods_of, refusal, refused_by, pool, ended, told, pods,
+			ms, longest, pod) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)
 		ON CONFLICT (cluster, minute, namespace, pods_of, refusal, refused_by, pool, ended, told) DO UPDATE SET
 			pods = waited.pods + 1, ms = waited.ms + excluded.ms,
 			pod = CASE WHEN excluded.longest > waited.longest THEN excluded.pod ELSE waited.pod END,
@@ -147,8 +147,8 @@ func endWait(ctx context.Context, tx tx, cluster string, pod fleet.ObjectRef, ho
 	}
 	end = fleet.Latest(end, w.First)
 	waited := end.Sub(w.First).Milliseconds()
-	_, err = tx.exec(ctx, waitedSQL, cluster, end.Truncate(time.Minute).UnixMilli(), pod.Namespace, w.Set(), w.Refusal.Kind,
-		w.Refusal.By, w.Refusal.Pool, how, w.Told, waited, waited, pod.Name)
+	_, err = tx.exec(ctx, waitedSQL, cluster, end.Truncate(time.Minute).UnixMilli(), pod.Namespace, w.Set(),
+		w.Refusal.Kind, w.Refusal.By, w.Refusal.Pool, how, w.Told, waited, waited, pod.Name)
 	return err
 }
 
@@ -198,8 +198,8 @@ func (l *Ledger) Waits(ctx context.Context, cluster string, limit int) (waits []
 	return waits, more, err
 }
 
-const waitedInSQL = `SELECT w.namespace, w.pods_of, w.refusal, w.refused_by, w.pool, w.ended, w.told, w.pods, w.ms, w.longest, w.pod
-	FROM waited w WHERE w.cluster = ? AND w.minute >= ? AND w.minute < ? ORDER BY w.minute`
+const waitedInSQL = `SELECT w.namespace, w.pods_of, w.refusal, w.refused_by, w.pool, w.ended, w.told, w.pods, w.ms,
+		w.longest, w.pod FROM waited w WHERE w.cluster = ? AND w.minute >= ? AND w.minute < ? ORDER BY w.minute`
 
 // Waited returns the waits that ended between two moments, in whole minutes, what is alike as one, those whose pods
 // waited longest together first.
@@ -207,8 +207,8 @@ func (l *Ledger) Waited(ctx context.Context, cluster string, from, until time.Ti
 	defer doing(&err, "reading what waited for nodes of %s", cluster)
 	return joinWaited(each(ctx, l.r, func(r row) (w fleet.Waited, err error) {
 		var ms, longest int64
-		err = r.Scan(&w.Namespace, &w.Set, &w.Refusal.Kind, &w.Refusal.By, &w.Refusal.Pool, &w.End, &w.Told, &w.Pods, &ms, &longest,
-			&w.Pod)
+		err = r.Scan(&w.Namespace, &w.Set, &w.Refusal.Kind, &w.Refusal.By, &w.Refusal.Pool, &w.End, &w.Told, &w.Pods,
+			&ms, &longest, &w.Pod)
 		w.Together, w.Longest = time.Duration(ms)*time.Millisecond, time.Duration(longest)*time.Millisecond
 		return w, err
 	}, waitedInSQL, cluster, from.Truncate(time.Minute).UnixMilli(), until.UnixMilli()))

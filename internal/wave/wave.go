@@ -20,7 +20,8 @@ type Kind string
 // The kinds of waves. Away tells what changed while Rollcall was not running, CatchUp what
 // could not be told while Slack was unreachable. Surge and Creep comment on growth. Mute tells
 // that somebody mutes alerts, and its last edit that the mute has ended. Blind tells that the cluster cannot be seen,
-// and its last edit that it can again. Waiting tells that pods wait for nodes that do not come, and what became of them.
+// and its last edit that it can again. Waiting tells that pods wait for nodes that do not come, and what became of
+// them.
 const (
 	KindBaseline  Kind = "baseline"
 	KindJoined    Kind = "joined"

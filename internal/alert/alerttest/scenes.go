@@ -269,9 +269,9 @@ func Scenes() map[string]wave.Wave {
 			For:     []fleet.PodsOf{podsOf("Deployment", "web", 92), podsOf("StatefulSet", "db", 4), podsOf("Pod", "x-*", 2)},
 			Note:    "0/60 nodes are available: 60 Insufficient cpu. no new claims to deallocate, preemption: 0/60 nodes are"},
 			wave.WaitEnds{Placed: 12, Gone: 1, Longest: 4 * time.Minute}, 0)},
-		"waiting-coming": {Kind: wave.KindWaiting, About: waiting(fleet.Waiting{State: fleet.Coming, Pool: "general", Pods: 98,
-			Refusal: fleet.Refusal{Kind: fleet.AtLimit, By: fleet.Karpenter, Pool: "general"},
-			For:     []fleet.PodsOf{podsOf("Deployment", "web", 98)}}, wave.WaitEnds{}, 0)},
+		"waiting-coming": {Kind: wave.KindWaiting, About: waiting(fleet.Waiting{State: fleet.Coming,
+			Pool: "general", Pods: 98, Refusal: fleet.Refusal{Kind: fleet.AtLimit, By: fleet.Karpenter, Pool: "general"},
+			For: []fleet.PodsOf{podsOf("Deployment", "web", 98)}}, wave.WaitEnds{}, 0)},
 		"waiting-over": {Kind: wave.KindWaiting, ClosedAt: T0.Add(18 * time.Minute), About: waiting(fleet.Waiting{
 			State: fleet.Refused, Pool: "general", Refusal: fleet.Refusal{Kind: fleet.AtLimit, By: fleet.Karpenter,
 				Pool: "general"}, For: []fleet.PodsOf{podsOf("Deployment", "web", 98)}},

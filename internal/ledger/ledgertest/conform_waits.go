@@ -59,9 +59,11 @@ func waitsLife(t *testing.T, fresh Open) {
 	if waits, _, err := l.Waits(ctx, "prod", 10); err != nil || len(waits) > 0 {
 		t.Errorf("a pod that has a node waits: %+v, %v", waits, err)
 	}
-	over := fleet.Waited{Namespace: "shop", Set: "web-5d8", Refusal: want.Refusal, End: fleet.EndPlaced, Pods: 1, Told: "refused",
+	over := fleet.Waited{Namespace: "shop", Set: "web-5d8", Refusal: want.Refusal, End: fleet.EndPlaced, Pods: 1,
+		Told:     "refused",
 		Together: 450 * time.Second, Longest: 450 * time.Second, Pod: "web-5d8-x"}
-	if got := must[[]fleet.Waited](t)(l.Waited(ctx, "prod", t0, t0.Add(time.Hour))); !slices.Equal(got, []fleet.Waited{over}) {
+	got := must[[]fleet.Waited](t)(l.Waited(ctx, "prod", t0, t0.Add(time.Hour)))
+	if !slices.Equal(got, []fleet.Waited{over}) {
 		t.Errorf("waited have %+v, want %+v", got, over)
 	}
 	if got := must[[]fleet.Waited](t)(l.Waited(ctx, "prod", t0.Add(8*time.Minute), t0.Add(time.Hour))); len(got) > 0 {
@@ -92,8 +94,10 @@ func waitsEnd(t *testing.T, fresh Open) {
 	check(t, l.RecordEvents(ctx, "prod", []fleet.Event{
 		on(podEvent("ds", "", "SuccessfulCreate", "Created pod: agent-x", 0), "DaemonSet", "agent"),
 		podEvent("0", "agent-x", "FailedScheduling", noRoom, 1),
-		podEvent("1", "web-5d8-x", "FailedScheduling", noRoom, 10), podEvent("2", "web-5d8-y", "FailedScheduling", noRoom, 20),
-		podEvent("3", "web-5d8-y-z", "FailedScheduling", noRoom, 20), podEvent("4", "web-6aa-x", "FailedScheduling", atLimit, 20),
+		podEvent("1", "web-5d8-x", "FailedScheduling", noRoom, 10),
+		podEvent("2", "web-5d8-y", "FailedScheduling", noRoom, 20),
+		podEvent("3", "web-5d8-y-z", "FailedScheduling", noRoom, 20),
+		podEvent("4", "web-6aa-x", "FailedScheduling", atLimit, 20),
 		podEvent("5", "db-0", "FailedScheduling", noRoom, 30), podEvent("6", "job-x", "FailedScheduling", noRoom, 30),
 		podEvent("7", "lost-x", "FailedScheduling", noRoom, 40),
 		on(podEvent("8", "", "SuccessfulDelete", "Deleted pod: job-x", 60), "Job", "job"),
@@ -137,7 +141,8 @@ func waitsEnd(t *testing.T, fresh Open) {
 	if fmt.Sprint(ends) != fmt.Sprint(want) {
 		t.Errorf("waited have %v, want %v", ends, want)
 	}
-	if n, err := l.Prune(ctx, ledger.Retention{Scaling: time.Hour, Other: time.Hour}, t0.Add(3*time.Hour)); err != nil || n == 0 {
+	n, err := l.Prune(ctx, ledger.Retention{Scaling: time.Hour, Other: time.Hour}, t0.Add(3*time.Hour))
+	if err != nil || n == 0 {
 		t.Errorf("pruned %d rows, %v", n, err)
 	}
 	if got := must[[]fleet.Waited](t)(l.Waited(ctx, "prod", t0, t0.Add(time.Hour))); len(got) > 0 {
