@@ -1,8 +1,10 @@
 package fleet
 
 import (
+	"math"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -171,17 +173,17 @@ const (
 	WaitGone                    // it is not there any more
 )
 
-// WaitWord is what an event says of the wait of a pod, or of all pods of a ReplicaSet.
+// WaitWord is what an event says of the wait of a pod, or that some pods of a ReplicaSet were deleted.
 type WaitWord struct {
 	Step    WaitStep
-	Pod     ObjectRef // with All, the ReplicaSet
-	All     bool
+	Pod     ObjectRef // with Deleted, the ReplicaSet
+	Deleted int       // how many of its pods; those that have no node first: kubernetes, pkg/controller/controller_utils.go
 	Refusal Refusal
 	Coming  ObjectRef
 }
 
-// scaledToNone is the note of a Deployment that takes all pods of a ReplicaSet away.
-var scaledToNone = regexp.MustCompile(`^Scaled down replica set (\S+) (?:from \d+ )?to 0$`)
+// scaledDown is the note of a Deployment that takes pods of a ReplicaSet away.
+var scaledDown = regexp.MustCompile(`^Scaled down replica set (\S+) (?:from (\d+) )?to (\d+)$`)
 
 // setDeletes is the note of a StatefulSet that deletes a pod.
 var setDeletes = regexp.MustCompile(`^delete Pod (\S+) in StatefulSet \S+ successful$`)
@@ -230,10 +232,14 @@ func (e Event) OfWait() (w WaitWord, ok bool) {
 			return w, true
 		}
 	case "Deployment":
-		if m := scaledToNone.FindStringSubmatch(note); m != nil && e.Reason == "ScalingReplicaSet" {
-			w.Step, w.All = WaitGone, true
-			w.Pod = ObjectRef{Kind: "ReplicaSet", Namespace: e.Regarding.Namespace, Name: m[1]}
-			return w, true
+		if m := scaledDown.FindStringSubmatch(note); m != nil && e.Reason == "ScalingReplicaSet" {
+			from, _ := strconv.Atoi(m[2])
+			to, _ := strconv.Atoi(m[3])
+			if w.Deleted = from - to; to == 0 {
+				w.Deleted = math.MaxInt
+			}
+			w.Step, w.Pod = WaitGone, ObjectRef{Kind: "ReplicaSet", Namespace: e.Regarding.Namespace, Name: m[1]}
+			return w, w.Deleted > 0
 		}
 	}
 	return w, false

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"math"
 	"testing"
 	"time"
 )
@@ -69,10 +70,16 @@ func TestOfWait(t *testing.T) {
 			want: WaitWord{Step: WaitGone, Pod: ObjectRef{Kind: "Pod", Namespace: "shop", Name: "web-5d8-y"}}},
 		{on: ObjectRef{Kind: "Deployment", Namespace: "shop", Name: "web"}, reason: "ScalingReplicaSet",
 			note: "Scaled down replica set web-5d8 from 3 to 0",
-			want: WaitWord{Step: WaitGone, All: true,
+			want: WaitWord{Step: WaitGone, Deleted: math.MaxInt,
 				Pod: ObjectRef{Kind: "ReplicaSet", Namespace: "shop", Name: "web-5d8"}}},
 		{on: ObjectRef{Kind: "Deployment", Namespace: "shop", Name: "web"}, reason: "ScalingReplicaSet",
-			note: "Scaled down replica set web-5d8 from 30 to 10", not: true},
+			note: "Scaled down replica set web-5d8 from 30 to 10",
+			want: WaitWord{Step: WaitGone, Deleted: 20,
+				Pod: ObjectRef{Kind: "ReplicaSet", Namespace: "shop", Name: "web-5d8"}}},
+		{on: ObjectRef{Kind: "Deployment", Namespace: "shop", Name: "web"}, reason: "ScalingReplicaSet",
+			note: "Scaled down replica set web-5d8 to 10", not: true},
+		{on: ObjectRef{Kind: "Deployment", Namespace: "shop", Name: "web"}, reason: "ScalingReplicaSet",
+			note: "Scaled up replica set web-5d8 from 3 to 10", not: true},
 		{on: ObjectRef{Kind: "StatefulSet", Namespace: "shop", Name: "db"}, reason: "SuccessfulDelete",
 			note: "delete Pod db-2 in StatefulSet db successful",
 			want: WaitWord{Step: WaitGone, Pod: ObjectRef{Kind: "Pod", Namespace: "shop", Name: "db-2"}}},

@@ -62,17 +62,10 @@ func recordWait(ctx context.Context, tx tx, cluster string, e *fleet.Event) erro
 	case fleet.WaitPlaced:
 		return endWait(ctx, tx, cluster, word.Pod, fleet.EndPlaced, e.First)
 	case fleet.WaitGone:
-		if !word.All {
+		if word.Deleted == 0 {
 			return endWait(ctx, tx, cluster, word.Pod, fleet.EndGone, e.Last)
 		}
-		of := word.Pod
-		all, err := collect(ctx, tx, scanWait, waitsOfSQL, cluster, of.Namespace, of.Name+"-", of.Name+".")
-		for _, w := range all {
-			if err == nil && w.Set() == of.Name && !w.First.After(e.Last) {
-				err = endWait(ctx, tx, cluster, w.Pod, fleet.EndGone, e.Last)
-			}
-		}
-		return err
+		return endWaitsOf(ctx, tx, cluster, word, e.Last)
 	}
 	w, known, err := one(ctx, tx, scanWait, waitSQL, cluster, word.Pod.Namespace, word.Pod.Name)
 	if err != nil {
@@ -107,6 +100,26 @@ func recordWait(ctx context.Context, tx tx, cluster string, e *fleet.Event) erro
 		w.Last.UnixMilli(), w.Note, w.Refusal.Kind, w.Refusal.By, w.Refusal.Pool, w.Refusal.Detail, ms(w.RefusedFirst),
 		ms(w.RefusedLast), coming, ms(w.ComingAt), w.Told)
 	return err
+}
+
+// endWaitsOf ends the waits of a ReplicaSet's pods, some of which were deleted. If they are fewer than those that wait,
+// it is not known which.
+func endWaitsOf(ctx context.Context, tx tx, cluster string, word fleet.WaitWord, at time.Time) error {
+	of := word.Pod
+	all, err := collect(ctx, tx, scanWait, waitsOfSQL, cluster, of.Namespace, of.Name+"-", of.Name+".")
+	if err != nil {
+		return err
+	}
+	all = slices.DeleteFunc(all, func(w fleet.Wait) bool { return w.Set() != of.Name || w.First.After(at) })
+	if len(all) > word.Deleted {
+		return nil
+	}
+	for _, w := range all {
+		if err := endWait(ctx, tx, cluster, w.Pod, fleet.EndGone, at); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // other reports whether two UIDs are those of different objects, as far as they are known.
