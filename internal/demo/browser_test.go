@@ -168,6 +168,18 @@ func TestCommandsInBrowser(t *testing.T) {
 	tab.Wait("the digest's chart", `document.querySelector("[data-answer] svg") !== null`)
 	picture(tab, "digest")
 	tab.Viewport(760, 1000)
+	d.press("full", "on")
+	say("/nodes waiting")
+	d.until("pods wait", func() error {
+		press(answer+" button", "Refresh")
+		text := tab.Text(answer)
+		if !strings.Contains(text, "4 pods of media/render") || !strings.Contains(text, "pool general is at its limit") {
+			return fmt.Errorf("%s", text)
+		}
+		return nil
+	})
+	picture(tab, "waiting")
+	d.press("full", "off")
 	say("/nodes lsit --spto")
 	tab.See(answer, "did you mean")
 	press("#log button", "Mute…")

@@ -55,6 +55,7 @@ const (
 	apiOutage   = time.Minute
 	slackOutage = time.Minute
 	limitStorm  = 30 * time.Second
+	poolFull    = 2 * time.Minute
 )
 
 func newFaults(d *demo) *faults {
@@ -155,6 +156,12 @@ func (d *demo) do(_ context.Context, control, value string) error {
 			}
 			d.sim.SetSpeed(x)
 			return nil
+		case "full":
+			d.faults.toggle("full", poolFull, func() func() {
+				d.sim.ReachLimit(poolFull)
+				return d.sim.RaiseLimit
+			})
+			return nil
 		case "api":
 			d.faults.toggle("api", apiOutage, func() func() {
 				d.sim.StopAPI(apiOutage)
@@ -230,6 +237,9 @@ func (d *demo) clusterControls(sim clustersim.State) []page.Control {
 		button("fail", "Fail a node", "A node's kubelet stops posting its status, and recovers after a while."),
 		button("delete", fmt.Sprintf("Delete %d nodes", deletedNodes),
 			"As kubectl delete node would, without an autoscaler's events."),
+		d.timed("Cluster", "full", "Reach the pool's limit",
+			"The pool general may not grow for two minutes, and four nodes more are wanted. After a minute it is told that "+
+				"pods wait and why; /nodes waiting knows it at once."),
 		d.timed("Cluster", "api", "API server is down",
 			"Watches break and nothing can be read, for a minute. The cluster's life goes on."),
 	}
