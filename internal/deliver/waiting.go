@@ -29,17 +29,26 @@ func Waiting(ctx context.Context, store Waits, in cause.Evidence, cluster string
 	return groups, more, err
 }
 
+// quietWatch is for how long a watch is quiet at most that is well: an API server says once a minute that it is there.
+const quietWatch = 90 * time.Second
+
+// eventsSeen is the moment from which events are judged: now, or the last one at which they were seen if that is longer
+// ago than a watch is quiet. From what is not seen nothing is concluded.
+func (t *Teller) eventsSeen(now time.Time) time.Time {
+	if t.sight != nil {
+		if until := t.sight().Events.Until; now.Sub(until) > quietWatch {
+			return until
+		}
+	}
+	return now
+}
+
 // waitingEvery is how often to look for pods that wait.
 const waitingEvery = 15 * time.Second
 
 // waiting finds what is to be told of pods that wait for nodes. Whose end nobody tells, ends here.
 func (t *Teller) waiting(ctx context.Context, live []wave.Wave, now time.Time) ([]wave.About, error) {
-	seen := now
-	if t.sight != nil { // of what is not seen nothing is concluded from silence
-		if events := t.sight().Events; events.Until.Before(seen) {
-			seen = events.Until
-		}
-	}
+	seen := t.eventsSeen(now)
 	waits, _, err := t.store.Waits(ctx, t.cluster, MaxWaits)
 	if err != nil {
 		return nil, err

@@ -108,6 +108,7 @@ type episode struct {
 	channels  []string          // that the program was told to use, the present one last; guarded by mu
 	spans     map[string][]span // faults by kind; guarded by mu
 	counts    map[string]int    // guarded by mu
+	starved   int               // how often pods waited, and no node came; guarded by mu
 	losses    int               // spans in which the cluster was lost; guarded by mu
 	lateUntil time.Time         // when Slack has carried out all that it carries out late; guarded by mu
 	breaches  []violation       // found on the way; guarded by mu
@@ -407,6 +408,7 @@ func (e *episode) judge() []violation {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	out = append(out, s.lost(e.losses)...)
+	out = append(out, s.waited(e.starved, e.clockMoves)...)
 	if !e.clockMoves && len(s.long) > 0 {
 		out = append(out, violations(other, "spans that cannot be true: %q", s.long)...)
 	}

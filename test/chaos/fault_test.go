@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"rollcall/internal/slackemu"
+	"rollcall/test/cluster"
 )
 
 func typesUID(s string) types.UID { return types.UID(s) }
@@ -113,6 +114,10 @@ func (e *episode) act(s Step) error {
 		if !e.lose(s.For) {
 			return nil
 		}
+	case Starve:
+		if !e.starve(s.N, s.For) {
+			return nil
+		}
 	case Impostor:
 		if !e.told() {
 			return nil // what is there at the very first start, nobody can doubt
@@ -188,6 +193,37 @@ func (e *episode) lose(d time.Duration) bool {
 	e.mu.Lock()
 	e.losses++
 	e.mu.Unlock()
+	return true
+}
+
+// starve lets pods wait for which an autoscaler makes no node, and then gives them nodes that are there. Nothing else
+// goes wrong meanwhile but what has begun before.
+func (e *episode) starve(pods int, d time.Duration) bool {
+	if !e.until(15*time.Second, func() bool { return !e.faulty("api") && !e.faulty("stop") && e.told() }) {
+		return false
+	}
+	e.mu.Lock()
+	pool := fmt.Sprintf("starved-%d", e.starved)
+	e.starved++
+	e.mu.Unlock()
+	say := func(component, reason, note string) {
+		for i := range pods {
+			name := fmt.Sprintf("%s-5d4f-%d", pool, i)
+			on := corev1.ObjectReference{Kind: "Pod", Namespace: "default", Name: name, UID: typesUID("pod of " + name)}
+			event := cluster.NewEvent(component, on, corev1.EventTypeWarning, reason, note)
+			for range 5 { // the API server may have been killed just now
+				if e.call(func(ctx context.Context) error { _, err := e.cluster.EmitEvent(ctx, event); return err }) == nil {
+					break
+				}
+				e.sleep(time.Second)
+			}
+		}
+	}
+	say("default-scheduler", "FailedScheduling", "0/3 nodes are available: 3 Insufficient cpu.")
+	say("karpenter", "FailedScheduling", "Failed to schedule pod, all available instance types exceed limits for nodepool "+
+		"(NodePool="+pool+")")
+	e.sleep(d)
+	say("default-scheduler", "Scheduled", "Successfully assigned default/POD to a-node")
 	return true
 }
 

@@ -47,6 +47,7 @@ const (
 	Slow     Kind = "slow"     // they carry N bytes a second
 	Refuse   Kind = "refuse"   // they are closed and new ones refused
 	Lose     Kind = "lose"     // the same, alone and for so long that people are told
+	Starve   Kind = "starve"   // N pods wait, and an autoscaler makes no node for them: for so long that people are told
 	Impostor Kind = "impostor" // another server answers instead; What is a cluster.Lie
 	Slack    Kind = "slack"    // N calls go wrong; What is method/fault, with "+after" after the effect
 	Outage   Kind = "outage"   // every call to Slack fails; What is "503" or "closed"
@@ -164,6 +165,7 @@ var lanes = map[Kind]string{
 	Kill: troubleLane, Stop: troubleLane, Term: troubleLane, APIKill: troubleLane, Forget: troubleLane,
 	Compact: troubleLane,
 	Cut:     troubleLane, Stall: troubleLane, Slow: troubleLane, Refuse: troubleLane, Lose: troubleLane,
+	Starve: troubleLane,
 	Slack:  troubleLane,
 	Outage: troubleLane, Impostor: troubleLane,
 	Sockets: troubleLane, DiskFull: troubleLane, Clock: troubleLane, Restore: troubleLane, Notes: troubleLane,
@@ -185,6 +187,9 @@ const length = 32 * time.Second
 
 // blindAfter is when the program tells that it does not see the cluster: BLIND_AFTER's least.
 const blindAfter = 2 * time.Minute
+
+// starved is how long pods wait of which it is told: a minute, and what the program takes to look.
+const starved = 100 * time.Second
 
 // Plan makes an episode of a seed: the same seed gives the same steps.
 func Plan(seed uint64, blind bool) []Step {
@@ -310,6 +315,10 @@ func planTrouble(r *rand.Rand) []Step {
 	if r.IntN(10) == 0 {
 		others--
 		steps = append(steps, Step{Kind: Lose, For: blindAfter + 40*time.Second})
+	}
+	if r.IntN(10) == 0 {
+		others--
+		steps = append(steps, Step{Kind: Starve, N: 1 + r.IntN(30), For: starved})
 	}
 	if r.IntN(3) == 0 {
 		others--

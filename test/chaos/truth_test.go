@@ -459,6 +459,29 @@ func (s channelView) lost(times int) (out []violation) {
 	return out
 }
 
+// waited compares what is said of pods that wait with how often some did: each time is told once, and that they found
+// room. A clock that is set may keep it from being told in time.
+func (s channelView) waited(times int, clockMoves bool) (out []violation) {
+	told := map[string]string{} // the last text, by key
+	for _, p := range s.posts {
+		if p.kind == "waiting" {
+			told[p.key] = p.text
+		}
+	}
+	switch {
+	case len(told) < times && !clockMoves:
+		out = append(out, violations(lost, "pods waited %d times, and it is told %d times", times, len(told))...)
+	case len(told) > times:
+		out = append(out, violations(other, "pods waited %d times, and it is told %d times: %v", times, len(told), told)...)
+	}
+	for _, text := range told {
+		if !strings.Contains(text, "found room") {
+			out = append(out, violations(lost, "it is not told that the pods wait no more: %s", text)...)
+		}
+	}
+	return out
+}
+
 // counts compares a message's own numbers with each other and with the truth.
 func (p post) counts(want map[string]map[string]wants, told map[claim]int, single map[string]*life) (out []violation) {
 	count := map[string]int{}
