@@ -125,6 +125,11 @@ func recordEvent(ctx context.Context, tx tx, cluster string, e *fleet.Event, tot
 	if isNew {
 		totals[class].events++
 		totals[class].bytes += size + named
+		if class == 1 {
+			if err := recordKeep(ctx, tx, cluster, e); err != nil {
+				return err
+			}
+		}
 		return insertNames(ctx, tx, cluster, id, names, first, last)
 	}
 	var oldFirst, oldLast, oldSize int64
@@ -136,6 +141,11 @@ func recordEvent(ctx context.Context, tx tx, cluster string, e *fleet.Event, tot
 	}
 	if e.Count <= count && last <= oldLast {
 		return nil
+	}
+	if class == 1 {
+		if err := recordKeep(ctx, tx, cluster, e); err != nil {
+			return err
+		}
 	}
 	last = max(oldLast, last)
 	size = oldSize + int64(len(e.Note)-len(oldNote))

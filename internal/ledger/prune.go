@@ -95,6 +95,9 @@ func (l *Ledger) Prune(ctx context.Context, r Retention, now time.Time) (rows in
 			AND m.told_end = 1 AND NOT EXISTS (
 				SELECT 1 FROM changes c WHERE c.cluster = m.cluster AND c.mute_id = m.id) LIMIT ?)`, c.Cluster, old)
 	}
+	for _, c := range clusters {
+		drop(oldKeepsSQL, c.Cluster, old)
+	}
 	// The last digest of each schedule stays, however old it is: the next period begins where it ends.
 	const oldDigests = `FROM digests d WHERE d.until_at < ? AND d.until_at < (SELECT max(o.until_at) FROM digests o
 		WHERE o.cluster = d.cluster AND o.schedule = d.schedule)`
