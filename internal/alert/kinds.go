@@ -92,6 +92,14 @@ var kinds = map[wave.Kind]kind{
 		},
 		apart: true,
 	},
+	wave.KindKept: {
+		say:     sayKept,
+		short:   (*rendering).headline,
+		buttons: keptButtons,
+		ends:    endsAfter(keptPause),
+		calm:    keptCalm,
+		apart:   true,
+	},
 	wave.KindMute: {
 		say:     sayMute,
 		short:   muteInShort,

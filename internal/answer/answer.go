@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"strings"
 	"time"
@@ -45,6 +46,8 @@ type Store interface {
 	Explanation(ctx context.Context, cluster, uid string, kind fleet.ChangeKind) (fleet.Explanation, bool, error)
 	NodeCauses(ctx context.Context, cluster string, uids []string) (map[string]query.CameWent, error)
 	Pools(ctx context.Context, cluster string) ([]fleet.Pool, error)
+	Keeps(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Keep, error]
+	KeepsSince(ctx context.Context, cluster string) (time.Time, error)
 	PodsOn(ctx context.Context, cluster string, node fleet.ObjectRef, limit int) (query.Assigned, error)
 
 	Events(ctx context.Context, cluster string, f query.EventFilter, at query.EventCursor, limit int) (

@@ -40,6 +40,10 @@ type TellerStore interface {
 	ChangeCounts(ctx context.Context, cluster string, since time.Time) (map[fleet.ChangeKind]int, error)
 	SetAbout(ctx context.Context, wave int64, about wave.About) error
 
+	// What keeps nodes.
+	Keeps(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Keep, error]
+	LapseKeeps(ctx context.Context, cluster string, before, now time.Time) error
+
 	// What a message says.
 	Members(ctx context.Context, wave int64) ([]wave.Member, error)
 	Totals(ctx context.Context, cluster string) (fleet.Totals, error)
@@ -101,10 +105,14 @@ type Teller struct {
 
 // NewTeller returns a Teller. Run starts it.
 func NewTeller(c TellerConfig) *Teller {
-	return &Teller{cluster: c.Cluster, channel: c.Channel, outbox: c.Outbox, store: c.Store,
+	t := &Teller{cluster: c.Cluster, channel: c.Channel, outbox: c.Outbox, store: c.Store,
 		why: explaining{c.Explain.withDefaults(), c.Evidence}, alert: c.Alert.WithDefaults(), log: c.Log,
 		onOpen: c.Opened, sight: c.Sight,
 		added: map[int64]time.Time{}, shut: map[string]bool{}}
+	t.standing = []standing{
+		t.kept(),
+	}
+	return t
 }
 
 // Problem says why telling does not work just now, "" while it does.

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"iter"
+	"strconv"
 	"time"
 
 	"rollcall/internal/cause"
@@ -196,4 +197,18 @@ func (l *Ledger) Keeps(ctx context.Context, cluster string, from, until time.Tim
 			at{&k.Last}, at{&k.Until}, &k.Node, &k.Pool}, machineDest(&k.Machine)...)...)
 		return k, err
 	}, keepsSQL, cluster, end, cluster, end, begin, cluster, end, cluster, end, begin))
+}
+
+// KeepsSince returns since when it is recorded what keeps nodes of a cluster; zero if it is not watched yet.
+func (l *Ledger) KeepsSince(ctx context.Context, cluster string) (since time.Time, err error) {
+	defer doing(&err, "reading since when it is known what keeps nodes of %s", cluster)
+	var began string // Unix milliseconds, of a ledger that is older than what is recorded of keeps
+	var baseline time.Time
+	_, ok, err := one(ctx, l.r, scanTo(&began, at{&baseline}), `SELECT coalesce((SELECT m.value FROM meta m
+		WHERE m.name = 'keeps_since'), ''), c.baseline_at FROM clusters c WHERE c.cluster = ?`, cluster)
+	if err != nil || !ok || baseline.IsZero() || began == "" {
+		return baseline, err
+	}
+	at, err := strconv.ParseInt(began, 10, 64)
+	return fleet.Latest(time.UnixMilli(at).UTC(), baseline), err
 }

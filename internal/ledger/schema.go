@@ -412,6 +412,9 @@ CREATE TABLE keeps (                            -- that something keeps a node f
 );
 CREATE UNIQUE INDEX keeps_open ON keeps (cluster, node_uid, kind, namespace, name, why) WHERE until_at IS NULL;
 CREATE INDEX keeps_over ON keeps (cluster, until_at) WHERE until_at IS NOT NULL;
+-- Of clusters that are watched already, since when this is recorded.
+INSERT INTO meta (name, value) SELECT 'keeps_since', CAST(strftime('%s', 'now') AS INTEGER) * 1000
+	WHERE EXISTS (SELECT 1 FROM clusters);
 -- What is cordoned already.
 INSERT INTO keeps (cluster, node_uid, kind, namespace, name, why, note, since_at, at_least, last_at)
 	SELECT x.cluster, x.uid, 'cordon', '', '', '', '', x.since, x.known = 0, x.since FROM (

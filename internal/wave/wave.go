@@ -34,6 +34,8 @@ const (
 	KindCreep     Kind = "creep"
 	KindMute      Kind = "mute"
 	KindBlind     Kind = "blind"
+	// KindKept tells which nodes are kept from going, or are cordoned and forgotten.
+	KindKept Kind = "kept"
 )
 
 // Wave is a run of like changes in one cluster, close together in time: one message.
@@ -68,6 +70,8 @@ type About struct {
 	Blind  *Blind  `json:"blind,omitempty"`  // what a Blind cannot see
 
 	Standing *Standing `json:"standing,omitempty"`
+
+	Kept *Kept `json:"kept,omitempty"` // what keeps nodes: Kept
 }
 
 // Blind is a time in which the cluster was not seen.
