@@ -11,7 +11,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"log/slog"
 	"strings"
 	"time"
@@ -46,7 +45,6 @@ type Store interface {
 	Explanation(ctx context.Context, cluster, uid string, kind fleet.ChangeKind) (fleet.Explanation, bool, error)
 	NodeCauses(ctx context.Context, cluster string, uids []string) (map[string]query.CameWent, error)
 	Pools(ctx context.Context, cluster string) ([]fleet.Pool, error)
-	Keeps(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Keep, error]
 	KeepsSince(ctx context.Context, cluster string) (time.Time, error)
 	PodsOn(ctx context.Context, cluster string, node fleet.ObjectRef, limit int) (query.Assigned, error)
 

@@ -63,6 +63,11 @@ func (l *Ledger) RecordEvents(ctx context.Context, cluster string, events []flee
 	why := err
 	if err = l.recordEvents(ctx, cluster, kept, resourceVersion); isFull(err) {
 		kept, err = nil, nil
+		if why := l.tx(ctx, func(tx tx) error {
+			return setMeta(ctx, tx, metaEventsLost, time.Now().UnixMilli())
+		}); why != nil {
+			l.log.Warn("that events are left out could not be noted either", "err", why)
+		}
 	}
 	l.log.Warn("events are left out because the disk is full", "events", len(events)-len(kept), "err", why)
 	return err

@@ -109,6 +109,14 @@ func TestPlans(t *testing.T) {
 			}
 			return nil
 		}},
+		{"bare nodes", "INDEX nodes_list (cluster=? AND removed_at=? AND created_at>? AND created_at<?)",
+			func(ctx context.Context) error {
+				_, err := collect(ctx, l.r, scanLife(nil), bareSQL, "prod", t0.UnixMilli(), t0.UnixMilli())
+				if err == nil {
+					_, _, err = one(ctx, l.r, value[int64], youngestSQL, "prod", maxBare)
+				}
+				return err
+			}},
 		{"what keeps nodes no more", "INDEX keeps_open (cluster=?)", func(ctx context.Context) error {
 			return l.LapseKeeps(ctx, "prod", t0, t0)
 		}},

@@ -220,6 +220,9 @@ func (l *Ledger) bound(ctx context.Context, scaling int, limit int64) (total int
 			var n, freed int64
 			err = l.tx(ctx, func(tx tx) error {
 				n, freed, err = deleteEvents(ctx, tx, loudest.cluster, scaling, math.MaxInt64, loudest.namespace)
+				if err == nil && scaling == 1 {
+					err = setMeta(ctx, tx, metaEventsLost, time.Now().UnixMilli())
+				}
 				return err
 			})
 			total, size, loudest.bytes = total+n, size-freed, loudest.bytes-freed

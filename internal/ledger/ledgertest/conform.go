@@ -66,6 +66,7 @@ func Conform(t *testing.T, open Open) {
 		{"what keeps nodes, as events say", keepsOfEvents},
 		{"what keeps nodes, as they say themselves", keepsOfNodes},
 		{"what keeps nodes is bounded", keepsAreBounded},
+		{"nodes with nothing but DaemonSets' pods", bareNodes},
 		{"prune what kept nodes", pruneKeeps},
 		{"prune", prune},
 		{"prune mutes", pruneMutes},

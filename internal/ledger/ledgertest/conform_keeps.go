@@ -201,3 +201,54 @@ func pruneKeeps(t *testing.T, fresh Open) {
 	must[int64](t)(l.Prune(t.Context(), keep, t0.Add(13*time.Hour)))
 	same(t, "pruned", keptLines(t, l, 0, 24*time.Hour), "node-2 PodDisruptionBudget shop/db 1h0m0s-1h0m0s")
 }
+
+func bareNodes(t *testing.T, fresh Open) {
+	l := fresh(t)
+	check(t, l.FinishBaseline(t.Context(), fleet.Batch{Cluster: "prod", At: t0.Add(-2 * time.Hour)},
+		func(string) bool { return true }))
+	n := 0
+	create := func(kind, namespace, pod string) fleet.Event {
+		n++
+		return fleet.Event{Cluster: "prod", UID: fmt.Sprint("c", n), Reason: "SuccessfulCreate", Note: "Created pod: " + pod,
+			Count: 1, First: t0, Last: t0, Regarding: fleet.ObjectRef{Kind: kind, Namespace: namespace, Name: "agent"}}
+	}
+	assign := func(namespace, pod string, node int, at time.Duration) fleet.Event {
+		n++
+		return fleet.Event{Cluster: "prod", UID: fmt.Sprint("s", n), Reason: "Scheduled", Count: 1, First: t0.Add(at),
+			Note: fmt.Sprintf("Successfully assigned %s/%s to node-%d", namespace, pod, node), Last: t0.Add(at),
+			Regarding: fleet.ObjectRef{Kind: "Pod", Namespace: namespace, Name: pod}}
+	}
+	old := create("DaemonSet", "infra", "before")
+	old.First, old.Last = t0.Add(-time.Hour), t0.Add(-time.Hour)
+	say(t, l, old)
+	record(t, l, "1", first(1), first(2), first(3), first(4), first(5), first(6), first(7))
+	say(t, l,
+		create("DaemonSet", "infra", "agent-1"), assign("infra", "agent-1", 1, time.Second), // nothing else
+		create("DaemonSet", "infra", "agent-2"), assign("infra", "agent-2", 2, time.Second),
+		create("ReplicaSet", "shop", "web-2"), assign("shop", "web-2", 2, time.Minute), // a pod of somebody
+		create("DaemonSet", "infra", "agent-3"), assign("infra", "agent-3", 3, time.Second),
+		assign("shop", "lone-3", 3, time.Minute),
+		create("DaemonSet", "mallory", "agent-5"), assign("infra", "agent-5", 5, time.Second), // of another namespace
+		create("DaemonSet", "infra", "agent-6"), assign("infra", "agent-6", 6, time.Second), // it leaves
+		create("DaemonSet", "infra", "agent-7"), assign("infra", "agent-7", 7, time.Second)) // it is being ended
+	going := node(7)
+	going.DeletedAt = t0.Add(time.Hour)
+	leaving, _ := fleet.Diff(first(7).Known, going, fleet.Look{At: t0.Add(time.Hour)})
+	record(t, l, "2", fleet.Gone(node(6), first(6).Known, t0.Add(time.Hour)), leaving)
+	bare := func(at time.Duration) (names []string) {
+		for _, life := range must[[]fleet.Life](t)(l.Bare(t.Context(), "prod", t0.Add(at))) {
+			names = append(names, life.Name)
+		}
+		return names
+	}
+	same(t, "a young node", bare(30*time.Minute))
+	same(t, "the nodes", bare(2*time.Hour), "node-1")
+	// Where nobody saw all of its life, nothing is said.
+	check(t, l.RecordNodes(t.Context(), fleet.Batch{Cluster: "prod", At: t0.Add(90 * time.Minute), Gap: &fleet.Gap{
+		Cluster: "prod", From: t0.Add(70 * time.Minute), Until: t0.Add(80 * time.Minute), Cause: "restart", Missed: true,
+		EventsFrom: t0.Add(70 * time.Minute)}}))
+	same(t, "after a gap whose events are there", bare(2*time.Hour), "node-1")
+	check(t, l.RecordNodes(t.Context(), fleet.Batch{Cluster: "prod", At: t0.Add(90 * time.Minute), Gap: &fleet.Gap{
+		Cluster: "prod", From: t0.Add(81 * time.Minute), Until: t0.Add(85 * time.Minute), Cause: "restart", Missed: true}}))
+	same(t, "after a gap", bare(2*time.Hour))
+}
