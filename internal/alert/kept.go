@@ -219,6 +219,7 @@ func sayKept(r *rendering) {
 	if r.wave.About.Standing != nil {
 		s = *r.wave.About.Standing
 	}
+	r.m.Nodes = k.Nodes
 	over := !s.Until.IsZero()
 	if len(k.Cordons) > 0 {
 		r.sayCordons(k.Cordons, k.Cost, over)

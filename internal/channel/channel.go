@@ -102,7 +102,8 @@ func Of(m slackemu.Message, parent *slackemu.Message) []Telling {
 		about = *parent
 	}
 	p, ok := meta(about)
-	if !ok || p.Kind == "mute" { // which counts changes and names no node
+	// A mute counts changes and names no node; what keeps a node is none of its steps.
+	if !ok || p.Kind == "mute" || p.Kind == "kept" {
 		return nil
 	}
 	var out []Telling

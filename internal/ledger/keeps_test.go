@@ -13,8 +13,8 @@ import (
 	"rollcall/internal/fleet"
 )
 
-// TestRecordedKeeps replays what a real Karpenter wrote into a ledger, in the order of time, with the ends of the nodes:
-// what was said of a node that was being ended keeps it no more, and at the end nothing that went is kept.
+// TestRecordedKeeps replays what a real Karpenter wrote into a ledger, in the order of time, with the ends of the
+// nodes: what was said of a node that was being ended keeps it no more, and at the end nothing that went is kept.
 func TestRecordedKeeps(t *testing.T) {
 	f, err := os.Open("../k8s/testdata/recorded/karpenter.jsonl.gz")
 	check(t, err)
