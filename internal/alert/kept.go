@@ -67,7 +67,7 @@ func shareOf(cost, all fleet.Cost) float64 {
 // behind them. live are all waves that are not done.
 func FindKept(rule KeptRule, in Keeping, live []wave.Wave, price fleet.Pricer, now time.Time) []wave.About {
 	if rule.For <= 0 {
-		return nil
+		return untold(live)
 	}
 	found := forgotten(in.Keeps, live, price, now)
 	told := standingOf(live, keptKey)
@@ -108,6 +108,19 @@ func FindKept(rule KeptRule, in Keeping, live []wave.Wave, price fleet.Pricer, n
 		}
 	}
 	return append(found, wave.About{Standing: &wave.Standing{Key: keptKey, Since: since}, Kept: k})
+}
+
+// untold is what is still told though it is not to be any more: first that this is so, then nothing, which ends it.
+func untold(live []wave.Wave) (found []wave.About) {
+	for _, w := range live {
+		if a := w.About; w.Kind == wave.KindKept && a.Standing != nil && a.Standing.Until.IsZero() && a.Kept != nil &&
+			!a.Kept.Off {
+			k := *a.Kept
+			k.Off = true
+			found = append(found, wave.About{Standing: a.Standing, Kept: &k})
+		}
+	}
+	return found
 }
 
 // standingOf is the wave that tells what has a key and is not final; nil if there is none.
@@ -221,6 +234,14 @@ func sayKept(r *rendering) {
 	}
 	r.m.Nodes = k.Nodes
 	over := !s.Until.IsZero()
+	if k.Off {
+		what := nodes(k.Nodes) + " kept from being ended"
+		if len(k.Cordons) > 0 {
+			what = nodes(k.Nodes) + " cordoned and forgotten"
+		}
+		r.titled("📋", "KEPT_ALERT was turned off while there were %s", what)
+		return
+	}
 	if len(k.Cordons) > 0 {
 		r.sayCordons(k.Cordons, k.Cost, over)
 		return

@@ -98,6 +98,28 @@ func TestFindKept(t *testing.T) {
 	}
 }
 
+// Turned off, what is told says so, and ends.
+func TestKeptTurnedOff(t *testing.T) {
+	live := []wave.Wave{{ID: 1, Kind: wave.KindKept, About: wave.About{Kept: &wave.Kept{Nodes: 3},
+		Standing: &wave.Standing{Key: keptKey, Since: t0}}}}
+	for i := range 3 {
+		begin, changed := Stand(wave.KindKept, live, FindKept(KeptRule{}, Keeping{}, live, nil, t0), t0)
+		if len(begin) > 0 || len(changed) != map[int]int{0: 1, 1: 1}[i] {
+			t.Fatalf("look %d: %d begin, %d change", i, len(begin), len(changed))
+		}
+		if len(changed) > 0 {
+			live = changed
+		}
+	}
+	if a := live[0].About; !a.Kept.Off || a.Standing.Until.IsZero() {
+		t.Errorf("it ends as %+v, %+v", a.Kept, a.Standing)
+	}
+	m := Render(live[0], fleet.Totals{}, nil, Config{})
+	if m.Headline != ": KEPT_ALERT was turned off while there were 3 nodes kept from being ended" {
+		t.Errorf("it says %q", m.Headline)
+	}
+}
+
 // What is told of keeps changes only where something has changed that people want to know.
 func TestFindKeptIsCalm(t *testing.T) {
 	rule := KeptRule{USD: 5, For: 6 * time.Hour}

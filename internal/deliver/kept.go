@@ -37,10 +37,10 @@ func (t *Teller) kept() standing {
 			}
 		}
 		rule := t.alert.Kept
-		if rule.For <= 0 {
-			return nil, nil
-		}
 		var in alert.Keeping
+		if rule.For <= 0 {
+			return alert.FindKept(rule, in, live, t.alert.Price, now), nil
+		}
 		for k, err := range t.store.Keeps(ctx, t.cluster, now.Add(-rule.For), now) {
 			if err != nil {
 				return nil, err

@@ -22,7 +22,8 @@ const (
 const (
 	// Of each node that joined after a moment: something was assigned to it, and nothing but what a DaemonSet has created.
 	bareSQL = `SELECT ` + lifeColumns + ` FROM nodes n WHERE n.cluster = ? AND n.removed_at IS NULL
-			AND n.created_at >= ? AND n.created_at < ? AND n.leaving = 0 AND EXISTS (SELECT 1 FROM event_names en WHERE en.cluster = n.cluster AND en.kind = 'Node'
+			AND n.created_at >= ? AND n.created_at < ? AND n.leaving = 0
+			AND EXISTS (SELECT 1 FROM event_names en WHERE en.cluster = n.cluster AND en.kind = 'Node'
 				AND en.namespace = '' AND en.name = n.name AND en.at >= n.created_at)
 			AND NOT EXISTS (SELECT 1 FROM event_names en JOIN events e ON e.id = en.event_id
 				WHERE en.cluster = n.cluster AND en.kind = 'Node' AND en.namespace = '' AND en.name = n.name

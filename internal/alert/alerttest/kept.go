@@ -24,6 +24,13 @@ func keptScene(could int, over bool) wave.Wave {
 	return w
 }
 
+// keptOff is what was told when KEPT_ALERT was turned off.
+func keptOff() wave.Wave {
+	w := keptScene(0, true)
+	w.About.Kept.Off = true
+	return w
+}
+
 // keptUnpriced is of nodes whose prices are not known, and of many keepers.
 func keptUnpriced() wave.Wave {
 	w := keptScene(0, false)

@@ -160,6 +160,7 @@ func Scenes() map[string]wave.Wave {
 		"kept-could":        keptScene(11, false),
 		"kept-some":         keptScene(4, false),
 		"kept-over":         keptScene(4, true),
+		"kept-off":          keptOff(),
 		"kept-not-priced":   keptUnpriced(),
 		"kept-cordon":       cordonScene(1, 0, false),
 		"kept-cordons":      cordonScene(11, 2, false),
