@@ -100,6 +100,16 @@ var kinds = map[wave.Kind]kind{
 		calm:    keptCalm,
 		apart:   true,
 	},
+	wave.KindLoop: {
+		say:   sayLoop,
+		short: (*rendering).headline,
+		buttons: func(w wave.Wave) []message.Button {
+			return []message.Button{nodesButton("/nodes list --removed --since 6h"), muteButton(w)}
+		},
+		ends:  endsAfter(loopPause),
+		calm:  loopCalm,
+		apart: true,
+	},
 	wave.KindMute: {
 		say:     sayMute,
 		short:   muteInShort,

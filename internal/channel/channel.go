@@ -102,8 +102,8 @@ func Of(m slackemu.Message, parent *slackemu.Message) []Telling {
 		about = *parent
 	}
 	p, ok := meta(about)
-	// A mute counts changes and names no node; what keeps a node is none of its steps.
-	if !ok || p.Kind == "mute" || p.Kind == "kept" {
+	// A mute counts changes and names no node; what keeps nodes, or goes round, is none of their steps.
+	if !ok || p.Kind == "mute" || p.Kind == "kept" || p.Kind == "loop" {
 		return nil
 	}
 	var out []Telling

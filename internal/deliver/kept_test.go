@@ -69,7 +69,7 @@ func keepBubble(t *testing.T, run func(k *keeping)) {
 	bubble(t, func(r *rig) {
 		if err := r.ledger.FinishBaseline(r.t.Context(), fleet.Batch{Cluster: "prod", At: time.Now()},
 			func(string) bool { return true }); err != nil {
-			t.Error(err)
+			r.t.Error(err)
 		}
 		r.alert.Kept = alert.KeptRule{USD: 5, Share: 0.2, For: 6 * time.Hour}
 		r.alert.Price = func(fleet.Machine) fleet.Price { return fleet.Price{USD: 0.5, Known: true} }
@@ -96,7 +96,7 @@ func TestKept(t *testing.T) {
 		k.restart()
 		w, text := k.said("kept", 0, 1)
 		if w.TS != first.TS {
-			t.Error("it is told again")
+			k.t.Error("it is told again")
 		}
 		k.says(text, "4 nodes are kept from being ended: $2.00/h")
 		edits := w.Edits
@@ -154,12 +154,12 @@ func TestKeptCordon(t *testing.T) {
 		k.alert.Kept = alert.KeptRule{USD: 1000, For: 6 * time.Hour}
 		k.restart()
 		cordon := func(n int, on bool) {
-			t.Helper()
+			k.t.Helper()
 			node := k.known[fmt.Sprintf("uid-%d", n)].Node
 			node.Cordoned = on
 			o, ok := fleet.Diff(k.known[node.UID].Known, node, fleet.Look{At: time.Now()})
 			if !ok {
-				t.Fatal("that is no change")
+				k.t.Fatal("that is no change")
 			}
 			k.record(nil, o)
 		}
@@ -180,7 +180,7 @@ func TestKeptCordon(t *testing.T) {
 		}
 		for n := 1; n <= 2; n++ {
 			if c := strings.Count(told, k.node(n).Name+": pool general, cordoned since"); c > 1 || c == 0 && len(all) > 1 {
-				t.Errorf("%s is told %d times:\n%s", k.node(n).Name, c, told)
+				k.t.Errorf("%s is told %d times:\n%s", k.node(n).Name, c, told)
 			}
 		}
 		k.says(told, k.node(1).Name, k.node(2).Name, "nobody ends")

@@ -111,6 +111,7 @@ func NewTeller(c TellerConfig) *Teller {
 		added: map[int64]time.Time{}, shut: map[string]bool{}}
 	t.standing = []standing{
 		t.kept(),
+		t.loops(),
 	}
 	return t
 }

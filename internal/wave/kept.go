@@ -15,7 +15,7 @@ type Kept struct {
 	Share float64    `json:"share,omitempty"` // of what all nodes cost by the hour; 0 if that is not known
 	By    []KeptBy   `json:"by,omitempty"`    // who keeps most, the dearest first
 	More  int        `json:"more,omitempty"`  // how many nodes others keep
-	Off   bool       `json:"off,omitempty"`  // KEPT_ALERT was turned off since: what became of it is not told
+	Off   bool       `json:"off,omitempty"`   // KEPT_ALERT was turned off since: what became of it is not told
 	// Cordons are the nodes of a message about forgotten cordons alone; then By is not set.
 	Cordons []Cordon `json:"cordons,omitempty"`
 }

@@ -65,3 +65,19 @@ func cordonScene(n, gone int, over bool) wave.Wave {
 	}
 	return w
 }
+
+// loopScene is of nodes that are replaced again and again.
+func loopScene(from, turns int, over bool) wave.Wave {
+	w := wave.Wave{Kind: wave.KindLoop, About: wave.About{
+		Standing: &wave.Standing{Key: "general/m5.large/spot/1/3", Since: T0.Add(-time.Duration(turns) * 25 * time.Minute)},
+		Loop: &wave.Loop{Pool: "general", InstanceType: "m5.large", CapacityType: "spot", From: from, Turns: turns,
+			Last: T0.Add(-time.Minute), Lived: 22 * time.Minute, Cost: fleet.Cost{USD: 0.192, Priced: 2},
+			Twice: fleet.Cost{USD: 0.031, Priced: 3}, Why: []wave.CameFor{
+				{Cause: fleet.Cause{Kind: fleet.Underutilized, By: "Karpenter"}, Nodes: turns - 1},
+				{Cause: fleet.Cause{Kind: fleet.Drifted, By: "Karpenter"}, Nodes: 1}}}}}
+	if over {
+		w.About = w.About.Over(T0.Add(2 * time.Hour))
+		w.ClosedAt = T0.Add(121 * time.Minute)
+	}
+	return w
+}
