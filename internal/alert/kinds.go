@@ -102,6 +102,24 @@ var kinds = map[wave.Kind]kind{
 		calm:  calmEdits,
 		apart: true,
 	},
+	wave.KindKept: {
+		say:     sayKept,
+		short:   (*rendering).headline,
+		buttons: keptButtons,
+		ends:    endsAfter(keptPause),
+		calm:    keptCalm,
+		apart:   true,
+	},
+	wave.KindLoop: {
+		say:   sayLoop,
+		short: (*rendering).headline,
+		buttons: func(w wave.Wave) []message.Button {
+			return []message.Button{nodesButton("/nodes list --removed --since 6h"), muteButton(w)}
+		},
+		ends:  endsAfter(loopPause),
+		calm:  loopCalm,
+		apart: true,
+	},
 	wave.KindMute: {
 		say:     sayMute,
 		short:   muteInShort,

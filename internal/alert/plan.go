@@ -26,6 +26,7 @@ type Config struct {
 	CatchUpAfter  time.Duration // messages unposted for this long are merged into one
 	Labels        []string      // ALERT_LABELS: label keys shown on nodes
 	Price         fleet.Pricer  // what nodes cost; nil: no price is known
+	Kept          KeptRule      // KEPT_ALERT: when nodes that are kept are told
 	// Alerts selects the nodes that alert, ALERT_NODE_SELECTOR; nil means all.
 	Alerts func(labels map[string]string) bool
 }

@@ -45,6 +45,7 @@ type Store interface {
 	Explanation(ctx context.Context, cluster, uid string, kind fleet.ChangeKind) (fleet.Explanation, bool, error)
 	NodeCauses(ctx context.Context, cluster string, uids []string) (map[string]query.CameWent, error)
 	Pools(ctx context.Context, cluster string) ([]fleet.Pool, error)
+	KeepsSince(ctx context.Context, cluster string) (time.Time, error)
 	PodsOn(ctx context.Context, cluster string, node fleet.ObjectRef, limit int) (query.Assigned, error)
 
 	Events(ctx context.Context, cluster string, f query.EventFilter, at query.EventCursor, limit int) (

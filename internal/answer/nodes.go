@@ -38,6 +38,8 @@ func (a *Answerer) nodes(ctx context.Context, req command.Nodes, now time.Time) 
 		return a.digest(ctx, cluster, req, now)
 	case command.Waiting:
 		return a.waiting(ctx, cluster, req, now)
+	case command.Kept:
+		return a.kept(ctx, cluster, req, now)
 	}
 	return a.summary(ctx, cluster, req, now)
 }

@@ -17,6 +17,8 @@ type Periods interface {
 	Checkpoint(ctx context.Context, cluster string) (fleet.Checkpoint, error)
 	Lives(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Life, error]
 	Rescales(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Event, error]
+	Keeps(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Keep, error]
+	Bare(ctx context.Context, cluster string, now time.Time) ([]fleet.Life, error)
 	Incidents(ctx context.Context, cluster string, from, until time.Time) ([]fleet.Incident, error)
 	Gaps(ctx context.Context, cluster string, since time.Time) ([]fleet.Gap, error)
 	MutedChanges(ctx context.Context, cluster string, since, until time.Time) ([]wave.MutedCount, error)
@@ -53,6 +55,9 @@ const (
 	compared     = 7
 	comparedBack = 28 * 24 * time.Hour
 )
+
+// bareOf is how long after its end a period may say what is so now.
+const bareOf = time.Hour
 
 // Last sums up the time of a length that ends now, and compares it with the times of the same
 // length before.
@@ -108,6 +113,12 @@ func (s Summaries) Of(ctx context.Context, cluster string, span message.Period, 
 	}
 	f.Lives = s.Store.Lives(ctx, cluster, earliest, span.Until)
 	f.Rescales = s.Store.Rescales(ctx, cluster, span.From, span.Until)
+	f.Keeps = s.Store.Keeps(ctx, cluster, span.From, span.Until)
+	if now.Sub(span.Until) < bareOf { // it is of now
+		if f.Bare, err = s.Store.Bare(ctx, cluster, now); err != nil {
+			return digest.Summary{}, err
+		}
+	}
 	if f.Incidents, err = s.Store.Incidents(ctx, cluster, span.From, span.Until); err != nil {
 		return digest.Summary{}, err
 	}

@@ -31,6 +31,7 @@ func (p *process) newCluster(name string, client *k8s.Client) *Cluster {
 	settings := p.options.Alert
 	settings.WaveGap, settings.WaveMax, settings.Labels = c.AlertWaveGap, c.AlertWaveMax, c.AlertLabels
 	settings.Price, settings.BlindAfter, settings.PendingAfter = c.Prices.Price, c.BlindAfter, c.PendingAfter
+	settings.Kept = alert.KeptRule(c.KeptAlert)
 	if !c.Selector.Empty() {
 		settings.Alerts = func(l map[string]string) bool { return c.Selector.Matches(labels.Set(l)) }
 	}

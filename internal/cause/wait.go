@@ -130,11 +130,11 @@ type waitSearch struct {
 	in     Evidence
 	now    time.Time
 	owners map[string]fleet.Workload // by namespace/set
-	failed []failure                 // machines that do not come, the latest first
+	failed []failing                 // machines that do not come, the latest first
 }
 
-// failure is that machines do not come.
-type failure struct {
+// failing is that machines do not come.
+type failing struct {
 	fleet.Refusal
 	on          fleet.ObjectRef
 	first, last time.Time
@@ -158,17 +158,17 @@ func (c *waitSearch) failures(waits []fleet.Wait) error {
 		}
 		for _, e := range events {
 			if r, ok := e.Refuses(); ok {
-				c.failed = append(c.failed, failure{r, e.Regarding, e.First, e.Last})
+				c.failed = append(c.failed, failing{r, e.Regarding, e.First, e.Last})
 			}
 		}
 	}
-	slices.SortStableFunc(c.failed, func(a, b failure) int { return b.last.Compare(a.last) })
+	slices.SortStableFunc(c.failed, func(a, b failing) int { return b.last.Compare(a.last) })
 	return nil
 }
 
 // failure is the last one of what was announced for a pod, since it was, and since when machines have failed. One
 // machine that fails is followed by the next; several in a row are no start of anything.
-func (c *waitSearch) failure(w fleet.Wait) (f failure, since time.Time, ok bool) {
+func (c *waitSearch) failure(w fleet.Wait) (f failing, since time.Time, ok bool) {
 	failed := 0
 	for _, one := range c.failed {
 		switch claim := one.on.Kind == "NodeClaim" && w.Coming.Kind == "NodeClaim"; {
@@ -192,7 +192,7 @@ const (
 )
 
 // concerns reports whether a failure is that of what was announced.
-func concerns(f failure, coming fleet.ObjectRef) bool {
+func concerns(f failing, coming fleet.ObjectRef) bool {
 	switch {
 	case coming.Kind != "NodeClaim": // the last part of a path: MachineSet/openshift-machine-api/worker-a
 		return f.Pool != "" && (f.Pool == coming.Name || strings.HasSuffix(coming.Name, "/"+f.Pool))

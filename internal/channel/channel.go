@@ -102,7 +102,8 @@ func Of(m slackemu.Message, parent *slackemu.Message) []Telling {
 		about = *parent
 	}
 	p, ok := meta(about)
-	if !ok || p.Kind == "mute" { // which counts changes and names no node
+	// A mute counts changes and names no node; what keeps nodes, or goes round, is none of their steps.
+	if !ok || p.Kind == "mute" || p.Kind == "kept" || p.Kind == "loop" {
 		return nil
 	}
 	var out []Telling

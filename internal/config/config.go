@@ -66,6 +66,7 @@ type Config struct {
 	BlindAfter           time.Duration `env:"BLIND_AFTER" envDefault:"3m"`
 	PendingAfter         time.Duration `env:"PENDING_AFTER" envDefault:"10m"`
 	AlertNodeSelector    string        `env:"ALERT_NODE_SELECTOR"`
+	Kept                 string        `env:"KEPT_ALERT" envDefault:"5,20%,6h"`
 	DigestSchedule       string        `env:"DIGEST_SCHEDULE" envDefault:"0 9 * * *"`
 	DigestTimezone       string        `env:"DIGEST_TIMEZONE" envDefault:"UTC"`
 	DigestChannel        string        `env:"DIGEST_CHANNEL"`
@@ -78,6 +79,7 @@ type Config struct {
 	LogLevel             string        `env:"LOG_LEVEL" envDefault:"info"`
 	LogFormat            string        `env:"LOG_FORMAT"`
 
+	KeptAlert  KeptAlert       // of Kept
 	LedgerPath string          // the file DatabaseURL names
 	Commands   command.Names   // of SlackCommands
 	Selector   labels.Selector // of AlertNodeSelector
@@ -155,6 +157,9 @@ func Load(environ map[string]string) (Config, error) {
 		l.wrong("ALERT_NODE_SELECTOR",
 			"%q: %v; write it as for kubectl get nodes -l, for example karpenter.sh/nodepool=general", c.AlertNodeSelector, err)
 		c.Selector = labels.Everything()
+	}
+	if c.KeptAlert, err = parseKept(c.Kept); err != nil {
+		l.wrong("KEPT_ALERT", "%v", err)
 	}
 	l.checkDigest(&c)
 	if c.DigestWhenQuiet != "post" && c.DigestWhenQuiet != "skip" {

@@ -29,6 +29,8 @@ var meanings = map[string]string{
 	"BLIND_AFTER":         "when the cluster has not been seen for this long, the channel is told; `0s`: never",
 	"ALERT_LABELS":        "label keys shown on nodes, besides zone, pool, capacity type and arch",
 	"ALERT_NODE_SELECTOR": "label selector of the nodes that alert; empty: all",
+	"KEPT_ALERT": "when nodes that are kept from going become a message: dollars an hour, or a part of what all nodes " +
+		"cost, for a time; each of the first two may be left out, as in `20%,12h`; `off`: never, forgotten cordons neither",
 	"DIGEST_SCHEDULE": "when the digest is posted: five cron fields or @daily and the like; several with a semicolon " +
 		"between them, as in `0 9 * * *; 0 9 * * 1`, have each their own",
 	"DIGEST_TIMEZONE":   "IANA time zone of the digest",

@@ -45,6 +45,9 @@ type TellerStore interface {
 	Waited(ctx context.Context, cluster string, from, until time.Time) ([]fleet.Waited, error)
 	TellWaits(ctx context.Context, cluster, key string, pods []fleet.ObjectRef) error
 	EndWaits(ctx context.Context, cluster string, waits []fleet.Wait) error
+	// What keeps nodes.
+	Keeps(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Keep, error]
+	LapseKeeps(ctx context.Context, cluster string, before, now time.Time) error
 
 	// What a message says.
 	Members(ctx context.Context, wave int64) ([]wave.Member, error)
@@ -113,6 +116,8 @@ func NewTeller(c TellerConfig) *Teller {
 		added: map[int64]time.Time{}, shut: map[string]bool{}}
 	t.standing = []standing{
 		{kind: wave.KindWaiting, every: waitingEvery, find: t.waiting},
+		t.kept(),
+		t.loops(),
 	}
 	return t
 }

@@ -56,6 +56,7 @@ func Render(s Summary, mutes []wave.Mute) message.Message {
 	}
 	if s.Quiet() {
 		add("", w.period(), w.quiet(), w.comparison(), w.unpriced())
+		add("Kept", w.kept()...)
 		return v
 	}
 	add("", w.period(), w.shortened(), w.counts(), w.comparison())
@@ -70,6 +71,7 @@ func Render(s Summary, mutes []wave.Mute) message.Message {
 	add("Churn", w.churn()...)
 	add("Waited", w.waited()...)
 	add("Not ready", w.down()...)
+	add("Kept", w.kept()...)
 	add("Autoscalers", append(w.scalings("HPA", s.HPAs), w.scalings("Deployment", s.Deployments)...)...)
 	add("Muted", w.muted(mutes)...)
 	add("Not known", w.unknown()...)
@@ -530,8 +532,19 @@ func (w words) churn() (texts []string) {
 	case c.Ready > 0:
 		texts = append(texts, fmt.Sprintf("Ready after %s (%s).", message.Duration(c.Worst), c.WorstName))
 	}
-	if c.NeverReady > 0 {
-		texts = append(texts, fmt.Sprintf("%s left without ever having been ready.", message.Count(c.NeverReady, "node")))
+	if n := c.Slow; n.Nodes > 0 {
+		text := message.Count(n.Nodes, "node") + " left without ever having been ready"
+		if n.Nodes > c.SlowNever {
+			text = fmt.Sprintf("%s lived for less than %s own start", message.Count(n.Nodes, "node"), itsTheir(n.Nodes))
+			if c.SlowNever > 0 {
+				text += fmt.Sprintf(", %d of them without ever having been ready", c.SlowNever)
+			}
+		}
+		text += ": " + nodeHours(n.Hours.Sure)
+		if n.Cost.Priced > 0 {
+			text += ", " + message.Dollars(n.Cost)
+		}
+		texts = append(texts, text+".")
 	}
 	for _, l := range c.Loops {
 		what := strings.TrimSpace(l.CapacityType + " " + cmp.Or(l.InstanceType, "nodes of unknown type"))

@@ -25,6 +25,8 @@ type Facts struct {
 	Price        fleet.Pricer
 	Lives        iter.Seq2[fleet.Life, error]  // all that have a part in the period or in those before
 	Rescales     iter.Seq2[fleet.Event, error] // of HorizontalPodAutoscalers and Deployments, in the order of time
+	Keeps        iter.Seq2[fleet.Keep, error]  // all that have a part in the period; nil: none is known
+	Bare         []fleet.Life                  // that hold nothing but DaemonSets' pods at its end, as far as is known
 	Incidents    []fleet.Incident
 	Gaps         []fleet.Gap // all that have a part in the period
 	Muted        []wave.MutedCount
@@ -84,7 +86,11 @@ type Churn struct {
 	Median, Worst time.Duration
 	WorstName     string
 	NeverReady    int // nodes that joined in the period and left in it without having been ready
-	Loops         []Loop
+	// Slow are the whole lives that ended in the period of nodes that were not ready for most of them: they lived for less
+	// than their own start.
+	Slow      Use
+	SlowNever int // of these, nodes that never were ready
+	Loops     []Loop
 }
 
 // Loop is a replacement again and again by the same kind of machine.
@@ -159,6 +165,7 @@ type Summary struct {
 	Came, Went    []CauseUse // all that joined and left in the period, by cause
 	Churn         Churn
 	Down          Down
+	Kept          Kept
 	HPAs          Scalings // each with what its Deployment says of its sizes
 	Deployments   Scalings // those that no HorizontalPodAutoscaler of HPAs scales
 	Muted         []wave.MutedCount
@@ -203,6 +210,9 @@ func Summarize(f Facts) (Summary, error) {
 	sum.Down = down(f.Incidents, s.span)
 	sum.Waited = waited(f.Waited, f.Waits, s.span)
 	var err error
+	if sum.Kept, err = s.kept(); err != nil {
+		return sum, err
+	}
 	sum.HPAs, sum.Deployments, err = scalings(f.Rescales, s.span)
 	return sum, err
 }
@@ -244,6 +254,8 @@ type summing struct {
 	joined    int
 	left      int
 	short     Use
+	slow      Use
+	slowNever int
 	toReady   []time.Duration
 	worst     time.Duration // of toReady
 	worstName string
@@ -346,6 +358,13 @@ func (s *summing) life(n fleet.Life) {
 	if lived := n.Removed.Sub(n.Joined); lived < time.Hour {
 		whole, doubt := s.alive(n, Span{From: n.Joined, Until: n.Removed})
 		s.short.add(price, whole, doubt)
+	}
+	if s.slowly(n) {
+		whole, doubt := s.alive(n, Span{From: n.Joined, Until: n.Removed})
+		s.slow.add(price, whole, doubt)
+		if n.Ready.IsZero() {
+			s.slowNever++
+		}
 	}
 }
 
@@ -467,7 +486,8 @@ const (
 
 // churn sums up nodes that did not stay.
 func (s *summing) churn() Churn {
-	c := Churn{Short: s.short, Ready: len(s.toReady), Worst: s.worst, WorstName: s.worstName, NeverReady: s.never}
+	c := Churn{Short: s.short, Slow: s.slow, SlowNever: s.slowNever, Ready: len(s.toReady), Worst: s.worst,
+		WorstName: s.worstName, NeverReady: s.never}
 	if c.Ready > 0 {
 		slices.Sort(s.toReady)
 		c.Median = s.toReady[(c.Ready-1)/2]

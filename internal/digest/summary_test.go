@@ -278,16 +278,19 @@ func TestChurn(t *testing.T) {
 			ready(lived(fmt.Sprint("loop-", i), spot, at, at+42*time.Minute), time.Duration(40+i)*time.Second))
 	}
 	for i := range 10 { // a rollout: all at once
-		lives = append(lives, lived(fmt.Sprint("old-", i), od, -h, 10*h),
+		lives = append(lives, ready(lived(fmt.Sprint("old-", i), od, -h, 10*h), time.Minute),
 			ready(lived(fmt.Sprint("new-", i), od, 10*h+time.Minute, 0), time.Minute))
 	}
 	lives = append(lives, lived("never", odd, 20*h, 20*h+10*time.Minute),
 		ready(lived("slow", odd, 21*h, 0), 9*time.Minute))
 	c := summarize(t, day(lives...)).Churn
-	want := Churn{Ready: 16, Median: time.Minute, Worst: 9 * time.Minute, WorstName: "slow", NeverReady: 1,
+	want := Churn{Ready: 16, Median: time.Minute, Worst: 9 * time.Minute, WorstName: "slow", NeverReady: 1, SlowNever: 1,
 		Loops: []Loop{{"general", "m5.large", "spot", 4}}}
-	short := c.Short
-	c.Short = Use{}
+	short, slow := c.Short, c.Slow
+	c.Short, c.Slow = Use{}, Use{}
+	if slow.Nodes != 1 || slow.Hours.Sure != 10*time.Minute || slow.Cost.Unpriced != 1 {
+		t.Errorf("slow: %+v", slow)
+	}
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -277,7 +277,7 @@ var scaling = table(`
 	DaemonSet
 		SuccessfulCreate
 	Job
-		SuccessfulCreate
+		SuccessfulCreate SuccessfulDelete
 	CronJob
 		SuccessfulCreate
 	NodeClaim

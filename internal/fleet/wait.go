@@ -175,9 +175,10 @@ const (
 
 // WaitWord is what an event says of the wait of a pod, or that some pods of a ReplicaSet were deleted.
 type WaitWord struct {
-	Step    WaitStep
-	Pod     ObjectRef // with Deleted, the ReplicaSet
-	Deleted int       // how many of its pods; those that have no node first: kubernetes, pkg/controller/controller_utils.go
+	Step WaitStep
+	Pod  ObjectRef // with Deleted, the ReplicaSet
+	// Deleted is how many of its pods, those that have no node first: kubernetes, pkg/controller/controller_utils.go.
+	Deleted int
 	Refusal Refusal
 	Coming  ObjectRef
 }

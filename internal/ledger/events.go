@@ -63,6 +63,11 @@ func (l *Ledger) RecordEvents(ctx context.Context, cluster string, events []flee
 	why := err
 	if err = l.recordEvents(ctx, cluster, kept, resourceVersion); isFull(err) {
 		kept, err = nil, nil
+		if why := l.tx(ctx, func(tx tx) error {
+			return setMeta(ctx, tx, metaEventsLost, time.Now().UnixMilli())
+		}); why != nil {
+			l.log.Warn("that events are left out could not be noted either", "err", why)
+		}
 	}
 	l.log.Warn("events are left out because the disk is full", "events", len(events)-len(kept), "err", why)
 	return err
@@ -76,10 +81,13 @@ func (l *Ledger) recordEvents(ctx context.Context, cluster string, events []flee
 			if err != nil {
 				return err
 			}
-			if !news {
+			if !news || !events[i].Scaling() {
 				continue
 			}
 			if err := recordWait(ctx, tx, cluster, &events[i]); err != nil {
+				return err
+			}
+			if err := recordKeep(ctx, tx, cluster, &events[i]); err != nil {
 				return err
 			}
 		}
@@ -180,6 +188,10 @@ func (l *Ledger) EventCounts(ctx context.Context, cluster string, since time.Tim
 // EventSpan returns how far back the events of a cluster go.
 func (l *Ledger) EventSpan(ctx context.Context, cluster string) (span query.EventSpan, err error) {
 	defer doing(&err, "reading how far back events of %s go", cluster)
+	return l.eventSpan(ctx, cluster)
+}
+
+func (l *Ledger) eventSpan(ctx context.Context, cluster string) (span query.EventSpan, err error) {
 	for class, first := range []*time.Time{&span.Other, &span.Scaling} {
 		if _, _, err := one(ctx, l.r, scanTo(at{first}), `SELECT min(last_at) FROM events WHERE cluster = ? AND scaling = ?`,
 			cluster, class); err != nil {

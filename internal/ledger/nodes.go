@@ -139,6 +139,9 @@ func (l *Ledger) RecordBaseline(ctx context.Context, cluster string, nodes []fle
 				if err := upsertNode(ctx, tx, &nodes[i]); err != nil {
 					return err
 				}
+				if err := baselineState(ctx, tx, nodes[i].Node); err != nil {
+					return err
+				}
 			}
 			return nil
 		})
@@ -166,6 +169,9 @@ func (l *Ledger) FinishBaseline(ctx context.Context, b fleet.Batch, keep func(ui
 				if _, err := tx.exec(ctx, `DELETE FROM nodes WHERE cluster = ? AND uid = ?`, b.Cluster, uid); err != nil {
 					return err
 				}
+			}
+			if err := baselineStates(ctx, tx, b.Cluster, b.At); err != nil {
+				return err
 			}
 			_, err := tx.exec(ctx, baselineSQL, b.Cluster, ms(b.At), ms(b.At), b.ResourceVersion)
 			return err
@@ -216,6 +222,9 @@ func recordNodes(ctx context.Context, tx tx, b fleet.Batch, live steps) error {
 		// A node that has left stays so unless it is back, see upsertNodeSQL.
 		live.step(before, after, was, (was || !known || back(o)) && !left(o))
 		if err := upsertNode(ctx, tx, o); err != nil {
+			return err
+		}
+		if err := recordStates(ctx, tx, o, b.At); err != nil {
 			return err
 		}
 		for _, c := range o.Changes {

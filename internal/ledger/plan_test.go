@@ -38,7 +38,7 @@ func plans(t *testing.T, l *Ledger, call func(ctx context.Context)) []string {
 
 // scan finds the steps that read a whole large table, whatever it is called in the statement.
 var scan = regexp.MustCompile(
-	`(?m)^  SCAN (e|en|n|c|r|t|w|h|events|nodes|changes|waves|messages|mutes|u|label_sets|s|event_names|chains|claims)\b` +
+	`(?m)^  SCAN (e|en|n|c|r|t|w|h|events|nodes|changes|waves|messages|mutes|u|label_sets|s|event_names|chains|claims|kp|keeps)\b` +
 		`.*$|^  .* INDEX nodes_\w+ ` +
 		`\(cluster=\?\)$`)
 
@@ -93,6 +93,33 @@ func TestPlans(t *testing.T) {
 		index string // that must be used
 		call  func(ctx context.Context) error
 	}{
+		{"what keeps nodes", "INDEX keeps_open", func(ctx context.Context) error {
+			for _, err := range l.Keeps(ctx, "prod", t0, t0.Add(time.Hour)) {
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}},
+		{"what kept nodes", "INDEX keeps_over (cluster=? AND until_at>?)", func(ctx context.Context) error {
+			for _, err := range l.Keeps(ctx, "prod", t0, t0.Add(time.Hour)) {
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}},
+		{"bare nodes", "INDEX nodes_list (cluster=? AND removed_at=? AND created_at>? AND created_at<?)",
+			func(ctx context.Context) error {
+				_, err := collect(ctx, l.r, scanLife(nil), bareSQL, "prod", t0.UnixMilli(), t0.UnixMilli())
+				if err == nil {
+					_, _, err = one(ctx, l.r, value[int64], youngestSQL, "prod", maxBare)
+				}
+				return err
+			}},
+		{"what keeps nodes no more", "INDEX keeps_open (cluster=?)", func(ctx context.Context) error {
+			return l.LapseKeeps(ctx, "prod", t0, t0)
+		}},
 		{"list", "COVERING INDEX nodes_list (cluster=? AND removed_at=?)", func(ctx context.Context) error {
 			_, err := l.ListNodes(ctx, "prod", query.NodeFilter{}, query.SortType, 0, 5)
 			return err

@@ -98,6 +98,9 @@ func (l *Ledger) Prune(ctx context.Context, r Retention, now time.Time) (rows in
 			AND m.told_end = 1 AND NOT EXISTS (
 				SELECT 1 FROM changes c WHERE c.cluster = m.cluster AND c.mute_id = m.id) LIMIT ?)`, c.Cluster, old)
 	}
+	for _, c := range clusters {
+		drop(oldKeepsSQL, c.Cluster, old)
+	}
 	// The last digest of each schedule stays, however old it is: the next period begins where it ends.
 	const oldDigests = `FROM digests d WHERE d.until_at < ? AND d.until_at < (SELECT max(o.until_at) FROM digests o
 		WHERE o.cluster = d.cluster AND o.schedule = d.schedule)`
@@ -220,6 +223,9 @@ func (l *Ledger) bound(ctx context.Context, scaling int, limit int64) (total int
 			var n, freed int64
 			err = l.tx(ctx, func(tx tx) error {
 				n, freed, err = deleteEvents(ctx, tx, loudest.cluster, scaling, math.MaxInt64, loudest.namespace)
+				if err == nil && scaling == 1 {
+					err = setMeta(ctx, tx, metaEventsLost, time.Now().UnixMilli())
+				}
 				return err
 			})
 			total, size, loudest.bytes = total+n, size-freed, loudest.bytes-freed

@@ -426,7 +426,41 @@ CREATE TABLE waited (                           -- waits that are over; what is 
 	pod        TEXT NOT NULL,                   -- which
 	PRIMARY KEY (cluster, minute, namespace, pods_of, refusal, refused_by, pool, ended, told)
 ) WITHOUT ROWID;
-`}
+`,
+	keepsMigration,
+}
+
+// keepsMigration makes the table of what keeps nodes.
+const keepsMigration = `
+CREATE TABLE keeps (                            -- that something keeps a node from going: see fleet.Keep
+	id        INTEGER PRIMARY KEY,
+	cluster   TEXT NOT NULL,
+	node_uid  TEXT NOT NULL,                    -- '' of what keeps all nodes of a pool
+	kind      TEXT NOT NULL,                    -- who keeps it: see fleet.Keeper, as are the next three
+	namespace TEXT NOT NULL,
+	name      TEXT NOT NULL,
+	why       TEXT NOT NULL,
+	note      TEXT NOT NULL,                    -- the statement, clipped
+	since_at  INTEGER NOT NULL,
+	at_least  INTEGER NOT NULL,                 -- it may have been so before
+	last_at   INTEGER NOT NULL,                 -- when it was said last, as far as that is noted
+	until_at  INTEGER                           -- it was over; NULL while it is so
+);
+CREATE UNIQUE INDEX keeps_open ON keeps (cluster, node_uid, kind, namespace, name, why) WHERE until_at IS NULL;
+CREATE INDEX keeps_over ON keeps (cluster, until_at) WHERE until_at IS NOT NULL;
+-- Of clusters that are watched already, since when this is recorded.
+INSERT INTO meta (name, value) SELECT 'keeps_since', CAST(strftime('%s', 'now') AS INTEGER) * 1000
+	WHERE EXISTS (SELECT 1 FROM clusters);
+-- What is cordoned already.
+INSERT INTO keeps (cluster, node_uid, kind, namespace, name, why, note, since_at, at_least, last_at)
+	SELECT x.cluster, x.uid, 'cordon', '', '', '', '', x.since, x.known = 0, x.since FROM (
+		SELECT n.cluster, n.uid, c.at IS NOT NULL AND c.proof <> 'none' AS known,
+			coalesce(c.at, (SELECT k.baseline_at FROM clusters k WHERE k.cluster = n.cluster), n.created_at) AS since
+		FROM nodes n LEFT JOIN changes c ON c.cluster = n.cluster AND c.node_uid = n.uid AND c.kind = 'cordoned'
+			AND c.occurrence = (SELECT max(o.occurrence) FROM changes o WHERE o.cluster = n.cluster AND o.node_uid = n.uid
+				AND o.kind = 'cordoned')
+		WHERE n.removed_at IS NULL AND n.cordoned = 1 AND n.leaving = 0) x;
+`
 
 // migrate brings the schema up to date.
 func (l *Ledger) migrate(ctx context.Context) error {

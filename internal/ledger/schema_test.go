@@ -73,7 +73,8 @@ func unpack(t testing.TB, name string) string {
 // the nodes and moments that are asked for here, or opens the file of the schema before, closes it, and leaves the
 // file to gzip.
 func TestOpensEarlierSchemas(t *testing.T) {
-	for _, file := range []string{"schema-11.db.gz", "schema-12.db.gz", "schema-13.db.gz", "schema-15.db.gz"} {
+	for _, file := range []string{"schema-11.db.gz", "schema-12.db.gz", "schema-13.db.gz", "schema-15.db.gz",
+		"schema-16.db.gz"} {
 		t.Run(file, func(t *testing.T) { meansWhatItMeant(t, open(t, unpack(t, file))) })
 	}
 }
@@ -139,6 +140,45 @@ func TestCausesOfEarlierSchema(t *testing.T) {
 				t.Error("how far the move was is still in the ledger")
 			}
 		})
+	}
+}
+
+// Of an earlier ledger it is known which nodes are cordoned, and since when if that was seen.
+func TestKeepsOfEarlierSchema(t *testing.T) {
+	path, ctx := unpack(t, "schema-16.db.gz"), t.Context()
+	l := &Ledger{base: &base{path: path, log: slog.New(slog.DiscardHandler)}}
+	check(t, l.openWriter(path))
+	uids := must[[]string](t)(collect(ctx, once{&reader{DB: l.w}}, value[string], `SELECT uid FROM nodes
+		WHERE cluster = 'prod' AND removed_at IS NULL ORDER BY uid LIMIT 3`))
+	if len(uids) < 3 {
+		t.Fatalf("the file has %d live nodes", len(uids))
+	}
+	for _, stmt := range []string{
+		`UPDATE nodes SET cordoned = 0 WHERE cluster = 'prod'`,
+		`UPDATE nodes SET cordoned = 1 WHERE uid IN ('` + strings.Join(uids, `', '`) + `')`,
+		`UPDATE nodes SET leaving = 1 WHERE uid = '` + uids[2] + `'`,
+		`DELETE FROM changes WHERE kind = 'cordoned'`,
+		fmt.Sprintf(`INSERT INTO changes (cluster, node_uid, kind, occurrence, at, proof, reason, tell) VALUES ('prod', '%s',
+			'cordoned', 2, %d, 'watch', '', 0)`, uids[0], t0.UnixMilli()),
+	} {
+		if _, err := l.w.ExecContext(ctx, stmt); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(t, l.w.Close())
+	began := time.Now().Add(-time.Minute)
+	l = open(t, path)
+	got := map[string]fleet.Keep{}
+	for k, err := range l.Keeps(ctx, "prod", began, time.Now().Add(time.Hour)) {
+		check(t, err)
+		got[k.NodeUID] = k
+	}
+	if len(got) != 2 || !got[uids[0]].Since.Equal(t0) || got[uids[0]].AtLeast || !got[uids[1]].AtLeast ||
+		got[uids[1]].Kind != fleet.ByCordon || got[uids[1]].Since.IsZero() {
+		t.Errorf("they are kept by %+v", got)
+	}
+	if since := must[time.Time](t)(l.KeepsSince(ctx, "prod")); since.Before(began) {
+		t.Errorf("what keeps nodes is known since %v", since)
 	}
 }
 

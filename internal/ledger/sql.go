@@ -128,7 +128,9 @@ var hot = []string{writerSQL, oldNodeSQL, upsertNodeSQL, insertChangeSQL, markSQ
 	insertMessageSQL, assignSQL, extendWaveSQL, acceptSQL, tellSQL, tellCausesSQL, findLabelsSQL, insertLabelsSQL,
 	insertEventSQL, insertNamingSQL, oldEventSQL, mergeEventSQL, addTotalsSQL, eventsVersionSQL, insertNameSQL,
 	repeatNamesSQL, keepNamesSQL, explainReadySQL, findCauseSQL, insertCauseSQL, setCauseSQL, setChainSQL, lookedSQL,
-	waitSQL, putWaitSQL, endWaitSQL, waitedSQL}
+	waitSQL, putWaitSQL, endWaitSQL, waitedSQL,
+	keepSQL, openStatesSQL, endKeepsSQL,
+}
 
 // tx is a write transaction.
 type tx struct {

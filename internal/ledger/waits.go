@@ -28,7 +28,7 @@ const (
 		ON CONFLICT (cluster, minute, namespace, pods_of, refusal, refused_by, pool, ended, told) DO UPDATE SET
 			pods = waited.pods + 1, ms = waited.ms + excluded.ms,
 			pod = CASE WHEN excluded.longest > waited.longest THEN excluded.pod ELSE waited.pod END,
-			longest = max(waited.longest, excluded.longest)`
+			longest = CASE WHEN excluded.longest > waited.longest THEN excluded.longest ELSE waited.longest END`
 	// Pods of one object: their names have one part more, which scanning them shows.
 	waitsOfSQL = `SELECT ` + waitColumns + ` FROM waits w
 		WHERE w.cluster = ? AND w.namespace = ? AND w.pod > ? AND w.pod < ?`

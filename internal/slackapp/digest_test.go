@@ -97,6 +97,16 @@ func storyDay(t *testing.T) digest.Facts {
 		event("Deployment", "web", "Scaled up replica set web-7c9f6d from 12 to 60", 1, 3.1),
 		event("Deployment", "web", "Scaled down replica set web-7c9f6d from 60 to 8", 1, 11),
 		event("Deployment", "api", "Scaled up replica set api-5d8c from 3 to 4", 1, 4))
+	kept := func(n int, k fleet.Keeper, since, last float64) fleet.Keep {
+		return fleet.Keep{NodeUID: fmt.Sprint("base", n), Node: fmt.Sprint("base-", n),
+			Machine: machine("m5.large", "on-demand"), Keeper: k, Since: at(since), Last: at(last), AtLeast: n == 3}
+	}
+	checkout := fleet.Keeper{Kind: fleet.ByBudget, Namespace: "shop", Name: "checkout"}
+	f.Keeps = scan(kept(1, checkout, -30, 24), kept(2, checkout, 4, 24),
+		kept(2, fleet.Keeper{Kind: fleet.ByPod, Namespace: "ml", Name: "notebook-7"}, 6, 24),
+		kept(3, fleet.Keeper{Kind: fleet.ByCordon}, -7, -7), kept(4, fleet.Keeper{Kind: fleet.BySpot}, 0, 24),
+		kept(5, fleet.Keeper{Kind: fleet.ByCordon}, 22, 22))
+	f.Bare = []fleet.Life{{UID: "bare", Name: "bare", Machine: machine("m5.large", "on-demand"), Joined: at(4)}}
 	f.Gaps = []fleet.Gap{{From: at(14), Until: at(15), Missed: true, EventsFrom: at(14.5)}}
 	f.Muted = []wave.MutedCount{{Mute: 1, Kind: fleet.Joined, Changes: 9}, {Mute: 1, Kind: fleet.Removed, Changes: 3}}
 	return f

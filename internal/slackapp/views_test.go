@@ -199,6 +199,7 @@ var views = map[string]string{
 	"digest":            "/nodes digest",
 	"digest-week":       "/nodes digest --since 7d",
 	"events-bad-cursor": "/events --before 1.x",
+	"kept-none":         "/nodes kept",
 }
 
 // drawn are the forms that an answer has: as well as can be, and for a workspace that does not take that.

@@ -36,6 +36,10 @@ const (
 	KindMute      Kind = "mute"
 	KindBlind     Kind = "blind"
 	KindWaiting   Kind = "waiting"
+	// KindKept tells which nodes are kept from going, or are cordoned and forgotten.
+	KindKept Kind = "kept"
+	// KindLoop tells that nodes are replaced by the same kind again and again.
+	KindLoop Kind = "loop"
 )
 
 // Wave is a run of like changes in one cluster, close together in time: one message.
@@ -71,6 +75,9 @@ type About struct {
 
 	Standing *Standing `json:"standing,omitempty"`
 	Waiting  *Waiting  `json:"waiting,omitempty"`
+
+	Kept *Kept `json:"kept,omitempty"` // what keeps nodes: Kept
+	Loop *Loop `json:"loop,omitempty"` // what goes round: Loop
 }
 
 // Blind is a time in which the cluster was not seen.

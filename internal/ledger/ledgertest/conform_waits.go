@@ -103,6 +103,17 @@ func waitsEnd(t *testing.T, fresh Open) {
 		on(podEvent("8", "", "SuccessfulDelete", "Deleted pod: job-x", 60), "Job", "job"),
 		on(podEvent("9", "", "ScalingReplicaSet", "Scaled down replica set web-5d8 from 2 to 0", 70), "Deployment", "web"),
 	}, ""))
+	// Of two pods one is deleted, and nobody knows which; then two of two.
+	scaled := func(uid, note string) fleet.Event {
+		return on(podEvent(uid, "", "ScalingReplicaSet", note, 80), "Deployment", "api")
+	}
+	check(t, l.RecordEvents(ctx, "prod", []fleet.Event{podEvent("20", "api-7c-x", "FailedScheduling", noRoom, 50),
+		podEvent("21", "api-7c-y", "FailedScheduling", noRoom, 50),
+		scaled("22", "Scaled down replica set api-7c from 9 to 8")}, ""))
+	if waits, _, err := l.Waits(ctx, "prod", 2); err != nil || len(waits) != 2 || waits[1].Pod.Name != "api-7c-y" {
+		t.Errorf("with one of them deleted, waiting are %+v, %v", waits, err)
+	}
+	check(t, l.RecordEvents(ctx, "prod", []fleet.Event{scaled("23", "Scaled down replica set api-7c from 8 to 3")}, ""))
 	// Another pod under the same name.
 	again := podEvent("10", "db-0", "FailedScheduling", noRoom, 100)
 	again.Regarding.UID = "another"
@@ -136,7 +147,8 @@ func waitsEnd(t *testing.T, fresh Open) {
 	for _, w := range must[[]fleet.Waited](t)(l.Waited(ctx, "prod", t0, t0.Add(time.Hour))) {
 		ends[w.Set] = fmt.Sprintf("%d %s %s", w.Pods, w.End, w.Together)
 	}
-	want := map[string]string{"db": "1 gone 0s", "job": "1 gone 30s", "web-5d8": "2 gone 1m50s", "lost": "1 unheard 0s",
+	want := map[string]string{"db": "1 gone 0s", "job": "1 gone 30s", "web-5d8": "2 gone 1m50s", "api-7c": "2 gone 1m0s",
+		"lost":      "1 unheard 0s",
 		"web-5d8-y": "1 unheard 0s"}
 	if fmt.Sprint(ends) != fmt.Sprint(want) {
 		t.Errorf("waited have %v, want %v", ends, want)
