@@ -3,12 +3,15 @@ package bench
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"rollcall/internal/answer"
+	"rollcall/internal/deliver"
 	"rollcall/internal/fleet"
 	"rollcall/internal/ledger"
 	"rollcall/internal/ledger/ledgertest"
@@ -28,7 +31,11 @@ func BenchmarkQueries(b *testing.B) {
 	s := slackemu.Start(b, slackemu.Config{})
 	log := slog.New(slog.DiscardHandler)
 	answers := answer.New(answer.Config{Cluster: "prod", Store: l, Log: log, Summaries: answer.Summaries{Store: l},
-		Watch: func(string) string { return "" }})
+		Watch: func(string) string { return "" },
+		Waiting: func(ctx context.Context, cluster string, now time.Time) ([]fleet.Waiting, bool, error) {
+			return deliver.Waiting(ctx, l, l.Evidence(cluster), cluster, now)
+		}})
+	stand(b, l, size)
 	c := slackapp.NewCommands(
 		slackapp.CommandsConfig{Answers: answers, Log: log,
 			API: slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, s.APIURL(), nil)})
@@ -60,6 +67,12 @@ func BenchmarkQueries(b *testing.B) {
 		{"list-removed", "/nodes", "list --removed --since 7d --spot"},
 		{"one-node", "/nodes", name},
 		{"part-of-a-name", "/nodes", name[3:9]},
+		{"waiting", "/nodes", "waiting"},
+		{"kept", "/nodes", "kept"},
+		{"spot", "/nodes", "spot"},
+		{"spot-90d", "/nodes", "spot --since 90d"},
+		{"costs", "/nodes", "costs"},
+		{"costs-90d-by-cause", "/nodes", "costs --since 90d --by cause"},
 		{"events", "/events", "--since 7d"},
 		{"events-scaling", "/events", "--since 7d --scaling"},
 		{"events-warnings", "/events", "--since 7d --types Warning --reason Failed*"},
@@ -74,6 +87,36 @@ func BenchmarkQueries(b *testing.B) {
 			}
 			report(b, ms(quantile(took, 0.5)), "ms-p50", ms(quantile(took, 0.95)), "ms-p95", ms(quantile(took, 1)), "ms-max")
 		})
+	}
+}
+
+// stand lets pods of 40 Deployments wait, a part of them refused, and something keep a tenth of the nodes.
+func stand(b *testing.B, l *ledger.Ledger, size ledgertest.Size) {
+	now := time.Now()
+	var all []fleet.Event
+	add := func(on fleet.ObjectRef, reason, note string) {
+		all = append(all, fleet.Event{UID: fmt.Sprint(now.UnixNano(), "-", len(all)), Regarding: on, Reason: reason, Note: note,
+			Type: "Warning", Count: 1, First: now, Last: now, Controller: "karpenter"})
+	}
+	for i := range 2000 {
+		set := fmt.Sprintf("app-%d-5d8f7c", i%40)
+		pod := fleet.ObjectRef{Kind: "Pod", Namespace: "shop", Name: fmt.Sprintf("%s-%d", set, i), UID: fmt.Sprint("waits-", i)}
+		add(fleet.ObjectRef{Kind: "ReplicaSet", Namespace: "shop", Name: set}, "SuccessfulCreate", "Created pod: "+pod.Name)
+		add(pod, "FailedScheduling", "0/5000 nodes are available: 5000 Insufficient cpu.")
+		if i%3 == 0 {
+			add(pod, "FailedScheduling", "Failed to schedule pod, all available instance types exceed limits for nodepool "+
+				"(NodePool=general)")
+		}
+	}
+	for i := range size.Live / 10 {
+		n := size.Nodes - size.Live + 10*i
+		add(fleet.ObjectRef{Kind: "Node", Name: ledgertest.NodeName(n), UID: ledgertest.NodeUID(n)}, "DisruptionBlocked",
+			fmt.Sprintf(`Pdb prevents pod evictions (PodDisruptionBudget=[shop/app-%d])`, i%20))
+	}
+	for part := range slices.Chunk(all, 500) {
+		if err := l.RecordEvents(b.Context(), "prod", part, ""); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 
