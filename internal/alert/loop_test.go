@@ -2,6 +2,7 @@ package alert
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -76,14 +77,11 @@ func TestFindLoops(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := ""
-		for i, a := range found {
-			if i > 0 {
-				got += ", "
-			}
-			got += fmt.Sprintf("%d from %d of %v", a.Loop.Turns, a.Loop.From, a.Loop.Lived)
+		var parts []string
+		for _, a := range found {
+			parts = append(parts, fmt.Sprintf("%d from %d of %v", a.Loop.Turns, a.Loop.From, a.Loop.Lived))
 		}
-		if got != tt.want {
+		if got := strings.Join(parts, ", "); got != tt.want {
 			t.Errorf("%s: %q, want %q", name, got, tt.want)
 		}
 	}

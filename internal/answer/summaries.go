@@ -18,6 +18,7 @@ type Periods interface {
 	Lives(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Life, error]
 	Rescales(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Event, error]
 	Keeps(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Keep, error]
+	Candidates(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Event, error]
 	Bare(ctx context.Context, cluster string, now time.Time) ([]fleet.Life, error)
 	Incidents(ctx context.Context, cluster string, from, until time.Time) ([]fleet.Incident, error)
 	Gaps(ctx context.Context, cluster string, since time.Time) ([]fleet.Gap, error)
@@ -55,6 +56,9 @@ const (
 	compared     = 7
 	comparedBack = 28 * 24 * time.Hour
 )
+
+// candidateBefore is how long before its end a node may be said to be a candidate for it: Karpenter drains it first.
+const candidateBefore = time.Hour
 
 // bareOf is how long after its end a period may say what is so now.
 const bareOf = time.Hour
@@ -113,6 +117,7 @@ func (s Summaries) Of(ctx context.Context, cluster string, span message.Period, 
 	}
 	f.Lives = s.Store.Lives(ctx, cluster, earliest, span.Until)
 	f.Rescales = s.Store.Rescales(ctx, cluster, span.From, span.Until)
+	f.Candidates = s.Store.Candidates(ctx, cluster, span.From.Add(-candidateBefore), span.Until)
 	f.Keeps = s.Store.Keeps(ctx, cluster, span.From, span.Until)
 	if now.Sub(span.Until) < bareOf { // it is of now
 		if f.Bare, err = s.Store.Bare(ctx, cluster, now); err != nil {

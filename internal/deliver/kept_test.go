@@ -173,11 +173,12 @@ func TestKeptCordon(t *testing.T) {
 			k.restart()
 		}
 		all := k.waves("kept")
-		told := ""
+		var texts []string
 		for i := range all {
 			_, text := k.said("kept", i, len(all))
-			told += text
+			texts = append(texts, text)
 		}
+		told := strings.Join(texts, "\n")
 		for n := 1; n <= 2; n++ {
 			if c := strings.Count(told, k.node(n).Name+": pool general, cordoned since"); c > 1 || c == 0 && len(all) > 1 {
 				k.t.Errorf("%s is told %d times:\n%s", k.node(n).Name, c, told)

@@ -70,6 +70,7 @@ func Render(s Summary, mutes []wave.Mute) message.Message {
 	add("Scaling", append(w.runs("🔺", "joined", s.Ups), w.runs("🔻", "left", s.Downs)...)...)
 	add("Churn", w.churn()...)
 	add("Waited", w.waited()...)
+	add("Consolidation", w.consolidation()...)
 	add("Not ready", w.down()...)
 	add("Kept", w.kept()...)
 	add("Autoscalers", append(w.scalings("HPA", s.HPAs), w.scalings("Deployment", s.Deployments)...)...)

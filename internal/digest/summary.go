@@ -27,6 +27,7 @@ type Facts struct {
 	Rescales     iter.Seq2[fleet.Event, error] // of HorizontalPodAutoscalers and Deployments, in the order of time
 	Keeps        iter.Seq2[fleet.Keep, error]  // all that have a part in the period; nil: none is known
 	Bare         []fleet.Life                  // that hold nothing but DaemonSets' pods at its end, as far as is known
+	Candidates   iter.Seq2[fleet.Event, error] // what Karpenter said of nodes that it might consolidate; nil: nothing
 	Incidents    []fleet.Incident
 	Gaps         []fleet.Gap // all that have a part in the period
 	Muted        []wave.MutedCount
@@ -166,6 +167,7 @@ type Summary struct {
 	Churn         Churn
 	Down          Down
 	Kept          Kept
+	Consolidation Consolidation
 	HPAs          Scalings // each with what its Deployment says of its sizes
 	Deployments   Scalings // those that no HorizontalPodAutoscaler of HPAs scales
 	Muted         []wave.MutedCount
@@ -213,6 +215,10 @@ func Summarize(f Facts) (Summary, error) {
 	if sum.Kept, err = s.kept(); err != nil {
 		return sum, err
 	}
+	if err = s.expect(); err != nil {
+		return sum, err
+	}
+	sum.Consolidation = s.consolidation
 	sum.HPAs, sum.Deployments, err = scalings(f.Rescales, s.span)
 	return sum, err
 }
@@ -256,6 +262,7 @@ type summing struct {
 	short     Use
 	slow      Use
 	slowNever int
+	ended     []fleet.Life // by consolidation
 	toReady   []time.Duration
 	worst     time.Duration // of toReady
 	worstName string
@@ -264,6 +271,8 @@ type summing struct {
 	went      map[replaced][]int64
 	cameFor   causes
 	wentFor   causes
+
+	consolidation Consolidation
 }
 
 // alive is how long of a span a node surely lived, and how much longer it may have.
@@ -328,6 +337,7 @@ func (s *summing) life(n fleet.Life) {
 	sure, unsure := s.alive(n, s.span)
 	s.use.add(price, sure, unsure)
 	m.use.add(price, sure, unsure)
+	s.consolidate(n, price, sure, unsure)
 	s.group(n).add(price, sure, unsure, s.span.Has(n.Joined), s.span.Has(n.Removed))
 
 	r := replaced{k, n.Pool}

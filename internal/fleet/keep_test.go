@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,11 +67,12 @@ func TestSumKept(t *testing.T) {
 			"0 nodes, could 0, $0/h, $0.00:"},
 	} {
 		s := fleet.SumKept(tc.keeps, dollar, after(tc.from), after(tc.until), tc.current)
-		got := fmt.Sprintf("%d nodes, could %d, $%.0f/h, $%.2f:", len(s.Nodes), s.Could, s.Hourly.USD, s.Spent.USD)
+		parts := []string{fmt.Sprintf("%d nodes, could %d, $%.0f/h, $%.2f:", len(s.Nodes), s.Could, s.Hourly.USD,
+			s.Spent.USD)}
 		for _, b := range s.By {
-			got += fmt.Sprintf(" %s %d $%.2f", b.Keeper.Name, b.Nodes, b.Spent.USD)
+			parts = append(parts, fmt.Sprintf("%s %d $%.2f", b.Keeper.Name, b.Nodes, b.Spent.USD))
 		}
-		if got != tc.want {
+		if got := strings.Join(parts, " "); got != tc.want {
 			t.Errorf("%s: %s; want %s", tc.name, got, tc.want)
 		}
 	}

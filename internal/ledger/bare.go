@@ -43,6 +43,10 @@ const (
 // that nobody had to schedule.
 func (l *Ledger) Bare(ctx context.Context, cluster string, now time.Time) (lives []fleet.Life, err error) {
 	defer doing(&err, "reading nodes of %s with nothing but DaemonSets' pods", cluster)
+	var gap time.Time
+	if _, _, err := one(ctx, l.r, scanTo(at{&gap}), lostGapSQL, cluster); err != nil {
+		return nil, err
+	}
 	span, err := l.eventSpan(ctx, cluster)
 	if err != nil || span.Scaling.IsZero() {
 		return nil, err
@@ -56,10 +60,6 @@ func (l *Ledger) Bare(ctx context.Context, cluster string, now time.Time) (lives
 		if ok {
 			since = fleet.Latest(since, time.UnixMilli(at))
 		}
-	}
-	var gap time.Time
-	if _, _, err := one(ctx, l.r, scanTo(at{&gap}), lostGapSQL, cluster); err != nil {
-		return nil, err
 	}
 	cp, err := l.Checkpoint(ctx, cluster)
 	if err != nil {

@@ -109,6 +109,15 @@ func TestPlans(t *testing.T) {
 			}
 			return nil
 		}},
+		{"candidates", "INDEX events_reason (cluster=? AND reason=? AND last_at>? AND last_at<?)",
+			func(ctx context.Context) error {
+				for _, err := range l.Candidates(ctx, "prod", t0, t0.Add(time.Hour)) {
+					if err != nil {
+						return err
+					}
+				}
+				return nil
+			}},
 		{"bare nodes", "INDEX nodes_list (cluster=? AND removed_at=? AND created_at>? AND created_at<?)",
 			func(ctx context.Context) error {
 				_, err := collect(ctx, l.r, scanLife(nil), bareSQL, "prod", t0.UnixMilli(), t0.UnixMilli())

@@ -166,7 +166,7 @@ var pure = map[string][]string{
 
 // apart lists which packages of our own a package may import outside of tests.
 var apart = map[string][]string{
-	"internal/k8s":    {"rollcall/internal/fleet", "rollcall/internal/nearest", "rollcall/internal/query"},
+	"internal/k8s": {"rollcall/internal/fleet", "rollcall/internal/nearest", "rollcall/internal/query"},
 	"internal/ledger": {"rollcall/internal/cause", "rollcall/internal/fleet", "rollcall/internal/query",
 		"rollcall/internal/wave"},
 	"internal/answer": {"rollcall/internal/command", "rollcall/internal/digest", "rollcall/internal/digest/schedule",
