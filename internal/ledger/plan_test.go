@@ -93,6 +93,29 @@ func TestPlans(t *testing.T) {
 		index string // that must be used
 		call  func(ctx context.Context) error
 	}{
+		{"what waits for nodes", "PRIMARY KEY (cluster=?)", func(ctx context.Context) error {
+			_, _, err := l.Waits(ctx, "prod", 10)
+			return err
+		}},
+		{"what waited for nodes", "PRIMARY KEY (cluster=? AND minute>? AND minute<?)", func(ctx context.Context) error {
+			_, err := l.Waited(ctx, "prod", t0, t0.Add(time.Hour))
+			return err
+		}},
+		{"what was said of a pod before it waited", "INDEX events_name (cluster=? AND name=? AND last_at>?)",
+			func(ctx context.Context) error {
+				_, err := collect(ctx, l.r, scanEvent, saidOfPodSQL, "prod", "web-1", 0, "shop")
+				return err
+			}},
+		{"whether a pod is one of a DaemonSet's", "PRIMARY KEY (cluster=? AND kind=? AND namespace=? AND name=?)",
+			func(ctx context.Context) error {
+				_, _, err := one(ctx, l.r, value[int], daemonsSQL, "prod", "shop", "web-1")
+				return err
+			}},
+		{"which pods of a ReplicaSet wait", "PRIMARY KEY (cluster=? AND namespace=? AND pod>? AND pod<?)",
+			func(ctx context.Context) error {
+				_, err := collect(ctx, l.r, scanWait, waitsOfSQL, "prod", "shop", "web-", "web.")
+				return err
+			}},
 		{"what keeps nodes", "INDEX keeps_open", func(ctx context.Context) error {
 			for _, err := range l.Keeps(ctx, "prod", t0, t0.Add(time.Hour)) {
 				if err != nil {
