@@ -94,11 +94,12 @@ func TestStandingSteps(t *testing.T) {
 	hold("of another version", Step{Action: Close, At: noon})
 }
 
-// TestWaitingRules holds when waits are told: a pool at its limit with nothing waiting never is, nor are pods that nodes
-// are coming for.
+// TestWaitingRules holds when waits are told: a pool at its limit with nothing waiting never is, nor are pods that
+// nodes are coming for.
 func TestWaitingRules(t *testing.T) {
 	group := func(state fleet.WaitState, kind fleet.RefusalKind) fleet.Waiting {
-		return fleet.Waiting{State: state, Refusal: fleet.Refusal{Kind: kind}, Pods: 3, Since: noon, Told: noon.Add(time.Minute)}
+		return fleet.Waiting{State: state, Refusal: fleet.Refusal{Kind: kind}, Pods: 3, Since: noon,
+			Told: noon.Add(time.Minute)}
 	}
 	for _, c := range []struct {
 		name  string
@@ -114,7 +115,8 @@ func TestWaitingRules(t *testing.T) {
 		{"unanswered, and nobody wants to know", group(fleet.Unanswered, ""), 0, 0},
 		{"coming", group(fleet.Coming, ""), time.Minute, 0},
 	} {
-		for _, at := range []time.Duration{time.Minute, 2 * time.Minute, 10 * time.Minute, time.Hour, 2 * time.Hour, 9 * time.Hour} {
+		for _, at := range []time.Duration{time.Minute, 2 * time.Minute, 10 * time.Minute, time.Hour, 2 * time.Hour,
+			9 * time.Hour} {
 			found := Waiting([]fleet.Waiting{c.group}, nil, nil, noon.Add(at), c.after)
 			if want := c.at > 0 && at >= c.at; want != (len(found) == 1) {
 				t.Errorf("%s: after %v %d are told", c.name, at, len(found))
