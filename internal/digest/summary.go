@@ -30,10 +30,6 @@ type Facts struct {
 	Muted        []wave.MutedCount
 }
 
-// unwatched is how long the watch may have been silent at the end of the period before that
-// counts as not watched.
-const unwatched = 2 * time.Minute
-
 // Hours is how long nodes lived.
 type Hours struct {
 	Sure   time.Duration
@@ -260,7 +256,7 @@ func (s *summing) alive(n fleet.Life, in Span) (sure, unsure time.Duration) {
 		known = n.RemovedAfter
 	}
 	// Of what lives still, nobody knows whether it does if nobody watches.
-	if w := s.f.WatchedUntil; n.Removed.IsZero() && !w.IsZero() && until.Sub(w) > unwatched && w.Before(known) {
+	if w := s.f.WatchedUntil; n.Removed.IsZero() && !w.IsZero() && until.Sub(w) > fleet.Unwatched && w.Before(known) {
 		known = w
 	}
 	from := in.From
@@ -400,7 +396,7 @@ func (s *summing) sources() (all []string) {
 func (s *summing) coverage() Coverage {
 	c := Coverage{Shortened: s.span.From.After(s.f.From)}
 	gaps := slices.Clone(s.f.Gaps)
-	if w := s.f.WatchedUntil; !w.IsZero() && s.span.Until.Sub(w) > unwatched {
+	if w := s.f.WatchedUntil; !w.IsZero() && s.span.Until.Sub(w) > fleet.Unwatched {
 		c.Ongoing = true
 		// Of what is still being missed, it is not known yet what will be found out.
 		gaps = append(gaps, fleet.Gap{From: w, Until: s.span.Until, Missed: true, EventsFrom: w})

@@ -156,7 +156,7 @@ func TestIntegrals(t *testing.T) {
 					alive++
 					doubt := !n.RemovedAfter.IsZero() && !n.RemovedAfter.After(at)
 					until := t0.Add(time.Duration(from+length) * time.Second)
-					doubt = doubt || n.Removed.IsZero() && until.Sub(f.WatchedUntil) > unwatched && !f.WatchedUntil.After(at)
+					doubt = doubt || n.Removed.IsZero() && until.Sub(f.WatchedUntil) > fleet.Unwatched && !f.WatchedUntil.After(at)
 					if doubt {
 						unsure++
 						continue

@@ -91,6 +91,7 @@ func (l *Ledger) Prune(ctx context.Context, r Retention, now time.Time) (rows in
 		drop(`DELETE FROM nodes WHERE (cluster, uid) IN (SELECT n.cluster, n.uid FROM nodes n WHERE n.cluster = ?
 			AND n.removed_at < ? AND NOT EXISTS (
 				SELECT 1 FROM changes c WHERE c.cluster = n.cluster AND c.node_uid = n.uid) LIMIT ?)`, c.Cluster, old)
+		prune(func() (int64, error) { return l.pruneSpending(ctx, c.Cluster, old) })
 		drop(`DELETE FROM mutes WHERE id IN (SELECT m.id FROM mutes m WHERE m.cluster = ? AND m.until_at < ?
 			AND m.told_end = 1 AND NOT EXISTS (
 				SELECT 1 FROM changes c WHERE c.cluster = m.cluster AND c.mute_id = m.id) LIMIT ?)`, c.Cluster, old)
@@ -341,6 +342,7 @@ func deleteLives(ctx context.Context, tx tx) (n int64, err error) {
 		old = append(old, of...)
 	}
 	slices.SortStableFunc(old, func(a, b life) int { return cmp.Compare(a.removed, b.removed) })
+	var spent tally
 	for _, x := range old[:min(len(old), pruneStep)] {
 		ids, err := collect(ctx, tx, value[int64], `SELECT id FROM changes WHERE cluster = ? AND node_uid = ?`, x.cluster,
 			x.uid)
@@ -351,13 +353,13 @@ func deleteLives(ctx context.Context, tx tx) (n int64, err error) {
 		if err != nil {
 			return 0, err
 		}
-		nodes, err := tx.exec(ctx, `DELETE FROM nodes WHERE cluster = ? AND uid = ?`, x.cluster, x.uid)
+		nodes, err := spent.forgetNode(ctx, tx, x.cluster, x.uid)
 		if err != nil {
 			return 0, err
 		}
 		n += changes + nodes
 	}
-	return n, nil
+	return n, spent.flush(ctx, tx)
 }
 
 // deleteStepwise runs a statement that deletes at most as many rows as its last parameter says, until

@@ -127,7 +127,9 @@ func (a at) Scan(v any) error {
 var hot = []string{writerSQL, oldNodeSQL, upsertNodeSQL, insertChangeSQL, markSQL, insertWaveSQL, keyWaveSQL,
 	insertMessageSQL, assignSQL, extendWaveSQL, acceptSQL, tellSQL, tellCausesSQL, findLabelsSQL, insertLabelsSQL,
 	insertEventSQL, insertNamingSQL, oldEventSQL, mergeEventSQL, addTotalsSQL, eventsVersionSQL, insertNameSQL,
-	repeatNamesSQL, keepNamesSQL, explainReadySQL, findCauseSQL, insertCauseSQL, setCauseSQL, setChainSQL, lookedSQL}
+	repeatNamesSQL, keepNamesSQL, explainReadySQL, findCauseSQL, insertCauseSQL, setCauseSQL, setChainSQL, lookedSQL,
+	spentLifeSQL, spendKeySQL, findSpendGroupSQL, insertSpendGroupSQL, spendBoundsSQL, spendNextSQL, spendLastSQL,
+	copySpendSQL, addSpendSQL, setGroupSQL, lastWentSQL, setInterruptedSQL}
 
 // tx is a write transaction.
 type tx struct {

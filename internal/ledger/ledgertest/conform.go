@@ -58,6 +58,8 @@ func Conform(t *testing.T, open Open) {
 		{"find nodes", findNodes},
 		{"changes", changes},
 		{"node lives", nodeLives},
+		{"spending", spendingIsWhatLivesSay},
+		{"spending while nobody watches", spendingUnwatched},
 		{"incidents", incidents},
 		{"rescales", rescales},
 		{"events merge", eventsMerge},
