@@ -310,5 +310,9 @@ func upsertNode(ctx context.Context, tx tx, o *fleet.Observation, old oldRow, sp
 		ownerText(n.Owner), leaving, group); err != nil || !lives {
 		return err
 	}
+	if !old.known && removedAt == nil {
+		spent.count(spentLife{cluster: n.Cluster, group: group, came: n.CreatedAt.UnixMilli()}, 1)
+		return nil
+	}
 	return spent.countNode(ctx, tx, n, 1)
 }

@@ -214,7 +214,7 @@ func TestPlans(t *testing.T) {
 			}},
 		{"interruptions", "COVERING INDEX nodes_interrupted (cluster=? AND removed_at>? AND removed_at<?)",
 			func(ctx context.Context) error {
-				_, err := l.Interruptions(ctx, "prod", query.Period{From: t0, Until: t0.Add(time.Hour)})
+				_, err := l.SpotSpending(ctx, "prod", query.Period{From: t0, Until: t0.Add(time.Hour)})
 				return err
 			}},
 		{"incidents", "INDEX changes_when (cluster=? AND kind=? AND at<?)",

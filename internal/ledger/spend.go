@@ -4,10 +4,11 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"rollcall/internal/fleet"
@@ -221,7 +222,11 @@ func (t *tally) flushCluster(ctx context.Context, tx tx, days []spendDay) error 
 			continue
 		}
 		day := max(d.day, first.Int64)
-		if i == 0 || len(kept) == 0 || kept[0] != day {
+		switch {
+		case len(kept) > 0 && kept[0] == day:
+		case i == 0 && day == last.Int64: // mostly it is today's
+			kept = []int64{day}
+		default:
 			var err error
 			if kept, err = daysFrom(ctx, tx, cluster, day, first.Int64, last.Int64); err != nil {
 				return err
@@ -373,7 +378,7 @@ func (l *Ledger) asItIs(ctx context.Context, f func(asker) error) error {
 func (l *Ledger) Spending(ctx context.Context, cluster string, periods ...query.Period) (s query.Spending, err error) {
 	defer doing(&err, "counting what nodes of %s used", cluster)
 	err = l.asItIs(ctx, func(q asker) error {
-		s, err = spending(ctx, q, cluster, periods)
+		s, _, err = spending(ctx, q, cluster, periods, "")
 		return err
 	})
 	return s, err
@@ -382,15 +387,16 @@ func (l *Ledger) Spending(ctx context.Context, cluster string, periods ...query.
 // spendAt is the sums of the groups up to a moment.
 type spendAt map[int64]spendSums
 
-func spending(ctx context.Context, q asker, cluster string, periods []query.Period) (s query.Spending, err error) {
-	index, err := spendGroups(ctx, q, cluster, &s)
-	if err != nil {
-		return s, err
+// spending is Spending of the nodes of a capacity type, "" for all. index is where each group is, by its number.
+func spending(ctx context.Context, q asker, cluster string, periods []query.Period, capacity string) (s query.Spending,
+	index map[int64]int, err error) {
+	if index, err = spendGroups(ctx, q, cluster, capacity, &s); err != nil {
+		return s, nil, err
 	}
 	var watched time.Time
 	if _, _, err := one(ctx, q, scanTo(at{&watched}), `SELECT watched_until FROM clusters WHERE cluster = ?`,
 		cluster); err != nil {
-		return s, err
+		return s, nil, err
 	}
 	known := map[int64]spendAt{}
 	upTo := func(t int64) (spendAt, error) {
@@ -409,17 +415,17 @@ func spending(ctx context.Context, q asker, cluster string, periods []query.Peri
 		}
 		a, err := upTo(from)
 		if err != nil {
-			return s, err
+			return s, nil, err
 		}
 		b, err := upTo(until)
 		if err != nil {
-			return s, err
+			return s, nil, err
 		}
 		var unseen map[int64]int64
 		// Of what lives still, nobody knows whether it does if nobody watches.
 		if !watched.IsZero() && p.Until.Sub(watched) > fleet.Unwatched {
 			if unseen, err = unseenLives(ctx, q, cluster, max(from, watched.UnixMilli()), until); err != nil {
-				return s, err
+				return s, nil, err
 			}
 		}
 		for id, end := range b {
@@ -440,7 +446,7 @@ func spending(ctx context.Context, q asker, cluster string, periods []query.Peri
 		}
 		slices.SortFunc(s.Periods[i], func(a, b query.Spent) int { return cmp.Compare(a.Group, b.Group) })
 	}
-	return s, nil
+	return s, index, nil
 }
 
 const spendGroupColumns = `g.id, g.provider, g.region, g.instance_type, g.capacity_type, g.label_price, g.zone, g.pool,
@@ -450,8 +456,9 @@ func spendGroupDest(id *int64, g *query.SpendGroup) []any {
 	return []any{id, &g.Provider, &g.Region, &g.InstanceType, &g.CapacityType, &g.LabelPrice, &g.Zone, &g.Pool, &g.Came}
 }
 
-// spendGroups reads the groups of a cluster, and returns where each is, by its number.
-func spendGroups(ctx context.Context, q asker, cluster string, s *query.Spending) (index map[int64]int, err error) {
+// spendGroups reads the groups of a cluster of a capacity type, "" for all, and returns where each is, by its number.
+func spendGroups(ctx context.Context, q asker, cluster, capacity string, s *query.Spending) (index map[int64]int,
+	err error) {
 	index = map[int64]int{}
 	texts := map[string]string{} // each once
 	for _, err := range each(ctx, q, func(r row) (_ struct{}, err error) {
@@ -468,7 +475,8 @@ func spendGroups(ctx context.Context, q asker, cluster string, s *query.Spending
 		index[id] = len(s.Groups)
 		s.Groups = append(s.Groups, g)
 		return struct{}{}, err
-	}, `SELECT `+spendGroupColumns+` FROM spend_groups g WHERE g.cluster = ?`, cluster) {
+	}, `SELECT `+spendGroupColumns+` FROM spend_groups g WHERE g.cluster = ?
+		AND (g.capacity_type = ? OR ? = '')`, cluster, capacity, capacity) {
 		if err != nil {
 			return nil, err
 		}
@@ -590,55 +598,50 @@ func interruptedSQL() string {
 	WHERE cluster = ? AND interrupted > 0 AND removed_at >= ? AND removed_at < ? GROUP BY group_id, interrupted`
 }
 
-// Interruptions returns the nodes of a cluster that left in a period because the cloud took them back, by group.
-func (l *Ledger) Interruptions(ctx context.Context, cluster string, p query.Period) (all []query.Interrupted, err error) {
-	defer doing(&err, "counting interruptions of %s", cluster)
+// SpotSpending is Spending of the spot nodes of one period, with how many of them the cloud took back.
+func (l *Ledger) SpotSpending(ctx context.Context, cluster string, p query.Period) (s query.Spending, err error) {
+	defer doing(&err, "counting what spot nodes of %s used", cluster)
 	err = l.asItIs(ctx, func(q asker) error {
-		type row3 struct {
+		var index map[int64]int
+		if s, index, err = spending(ctx, q, cluster, []query.Period{p}, "spot"); err != nil {
+			return err
+		}
+		of := make(map[int]*query.Spent, len(s.Periods[0]))
+		for i := range s.Periods[0] {
+			of[s.Periods[0][i].Group] = &s.Periods[0][i]
+		}
+		type ended struct {
 			group int64
 			how   int
 			lives string
 		}
-		rows, err := collect(ctx, q, func(r row) (x row3, err error) {
-			err = r.Scan(&x.group, &x.how, &x.lives)
-			return x, err
-		}, interruptedSQL(), cluster, p.From.UnixMilli(), p.Until.UnixMilli())
-		if err != nil || len(rows) == 0 {
-			return err
-		}
-		var s query.Spending
-		index, err := spendGroups(ctx, q, cluster, &s)
-		if err != nil {
-			return err
-		}
-		by := map[int64]*query.Interrupted{}
-		for _, x := range rows {
-			at, ok := index[x.group]
-			if !ok {
+		for e, err := range each(ctx, q, func(r row) (e ended, err error) {
+			err = r.Scan(&e.group, &e.how, &e.lives)
+			return e, err
+		}, interruptedSQL(), cluster, p.From.UnixMilli(), p.Until.UnixMilli()) {
+			if err != nil {
+				return err
+			}
+			at, ok := index[e.group]
+			x := of[at]
+			if !ok || x == nil {
 				continue
 			}
-			if by[x.group] == nil {
-				by[x.group] = &query.Interrupted{SpendGroup: s.Groups[at]}
+			for text := range strings.SplitSeq(strings.Trim(e.lives, "[]"), ",") {
+				ms, err := strconv.ParseInt(text, 10, 64)
+				if err != nil {
+					return fmt.Errorf("reading lives: %w", err)
+				}
+				if e.how == interrupted {
+					x.Interrupted = append(x.Interrupted, time.Duration(max(0, ms))*time.Millisecond)
+				} else {
+					x.Gone++
+				}
 			}
-			var lives []int64
-			if err := json.Unmarshal([]byte(x.lives), &lives); err != nil {
-				return fmt.Errorf("reading lives: %w", err)
-			}
-			of := by[x.group]
-			if x.how != interrupted {
-				of.Gone += len(lives)
-				continue
-			}
-			for _, ms := range lives {
-				of.Lives = append(of.Lives, time.Duration(max(0, ms))*time.Millisecond)
-			}
-		}
-		for _, id := range slices.Sorted(maps.Keys(by)) {
-			all = append(all, *by[id])
 		}
 		return nil
 	})
-	return all, err
+	return s, err
 }
 
 // pruneSpending deletes the days that no period after old needs, and the groups that have no part in any.

@@ -24,6 +24,10 @@ type Spent struct {
 	Start, Joined, Left, End int
 	Sure                     time.Duration
 	Unsure                   time.Duration // at most this much more: nobody watched when they left
+	// Interrupted is how long those lived that left because the cloud took them back, and Gone how many others left of
+	// which nothing says why their machines were gone. Both are set only where they are asked for.
+	Interrupted []time.Duration
+	Gone        int
 }
 
 // Nodes is how many nodes had a part in the period.
@@ -33,12 +37,4 @@ func (s Spent) Nodes() int { return s.Start + s.Joined }
 type Spending struct {
 	Groups  []SpendGroup
 	Periods [][]Spent
-}
-
-// Interrupted is the nodes of a group that left in a period because the cloud took them back.
-type Interrupted struct {
-	SpendGroup
-	Lives []time.Duration // from joining to leaving
-	// Gone is how many others left of which nothing says why their machines were gone.
-	Gone int
 }

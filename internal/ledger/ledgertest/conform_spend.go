@@ -199,30 +199,35 @@ func spendingIsWhatLivesSay(t *testing.T, fresh Open) {
 	}
 }
 
-// interruptionsAgree holds Interruptions against the lives.
+// interruptionsAgree holds SpotSpending against the lives.
 func interruptionsAgree(t *testing.T, l *ledger.Ledger, p query.Period) {
 	t.Helper()
-	lived, gone := map[query.SpendGroup][]time.Duration{}, map[query.SpendGroup]int{}
+	lived, gone, some := map[query.SpendGroup][]time.Duration{}, map[query.SpendGroup]int{}, 0
 	for _, n := range all(t, l.Lives(t.Context(), "prod", p.From, p.Until)) {
 		g := query.SpendGroup{Machine: n.Machine, Zone: n.Zone, Pool: n.Pool, Came: n.Came.Kind}
 		switch {
-		case n.Removed.IsZero() || n.Removed.Before(p.From) || !n.Removed.Before(p.Until):
+		case g.CapacityType != "spot" || n.Removed.IsZero() || n.Removed.Before(p.From) || !n.Removed.Before(p.Until):
 		case n.Went.Kind == fleet.SpotInterruption:
 			lived[g] = append(lived[g], max(0, n.Removed.Sub(n.Joined)))
+			some++
 		case n.Went.Kind == fleet.MachineGone || n.Went.Kind == fleet.ShutDown:
 			gone[g]++
 		}
 	}
-	got, err := l.Interruptions(t.Context(), "prod", p)
+	if some == 0 {
+		t.Error("nothing was interrupted: the test tests nothing")
+	}
+	got, err := l.SpotSpending(t.Context(), "prod", p)
 	check(t, err)
-	for _, x := range got {
-		slices.Sort(x.Lives)
-		slices.Sort(lived[x.SpendGroup])
-		if !slices.Equal(x.Lives, lived[x.SpendGroup]) || x.Gone != gone[x.SpendGroup] {
-			t.Errorf("interrupted were %+v, want %v and %d", x, lived[x.SpendGroup], gone[x.SpendGroup])
+	for _, x := range got.Periods[0] {
+		g := got.Groups[x.Group]
+		slices.Sort(x.Interrupted)
+		slices.Sort(lived[g])
+		if !slices.Equal(x.Interrupted, lived[g]) || x.Gone != gone[g] || g.CapacityType != "spot" {
+			t.Errorf("interrupted of %+v were %v and %d, want %v and %d", g, x.Interrupted, x.Gone, lived[g], gone[g])
 		}
-		delete(lived, x.SpendGroup)
-		delete(gone, x.SpendGroup)
+		delete(lived, g)
+		delete(gone, g)
 	}
 	if len(lived)+len(gone) > 0 {
 		t.Errorf("interruptions are missing: %v, %v", lived, gone)
