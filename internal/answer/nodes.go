@@ -36,6 +36,10 @@ func (a *Answerer) nodes(ctx context.Context, req command.Nodes, now time.Time) 
 		return a.oneNode(ctx, cluster, req, now)
 	case command.Digest:
 		return a.digest(ctx, cluster, req, now)
+	case command.Spot:
+		return a.spot(ctx, cluster, req, now)
+	case command.Costs:
+		return a.costs(ctx, cluster, req, now)
 	}
 	return a.summary(ctx, cluster, req, now)
 }

@@ -68,6 +68,7 @@ func Render(s Summary, mutes []wave.Mute) message.Message {
 	add("Why", w.causes()...)
 	add("Scaling", append(w.runs("🔺", "joined", s.Ups), w.runs("🔻", "left", s.Downs)...)...)
 	add("Churn", w.churn()...)
+	add("Spot", s.Spot.Lines()...)
 	add("Not ready", w.down()...)
 	add("Autoscalers", append(w.scalings("HPA", s.HPAs), w.scalings("Deployment", s.Deployments)...)...)
 	add("Muted", w.muted(mutes)...)

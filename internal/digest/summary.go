@@ -8,6 +8,7 @@ import (
 
 	"rollcall/internal/fleet"
 	"rollcall/internal/message"
+	"rollcall/internal/query"
 	"rollcall/internal/wave"
 )
 
@@ -28,6 +29,19 @@ type Facts struct {
 	Incidents    []fleet.Incident
 	Gaps         []fleet.Gap // all that have a part in the period
 	Muted        []wave.MutedCount
+	Spot         query.Spending // what spot nodes used of the period, as far as it is known
+}
+
+// known is the period as far as the ledger has every node of it.
+func (f Facts) known() Span {
+	s := f.Span
+	if s.From.Before(f.KnownFrom) {
+		s.From = f.KnownFrom
+		if s.From.After(s.Until) {
+			s.From = s.Until
+		}
+	}
+	return s
 }
 
 // Hours is how long nodes lived.
@@ -152,6 +166,7 @@ type Summary struct {
 	Ups, Downs    []Run      // the largest first
 	Came, Went    []CauseUse // all that joined and left in the period, by cause
 	Churn         Churn
+	Spot          SpotUse
 	Down          Down
 	HPAs          Scalings // each with what its Deployment says of its sizes
 	Deployments   Scalings // those that no HorizontalPodAutoscaler of HPAs scales
@@ -171,12 +186,7 @@ func Summarize(f Facts) (Summary, error) {
 	s := summing{f: f, span: f.Span, price: map[fleet.Machine]fleet.Price{}, machines: map[kind]*machine{},
 		groups: map[Group]*GroupUse{}, came: map[replaced][]int64{}, went: map[replaced][]int64{}, cameFor: causes{},
 		wentFor: causes{}}
-	if s.span.From.Before(f.KnownFrom) {
-		s.span.From = f.KnownFrom
-		if s.span.From.After(s.span.Until) {
-			s.span.From = s.span.Until
-		}
-	}
+	s.span = f.known()
 	s.before = make([]Use, len(f.Before))
 	for life, err := range f.Lives {
 		if err != nil {
@@ -192,6 +202,7 @@ func Summarize(f Facts) (Summary, error) {
 	sum.Groups, sum.Sources = s.groupUses(), s.sources()
 	sum.Came, sum.Went = s.cameFor.list(), s.wentFor.list()
 	sum.Churn = s.churn()
+	sum.Spot = NewSpotUse(f.Spot, s.priceOf)
 	sum.Down = down(f.Incidents, s.span)
 	var err error
 	sum.HPAs, sum.Deployments, err = scalings(f.Rescales, s.span)
