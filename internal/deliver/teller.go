@@ -11,6 +11,7 @@ import (
 	"rollcall/internal/cause"
 	"rollcall/internal/fleet"
 	"rollcall/internal/message"
+	"rollcall/internal/query"
 	"rollcall/internal/wave"
 )
 
@@ -35,6 +36,10 @@ type TellerStore interface {
 	LifeSpans(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Life, error]
 	Lives(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Life, error]
 	GrowthWaves(ctx context.Context, cluster string, since time.Time) ([]wave.Wave, error)
+
+	// What budgets are held against.
+	Spending(ctx context.Context, cluster string, periods ...query.Period) (query.Spending, error)
+	BudgetWaves(ctx context.Context, cluster string) ([]wave.Wave, error)
 
 	// What was not seen.
 	ChangeCounts(ctx context.Context, cluster string, since time.Time) (map[fleet.ChangeKind]int, error)
@@ -101,10 +106,12 @@ type Teller struct {
 
 // NewTeller returns a Teller. Run starts it.
 func NewTeller(c TellerConfig) *Teller {
-	return &Teller{cluster: c.Cluster, channel: c.Channel, outbox: c.Outbox, store: c.Store,
+	t := &Teller{cluster: c.Cluster, channel: c.Channel, outbox: c.Outbox, store: c.Store,
 		why: explaining{c.Explain.withDefaults(), c.Evidence}, alert: c.Alert.WithDefaults(), log: c.Log,
 		onOpen: c.Opened, sight: c.Sight,
 		added: map[int64]time.Time{}, shut: map[string]bool{}}
+	t.standing = append(t.standing, t.budgets()...)
+	return t
 }
 
 // Problem says why telling does not work just now, "" while it does.

@@ -310,6 +310,8 @@ func TestPlans(t *testing.T) {
 			func(ctx context.Context) error { _, _, err := l.Backlog(ctx, "prod"); return err }},
 		{"live waves", "INDEX waves_live",
 			func(ctx context.Context) error { _, err := l.LiveWaves(ctx, "prod"); return err }},
+		{"budgets", "INDEX waves_budget (cluster=?)",
+			func(ctx context.Context) error { _, err := l.BudgetWaves(ctx, "prod"); return err }},
 		{"members", "INDEX changes_wave", func(ctx context.Context) error { _, err := l.Members(ctx, 1); return err }},
 		{"nodes of a wave", "INDEX", func(ctx context.Context) error { _, _, err := l.WaveNodes(ctx, "x", 5); return err }},
 		{"lives", "COVERING INDEX nodes_list (cluster=? AND removed_at>?)", func(ctx context.Context) error {

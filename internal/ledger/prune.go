@@ -108,7 +108,9 @@ func (l *Ledger) Prune(ctx context.Context, r Retention, now time.Time) (rows in
 	drop(`DELETE FROM messages WHERE key IN (SELECT m.key FROM messages m JOIN waves w ON w.id = m.wave_id
 		WHERE w.done_at < ? LIMIT ?)`, old)
 	drop(`DELETE FROM waves WHERE id IN (SELECT w.id FROM waves w WHERE w.done_at < ?
-		AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.wave_id = w.id) LIMIT ?)`, old)
+		AND (w.kind <> 'budget' OR w.done_at < ?)
+		AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.wave_id = w.id) LIMIT ?)`, old,
+		min(old, now.Add(-budgetMemory).UnixMilli()))
 	drop(oldClaimsSQL, now.Add(-r.Other).UnixMilli(), old)
 	drop(oldPoolsSQL, old)
 	if err == nil {
@@ -139,6 +141,9 @@ func (l *Ledger) pruneChanges(ctx context.Context, cluster string, old int64) (t
 	}
 	return total, nil
 }
+
+// budgetMemory is for how long it is remembered at least what was told of budgets: longer than their periods.
+const budgetMemory = 40 * 24 * time.Hour
 
 func oldChangesSQL() string {
 	return `SELECT c.id FROM changes c WHERE c.cluster = ? AND ` + dialect{}.in(`c.kind`) + `

@@ -430,6 +430,7 @@ CREATE INDEX nodes_doubtful ON nodes (cluster,
 	CASE WHEN removed_at < created_at THEN created_at ELSE removed_at END ELSE removed_after END), group_id)
 	WHERE removed_after IS NOT NULL;
 CREATE INDEX nodes_interrupted ON nodes (cluster, removed_at, group_id, interrupted, created_at) WHERE interrupted > 0;
+CREATE INDEX waves_budget ON waves (cluster, id) WHERE kind = 'budget';
 DELETE FROM meta WHERE name LIKE 'spend_upto/%';
 `}
 

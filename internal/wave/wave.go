@@ -34,6 +34,7 @@ const (
 	KindCreep     Kind = "creep"
 	KindMute      Kind = "mute"
 	KindBlind     Kind = "blind"
+	KindBudget    Kind = "budget" // what has been spent of a budget, or that it will be passed
 )
 
 // Wave is a run of like changes in one cluster, close together in time: one message.
@@ -66,6 +67,7 @@ type About struct {
 	Mute   int64   `json:"mute,omitempty"`   // the mute that it tells
 	Growth *Growth `json:"growth,omitempty"` // what a Surge or a Creep observed
 	Blind  *Blind  `json:"blind,omitempty"`  // what a Blind cannot see
+	Budget *Budget `json:"budget,omitempty"` // what a Budget has spent
 
 	Standing *Standing `json:"standing,omitempty"`
 }
