@@ -45,19 +45,20 @@ func (b Budget) Before(from time.Time) (time.Time, time.Time) { return b.Period(
 
 // budgetKey says which budget a message is about, and which period of it.
 func budgetKey(b wave.Budget) string {
-	return fmt.Sprintf("%s=%s/%s@%s", b.Pool, strconv.FormatFloat(b.Limit, 'f', -1, 64), b.Per, b.From.Format("2006-01-02"))
+	return fmt.Sprintf("%s=%s/%s@%s", b.Pool, strconv.FormatFloat(b.Limit, 'f', -1, 64), b.Per,
+		b.From.Format(time.DateOnly))
 }
 
-// BudgetKey is the key of what is told of a budget: it is the same whatever else has changed meanwhile, so that each step
-// is told once in a period.
+// BudgetKey is the key of what is told of a budget: it is the same whatever else has changed meanwhile, so that each
+// step is told once in a period.
 func BudgetKey(b wave.Budget) string { return budgetKey(b) + "/" + strconv.Itoa(b.Step) }
 
 // budgetPace is how often the message that goes on tells a new sum.
 const budgetPace = time.Hour
 
-// StandBudgets decides what there is to tell of budgets now, as package deliver's Stand wants it. spent is what has been
-// spent of each budget in its period, and, of a period that is over, of each whose message goes on; their steps do not
-// matter. told are all waves of the kind that the ledger has, done or not.
+// StandBudgets decides what there is to tell of budgets now, as Stand wants it. spent is what has been spent of each
+// budget in its period, and, of a period that is over, of each whose message goes on; their steps do not matter. told
+// are all waves of the kind that the ledger has, done or not.
 //
 // Only the highest step that is reached is told, and none below one that was told. The message of half a budget goes on
 // until the end of its period; all others say what was so when they were written.
@@ -211,8 +212,8 @@ func sayBudget(r *rendering) {
 	case over:
 		r.titled("🏁", "%s%.0f %% of %s was spent: %s", upTo, percent, what, of)
 	case b.Step == wave.BudgetForecast:
-		r.titled("📈", "%s will be passed %s: %s expected, %s of it spent by now", what, passed(b), round(math.Round(b.Likely)),
-			usd(b.Spent, b.AtMost))
+		r.titled("📈", "%s will be passed %s: %s expected, %s of it spent by now", what, passed(b),
+			round(math.Round(b.Likely)), usd(b.Spent, b.AtMost))
 	case b.Step == wave.BudgetPassed && b.AtMost:
 		r.titled("🔴", "%s may be passed: %s%s", what, of, left)
 	case b.Step == wave.BudgetPassed:
@@ -227,7 +228,8 @@ func sayBudget(r *rendering) {
 	}
 	r.add(budgetGrown(b)...)
 	if !b.Since.IsZero() {
-		r.add(line("Counted since " + b.Since.In(b.From.Location()).Format("2 Jan 15:04") + ": what was before is not known."))
+		since := b.Since.In(b.From.Location()).Format("2 Jan 15:04")
+		r.add(line("Counted since " + since + ": what was before is not known."))
 	}
 	if b.AtMost {
 		r.add(line("≤: of some nodes it is only known what they cost at most."))
@@ -261,13 +263,13 @@ func budgetExpected(b wave.Budget) []message.Line {
 	switch {
 	case b.Days != 0 && left > 0 && b.At.Sub(b.From) > left/10:
 		pace := b.Spent / b.At.Sub(fleet.Latest(b.From, b.Since)).Hours() * left.Hours()
-		return []message.Line{line(fmt.Sprintf("If it goes on at this pace: %s by the end. I know %s, too few for a forecast.",
-			usd(math.Round(b.Spent+pace), b.AtMost), message.Count(max(0, b.Days), "whole day")))}
+		return []message.Line{line(fmt.Sprintf("If it goes on at this pace: %s by the end. I know %s, too few for a "+
+			"forecast.", usd(math.Round(b.Spent+pace), b.AtMost), message.Count(max(0, b.Days), "whole day")))}
 	case b.Likely <= 0:
 		return nil
 	}
-	text := fmt.Sprintf("Expected by the end: %s, nine times in ten between %s and %s", usd(math.Round(b.Likely), b.AtMost),
-		round(math.Floor(b.Low)), round(math.Ceil(b.High)))
+	text := fmt.Sprintf("Expected by the end: %s, nine times in ten between %s and %s",
+		usd(math.Round(b.Likely), b.AtMost), round(math.Floor(b.Low)), round(math.Ceil(b.High)))
 	if !b.Passed.IsZero() && b.Step != wave.BudgetForecast && b.Spent < b.Limit {
 		text += "; passed " + passed(b)
 	}
@@ -279,8 +281,7 @@ func budgetGrown(b wave.Budget) []message.Line {
 	if b.Before <= 0 {
 		return nil
 	}
-	than := map[string]string{"month": "of the month before", "week": "of the week before", "day": "of the day before"}[b.Per]
-	text := fmt.Sprintf("By the same time %s: %s", than, usd(b.Before, b.AtMost))
+	text := fmt.Sprintf("By the same time of the %s before: %s", b.Per, usd(b.Before, b.AtMost))
 	var parts []string
 	for _, g := range b.Grew {
 		name := g.What + " " + message.OneWord(cmp.Or(g.Name, fleet.Unknown))

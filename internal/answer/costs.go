@@ -77,7 +77,8 @@ func (a *Answerer) spot(ctx context.Context, cluster query.ClusterRecord, req co
 	line := nodesLine(req)
 	v.Parts = append(v.Parts, message.Part{Note: a.freshness(cluster, now)},
 		message.Part{Buttons: append(spans(req, length),
-			show("Costs", nodesLine(command.Nodes{View: command.Costs, By: query.ByCapacity, Since: req.Since, Cluster: req.Cluster})),
+			show("Costs", nodesLine(command.Nodes{View: command.Costs, By: query.ByCapacity, Since: req.Since,
+				Cluster: req.Cluster})),
 			show("Refresh", line), message.Button{Label: "Share", Verb: message.Share, Value: line})})
 	return v, nil
 }
@@ -99,8 +100,10 @@ func (a *Answerer) today(ctx context.Context, cluster string, now time.Time) (st
 	local := now.In(a.Zone())
 	var periods []query.Period
 	for i := range otherDays + 1 {
-		midnight := time.Date(local.Year(), local.Month(), local.Day()-i, 0, 0, 0, 0, a.Zone())
-		until := time.Date(local.Year(), local.Month(), local.Day()-i, local.Hour(), local.Minute(), local.Second(), 0, a.Zone())
+		at := func(hour, minute, second int) time.Time {
+			return time.Date(local.Year(), local.Month(), local.Day()-i, hour, minute, second, 0, a.Zone())
+		}
+		midnight, until := at(0, 0, 0), at(local.Clock())
 		if i == 0 {
 			until, midnight = now, fleet.Latest(midnight, known)
 		} else if midnight.Before(known) {

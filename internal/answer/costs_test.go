@@ -71,7 +71,8 @@ func TestCostsAreTheDigests(t *testing.T) {
 		}
 		// While nobody watched for the last hours, too.
 		for _, at := range []time.Time{now, now.Add(90 * time.Second), now.Add(5 * time.Hour)} {
-			for _, length := range []time.Duration{time.Hour, 24 * time.Hour, 7 * 24 * time.Hour, 10 * 24 * time.Hour, 40 * 24 * time.Hour} {
+			for _, hours := range []time.Duration{1, 24, 7 * 24, 10 * 24, 40 * 24} {
+				length := hours * time.Hour
 				sum, err := s.Last(t.Context(), "prod", length, at)
 				if err != nil {
 					t.Fatal(err)
@@ -135,7 +136,8 @@ func TestTodaySoFar(t *testing.T) {
 		if tc.days == 0 {
 			at = now.Add(-6 * time.Hour)
 		}
-		if err := l.FinishBaseline(t.Context(), fleet.Batch{Cluster: "prod", At: at}, func(string) bool { return true }); err != nil {
+		if err := l.FinishBaseline(t.Context(), fleet.Batch{Cluster: "prod", At: at},
+			func(string) bool { return true }); err != nil {
 			t.Fatal(err)
 		}
 		n := fleet.Node{Cluster: "prod", UID: "u", Name: "n", CreatedAt: now.AddDate(0, 0, -5).Add(-4 * time.Hour)}

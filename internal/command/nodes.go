@@ -373,7 +373,8 @@ func (n Nodes) conflict() (flag, why string, mended Nodes) {
 			return f.Name, f.form() + " is for lists and summaries, and " + r.about, r.only(n)
 		}
 		if !r.groups(n.By) {
-			return "by", shown(string(n.By)) + " is none of " + orList(costDimensions) + ", which costs are grouped by", r.only(n)
+			why := shown(string(n.By)) + " is none of " + orList(costDimensions) + ", which costs are grouped by"
+			return "by", why, r.only(n)
 		}
 		return "", "", n
 	}
@@ -628,7 +629,8 @@ var nodeFlags = []option[Nodes]{
 		func(n Nodes) bool { return n.Removed }, func(n *Nodes, v bool) { n.Removed = v }),
 	timed(
 		single(Flag{Name: "since", Value: "TIME", Example: "2h",
-			Ask: "Since when?", Meaning: "with --removed: left since then; of digest, spot and costs: from when on", Detail: timeDetail},
+			Ask: "Since when?", Meaning: "with --removed: left since then; of digest, spot and costs: from when on",
+			Detail: timeDetail},
 			func(n *Nodes) *Moment { return &n.Since }, sinceMoment, Moment.String)),
 	single(Flag{Name: "by", Value: "WHAT", Example: "zone",
 		Ask: "Grouped by what?", Meaning: "group by type, zone, pool, capacity, arch or a label",

@@ -19,7 +19,8 @@ func TestBudgets(t *testing.T) {
 		t := r.t
 		began := time.Now() // midnight of a Saturday
 		weeks := began.AddDate(0, 0, -35)
-		if err := r.ledger.FinishBaseline(t.Context(), fleet.Batch{Cluster: "prod", At: weeks}, func(string) bool { return true }); err != nil {
+		if err := r.ledger.FinishBaseline(t.Context(), fleet.Batch{Cluster: "prod", At: weeks},
+			func(string) bool { return true }); err != nil {
 			t.Fatal(err)
 		}
 		r.alert.Price = func(m fleet.Machine) fleet.Price { return fleet.Price{USD: 1, Known: m.InstanceType == "m5.large"} }

@@ -148,7 +148,8 @@ func RenderCosts(c Costs) message.Message {
 	case c.Nodes == 0:
 		m.Headline = fmt.Sprintf("%s: no nodes in %s", c.Cluster, spanWords(c.Length()))
 	default:
-		m.Headline = fmt.Sprintf("%s: %s in %s%s", c.Cluster, message.Dollars(known(c.Cost)), spanWords(c.Length()), c.compared())
+		m.Headline = fmt.Sprintf("%s: %s in %s%s", c.Cluster, message.Dollars(known(c.Cost)), spanWords(c.Length()),
+			c.compared())
 		if c.Cost.Priced == 0 {
 			m.Headline = fmt.Sprintf("%s: %s in %s, price unknown", c.Cluster, nodeHours(c.Hours.Sure), spanWords(c.Length()))
 		}

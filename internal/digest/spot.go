@@ -163,7 +163,8 @@ func (u SpotUse) saved() []string {
 	if a.Compared <= 0 || a.OnDemandUSD <= 0 {
 		return nil
 	}
-	text := fmt.Sprintf("Saved against on-demand: %s (%s)", dollars(max(0, a.Saved())), share(max(0, a.Saved())/a.OnDemandUSD))
+	usd := max(0, a.Saved())
+	text := fmt.Sprintf("Saved against on-demand: %s (%s)", dollars(usd), share(usd/a.OnDemandUSD))
 	if a.Saved() < 0 {
 		text = fmt.Sprintf("Dearer than on-demand by %s", dollars(-a.Saved()))
 	}
@@ -200,8 +201,8 @@ func RenderSpot(f Facts, u SpotUse) message.Message {
 	var lines []message.Line
 	texts := append([]string{w.period(), w.shortened()}, u.Lines()...)
 	if u.All.Nodes > 0 && u.All.Compared == 0 {
-		texts = append(texts, "What spot saves is not known: the built-in prices have none of spot. PRICES_FILE, or the label "+
-			fleet.PriceLabel+", can say them.")
+		texts = append(texts, "What spot saves is not known: the built-in prices have none of spot. PRICES_FILE, or the "+
+			"label "+fleet.PriceLabel+", can say them.")
 	}
 	for _, t := range texts {
 		if t != "" {

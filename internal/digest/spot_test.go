@@ -29,7 +29,8 @@ func spotSpending() query.Spending {
 	return query.Spending{Groups: []query.SpendGroup{group("m5.large", "a", "spot"), group("m5.large", "b", "spot"),
 		group("bounded", "a", "spot"), group("odd", "a", "spot"), group("m5.large", "a", "on-demand")},
 		Periods: [][]query.Spent{{
-			{Group: 0, Start: 4, Joined: 6, Left: 5, End: 5, Sure: 100 * h, Interrupted: []time.Duration{h, 3 * h, 2 * h, 9 * h}},
+			{Group: 0, Start: 4, Joined: 6, Left: 5, End: 5, Sure: 100 * h,
+				Interrupted: []time.Duration{h, 3 * h, 2 * h, 9 * h}},
 			{Group: 1, Joined: 3, Left: 1, End: 2, Sure: 40 * h, Interrupted: []time.Duration{5 * h}},
 			{Group: 2, Start: 1, End: 1, Sure: 24 * h},
 			{Group: 3, Joined: 2, Left: 2, Sure: 19 * h, Interrupted: []time.Duration{h}, Gone: 1},

@@ -38,8 +38,8 @@ type Forecast struct {
 	wide float64   // relative error of the sum of all of them
 }
 
-// Of returns the forecast of so many days that follow a series of days, the oldest first; ok is false if there are fewer
-// than Least.
+// Of returns the forecast of so many days that follow a series of days, the oldest first; ok is false if there are
+// fewer than Least.
 func Of(series []float64, days int) (f Forecast, ok bool) {
 	if len(series) < Least || days < 0 {
 		return Forecast{}, false

@@ -262,7 +262,8 @@ func moveSpending(ctx context.Context, l *Ledger) error {
 // moveSomeSpending counts the next nodes after the last one.
 func moveSomeSpending(ctx context.Context, tx tx, cluster, last string) (next string, more bool, err error) {
 	// What was before anybody watched, and before anything left that is kept, counts as of then.
-	first, _, err := one(ctx, tx, value[int64], `SELECT max(coalesce((SELECT baseline_at FROM clusters WHERE cluster = ?), 0),
+	first, _, err := one(ctx, tx, value[int64], `SELECT max(
+		coalesce((SELECT baseline_at FROM clusters WHERE cluster = ?), 0),
 		coalesce((SELECT min(removed_at) FROM nodes WHERE cluster = ? AND removed_at > 0),
 			(SELECT max(created_at) FROM nodes WHERE cluster = ?), 0)) / ?`, cluster, cluster, cluster, dayMillis)
 	if err != nil {
@@ -283,7 +284,8 @@ func moveSomeSpending(ctx context.Context, tx tx, cluster, last string) (next st
 		coalesce((SELECT s.kind FROM changes c JOIN causes s ON s.id = c.cause_id WHERE c.cluster = n.cluster
 			AND c.node_uid = n.uid AND c.kind = 'joined' AND c.occurrence = 1 AND c.cause_id IS NOT NULL), ''),
 		`+spendKeyColumns+`, 0, created_at, `+wentSQL+`, `+doubtSQL+`
-		FROM nodes n WHERE n.cluster = ? AND n.uid > ? AND n.group_id IS NULL ORDER BY n.uid LIMIT ?`, cluster, last, moveStep)
+		FROM nodes n WHERE n.cluster = ? AND n.uid > ? AND n.group_id IS NULL ORDER BY n.uid LIMIT ?`, cluster, last,
+		moveStep)
 	if err != nil {
 		return last, false, err
 	}
@@ -300,7 +302,8 @@ func moveSomeSpending(ctx context.Context, tx tx, cluster, last string) (next st
 		last = n.uid
 	}
 	for d, sums := range t.by {
-		if _, err := tx.exec(ctx, addSpendSQL, append([]any{cluster, max(d.day, first), d.group}, sums.args()...)...); err != nil {
+		args := append([]any{cluster, max(d.day, first), d.group}, sums.args()...)
+		if _, err := tx.exec(ctx, addSpendSQL, args...); err != nil {
 			return last, false, err
 		}
 	}

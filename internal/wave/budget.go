@@ -21,20 +21,21 @@ type Budget struct {
 
 	At    time.Time `json:"at"`
 	Spent float64   `json:"spent"`
-	// What is not known of it: from when on nodes are known, if that is not from the beginning; whether it is only a bound;
-	// of how many nodes no price is known; and what more it may be, because nobody watched when nodes left.
+	// What is not known of it: from when on nodes are known, if that is not from the beginning; whether it is only a
+	// bound; of how many nodes no price is known; and what more it may be, because nobody watched when nodes left.
 	Since    time.Time `json:"since,omitzero"`
 	AtMost   bool      `json:"at_most,omitempty"`
 	Unpriced int       `json:"unpriced,omitempty"`
 	Unsure   float64   `json:"unsure,omitempty"`
 
-	// Before is what was spent by the same time of the period before, if that is known, and Grew what has grown most since.
+	// Before is what was spent by the same time of the period before, if that is known, and Grew what has grown most
+	// since.
 	Before float64     `json:"before,omitempty"`
 	Grew   []BudgetRow `json:"grew,omitempty"`
 
-	// Days is how many whole days are known, if they are too few for a forecast; -1 for none. Otherwise Likely is what is expected by the
-	// end, nine times in ten between Low and High; and if that is more than the budget, Passed is the day on which it is
-	// passed, between First and Last.
+	// Days is how many whole days are known, if they are too few for a forecast; -1 for none. Otherwise Likely is what is
+	// expected by the end, nine times in ten between Low and High; and if that is more than the budget, Passed is the day
+	// on which it is passed, between First and Last.
 	Days   int       `json:"days,omitempty"`
 	Likely float64   `json:"likely,omitempty"`
 	Low    float64   `json:"low,omitempty"`

@@ -186,7 +186,8 @@ func spendingIsWhatLivesSay(t *testing.T, fresh Open) {
 			spendingAgrees(t, l, periods...)
 		}
 		// Retention, and the file's bound, take lives away; the periods that are still kept stay as they were.
-		check(t, l.FinishBaseline(t.Context(), fleet.Batch{Cluster: "prod", At: t0}, func(uid string) bool { return uid != "u3" }))
+		check(t, l.FinishBaseline(t.Context(), fleet.Batch{Cluster: "prod", At: t0},
+			func(uid string) bool { return uid != "u3" }))
 		old := 9 * 24 * time.Hour
 		_, err := l.Prune(t.Context(), ledger.Retention{Scaling: old, Other: old}, now)
 		check(t, err)
@@ -237,7 +238,8 @@ func interruptionsAgree(t *testing.T, l *ledger.Ledger, p query.Period) {
 // Of what lives as far as the ledger knows, only the time in which somebody watched is sure.
 func spendingUnwatched(t *testing.T, fresh Open) {
 	l := fresh(t)
-	fleetOf(t, l, fleet.Node{Name: "n1"}, fleet.Node{Name: "n2", CreatedAt: t0.Add(30 * time.Hour)}, fleet.Node{Name: "gone"})
+	fleetOf(t, l, fleet.Node{Name: "n1"}, fleet.Node{Name: "n2", CreatedAt: t0.Add(30 * time.Hour)},
+		fleet.Node{Name: "gone"})
 	for _, after := range []time.Duration{time.Minute, 3 * time.Minute, 3 * time.Hour, 40 * time.Hour} {
 		spendingAgrees(t, l, query.Period{From: t0.Add(-time.Hour), Until: t0.Add(after)},
 			query.Period{From: t0.Add(after / 2), Until: t0.Add(after)})
