@@ -388,7 +388,7 @@ func signed(usd float64) string {
 func dollars(usd float64) string { return message.Dollars(fleet.Cost{USD: usd, Priced: 1}) }
 
 // hours is a time in hours as people count them.
-func hours(d time.Duration) string {
+func hours(d fleet.NodeTime) string {
 	h := d.Hours()
 	if h < 100 {
 		return strings.TrimSuffix(fmt.Sprintf("%.1f", h), ".0")
@@ -397,7 +397,7 @@ func hours(d time.Duration) string {
 }
 
 // nodeHours is a time in node-hours, with the unit.
-func nodeHours(d time.Duration) string {
+func nodeHours(d fleet.NodeTime) string {
 	if h := hours(d); h != "1" {
 		return h + " node-hours"
 	}
@@ -498,9 +498,9 @@ func change(now, before Use) string {
 		return "same"
 	}
 	switch d := now.Hours.Sure - before.Hours.Sure; {
-	case d > time.Minute:
+	case d > fleet.Together(time.Minute):
 		return "+" + hours(d) + " h"
-	case d < -time.Minute:
+	case d < -fleet.Together(time.Minute):
 		return "−" + hours(-d) + " h"
 	}
 	return "same"
@@ -662,7 +662,7 @@ func (w words) unknown() (texts []string) {
 				message.Duration(c.Unwatched), w.gaps())
 		}
 	}
-	if s.Hours.Unsure >= time.Minute {
+	if s.Hours.Unsure >= fleet.Together(time.Minute) {
 		text := fmt.Sprintf("Up to %s more", nodeHours(s.Hours.Unsure))
 		if s.UnsureUSD >= 0.005 {
 			text += fmt.Sprintf(" (%s)", message.Dollars(fleet.Cost{USD: s.UnsureUSD, Priced: 1}))

@@ -14,17 +14,17 @@ import (
 
 // MinSpotHours is how long spot nodes must have lived together for anything to be said of how often they are taken
 // back: of less it would be chance. It is Rollcall's own choice.
-const MinSpotHours = 20 * time.Hour
+const MinSpotHours = fleet.NodeTime(20 * time.Hour / time.Millisecond)
 
 // SpotRow is what became of spot nodes.
 type SpotRow struct {
 	InstanceType, Zone string // untrusted; "" if unknown
 	Nodes              int
-	Hours              time.Duration // that they lived for sure
-	Interrupted        int           // taken back by the cloud
-	Gone               int           // nothing says why their machines were gone
+	Hours              fleet.NodeTime // that they lived for sure
+	Interrupted        int            // taken back by the cloud
+	Gone               int            // nothing says why their machines were gone
 	// Compared is how much of Hours both prices are known of, SpotUSD what that cost, and OnDemandUSD what it would have.
-	Compared             time.Duration
+	Compared             fleet.NodeTime
 	SpotUSD, OnDemandUSD float64
 	lives                []time.Duration // of those interrupted
 }
@@ -109,7 +109,7 @@ func (r SpotRow) often() string {
 	}
 	text := fmt.Sprintf("%d in %s", r.Interrupted, nodeHours(r.Hours))
 	if r.Interrupted > 1 && r.Hours >= MinSpotHours {
-		text += fmt.Sprintf(", one each %s", hours(r.Hours/time.Duration(r.Interrupted))) + " h"
+		text += fmt.Sprintf(", one each %s", hours(r.Hours/fleet.NodeTime(r.Interrupted))) + " h"
 	}
 	return text
 }
@@ -168,7 +168,7 @@ func (u SpotUse) saved() []string {
 	if a.Saved() < 0 {
 		text = fmt.Sprintf("Dearer than on-demand by %s", dollars(-a.Saved()))
 	}
-	if rest := a.Hours - a.Compared; rest >= time.Minute {
+	if rest := a.Hours - a.Compared; rest >= fleet.Together(time.Minute) {
 		text += fmt.Sprintf(", of %s; of %s the spot price or the on-demand price is not known", nodeHours(a.Compared),
 			nodeHours(rest))
 	}

@@ -29,12 +29,12 @@ func spotSpending() query.Spending {
 	return query.Spending{Groups: []query.SpendGroup{group("m5.large", "a", "spot"), group("m5.large", "b", "spot"),
 		group("bounded", "a", "spot"), group("odd", "a", "spot"), group("m5.large", "a", "on-demand")},
 		Periods: [][]query.Spent{{
-			{Group: 0, Start: 4, Joined: 6, Left: 5, End: 5, Sure: 100 * h,
+			{Group: 0, Start: 4, Joined: 6, Left: 5, End: 5, Sure: fleet.Together(100 * h),
 				Interrupted: []time.Duration{h, 3 * h, 2 * h, 9 * h}},
-			{Group: 1, Joined: 3, Left: 1, End: 2, Sure: 40 * h, Interrupted: []time.Duration{5 * h}},
-			{Group: 2, Start: 1, End: 1, Sure: 24 * h},
-			{Group: 3, Joined: 2, Left: 2, Sure: 19 * h, Interrupted: []time.Duration{h}, Gone: 1},
-			{Group: 4, Start: 9, End: 9, Sure: 900 * h},
+			{Group: 1, Joined: 3, Left: 1, End: 2, Sure: fleet.Together(40 * h), Interrupted: []time.Duration{5 * h}},
+			{Group: 2, Start: 1, End: 1, Sure: fleet.Together(24 * h)},
+			{Group: 3, Joined: 2, Left: 2, Sure: fleet.Together(19 * h), Interrupted: []time.Duration{h}, Gone: 1},
+			{Group: 4, Start: 9, End: 9, Sure: fleet.Together(900 * h)},
 		}}}
 }
 
@@ -45,7 +45,7 @@ func TestSpot(t *testing.T) {
 	if len(u.Rows) != 3 || u.Others != 1 || u.Rest.Interrupted != 1 || u.All.Nodes != 16 || u.Median != 2*time.Hour {
 		t.Errorf("%+v", u)
 	}
-	if u.All.Compared != 140*time.Hour || u.All.Saved() < 83.99 || u.All.Saved() > 84.01 {
+	if u.All.Compared != fleet.Together(140*time.Hour) || u.All.Saved() < 83.99 || u.All.Saved() > 84.01 {
 		t.Errorf("saved %v of %v", u.All.Saved(), u.All.Compared)
 	}
 	noon := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
@@ -95,9 +95,9 @@ func TestCosts(t *testing.T) {
 	}
 	s := query.Spending{Groups: []query.SpendGroup{g("m5.large", "gpu", fleet.Demand), g("m5.large", "batch", ""),
 		g("odd", "odd", "")}, Periods: [][]query.Spent{
-		{{Group: 0, Start: 2, Joined: 1, End: 3, Sure: 300 * time.Hour}, {Group: 1, Start: 1, Left: 1, Sure: 100 * time.Hour,
-			Unsure: time.Hour}, {Group: 2, Start: 1, End: 1, Sure: 168 * time.Hour}},
-		{{Group: 0, Start: 2, End: 2, Sure: 200 * time.Hour}, {Group: 1, Start: 1, End: 1, Sure: 120 * time.Hour}}}}
+		{{Group: 0, Start: 2, Joined: 1, End: 3, Sure: fleet.Together(300 * time.Hour)}, {Group: 1, Start: 1, Left: 1, Sure: fleet.Together(100 * time.Hour),
+			Unsure: fleet.Together(time.Hour)}, {Group: 2, Start: 1, End: 1, Sure: fleet.Together(168 * time.Hour)}},
+		{{Group: 0, Start: 2, End: 2, Sure: fleet.Together(200 * time.Hour)}, {Group: 1, Start: 1, End: 1, Sure: fleet.Together(120 * time.Hour)}}}}
 	for _, tc := range []struct {
 		name string
 		text string
@@ -122,6 +122,21 @@ func TestCosts(t *testing.T) {
 			if !strings.Contains(tc.text, want) {
 				t.Errorf("%s: %q is not in\n%s", tc.name, want, tc.text)
 			}
+		}
+	}
+}
+
+// What thousands of nodes live in months is more than a time.Duration holds.
+func TestManyNodeHours(t *testing.T) {
+	noon := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	f := Facts{Cluster: "prod", Span: Span{From: noon.AddDate(0, 0, -90), Until: noon}, WatchedUntil: noon, Price: spotPrice}
+	s := query.Spending{Groups: []query.SpendGroup{{Pool: "a"}, {Pool: "b"}}, Periods: [][]query.Spent{{
+		{Group: 0, Start: 5000, End: 5000, Sure: 5000 * fleet.Together(90*24*time.Hour)},
+		{Group: 1, Start: 5000, End: 5000, Sure: 5000 * fleet.Together(90*24*time.Hour)}}}}
+	text := RenderCosts(NewCosts(f, s, query.ByPool)).String()
+	for _, want := range []string{"prod: $21,600,000 in 90 days", "21,600,000 node-hours in all", "10,800,000 h"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
 		}
 	}
 }

@@ -46,11 +46,13 @@ func (f Facts) known() Span {
 
 // Hours is how long nodes lived.
 type Hours struct {
-	Sure   time.Duration
-	Unsure time.Duration // at most this much more: nobody watched when they left
+	Sure   fleet.NodeTime
+	Unsure fleet.NodeTime // at most this much more: nobody watched when they left
 }
 
-func (h *Hours) add(sure, unsure time.Duration) { h.Sure, h.Unsure = h.Sure+sure, h.Unsure+unsure }
+func (h *Hours) add(sure, unsure time.Duration) {
+	h.Sure, h.Unsure = h.Sure+fleet.Together(sure), h.Unsure+fleet.Together(unsure)
+}
 
 // Use is how much of something was used.
 type Use struct {

@@ -27,3 +27,13 @@ type Incident struct {
 
 // Unwatched is how long the watch may have been silent at the end of a period before that counts as not watched.
 const Unwatched = 2 * time.Minute
+
+// NodeTime is for how long nodes lived together, in milliseconds: a time.Duration has room for no more than 292 years,
+// which a thousand nodes live in four months.
+type NodeTime int64
+
+// Together is the NodeTime of one node.
+func Together(d time.Duration) NodeTime { return NodeTime(d.Milliseconds()) }
+
+// Hours is the time in node-hours.
+func (t NodeTime) Hours() float64 { return float64(t) / float64(time.Hour/time.Millisecond) }

@@ -181,7 +181,7 @@ func TestSpendingOfEarlierSchema(t *testing.T) {
 			until := t0.Add(24 * time.Hour)
 			for _, from := range []time.Time{t0.Add(-20 * 24 * time.Hour), t0.Add(-100 * time.Hour), t0.Add(-time.Hour)} {
 				all := must[query.Spending](t)(l.Spending(t.Context(), "spend", query.Period{From: from, Until: until}))
-				var got, want time.Duration
+				var got, want fleet.NodeTime
 				by := map[fleet.CauseKind]int{}
 				for _, x := range all.Periods[0] {
 					got += x.Sure + x.Unsure
@@ -194,11 +194,11 @@ func TestSpendingOfEarlierSchema(t *testing.T) {
 					if !n.Removed.IsZero() && n.Removed.Before(end) {
 						end = n.Removed
 					}
-					want += end.Sub(fleet.Latest(from, n.Joined))
+					want += fleet.Together(end.Sub(fleet.Latest(from, n.Joined)))
 					wantBy[n.Came.Kind]++
 				}
 				if got != want || got == 0 || !maps.Equal(by, wantBy) {
-					t.Errorf("since %s nodes used %v, by cause %v; want %v and %v", from, got, by, want, wantBy)
+					t.Errorf("since %s nodes used %d ms, by cause %v; want %d and %v", from, got, by, want, wantBy)
 				}
 			}
 			var interrupted int

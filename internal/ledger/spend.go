@@ -441,7 +441,7 @@ func spending(ctx context.Context, q asker, cluster string, periods []query.Peri
 			}
 			all := (end.came-end.went)*until - end.moments - ((begin.came-begin.went)*from - begin.moments)
 			unsure := end.doubts*until - end.doubtMoments - (begin.doubts*from - begin.doubtMoments) + unseen[id]
-			x.Sure, x.Unsure = time.Duration(all-unsure)*time.Millisecond, time.Duration(unsure)*time.Millisecond
+			x.Sure, x.Unsure = fleet.NodeTime(all-unsure), fleet.NodeTime(unsure)
 			s.Periods[i] = append(s.Periods[i], x)
 		}
 		slices.SortFunc(s.Periods[i], func(a, b query.Spent) int { return cmp.Compare(a.Group, b.Group) })

@@ -22,8 +22,8 @@ type Spent struct {
 	Group int // index in Spending.Groups
 	// Start is how many there were when it began, End when it ended.
 	Start, Joined, Left, End int
-	Sure                     time.Duration
-	Unsure                   time.Duration // at most this much more: nobody watched when they left
+	Sure                     fleet.NodeTime
+	Unsure                   fleet.NodeTime // at most this much more: nobody watched when they left
 	// Interrupted is how long those lived that left because the cloud took them back, and Gone how many others left of
 	// which nothing says why their machines were gone. Both are set only where they are asked for.
 	Interrupted []time.Duration

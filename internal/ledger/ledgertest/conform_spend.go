@@ -20,11 +20,11 @@ import (
 type spendLine struct {
 	query.SpendGroup
 	Start, Joined, Left, End int
-	Sure, Unsure             time.Duration
+	Sure, Unsure             fleet.NodeTime
 }
 
 func (l spendLine) String() string {
-	return fmt.Sprintf("%+v: %d +%d -%d = %d, %v (+%v)", l.SpendGroup, l.Start, l.Joined, l.Left, l.End, l.Sure, l.Unsure)
+	return fmt.Sprintf("%+v: %d +%d -%d = %d, %d (+%d) ms", l.SpendGroup, l.Start, l.Joined, l.Left, l.End, l.Sure, l.Unsure)
 }
 
 func sortLines(lines []spendLine) []spendLine {
@@ -70,7 +70,8 @@ func livesSpent(t *testing.T, l *ledger.Ledger, p query.Period) []spendLine {
 			known = w
 		}
 		sure := max(0, known.Sub(from))
-		x.Sure, x.Unsure = x.Sure+sure, x.Unsure+max(0, until.Sub(from))-sure
+		x.Sure += fleet.Together(sure)
+		x.Unsure += fleet.Together(max(0, until.Sub(from)) - sure)
 	}
 	var lines []spendLine
 	for _, x := range by {
@@ -246,11 +247,11 @@ func spendingUnwatched(t *testing.T, fresh Open) {
 	}
 	s, err := l.Spending(t.Context(), "prod", query.Period{From: t0, Until: t0.Add(10 * time.Hour)})
 	check(t, err)
-	var unsure time.Duration
+	var unsure fleet.NodeTime
 	for _, x := range s.Periods[0] {
 		unsure += x.Unsure
 	}
-	if unsure != 10*time.Hour {
-		t.Errorf("%v are not sure, want ten hours of one node", unsure)
+	if unsure != fleet.Together(10*time.Hour) {
+		t.Errorf("%d ms are not sure, want ten hours of one node", unsure)
 	}
 }
