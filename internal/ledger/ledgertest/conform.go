@@ -67,6 +67,7 @@ func Conform(t *testing.T, open Open) {
 		{"events paging", eventsPaging},
 		{"prune", prune},
 		{"prune mutes", pruneMutes},
+		{"what was told of budgets is remembered", budgetsAreRemembered},
 		{"events are bounded in bytes", eventsAreBoundedInBytes},
 		{"floods push out nobody else", floodsPushOutNobodyElse},
 		{"events yet to come", eventsYetToCome},

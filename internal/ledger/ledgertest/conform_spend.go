@@ -255,3 +255,41 @@ func spendingUnwatched(t *testing.T, fresh Open) {
 		t.Errorf("%d ms are not sure, want ten hours of one node", unsure)
 	}
 }
+
+// What was told of a budget is remembered for longer than its period, however short the retention: otherwise it would be
+// told again.
+func budgetsAreRemembered(t *testing.T, fresh Open) {
+	l := fresh(t)
+	check(t, l.FinishBaseline(t.Context(), fleet.Batch{Cluster: "prod", At: t0}, func(string) bool { return true }))
+	b := wave.Budget{Step: wave.BudgetMost, Pool: "gpu", Limit: 80, Per: "month", From: t0, Until: t0.AddDate(0, 1, 0),
+		At: t0, Spent: 64.5, Grew: []wave.BudgetRow{{What: "type", Name: "g5.xlarge", USD: 3.25}}}
+	about := wave.About{Budget: &b, Standing: &wave.Standing{Key: "k", Since: t0}}
+	plan := wave.Plan{New: []wave.Opening{{Kind: wave.KindBudget, About: about}}}
+	check(t, l.Apply(t.Context(), "prod", "C1", plan, false, t0))
+	live, err := l.LiveWaves(t.Context(), "prod")
+	check(t, err)
+	check(t, l.CloseWave(t.Context(), live[0].ID, t0))
+	check(t, l.FinishWave(t.Context(), live[0].ID, t0))
+	hour := ledger.Retention{Scaling: time.Hour, Other: time.Hour}
+	for _, tc := range []struct{ days, want int }{{0, 1}, {31, 1}, {60, 0}} {
+		_, err := l.Prune(t.Context(), hour, t0.AddDate(0, 0, tc.days))
+		check(t, err)
+		told, err := l.BudgetWaves(t.Context(), "prod")
+		check(t, err)
+		if len(told) != tc.want {
+			t.Fatalf("after %d days %d are remembered, want %d", tc.days, len(told), tc.want)
+		}
+		if tc.want > 0 {
+			got := *told[0].About.Budget
+			if got.Spent != b.Spent || !slices.Equal(got.Grew, b.Grew) || !got.Until.Equal(b.Until) ||
+				told[0].About.Standing.Key != "k" {
+				t.Errorf("it is remembered as %+v", got)
+			}
+		}
+	}
+	other, err := l.BudgetWaves(t.Context(), "staging")
+	check(t, err)
+	if len(other) > 0 {
+		t.Error("another cluster's")
+	}
+}
