@@ -95,9 +95,11 @@ func TestCosts(t *testing.T) {
 	}
 	s := query.Spending{Groups: []query.SpendGroup{g("m5.large", "gpu", fleet.Demand), g("m5.large", "batch", ""),
 		g("odd", "odd", "")}, Periods: [][]query.Spent{
-		{{Group: 0, Start: 2, Joined: 1, End: 3, Sure: fleet.Together(300 * time.Hour)}, {Group: 1, Start: 1, Left: 1, Sure: fleet.Together(100 * time.Hour),
-			Unsure: fleet.Together(time.Hour)}, {Group: 2, Start: 1, End: 1, Sure: fleet.Together(168 * time.Hour)}},
-		{{Group: 0, Start: 2, End: 2, Sure: fleet.Together(200 * time.Hour)}, {Group: 1, Start: 1, End: 1, Sure: fleet.Together(120 * time.Hour)}}}}
+		{{Group: 0, Start: 2, Joined: 1, End: 3, Sure: fleet.Together(300 * time.Hour)},
+			{Group: 1, Start: 1, Left: 1, Sure: fleet.Together(100 * time.Hour),
+				Unsure: fleet.Together(time.Hour)}, {Group: 2, Start: 1, End: 1, Sure: fleet.Together(168 * time.Hour)}},
+		{{Group: 0, Start: 2, End: 2, Sure: fleet.Together(200 * time.Hour)},
+			{Group: 1, Start: 1, End: 1, Sure: fleet.Together(120 * time.Hour)}}}}
 	for _, tc := range []struct {
 		name string
 		text string

@@ -108,7 +108,8 @@ func TestDay(t *testing.T) {
 	if diff := cmp.Diff(want, s.Ups); diff != "" || len(s.Downs) != 0 {
 		t.Errorf("runs (-want +got):\n%s%v", diff, s.Downs)
 	}
-	if c := s.Churn; c.Short.Nodes != 1 || c.Short.Cost.USD != 0.5 || c.Short.Hours.Sure != fleet.Together(30*time.Minute) ||
+	if c := s.Churn; c.Short.Nodes != 1 || c.Short.Cost.USD != 0.5 ||
+		c.Short.Hours.Sure != fleet.Together(30*time.Minute) ||
 		c.NeverReady != 2 || c.Ready != 0 {
 		t.Errorf("churn %+v", c)
 	}
@@ -241,7 +242,8 @@ func TestCoverage(t *testing.T) {
 	f.KnownFrom = t0.Add(h)
 	f.Before = []Span{{From: t0.Add(-24 * h), Until: t0}}
 	s = summarize(t, f)
-	if !s.Coverage.Shortened || !s.From.Equal(t0.Add(h)) || s.Hours.Sure != fleet.Together(23*h) || s.Previous != nil || s.Average != nil {
+	if !s.Coverage.Shortened || !s.From.Equal(t0.Add(h)) || s.Hours.Sure != fleet.Together(23*h) || s.Previous != nil ||
+		s.Average != nil {
 		t.Errorf("begun later: %+v", s)
 	}
 	f.KnownFrom = t0.Add(48 * h)

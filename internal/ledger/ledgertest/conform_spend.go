@@ -24,7 +24,8 @@ type spendLine struct {
 }
 
 func (l spendLine) String() string {
-	return fmt.Sprintf("%+v: %d +%d -%d = %d, %d (+%d) ms", l.SpendGroup, l.Start, l.Joined, l.Left, l.End, l.Sure, l.Unsure)
+	return fmt.Sprintf("%+v: %d +%d -%d = %d, %d (+%d) ms", l.SpendGroup, l.Start, l.Joined, l.Left, l.End, l.Sure,
+		l.Unsure)
 }
 
 func sortLines(lines []spendLine) []spendLine {
@@ -256,8 +257,8 @@ func spendingUnwatched(t *testing.T, fresh Open) {
 	}
 }
 
-// What was told of a budget is remembered for longer than its period, however short the retention: otherwise it would be
-// told again.
+// What was told of a budget is remembered for longer than its period, however short the retention: otherwise it would
+// be told again.
 func budgetsAreRemembered(t *testing.T, fresh Open) {
 	l := fresh(t)
 	check(t, l.FinishBaseline(t.Context(), fleet.Batch{Cluster: "prod", At: t0}, func(string) bool { return true }))
