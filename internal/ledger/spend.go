@@ -68,10 +68,6 @@ func (s *spendSums) add(o spendSums, sign int64) {
 	s.doubts, s.doubtMoments = s.doubts+sign*o.doubts, s.doubtMoments+sign*o.doubtMoments
 }
 
-func (s *spendSums) dest() []any {
-	return []any{&s.came, &s.went, &s.moments, &s.doubts, &s.doubtMoments}
-}
-
 func (s *spendSums) args() []any { return []any{s.came, s.went, s.moments, s.doubts, s.doubtMoments} }
 
 // spendKey is a group of a cluster.
