@@ -127,6 +127,14 @@ var kinds = map[wave.Kind]kind{
 		ends:    func(w wave.Wave) time.Time { return muteOf(w).End() },
 		apart:   true,
 	},
+	wave.KindBudget: {
+		say:     sayBudget,
+		short:   (*rendering).headline,
+		buttons: budgetButtons,
+		ends:    budgetEnds,
+		calm:    calmEdits,
+		apart:   true,
+	},
 }
 
 // Kinds returns the kinds of waves, by name.

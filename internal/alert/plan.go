@@ -18,15 +18,18 @@ import (
 
 // Config holds what the decisions depend on. Zero durations mean the defaults below.
 type Config struct {
-	WaveGap       time.Duration // ALERT_WAVE_GAP: a wave ends when no like change came for this long
-	WaveMax       time.Duration // ALERT_WAVE_MAX: and at the latest this long after it began
-	ReadyDeadline time.Duration // a node not ready by then is called out
-	BlindAfter    time.Duration // a cluster that was not seen for this long is told; 0: never
-	PendingAfter  time.Duration // PENDING_AFTER: pods that nobody answers for this long are told; 0: never
-	CatchUpAfter  time.Duration // messages unposted for this long are merged into one
-	Labels        []string      // ALERT_LABELS: label keys shown on nodes
-	Price         fleet.Pricer  // what nodes cost; nil: no price is known
-	Kept          KeptRule      // KEPT_ALERT: when nodes that are kept are told
+	WaveGap       time.Duration  // ALERT_WAVE_GAP: a wave ends when no like change came for this long
+	WaveMax       time.Duration  // ALERT_WAVE_MAX: and at the latest this long after it began
+	ReadyDeadline time.Duration  // a node not ready by then is called out
+	BlindAfter    time.Duration  // a cluster that was not seen for this long is told; 0: never
+	PendingAfter  time.Duration  // PENDING_AFTER: pods that nobody answers for this long are told; 0: never
+	CatchUpAfter  time.Duration  // messages unposted for this long are merged into one
+	Labels        []string       // ALERT_LABELS: label keys shown on nodes
+	Price         fleet.Pricer   // what nodes cost; nil: no price is known
+	Kept          KeptRule       // KEPT_ALERT: when nodes that are kept are told
+	Budgets       []Budget       // BUDGETS
+	Zone          *time.Location // of the days of budgets: DIGEST_TIMEZONE; nil: UTC
+	Keep          time.Duration  // SCALING_RETENTION: nodes that left longer ago are not known; 0: all are
 	// Alerts selects the nodes that alert, ALERT_NODE_SELECTOR; nil means all.
 	Alerts func(labels map[string]string) bool
 }

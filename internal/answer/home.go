@@ -103,6 +103,10 @@ func (a *Answerer) homeCluster(ctx context.Context, cluster query.ClusterRecord,
 	if err != nil {
 		return nil, err
 	}
+	today, err := a.today(ctx, name, now)
+	if err != nil {
+		return nil, err
+	}
 	of := name
 	if name == a.cluster {
 		of = ""
@@ -112,6 +116,9 @@ func (a *Answerer) homeCluster(ctx context.Context, cluster query.ClusterRecord,
 			{{Text: fmt.Sprintf("Last 24 hours: %d joined, %d left, %d went not ready.", counts[fleet.Joined],
 				counts[fleet.Removed], counts[fleet.WentUnready])}}}},
 		{Table: a.groupTable(groups, query.ByType, false)},
+	}
+	if today != "" {
+		parts[0].Lines = append(parts[0].Lines, message.NewLine(today))
 	}
 	if len(changes) > 0 {
 		parts = append(parts, message.Part{Heading: "Last changes", Lines: changeLines(changes)})
@@ -124,6 +131,7 @@ func (a *Answerer) homeCluster(ctx context.Context, cluster query.ClusterRecord,
 			Value: nodesLine(command.Nodes{View: command.List, NotReady: true, Cluster: of})},
 		{Label: "Events", Verb: message.Open, Value: eventsLine(command.Events{Scaling: true, Cluster: of})},
 		{Label: "Digest", Verb: message.Open, Value: nodesLine(command.Nodes{View: command.Digest, Cluster: of})},
+		{Label: "Costs", Verb: message.Open, Value: nodesLine(command.Nodes{View: command.Costs, Cluster: of})},
 		{Label: "Mute…", Verb: message.Mute, Value: "-"},
 	}}), nil
 }

@@ -40,6 +40,10 @@ func (a *Answerer) nodes(ctx context.Context, req command.Nodes, now time.Time) 
 		return a.waiting(ctx, cluster, req, now)
 	case command.Kept:
 		return a.kept(ctx, cluster, req, now)
+	case command.Spot:
+		return a.spot(ctx, cluster, req, now)
+	case command.Costs:
+		return a.costs(ctx, cluster, req, now)
 	}
 	return a.summary(ctx, cluster, req, now)
 }

@@ -9,6 +9,7 @@ import (
 	"rollcall/internal/digest/schedule"
 	"rollcall/internal/fleet"
 	"rollcall/internal/message"
+	"rollcall/internal/query"
 	"rollcall/internal/wave"
 )
 
@@ -16,6 +17,8 @@ import (
 type Periods interface {
 	Checkpoint(ctx context.Context, cluster string) (fleet.Checkpoint, error)
 	Lives(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Life, error]
+	Spending(ctx context.Context, cluster string, periods ...query.Period) (query.Spending, error)
+	SpotSpending(ctx context.Context, cluster string, p query.Period) (query.Spending, error)
 	Rescales(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Event, error]
 	Keeps(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Keep, error]
 	Candidates(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Event, error]
@@ -95,19 +98,11 @@ func (s Summaries) Scheduled(ctx context.Context, d wave.Digest, ticks *schedule
 func (s Summaries) Of(ctx context.Context, cluster string, span message.Period, before []message.Period,
 	now time.Time) (digest.Summary, error) {
 	s = s.withDefaults()
-	span.From, span.Until = span.From.In(s.Zone), span.Until.In(s.Zone)
-	cp, err := s.Store.Checkpoint(ctx, cluster)
+	f, err := s.facts(ctx, cluster, span, before, now)
 	if err != nil {
 		return digest.Summary{}, err
 	}
-	f := digest.Facts{Cluster: cluster, Span: span, Before: before, KnownFrom: cp.BaselineAt,
-		WatchedUntil: cp.WatchedUntil, Price: s.Price}
-	if cp.BaselineAt.IsZero() {
-		f.KnownFrom = now // nothing is known yet
-	} else if s.Keep > 0 && f.KnownFrom.Before(now.Add(-s.Keep)) {
-		f.KnownFrom = now.Add(-s.Keep)
-	}
-	f.KnownFrom = f.KnownFrom.In(s.Zone)
+	span = f.Span
 	// Lives older than what is known are of no use.
 	earliest := span.From
 	for _, b := range before {
@@ -127,14 +122,8 @@ func (s Summaries) Of(ctx context.Context, cluster string, span message.Period, 
 	if f.Incidents, err = s.Store.Incidents(ctx, cluster, span.From, span.Until); err != nil {
 		return digest.Summary{}, err
 	}
-	gaps, err := s.Store.Gaps(ctx, cluster, span.From)
-	if err != nil {
+	if f.Spot, err = s.spot(ctx, f); err != nil {
 		return digest.Summary{}, err
-	}
-	for _, g := range gaps {
-		if g.From.Before(span.Until) {
-			f.Gaps = append(f.Gaps, g)
-		}
 	}
 	if f.Muted, err = s.Store.MutedChanges(ctx, cluster, span.From, span.Until); err != nil {
 		return digest.Summary{}, err
@@ -146,6 +135,74 @@ func (s Summaries) Of(ctx context.Context, cluster string, span message.Period, 
 		return digest.Summary{}, err
 	}
 	return digest.Summarize(f)
+}
+
+// facts are what is known of the watch over a span, and of prices.
+func (s Summaries) facts(ctx context.Context, cluster string, span message.Period, before []message.Period,
+	now time.Time) (f digest.Facts, err error) {
+	span.From, span.Until = span.From.In(s.Zone), span.Until.In(s.Zone)
+	cp, err := s.Store.Checkpoint(ctx, cluster)
+	if err != nil {
+		return f, err
+	}
+	f = digest.Facts{Cluster: cluster, Span: span, Before: before, KnownFrom: cp.BaselineAt,
+		WatchedUntil: cp.WatchedUntil, Price: s.Price}
+	if cp.BaselineAt.IsZero() {
+		f.KnownFrom = now // nothing is known yet
+	} else if s.Keep > 0 && f.KnownFrom.Before(now.Add(-s.Keep)) {
+		f.KnownFrom = now.Add(-s.Keep)
+	}
+	f.KnownFrom = f.KnownFrom.In(s.Zone)
+	gaps, err := s.Store.Gaps(ctx, cluster, span.From)
+	for _, g := range gaps {
+		if g.From.Before(span.Until) {
+			f.Gaps = append(f.Gaps, g)
+		}
+	}
+	return f, err
+}
+
+// clipped is the span of facts as far as it is known.
+func clipped(f digest.Facts) query.Period {
+	return query.Period{From: fleet.Latest(f.From, f.KnownFrom), Until: f.Until}
+}
+
+// spot is what spot nodes used of the span of facts, as far as it is known.
+func (s Summaries) spot(ctx context.Context, f digest.Facts) (query.Spending, error) {
+	return s.Store.SpotSpending(ctx, f.Cluster, clipped(f))
+}
+
+// Costs sums up what nodes cost since a length of time ago, by a dimension, and compares it with the time of the same
+// length before.
+func (s Summaries) Costs(ctx context.Context, cluster string, length time.Duration, by query.Dimension,
+	now time.Time) (digest.Costs, error) {
+	s = s.withDefaults()
+	from := now.Add(-length)
+	before := message.Period{From: from.Add(-length), Until: from}
+	f, err := s.facts(ctx, cluster, message.Period{From: from, Until: now}, []message.Period{before}, now)
+	if err != nil {
+		return digest.Costs{}, err
+	}
+	spent, err := s.Store.Spending(ctx, cluster, clipped(f), query.Period(before))
+	if err != nil {
+		return digest.Costs{}, err
+	}
+	return digest.NewCosts(f, spent, by), nil
+}
+
+// Spot says what became of spot nodes since a length of time ago.
+func (s Summaries) Spot(ctx context.Context, cluster string, length time.Duration, now time.Time) (message.Message,
+	error) {
+	s = s.withDefaults()
+	f, err := s.facts(ctx, cluster, message.Period{From: now.Add(-length), Until: now}, nil, now)
+	if err != nil {
+		return message.Message{}, err
+	}
+	spent, err := s.spot(ctx, f)
+	if err != nil {
+		return message.Message{}, err
+	}
+	return digest.RenderSpot(f, digest.NewSpotUse(spent, s.Price)), nil
 }
 
 // Render says what a summary reads in a message.

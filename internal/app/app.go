@@ -113,6 +113,7 @@ func Run(ctx context.Context, c config.Config, sources []Source, o Options, log 
 	for i, s := range sources {
 		p.clusters = append(p.clusters, p.newCluster(s.Name, clients[i]))
 	}
+	p.warnOfBudgets()
 	for _, run := range p.parts(ctx, listener.Addr().String()) {
 		g.Go(run)
 	}

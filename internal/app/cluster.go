@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/labels"
@@ -32,6 +33,10 @@ func (p *process) newCluster(name string, client *k8s.Client) *Cluster {
 	settings.WaveGap, settings.WaveMax, settings.Labels = c.AlertWaveGap, c.AlertWaveMax, c.AlertLabels
 	settings.Price, settings.BlindAfter, settings.PendingAfter = c.Prices.Price, c.BlindAfter, c.PendingAfter
 	settings.Kept = alert.KeptRule(c.KeptAlert)
+	settings.Zone, settings.Keep = c.Zone, c.ScalingRetention
+	for _, b := range c.Budgets {
+		settings.Budgets = append(settings.Budgets, alert.Budget(b))
+	}
 	if !c.Selector.Empty() {
 		settings.Alerts = func(l map[string]string) bool { return c.Selector.Matches(labels.Set(l)) }
 	}
@@ -80,4 +85,14 @@ func (c *Cluster) problem() string {
 		return "the nodes have not been listed yet"
 	}
 	return ""
+}
+
+// warnOfBudgets says which budgets are of clusters that are not watched: a cluster's name may come from a kubeconfig,
+// which the configuration does not know.
+func (p *process) warnOfBudgets() {
+	for _, b := range p.config.Budgets {
+		if b.Cluster != "" && !slices.ContainsFunc(p.clusters, func(c *Cluster) bool { return c.name == b.Cluster }) {
+			p.log.Warn("a budget of BUDGETS is of no cluster that is watched", "cluster", b.Cluster)
+		}
+	}
 }

@@ -73,6 +73,7 @@ type Config struct {
 	DigestWhenQuiet      string        `env:"DIGEST_WHEN_QUIET" envDefault:"post"`
 	PricesFile           string        `env:"PRICES_FILE"`
 	PriceDiscount        float64       `env:"PRICE_DISCOUNT" envDefault:"0"`
+	BudgetList           string        `env:"BUDGETS"`
 	ScalingRetention     time.Duration `env:"SCALING_RETENTION" envDefault:"2160h"`
 	EventRetention       time.Duration `env:"EVENT_RETENTION" envDefault:"24h"`
 	HTTPAddr             string        `env:"HTTP_ADDR" envDefault:":8080"`
@@ -87,6 +88,7 @@ type Config struct {
 	Zone       *time.Location  // of the digest: DigestTimezone, or what CRON_TZ= in DigestSchedule says
 	Level      slog.Level
 	Prices     *pricing.Book // of PricesFile and PriceDiscount; never nil
+	Budgets    []Budget      // of BudgetList
 }
 
 // Mistake is one thing wrong with the environment.
@@ -167,6 +169,7 @@ func Load(environ map[string]string) (Config, error) {
 			cmp.Or(nearest.Word(c.DigestWhenQuiet, "post", "skip"), "post or skip"))
 	}
 	l.checkPrices(&c)
+	l.checkBudgets(&c)
 	l.checkAddr(c.HTTPAddr)
 	if err := c.Level.UnmarshalText([]byte(c.LogLevel)); err != nil {
 		l.wrong("LOG_LEVEL", "%q is not a level; write %s", c.LogLevel,

@@ -38,6 +38,8 @@ var meanings = map[string]string{
 	"DIGEST_WHEN_QUIET": "post or skip: what to do when nothing happened to the nodes since the last digest",
 	"PRICES_FILE":       "CSV file of prices of your own, which outrank the built-in list prices; see Prices",
 	"PRICE_DISCOUNT":    "discount on the built-in list prices, in percent",
+	"BUDGETS": "what nodes may cost, in US dollars a day, week or month of DIGEST_TIMEZONE: " +
+		"`prod=9000/month,pool:gpu=80/day`; a cluster's name, or a pool's after `pool:`; see Budgets",
 	"SCALING_RETENTION": "how long changes and scaling events are kept",
 	"EVENT_RETENTION":   "how long other events are kept",
 	"HTTP_ADDR":         "address of /healthz, /readyz and /metrics",

@@ -11,6 +11,7 @@ import (
 	"rollcall/internal/cause"
 	"rollcall/internal/fleet"
 	"rollcall/internal/message"
+	"rollcall/internal/query"
 	"rollcall/internal/wave"
 )
 
@@ -35,6 +36,10 @@ type TellerStore interface {
 	LifeSpans(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Life, error]
 	Lives(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Life, error]
 	GrowthWaves(ctx context.Context, cluster string, since time.Time) ([]wave.Wave, error)
+
+	// What budgets are held against.
+	Spending(ctx context.Context, cluster string, periods ...query.Period) (query.Spending, error)
+	BudgetWaves(ctx context.Context, cluster string) ([]wave.Wave, error)
 
 	// What was not seen.
 	ChangeCounts(ctx context.Context, cluster string, since time.Time) (map[fleet.ChangeKind]int, error)
@@ -119,6 +124,7 @@ func NewTeller(c TellerConfig) *Teller {
 		t.kept(),
 		t.loops(),
 	}
+	t.standing = append(t.standing, t.budgets()...)
 	return t
 }
 

@@ -66,7 +66,7 @@ func moment(at int64, span Span) time.Time { return time.Unix(0, at).In(span.Fro
 // layers chooses what the chart stacks: capacity types if there are several, else instance types.
 // series gives the layer of each kind of machine.
 func (s *summing) layers() (by string, names []string, series []int) {
-	hours := map[string]time.Duration{}
+	hours := map[string]fleet.NodeTime{}
 	name := func(k kind) string { return cmp.Or(k.capacityType, fleet.Unknown) }
 	by = "capacity type"
 	for k, m := range s.machines {
@@ -75,7 +75,7 @@ func (s *summing) layers() (by string, names []string, series []int) {
 		}
 	}
 	if len(hours) < 2 {
-		by, hours = "instance type", map[string]time.Duration{}
+		by, hours = "instance type", map[string]fleet.NodeTime{}
 		name = func(k kind) string { return cmp.Or(k.instanceType, fleet.Unknown) }
 		for k, m := range s.machines {
 			if m.use.Nodes > 0 {

@@ -93,7 +93,7 @@ func CSV(s Summary) []byte {
 }
 
 // decimal is a time in hours.
-func decimal(d time.Duration) string { return strconv.FormatFloat(d.Hours(), 'f', 3, 64) }
+func decimal(d fleet.NodeTime) string { return strconv.FormatFloat(d.Hours(), 'f', 3, 64) }
 
 // cell is a text from the cluster that no spreadsheet takes for a formula: what begins like one gets an apostrophe in
 // front, as OWASP advises against "CSV injection".

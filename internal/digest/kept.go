@@ -28,7 +28,7 @@ type Cordon struct {
 // kept sums up what keeps nodes.
 func (s *summing) kept() (k Kept, err error) {
 	until := s.span.Until
-	if w := s.f.WatchedUntil; !w.IsZero() && until.Sub(w) > unwatched { // nobody knows what became of it
+	if w := s.f.WatchedUntil; !w.IsZero() && until.Sub(w) > fleet.Unwatched { // nobody knows what became of it
 		until = w
 	}
 	var keeps []fleet.Keep

@@ -59,7 +59,7 @@ func TestSlow(t *testing.T) {
 		ready(lived("slow", od, h, 2*h), 31*time.Minute),
 		lived("never", spot, -5*h, h), before, unsure, ready(lived("lives", od, h, 0), 20*h)))
 	if c := s.Churn; c.Slow.Nodes != 3 || c.SlowNever != 1 ||
-		c.Slow.Cost.USD != 3+6+1.5 || c.Slow.Hours.Sure != 7*h+30*time.Minute {
+		c.Slow.Cost.USD != 3+6+1.5 || c.Slow.Hours.Sure != fleet.Together(7*h+30*time.Minute) {
 		t.Errorf("%+v", c)
 	}
 }

@@ -71,6 +71,7 @@ func Render(s Summary, mutes []wave.Mute) message.Message {
 	add("Churn", w.churn()...)
 	add("Waited", w.waited()...)
 	add("Consolidation", w.consolidation()...)
+	add("Spot", s.Spot.Lines()...)
 	add("Not ready", w.down()...)
 	add("Kept", w.kept()...)
 	add("Autoscalers", append(w.scalings("HPA", s.HPAs), w.scalings("Deployment", s.Deployments)...)...)
@@ -391,7 +392,7 @@ func signed(usd float64) string {
 func dollars(usd float64) string { return message.Dollars(fleet.Cost{USD: usd, Priced: 1}) }
 
 // hours is a time in hours as people count them.
-func hours(d time.Duration) string {
+func hours(d fleet.NodeTime) string {
 	h := d.Hours()
 	if h < 100 {
 		return strings.TrimSuffix(fmt.Sprintf("%.1f", h), ".0")
@@ -400,7 +401,7 @@ func hours(d time.Duration) string {
 }
 
 // nodeHours is a time in node-hours, with the unit.
-func nodeHours(d time.Duration) string {
+func nodeHours(d fleet.NodeTime) string {
 	if h := hours(d); h != "1" {
 		return h + " node-hours"
 	}
@@ -501,9 +502,9 @@ func change(now, before Use) string {
 		return "same"
 	}
 	switch d := now.Hours.Sure - before.Hours.Sure; {
-	case d > time.Minute:
+	case d > fleet.Together(time.Minute):
 		return "+" + hours(d) + " h"
-	case d < -time.Minute:
+	case d < -fleet.Together(time.Minute):
 		return "−" + hours(-d) + " h"
 	}
 	return "same"
@@ -676,7 +677,7 @@ func (w words) unknown() (texts []string) {
 				message.Duration(c.Unwatched), w.gaps())
 		}
 	}
-	if s.Hours.Unsure >= time.Minute {
+	if s.Hours.Unsure >= fleet.Together(time.Minute) {
 		text := fmt.Sprintf("Up to %s more", nodeHours(s.Hours.Unsure))
 		if s.UnsureUSD >= 0.005 {
 			text += fmt.Sprintf(" (%s)", message.Dollars(fleet.Cost{USD: s.UnsureUSD, Priced: 1}))

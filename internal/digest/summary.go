@@ -8,6 +8,7 @@ import (
 
 	"rollcall/internal/fleet"
 	"rollcall/internal/message"
+	"rollcall/internal/query"
 	"rollcall/internal/wave"
 )
 
@@ -33,19 +34,30 @@ type Facts struct {
 	Muted        []wave.MutedCount
 	Waited       []fleet.Waited // the waits of pods for nodes that ended in the period
 	Waits        []fleet.Wait   // and those that go on
+	Spot         query.Spending // what spot nodes used of the period, as far as it is known
 }
 
-// unwatched is how long the watch may have been silent at the end of the period before that
-// counts as not watched.
-const unwatched = 2 * time.Minute
+// known is the period as far as the ledger has every node of it.
+func (f Facts) known() Span {
+	s := f.Span
+	if s.From.Before(f.KnownFrom) {
+		s.From = f.KnownFrom
+		if s.From.After(s.Until) {
+			s.From = s.Until
+		}
+	}
+	return s
+}
 
 // Hours is how long nodes lived.
 type Hours struct {
-	Sure   time.Duration
-	Unsure time.Duration // at most this much more: nobody watched when they left
+	Sure   fleet.NodeTime
+	Unsure fleet.NodeTime // at most this much more: nobody watched when they left
 }
 
-func (h *Hours) add(sure, unsure time.Duration) { h.Sure, h.Unsure = h.Sure+sure, h.Unsure+unsure }
+func (h *Hours) add(sure, unsure time.Duration) {
+	h.Sure, h.Unsure = h.Sure+fleet.Together(sure), h.Unsure+fleet.Together(unsure)
+}
 
 // Use is how much of something was used.
 type Use struct {
@@ -165,6 +177,7 @@ type Summary struct {
 	Ups, Downs    []Run      // the largest first
 	Came, Went    []CauseUse // all that joined and left in the period, by cause
 	Churn         Churn
+	Spot          SpotUse
 	Down          Down
 	Kept          Kept
 	Consolidation Consolidation
@@ -188,12 +201,7 @@ func Summarize(f Facts) (Summary, error) {
 	s := summing{f: f, span: f.Span, price: map[fleet.Machine]fleet.Price{}, machines: map[kind]*machine{},
 		groups: map[Group]*GroupUse{}, came: map[replaced][]int64{}, went: map[replaced][]int64{}, cameFor: causes{},
 		wentFor: causes{}}
-	if s.span.From.Before(f.KnownFrom) {
-		s.span.From = f.KnownFrom
-		if s.span.From.After(s.span.Until) {
-			s.span.From = s.span.Until
-		}
-	}
+	s.span = f.known()
 	s.before = make([]Use, len(f.Before))
 	for life, err := range f.Lives {
 		if err != nil {
@@ -209,6 +217,7 @@ func Summarize(f Facts) (Summary, error) {
 	sum.Groups, sum.Sources = s.groupUses(), s.sources()
 	sum.Came, sum.Went = s.cameFor.list(), s.wentFor.list()
 	sum.Churn = s.churn()
+	sum.Spot = NewSpotUse(f.Spot, s.priceOf)
 	sum.Down = down(f.Incidents, s.span)
 	sum.Waited = waited(f.Waited, f.Waits, s.span)
 	var err error
@@ -286,7 +295,7 @@ func (s *summing) alive(n fleet.Life, in Span) (sure, unsure time.Duration) {
 		known = n.RemovedAfter
 	}
 	// Of what lives still, nobody knows whether it does if nobody watches.
-	if w := s.f.WatchedUntil; n.Removed.IsZero() && !w.IsZero() && until.Sub(w) > unwatched && w.Before(known) {
+	if w := s.f.WatchedUntil; n.Removed.IsZero() && !w.IsZero() && until.Sub(w) > fleet.Unwatched && w.Before(known) {
 		known = w
 	}
 	from := in.From
@@ -434,7 +443,7 @@ func (s *summing) sources() (all []string) {
 func (s *summing) coverage() Coverage {
 	c := Coverage{Shortened: s.span.From.After(s.f.From)}
 	gaps := slices.Clone(s.f.Gaps)
-	if w := s.f.WatchedUntil; !w.IsZero() && s.span.Until.Sub(w) > unwatched {
+	if w := s.f.WatchedUntil; !w.IsZero() && s.span.Until.Sub(w) > fleet.Unwatched {
 		c.Ongoing = true
 		// Of what is still being missed, it is not known yet what will be found out.
 		gaps = append(gaps, fleet.Gap{From: w, Until: s.span.Until, Missed: true, EventsFrom: w})

@@ -100,15 +100,16 @@ func TestDay(t *testing.T) {
 		s.Average.Length != 48*h {
 		t.Errorf("average %+v, want %v", s.Average, want)
 	}
-	if len(s.Machines) != 3 || s.Machines[0].CapacityType != "on-demand" || s.Machines[0].Hours.Sure != 30*h ||
-		s.Machines[0].Before.Hours.Sure != 48*h || s.Machines[2].InstanceType != "weird" {
+	if len(s.Machines) != 3 || s.Machines[0].CapacityType != "on-demand" || s.Machines[0].Hours.Sure != fleet.Together(30*h) ||
+		s.Machines[0].Before.Hours.Sure != fleet.Together(48*h) || s.Machines[2].InstanceType != "weird" {
 		t.Errorf("machines %+v", s.Machines)
 	}
 	want := []Run{{Span: Span{From: t0.Add(3 * h), Until: t0.Add(3*h + 4*time.Minute)}, Nodes: 3, Before: 2, After: 5}}
 	if diff := cmp.Diff(want, s.Ups); diff != "" || len(s.Downs) != 0 {
 		t.Errorf("runs (-want +got):\n%s%v", diff, s.Downs)
 	}
-	if c := s.Churn; c.Short.Nodes != 1 || c.Short.Cost.USD != 0.5 || c.Short.Hours.Sure != 30*time.Minute ||
+	if c := s.Churn; c.Short.Nodes != 1 || c.Short.Cost.USD != 0.5 ||
+		c.Short.Hours.Sure != fleet.Together(30*time.Minute) ||
 		c.NeverReady != 2 || c.Ready != 0 {
 		t.Errorf("churn %+v", c)
 	}
@@ -156,7 +157,7 @@ func TestIntegrals(t *testing.T) {
 					alive++
 					doubt := !n.RemovedAfter.IsZero() && !n.RemovedAfter.After(at)
 					until := t0.Add(time.Duration(from+length) * time.Second)
-					doubt = doubt || n.Removed.IsZero() && until.Sub(f.WatchedUntil) > unwatched && !f.WatchedUntil.After(at)
+					doubt = doubt || n.Removed.IsZero() && until.Sub(f.WatchedUntil) > fleet.Unwatched && !f.WatchedUntil.After(at)
 					if doubt {
 						unsure++
 						continue
@@ -170,20 +171,20 @@ func TestIntegrals(t *testing.T) {
 			return
 		}
 		sure, unsure, cost, perKind, most, least, end := brute(0)
-		if s.Hours.Sure != time.Duration(sure)*time.Second || s.Hours.Unsure != time.Duration(unsure)*time.Second ||
+		if s.Hours.Sure != fleet.NodeTime(sure*1000) || s.Hours.Unsure != fleet.NodeTime(unsure*1000) ||
 			math.Abs(s.Cost.USD-cost) > 1e-6 {
 			t.Fatalf("seed %d: %+v %+v, want %d s and %d s unsure, $%v", seed, s.Hours, s.Cost, sure, unsure, cost)
 		}
 		for _, m := range s.Machines {
 			for k, n := range perKind {
 				if k.InstanceType == m.InstanceType && k.CapacityType == m.CapacityType &&
-					m.Hours.Sure != time.Duration(n)*time.Second {
+					m.Hours.Sure != fleet.NodeTime(n*1000) {
 					t.Fatalf("seed %d: %+v, want %d s", seed, m, n)
 				}
 			}
 		}
 		sureBefore, _, costBefore, _, _, _, _ := brute(-length)
-		if s.Previous.Hours.Sure != time.Duration(sureBefore)*time.Second || math.Abs(s.Previous.Cost.USD-costBefore) > 1e-6 {
+		if s.Previous.Hours.Sure != fleet.NodeTime(sureBefore*1000) || math.Abs(s.Previous.Cost.USD-costBefore) > 1e-6 {
 			t.Fatalf("seed %d: before %+v, want %d s, $%v", seed, s.Previous, sureBefore, costBefore)
 		}
 		// Lives of no length, and nodes that came at the moment when others left, count for neither.
@@ -233,7 +234,7 @@ func TestCoverage(t *testing.T) {
 	if diff := cmp.Diff(want, s.Coverage); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if s.Hours != (Hours{22 * h, 2 * h}) || s.UnsureUSD != 6 || s.Quiet() {
+	if s.Hours != (Hours{fleet.Together(22 * h), fleet.Together(2 * h)}) || s.UnsureUSD != 6 || s.Quiet() {
 		t.Errorf("%+v", s.Use)
 	}
 
@@ -241,7 +242,8 @@ func TestCoverage(t *testing.T) {
 	f.KnownFrom = t0.Add(h)
 	f.Before = []Span{{From: t0.Add(-24 * h), Until: t0}}
 	s = summarize(t, f)
-	if !s.Coverage.Shortened || !s.From.Equal(t0.Add(h)) || s.Hours.Sure != 23*h || s.Previous != nil || s.Average != nil {
+	if !s.Coverage.Shortened || !s.From.Equal(t0.Add(h)) || s.Hours.Sure != fleet.Together(23*h) || s.Previous != nil ||
+		s.Average != nil {
 		t.Errorf("begun later: %+v", s)
 	}
 	f.KnownFrom = t0.Add(48 * h)
@@ -288,13 +290,13 @@ func TestChurn(t *testing.T) {
 		Loops: []Loop{{"general", "m5.large", "spot", 4}}}
 	short, slow := c.Short, c.Slow
 	c.Short, c.Slow = Use{}, Use{}
-	if slow.Nodes != 1 || slow.Hours.Sure != 10*time.Minute || slow.Cost.Unpriced != 1 {
+	if slow.Nodes != 1 || slow.Hours.Sure != fleet.Together(10*time.Minute) || slow.Cost.Unpriced != 1 {
 		t.Errorf("slow: %+v", slow)
 	}
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if short.Nodes != 6 || short.Hours.Sure != 220*time.Minute || math.Abs(short.Cost.USD-3.5) > 1e-9 ||
+	if short.Nodes != 6 || short.Hours.Sure != fleet.Together(220*time.Minute) || math.Abs(short.Cost.USD-3.5) > 1e-9 ||
 		short.Cost.Unpriced != 1 {
 		t.Errorf("short: %+v", short)
 	}

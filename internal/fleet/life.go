@@ -6,6 +6,7 @@ import "time"
 type Life struct {
 	UID, Name string // untrusted
 	Pool      string
+	Zone      string
 	Machine   Machine
 	Joined    time.Time // when the Node object was created, whole seconds
 	Ready     time.Time // when it became ready first; zero if it never did, or before anybody watched
@@ -23,3 +24,16 @@ type Incident struct {
 	Until             time.Time // zero while it lasts
 	Left              bool      // it ended because the node left
 }
+
+// Unwatched is how long the watch may have been silent at the end of a period before that counts as not watched.
+const Unwatched = 2 * time.Minute
+
+// NodeTime is for how long nodes lived together, in milliseconds: a time.Duration has room for no more than 292 years,
+// which a thousand nodes live in four months.
+type NodeTime int64
+
+// Together is the NodeTime of one node.
+func Together(d time.Duration) NodeTime { return NodeTime(d.Milliseconds()) }
+
+// Hours is the time in node-hours.
+func (t NodeTime) Hours() float64 { return float64(t) / float64(time.Hour/time.Millisecond) }

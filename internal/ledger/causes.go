@@ -160,7 +160,7 @@ const (
 	insertCauseSQL = `INSERT INTO causes (cluster, kind, actor, why, for_kind, for_namespace, for_name)
 		VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id`
 	setCauseSQL = `UPDATE changes SET cause_id = ?, strength = ?, why = ? WHERE id = ? AND cluster = ? AND strength < ?
-		AND kind IN ('joined', 'removed')`
+		AND kind IN ('joined', 'removed') RETURNING node_uid, kind, occurrence`
 	setChainSQL = `INSERT INTO chains (change_id, links) VALUES (?, ?)
 		ON CONFLICT (change_id) DO UPDATE SET links = excluded.links`
 	dropChainSQL = `DELETE FROM chains WHERE change_id = ?`
@@ -175,9 +175,10 @@ func (l *Ledger) SetCauses(ctx context.Context, cluster string, explained []wave
 	defer doing(&err, "recording %d causes of %s", len(explained), cluster)
 	return l.tx(ctx, func(tx tx) error {
 		ids := map[fleet.Cause]int64{}
+		var spent tally
 		ended := map[string]bool{} // why Karpenter ended nodes, now that nothing more will be known
 		for i := range explained {
-			if err := setCause(ctx, tx, cluster, &explained[i], ids); err != nil {
+			if err := setCause(ctx, tx, cluster, &explained[i], ids, &spent); err != nil {
 				return err
 			}
 			if e := explained[i]; e.Final() && e.Kind != fleet.Replacement && e.Disruption() != "" {
@@ -189,12 +190,14 @@ func (l *Ledger) SetCauses(ctx context.Context, cluster string, explained []wave
 				return err
 			}
 		}
-		return nil
+		return spent.flush(ctx, tx)
 	})
 }
 
-// setCause is SetCauses of one change. ids are the causes that were looked up so far.
-func setCause(ctx context.Context, tx tx, cluster string, e *wave.Explained, ids map[fleet.Cause]int64) error {
+// setCause is SetCauses of one change. ids are the causes that were looked up so far, and spent is what changes in what
+// nodes cost.
+func setCause(ctx context.Context, tx tx, cluster string, e *wave.Explained, ids map[fleet.Cause]int64,
+	spent *tally) error {
 	if !e.Cause.IsZero() && e.Strength > 0 {
 		cause := clipCause(e.Cause)
 		id, ok := ids[cause]
@@ -209,12 +212,25 @@ func setCause(ctx context.Context, tx tx, cluster string, e *wave.Explained, ids
 		if err != nil {
 			return err
 		}
-		stronger, err := tx.exec(ctx, setCauseSQL, id, e.Strength, why, e.Change, cluster, e.Strength)
+		var uid string
+		var kind fleet.ChangeKind
+		var occurrence int
+		_, stronger, err := one(ctx, tx, scanTo(&uid, &kind, &occurrence), setCauseSQL, id, e.Strength, why, e.Change,
+			cluster, e.Strength)
 		if err != nil {
 			return err
 		}
-		if stronger > 0 {
-			if err := setChain(ctx, tx, e.Change, e.Chain); err != nil {
+		if stronger {
+			switch {
+			case kind == fleet.Removed:
+				err = went(ctx, tx, cluster, uid)
+			case occurrence == 1:
+				err = spent.came(ctx, tx, cluster, uid, cause.Kind)
+			}
+			if err == nil {
+				err = setChain(ctx, tx, e.Change, e.Chain)
+			}
+			if err != nil {
 				return err
 			}
 		}

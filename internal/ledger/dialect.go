@@ -32,6 +32,9 @@ func (dialect) list(values any) any {
 	return string(text)
 }
 
+// listOf is the list of the integers of a group's rows, as JSON.
+func (dialect) listOf(expression string) string { return `json_group_array(` + expression + `)` }
+
 // unindexed is a column that is compared without choosing an index for it, because another
 // column's is better.
 func (dialect) unindexed(column string) string { return `+` + column }

@@ -9,7 +9,8 @@ import (
 )
 
 // lifeColumns are what scanLife receives, of nodes n.
-const lifeColumns = machineColumns + `, n.uid, n.name, n.pool, n.created_at, n.ready_at, n.removed_at, n.removed_after,
+const lifeColumns = machineColumns + `, n.uid, n.name, n.pool, n.zone, n.created_at, n.ready_at, n.removed_at,
+	n.removed_after,
 	coalesce((SELECT c.cause_id FROM changes c WHERE c.cluster = n.cluster AND c.node_uid = n.uid AND c.kind = 'joined'
 		AND c.occurrence = 1 AND c.cause_id IS NOT NULL), 0),
 	CASE WHEN n.removed_at IS NULL THEN 0 ELSE coalesce((SELECT c.cause_id FROM changes c WHERE c.cluster = n.cluster
@@ -19,8 +20,8 @@ const lifeColumns = machineColumns + `, n.uid, n.name, n.pool, n.created_at, n.r
 func scanLife(causes map[int64]fleet.Cause) func(row) (fleet.Life, error) {
 	return func(r row) (n fleet.Life, err error) {
 		var came, went int64
-		err = r.Scan(append(machineDest(&n.Machine), &n.UID, &n.Name, &n.Pool, at{&n.Joined}, at{&n.Ready}, at{&n.Removed},
-			at{&n.RemovedAfter}, &came, &went)...)
+		err = r.Scan(append(machineDest(&n.Machine), &n.UID, &n.Name, &n.Pool, &n.Zone, at{&n.Joined}, at{&n.Ready},
+			at{&n.Removed}, at{&n.RemovedAfter}, &came, &went)...)
 		n.Came, n.Went = causes[came], causes[went]
 		return n, err
 	}

@@ -2,17 +2,22 @@ package ledger
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"rollcall/internal/fleet"
 )
 
 // moves are run before the migration with their number, in steps of their own that can be
 // interrupted and done again: they move what a single transaction would be too large for.
-var moves = map[int]func(context.Context, *Ledger) error{2: moveRows, 14: moveNames}
+var moves = map[int]func(context.Context, *Ledger) error{2: moveRows, 14: moveNames,
+	migrationWith("nodes_came"): moveSpending}
 
 // moveRows fills the tables of migration 2 from those of migration 1.
 func moveRows(ctx context.Context, l *Ledger) error {
@@ -227,4 +232,102 @@ func moveSomeNames(ctx context.Context, tx tx) (more bool, err error) {
 		}
 	}
 	return len(rows) == moveStep, setMeta(ctx, tx, "names_upto", upTo)
+}
+
+// moveSpending counts the nodes that there are in spend_days: first by the day on which something changed, then up to
+// the end of each day.
+func moveSpending(ctx context.Context, l *Ledger) error {
+	clusters, err := collect(ctx, once{&reader{DB: l.w}}, value[string], `SELECT cluster FROM clusters`)
+	if err != nil {
+		return err
+	}
+	for _, cluster := range clusters {
+		for more, last := true, ""; more; {
+			if err := l.tx(ctx, func(tx tx) (err error) {
+				last, more, err = moveSomeSpending(ctx, tx, cluster, last)
+				return err
+			}); err != nil {
+				return fmt.Errorf("counting nodes: %w", err)
+			}
+		}
+		for more := true; more; {
+			if err := l.tx(ctx, func(tx tx) (err error) { more, err = sumUpDay(ctx, tx, cluster); return err }); err != nil {
+				return fmt.Errorf("summing up days: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// moveSomeSpending counts the next nodes after the last one.
+func moveSomeSpending(ctx context.Context, tx tx, cluster, last string) (next string, more bool, err error) {
+	// What was before anybody watched, and before anything left that is kept, counts as of then.
+	first, _, err := one(ctx, tx, value[int64], `SELECT max(
+		coalesce((SELECT baseline_at FROM clusters WHERE cluster = ?), 0),
+		coalesce((SELECT min(removed_at) FROM nodes WHERE cluster = ? AND removed_at > 0),
+			(SELECT max(created_at) FROM nodes WHERE cluster = ?), 0)) / ?`, cluster, cluster, cluster, dayMillis)
+	if err != nil {
+		return last, false, err
+	}
+	type node struct {
+		uid, went string
+		key       spendKey
+		life      spentLife
+	}
+	nodes, err := collect(ctx, tx, func(r row) (n node, err error) {
+		n.key.cluster, n.life.cluster = cluster, cluster
+		err = r.Scan(slices.Concat([]any{&n.uid, &n.went, &n.key.Came}, n.key.dest(), n.life.dest())...)
+		return n, err
+	}, `SELECT n.uid, coalesce((SELECT s.kind FROM changes c JOIN causes s ON s.id = c.cause_id
+			WHERE c.cluster = n.cluster AND c.node_uid = n.uid AND c.kind = 'removed' AND c.cause_id IS NOT NULL
+			ORDER BY c.occurrence DESC LIMIT 1), ''),
+		coalesce((SELECT s.kind FROM changes c JOIN causes s ON s.id = c.cause_id WHERE c.cluster = n.cluster
+			AND c.node_uid = n.uid AND c.kind = 'joined' AND c.occurrence = 1 AND c.cause_id IS NOT NULL), ''),
+		`+spendKeyColumns+`, 0, created_at, `+wentSQL+`, `+doubtSQL+`
+		FROM nodes n WHERE n.cluster = ? AND n.uid > ? AND n.group_id IS NULL ORDER BY n.uid LIMIT ?`, cluster, last,
+		moveStep)
+	if err != nil {
+		return last, false, err
+	}
+	var t tally
+	for _, n := range nodes {
+		if n.life.group, err = t.group(ctx, tx, n.key); err != nil {
+			return last, false, err
+		}
+		t.count(n.life, 1)
+		if _, err := tx.exec(ctx, `UPDATE nodes SET group_id = ?, interrupted = ? WHERE cluster = ? AND uid = ?`,
+			n.life.group, interruption(fleet.CauseKind(n.went)), cluster, n.uid); err != nil {
+			return last, false, err
+		}
+		last = n.uid
+	}
+	for d, sums := range t.by {
+		args := append([]any{cluster, max(d.day, first), d.group}, sums.args()...)
+		if _, err := tx.exec(ctx, addSpendSQL, args...); err != nil {
+			return last, false, err
+		}
+	}
+	return last, len(nodes) > 0, nil
+}
+
+// sumUpDay adds to the next day of a cluster what was before it. How far that is stands in meta.
+func sumUpDay(ctx context.Context, tx tx, cluster string) (more bool, err error) {
+	name := "spend_upto/" + cluster
+	done, begun, err := metaNumber(ctx, tx, name)
+	if err != nil {
+		return false, err
+	}
+	if !begun {
+		done = -1
+	}
+	day, _, err := one(ctx, tx, value[sql.NullInt64], spendNextSQL, cluster, done+1)
+	if err != nil || !day.Valid {
+		return false, err
+	}
+	if begun {
+		if _, err := tx.exec(ctx, copySpendSQL, day.Int64, cluster, done); err != nil {
+			return false, err
+		}
+	}
+	return true, setMeta(ctx, tx, name, day.Int64)
 }

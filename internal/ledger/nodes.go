@@ -135,15 +135,20 @@ func (l *Ledger) RecordBaseline(ctx context.Context, cluster string, nodes []fle
 	defer doing(&err, "recording the baseline of %s", cluster)
 	return l.live.change(cluster, func() (steps, error) {
 		return nil, l.tx(ctx, func(tx tx) error {
+			var spent tally
 			for i := range nodes {
-				if err := upsertNode(ctx, tx, &nodes[i]); err != nil {
+				old, err := oldNode(ctx, tx, nodes[i].Node.Cluster, nodes[i].Node.UID)
+				if err == nil {
+					err = upsertNode(ctx, tx, &nodes[i], old, &spent)
+				}
+				if err != nil {
 					return err
 				}
 				if err := baselineState(ctx, tx, nodes[i].Node); err != nil {
 					return err
 				}
 			}
-			return nil
+			return spent.flush(ctx, tx)
 		})
 	})
 }
@@ -162,13 +167,17 @@ func (l *Ledger) FinishBaseline(ctx context.Context, b fleet.Batch, keep func(ui
 	}
 	err = l.live.change(b.Cluster, func() (steps, error) {
 		return nil, l.tx(ctx, func(tx tx) error {
+			var spent tally
 			for uid := range known {
 				if keep(uid) {
 					continue
 				}
-				if _, err := tx.exec(ctx, `DELETE FROM nodes WHERE cluster = ? AND uid = ?`, b.Cluster, uid); err != nil {
+				if _, err := spent.forgetNode(ctx, tx, b.Cluster, uid); err != nil {
 					return err
 				}
+			}
+			if err := spent.flush(ctx, tx); err != nil {
+				return err
 			}
 			if err := baselineStates(ctx, tx, b.Cluster, b.At); err != nil {
 				return err
@@ -212,16 +221,17 @@ func recordNodes(ctx context.Context, tx tx, b fleet.Batch, live steps) error {
 			gap = id
 		}
 	}
+	var spent tally
 	for i := range b.Observations {
 		o := &b.Observations[i]
-		before, known, was, err := oldNode(ctx, tx, o.Node.Cluster, o.Node.UID)
+		old, err := oldNode(ctx, tx, o.Node.Cluster, o.Node.UID)
 		if err != nil {
 			return err
 		}
 		after := liveKind{o.Node.Machine(), o.Node.Ready.Status == fleet.Ready, o.Node.Cordoned}
 		// A node that has left stays so unless it is back, see upsertNodeSQL.
-		live.step(before, after, was, (was || !known || back(o)) && !left(o))
-		if err := upsertNode(ctx, tx, o); err != nil {
+		live.step(old.kind, after, old.live, (old.live || !old.known || back(o)) && !left(o))
+		if err := upsertNode(ctx, tx, o, old, &spent); err != nil {
 			return err
 		}
 		if err := recordStates(ctx, tx, o, b.At); err != nil {
@@ -232,6 +242,9 @@ func recordNodes(ctx context.Context, tx tx, b fleet.Batch, live steps) error {
 				return err
 			}
 		}
+	}
+	if err := spent.flush(ctx, tx); err != nil {
+		return err
 	}
 	return mark(ctx, tx, b.Cluster, b.At, b.ResourceVersion)
 }
@@ -249,8 +262,8 @@ func back(o *fleet.Observation) bool {
 const upsertNodeSQL = `INSERT INTO nodes (cluster, uid, name, provider, instance_type, capacity_type, zone, region,
 		pool, arch, os, detail, status, ready_reason, ready_since, cordoned, ever_ready, unready, cordons, fingerprint,
 		created_at, ready_at, removed_at, removed_after, label_set, own_labels, label_price, since_moves, ready_claim,
-		returns, owner, leaving)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		returns, owner, leaving, group_id)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 	ON CONFLICT (cluster, uid) DO UPDATE SET name = excluded.name, provider = excluded.provider,
 		instance_type = excluded.instance_type, capacity_type = excluded.capacity_type, zone = excluded.zone,
 		region = excluded.region, pool = excluded.pool, arch = excluded.arch, os = excluded.os, detail = excluded.detail,
@@ -265,10 +278,22 @@ const upsertNodeSQL = `INSERT INTO nodes (cluster, uid, name, provider, instance
 		returns = CASE WHEN excluded.returns > nodes.returns THEN excluded.returns ELSE nodes.returns END,
 		label_set = excluded.label_set, own_labels = excluded.own_labels, label_price = excluded.label_price,
 		since_moves = excluded.since_moves, ready_claim = excluded.ready_claim,
-		owner = CASE excluded.owner WHEN '' THEN nodes.owner ELSE excluded.owner END, leaving = excluded.leaving`
+		owner = CASE excluded.owner WHEN '' THEN nodes.owner ELSE excluded.owner END, leaving = excluded.leaving,
+		group_id = excluded.group_id`
 
-func upsertNode(ctx context.Context, tx tx, o *fleet.Observation) error {
+// upsertNode records a node as it is. old is what is recorded of it, and spent what changes in what nodes cost.
+func upsertNode(ctx context.Context, tx tx, o *fleet.Observation, old oldRow, spent *tally) error {
 	n, k := &o.Node, &o.Known
+	group, err := spent.groupOf(ctx, tx, n, old)
+	if err != nil {
+		return err
+	}
+	lives := !old.known || group != old.group || left(o) || back(o) // its life may be another one after that
+	if lives && old.known {
+		if err := spent.countNode(ctx, tx, n, -1); err != nil {
+			return err
+		}
+	}
 	detail, err := json.Marshal(nodeDetail{n.Detail, n.Ready.Message})
 	if err != nil {
 		return err
@@ -287,10 +312,16 @@ func upsertNode(ctx context.Context, tx tx, o *fleet.Observation) error {
 		}
 	}
 	_, _, leaving := n.Leaving()
-	_, err = tx.exec(ctx, upsertNodeSQL, n.Cluster, n.UID, n.Name, n.Provider, n.InstanceType, n.CapacityType, n.Zone,
+	if _, err = tx.exec(ctx, upsertNodeSQL, n.Cluster, n.UID, n.Name, n.Provider, n.InstanceType, n.CapacityType, n.Zone,
 		n.Region, n.Pool, n.Arch, n.OS, string(detail), string(n.Ready.Status), n.Ready.Reason, ms(n.Ready.Since), n.Cordoned,
 		k.EverReady, k.Unready, k.Cordons, int64(k.Fingerprint), n.CreatedAt.UnixMilli(), readyAt, removedAt, removedAfter,
 		set, own, n.Machine().LabelPrice, k.SinceMoves, k.ReadyClaim*1000, k.Returns,
-		ownerText(n.Owner), leaving)
-	return err
+		ownerText(n.Owner), leaving, group); err != nil || !lives {
+		return err
+	}
+	if !old.known && removedAt == nil {
+		spent.count(spentLife{cluster: n.Cluster, group: group, came: n.CreatedAt.UnixMilli()}, 1)
+		return nil
+	}
+	return spent.countNode(ctx, tx, n, 1)
 }

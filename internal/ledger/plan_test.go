@@ -252,6 +252,30 @@ func TestPlans(t *testing.T) {
 			}
 			return nil
 		}},
+		{"what nodes used", "PRIMARY KEY (cluster=? AND day=?)", func(ctx context.Context) error {
+			_, err := l.Spending(ctx, "prod", query.Period{From: t0.Add(-time.Hour), Until: t0.Add(time.Hour)})
+			return err
+		}},
+		{"nodes that joined in a part of a day", "COVERING INDEX nodes_came (cluster=? AND created_at>? AND created_at<?)",
+			func(ctx context.Context) error {
+				_, err := collect(ctx, l.r, scanSpend, spendPartSQL, "prod", 1, 2, "prod", 1, 2, "prod", 1, 2)
+				return err
+			}},
+		{"nodes that left in a part of a day", "COVERING INDEX nodes_went (cluster=? AND <expr>>? AND <expr><?)",
+			func(ctx context.Context) error {
+				_, err := collect(ctx, l.r, scanSpend, spendPartSQL, "prod", 1, 2, "prod", 1, 2, "prod", 1, 2)
+				return err
+			}},
+		{"nodes that left unseen in a part of a day", "INDEX nodes_doubtful (cluster=? AND <expr>>? AND <expr><?)",
+			func(ctx context.Context) error {
+				_, err := collect(ctx, l.r, scanSpend, spendPartSQL, "prod", 1, 2, "prod", 1, 2, "prod", 1, 2)
+				return err
+			}},
+		{"interruptions", "COVERING INDEX nodes_interrupted (cluster=? AND removed_at>? AND removed_at<?)",
+			func(ctx context.Context) error {
+				_, err := l.SpotSpending(ctx, "prod", query.Period{From: t0, Until: t0.Add(time.Hour)})
+				return err
+			}},
 		{"incidents", "INDEX changes_when (cluster=? AND kind=? AND at<?)",
 			func(ctx context.Context) error { _, err := l.Incidents(ctx, "prod", t0, t0); return err }},
 		{"rescales", "INDEX events_reason (cluster=? AND reason=? AND last_at>? AND last_at<?)",
@@ -345,6 +369,8 @@ func TestPlans(t *testing.T) {
 			func(ctx context.Context) error { _, _, err := l.Backlog(ctx, "prod"); return err }},
 		{"live waves", "INDEX waves_live",
 			func(ctx context.Context) error { _, err := l.LiveWaves(ctx, "prod"); return err }},
+		{"budgets", "INDEX waves_budget (cluster=?)",
+			func(ctx context.Context) error { _, err := l.BudgetWaves(ctx, "prod"); return err }},
 		{"members", "INDEX changes_wave", func(ctx context.Context) error { _, err := l.Members(ctx, 1); return err }},
 		{"nodes of a wave", "INDEX", func(ctx context.Context) error { _, _, err := l.WaveNodes(ctx, "x", 5); return err }},
 		{"lives", "COVERING INDEX nodes_list (cluster=? AND removed_at>?)", func(ctx context.Context) error {

@@ -94,6 +94,7 @@ func (l *Ledger) Prune(ctx context.Context, r Retention, now time.Time) (rows in
 		drop(`DELETE FROM waited WHERE (cluster, minute, namespace, pods_of, refusal, refused_by, pool, ended, told) IN (
 			SELECT w.cluster, w.minute, w.namespace, w.pods_of, w.refusal, w.refused_by, w.pool, w.ended, w.told FROM waited w
 			WHERE w.cluster = ? AND w.minute < ? LIMIT ?)`, c.Cluster, old)
+		prune(func() (int64, error) { return l.pruneSpending(ctx, c.Cluster, old) })
 		drop(`DELETE FROM mutes WHERE id IN (SELECT m.id FROM mutes m WHERE m.cluster = ? AND m.until_at < ?
 			AND m.told_end = 1 AND NOT EXISTS (
 				SELECT 1 FROM changes c WHERE c.cluster = m.cluster AND c.mute_id = m.id) LIMIT ?)`, c.Cluster, old)
@@ -113,7 +114,9 @@ func (l *Ledger) Prune(ctx context.Context, r Retention, now time.Time) (rows in
 	drop(`DELETE FROM messages WHERE key IN (SELECT m.key FROM messages m JOIN waves w ON w.id = m.wave_id
 		WHERE w.done_at < ? LIMIT ?)`, old)
 	drop(`DELETE FROM waves WHERE id IN (SELECT w.id FROM waves w WHERE w.done_at < ?
-		AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.wave_id = w.id) LIMIT ?)`, old)
+		AND (w.kind <> 'budget' OR w.done_at < ?)
+		AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.wave_id = w.id) LIMIT ?)`, old,
+		min(old, now.Add(-budgetMemory).UnixMilli()))
 	drop(oldClaimsSQL, now.Add(-r.Other).UnixMilli(), old)
 	drop(oldPoolsSQL, old)
 	if err == nil {
@@ -144,6 +147,9 @@ func (l *Ledger) pruneChanges(ctx context.Context, cluster string, old int64) (t
 	}
 	return total, nil
 }
+
+// budgetMemory is for how long it is remembered at least what was told of budgets: longer than their periods.
+const budgetMemory = 40 * 24 * time.Hour
 
 func oldChangesSQL() string {
 	return `SELECT c.id FROM changes c WHERE c.cluster = ? AND ` + dialect{}.in(`c.kind`) + `
@@ -350,6 +356,7 @@ func deleteLives(ctx context.Context, tx tx) (n int64, err error) {
 		old = append(old, of...)
 	}
 	slices.SortStableFunc(old, func(a, b life) int { return cmp.Compare(a.removed, b.removed) })
+	var spent tally
 	for _, x := range old[:min(len(old), pruneStep)] {
 		ids, err := collect(ctx, tx, value[int64], `SELECT id FROM changes WHERE cluster = ? AND node_uid = ?`, x.cluster,
 			x.uid)
@@ -360,13 +367,13 @@ func deleteLives(ctx context.Context, tx tx) (n int64, err error) {
 		if err != nil {
 			return 0, err
 		}
-		nodes, err := tx.exec(ctx, `DELETE FROM nodes WHERE cluster = ? AND uid = ?`, x.cluster, x.uid)
+		nodes, err := spent.forgetNode(ctx, tx, x.cluster, x.uid)
 		if err != nil {
 			return 0, err
 		}
 		n += changes + nodes
 	}
-	return n, nil
+	return n, spent.flush(ctx, tx)
 }
 
 // deleteStepwise runs a statement that deletes at most as many rows as its last parameter says, until

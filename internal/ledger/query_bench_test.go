@@ -133,6 +133,22 @@ func BenchmarkQueries(b *testing.B) {
 	events := func(f query.EventFilter) func() error {
 		return func() error { _, err := l.Events(ctx, "prod", f, query.EventCursor{}, 20); return err }
 	}
+	days := func(n int) query.Period {
+		return query.Period{From: end.Add(-time.Duration(n) * 24 * time.Hour), Until: end}
+	}
+	// As /nodes costs asks, with the time before to compare with, and as /nodes spot does.
+	costs := func(n int) func() error {
+		before := query.Period{From: end.Add(-time.Duration(2*n) * 24 * time.Hour), Until: days(n).From}
+		return func() error { _, err := l.Spending(ctx, "prod", days(n), before); return err }
+	}
+	spot := func(n int) func() error {
+		return func() error { _, err := l.SpotSpending(ctx, "prod", days(n)); return err }
+	}
+	var daily []query.Period // as a forecast asks, in a zone whose days are not UTC's
+	for i := range 84 {
+		until := end.Add(-time.Duration(i)*24*time.Hour - 7*time.Hour)
+		daily = append(daily, query.Period{From: until.Add(-24 * time.Hour), Until: until})
+	}
 	middle := query.EventCursor{Time: end.Add(-30 * 24 * time.Hour), ID: 1}
 	back := middle
 	back.Newer = true
@@ -212,6 +228,13 @@ func BenchmarkQueries(b *testing.B) {
 			}
 			return nil
 		}},
+		{"costs/7-days", costs(7)},
+		{"costs/30-days", costs(30)},
+		{"costs/all", costs(90)},
+		{"spot/7-days", spot(7)},
+		{"spot/30-days", spot(30)},
+		{"spot/all", spot(90)},
+		{"costs/daily", func() error { _, err := l.Spending(ctx, "prod", daily...); return err }},
 		{"list/why", list(query.NodeFilter{Why: "app-17"}, query.SortNewest, 0)},
 		{"list/why-many", list(query.NodeFilter{Why: "cpu above"}, query.SortNewest, 0)},
 		{"list/removed-why", list(query.NodeFilter{Why: "app-17", Removed: true}, query.SortNewest, 0)},
@@ -270,7 +293,7 @@ func BenchmarkWrites(b *testing.B) {
 		for b.Loop() {
 			n++
 			node := ledgertest.Node(n%s.Nodes, s)
-			node.UID = ledgertest.UUID(n, 77)
+			node.UID, node.CreatedAt = ledgertest.UUID(n, 77), s.End
 			o := fleet.First(node, s.End)
 			err := c.measure(func() error {
 				return l.RecordNodes(ctx, fleet.Batch{Cluster: "prod", Observations: []fleet.Observation{o}, At: s.End})

@@ -3,6 +3,8 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // migrations are applied in order, each in a transaction of its own; the number applied is
@@ -428,6 +430,47 @@ CREATE TABLE waited (                           -- waits that are over; what is 
 ) WITHOUT ROWID;
 `,
 	keepsMigration,
+	`
+CREATE TABLE spend_groups (                     -- nodes that cost the same for the same reason: see query.SpendGroup
+	id            INTEGER PRIMARY KEY AUTOINCREMENT, -- one number is one group for ever
+	cluster       TEXT NOT NULL,
+	provider      TEXT NOT NULL,
+	region        TEXT NOT NULL,
+	instance_type TEXT NOT NULL,
+	capacity_type TEXT NOT NULL,
+	label_price   REAL NOT NULL,
+	zone          TEXT NOT NULL,
+	pool          TEXT NOT NULL,
+	came          TEXT NOT NULL,                -- kind of the cause
+	UNIQUE (cluster, provider, region, instance_type, capacity_type, label_price, zone, pool, came)
+);
+CREATE TABLE spend_days (                       -- sums of a group's lives at the end of a UTC day: see spend.go
+	cluster       TEXT NOT NULL,
+	day           INTEGER NOT NULL,             -- since 1970
+	group_id      INTEGER NOT NULL,
+	came          INTEGER NOT NULL,
+	went          INTEGER NOT NULL,
+	moments       INTEGER NOT NULL,
+	doubts        INTEGER NOT NULL,
+	doubt_moments INTEGER NOT NULL,
+	PRIMARY KEY (cluster, day, group_id)
+) WITHOUT ROWID;
+ALTER TABLE nodes ADD COLUMN group_id INTEGER;  -- as what it is counted; not NULL once the next migration is applied
+ALTER TABLE nodes ADD COLUMN interrupted INTEGER NOT NULL DEFAULT 0; -- whether the cloud took it back: see interruption
+`, `
+CREATE INDEX nodes_came ON nodes (cluster, created_at, group_id);
+-- As wentSQL and doubtSQL have it.
+CREATE INDEX nodes_went ON nodes (cluster,
+	(CASE WHEN removed_at < created_at THEN created_at ELSE removed_at END), group_id, removed_after, removed_at,
+	created_at) WHERE removed_at IS NOT NULL;
+CREATE INDEX nodes_doubtful ON nodes (cluster,
+	(CASE WHEN removed_after < created_at THEN created_at WHEN removed_after > removed_at THEN
+	CASE WHEN removed_at < created_at THEN created_at ELSE removed_at END ELSE removed_after END), group_id)
+	WHERE removed_after IS NOT NULL;
+CREATE INDEX nodes_interrupted ON nodes (cluster, removed_at, group_id, interrupted, created_at) WHERE interrupted > 0;
+CREATE INDEX waves_budget ON waves (cluster, id) WHERE kind = 'budget';
+DELETE FROM meta WHERE name LIKE 'spend_upto/%';
+`,
 }
 
 // keepsMigration makes the table of what keeps nodes.
@@ -461,6 +504,11 @@ INSERT INTO keeps (cluster, node_uid, kind, namespace, name, why, note, since_at
 				AND o.kind = 'cordoned')
 		WHERE n.removed_at IS NULL AND n.cordoned = 1 AND n.leaving = 0) x;
 `
+
+// migrationWith is the number of the migration that contains a text.
+func migrationWith(text string) int {
+	return slices.IndexFunc(migrations, func(m string) bool { return strings.Contains(m, text) })
+}
 
 // migrate brings the schema up to date.
 func (l *Ledger) migrate(ctx context.Context) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -179,6 +180,78 @@ func TestKeepsOfEarlierSchema(t *testing.T) {
 	}
 	if since := must[time.Time](t)(l.KeepsSince(ctx, "prod")); since.Before(began) {
 		t.Errorf("what keeps nodes is known since %v", since)
+	}
+}
+
+// What nodes of an earlier schema cost is counted when the ledger is opened, however often that is interrupted, as if
+// it had been counted from the beginning.
+func TestSpendingOfEarlierSchema(t *testing.T) {
+	for _, step := range []int{10000, 3} {
+		t.Run(fmt.Sprint("in steps of ", step), func(t *testing.T) {
+			shrink(t, &moveStep, step)
+			path := unpack(t, "schema-16.db.gz")
+			if step == 3 { // killed on the way, twice
+				l := &Ledger{base: &base{path: path, log: slog.New(slog.DiscardHandler)}}
+				check(t, l.openWriter(path))
+				saved := migrations
+				migrations = migrations[:migrationWith("nodes_came")]
+				err := l.migrate(t.Context())
+				migrations = saved
+				check(t, err)
+				last := ""
+				for range 3 {
+					check(t, l.tx(t.Context(), func(tx tx) (err error) {
+						last, _, err = moveSomeSpending(t.Context(), tx, "spend", last)
+						return err
+					}))
+				}
+				for more, last := true, ""; more; {
+					check(t, l.tx(t.Context(), func(tx tx) (err error) {
+						last, more, err = moveSomeSpending(t.Context(), tx, "spend", last)
+						return err
+					}))
+				}
+				for range 2 {
+					check(t, l.tx(t.Context(), func(tx tx) error { _, err := sumUpDay(t.Context(), tx, "spend"); return err }))
+				}
+				check(t, l.w.Close())
+			}
+			l := open(t, path)
+			until := t0.Add(24 * time.Hour)
+			for _, from := range []time.Time{t0.Add(-20 * 24 * time.Hour), t0.Add(-100 * time.Hour), t0.Add(-time.Hour)} {
+				all := must[query.Spending](t)(l.Spending(t.Context(), "spend", query.Period{From: from, Until: until}))
+				var got, want fleet.NodeTime
+				by := map[fleet.CauseKind]int{}
+				for _, x := range all.Periods[0] {
+					got += x.Sure + x.Unsure
+					by[all.Groups[x.Group].Came] += x.Nodes()
+				}
+				wantBy := map[fleet.CauseKind]int{}
+				for n, err := range l.Lives(t.Context(), "spend", from, until) {
+					check(t, err)
+					end := until
+					if !n.Removed.IsZero() && n.Removed.Before(end) {
+						end = n.Removed
+					}
+					want += fleet.Together(end.Sub(fleet.Latest(from, n.Joined)))
+					wantBy[n.Came.Kind]++
+				}
+				if got != want || got == 0 || !maps.Equal(by, wantBy) {
+					t.Errorf("since %s nodes used %d ms, by cause %v; want %d and %v", from, got, by, want, wantBy)
+				}
+			}
+			var interrupted int
+			check(t, l.r.DB.QueryRow(`SELECT count(*) FROM nodes WHERE cluster = 'spend' AND interrupted = 1`).Scan(&interrupted))
+			if interrupted != 10 {
+				t.Errorf("%d nodes were interrupted, want 10", interrupted)
+			}
+			var left int
+			check(t, l.r.DB.QueryRow(`SELECT count(*) FROM meta WHERE name LIKE 'spend%'`).Scan(&left))
+			if left != 0 {
+				t.Error("how far the move was is still in the ledger")
+			}
+			record(t, l, "9", first(77)) // it goes on
+		})
 	}
 }
 

@@ -130,7 +130,8 @@ var hot = []string{writerSQL, oldNodeSQL, upsertNodeSQL, insertChangeSQL, markSQ
 	repeatNamesSQL, keepNamesSQL, explainReadySQL, findCauseSQL, insertCauseSQL, setCauseSQL, setChainSQL, lookedSQL,
 	waitSQL, putWaitSQL, endWaitSQL, waitedSQL,
 	keepSQL, openStatesSQL, endKeepsSQL,
-}
+	spentLifeSQL, spendKeySQL, findSpendGroupSQL, insertSpendGroupSQL, spendBoundsSQL, spendNextSQL, spendLastSQL,
+	copySpendSQL, addSpendSQL, setGroupSQL, lastWentSQL, setInterruptedSQL}
 
 // tx is a write transaction.
 type tx struct {

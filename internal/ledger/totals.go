@@ -140,12 +140,21 @@ func (l *Ledger) readLive(ctx context.Context, cluster string) (map[liveKind]int
 	return counts, nil
 }
 
-const oldNodeSQL = `SELECT ` + liveKindColumns + `, n.removed_at IS NULL FROM nodes n WHERE n.cluster = ? AND n.uid = ?`
+const oldNodeSQL = `SELECT ` + liveKindColumns + `, n.removed_at IS NULL, n.zone, n.pool, coalesce(n.group_id, 0)
+	FROM nodes n WHERE n.cluster = ? AND n.uid = ?`
 
-// oldNode returns as what a node is counted before a transaction changes it.
-func oldNode(ctx context.Context, tx tx, cluster, uid string) (kind liveKind, known, live bool, err error) {
-	_, known, err = one(ctx, tx, scanTo(append(kind.dest(), &live)...), oldNodeSQL, cluster, uid)
-	return kind, known, live, err
+// oldRow is as what a node is counted before a transaction changes it.
+type oldRow struct {
+	known, live bool
+	kind        liveKind
+	zone, pool  string
+	group       int64 // of spend_groups
+}
+
+func oldNode(ctx context.Context, tx tx, cluster, uid string) (old oldRow, err error) {
+	_, old.known, err = one(ctx, tx, scanTo(append(old.kind.dest(), &old.live, &old.zone, &old.pool, &old.group)...),
+		oldNodeSQL, cluster, uid)
+	return old, err
 }
 
 // Totals counts the live nodes of a cluster.

@@ -133,6 +133,12 @@ func (l *Ledger) GrowthWaves(ctx context.Context, cluster string, since time.Tim
 	return l.waves(ctx, `w.kind IN ('surge', 'creep') AND w.cluster = ? AND w.opened_at >= ?`, cluster, since.UnixMilli())
 }
 
+// BudgetWaves returns what was told of budgets, oldest first, without members: what was told once is not told again.
+func (l *Ledger) BudgetWaves(ctx context.Context, cluster string) (waves []wave.Wave, err error) {
+	defer doing(&err, "reading waves of %s", cluster)
+	return l.waves(ctx, `w.kind = 'budget' AND w.cluster = ?`, cluster)
+}
+
 // waves returns the waves that a condition on waves w selects, oldest first.
 func (l *Ledger) waves(ctx context.Context, where string, args ...any) ([]wave.Wave, error) {
 	waves, err := collect(ctx, l.r, scanWave, `SELECT `+waveColumns+` FROM waves w WHERE `+where+` ORDER BY w.id`, args...)

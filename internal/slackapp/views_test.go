@@ -198,6 +198,10 @@ var views = map[string]string{
 	"unknown-command":   "/nodez",
 	"digest":            "/nodes digest",
 	"digest-week":       "/nodes digest --since 7d",
+	"costs":             "/nodes costs",
+	"costs-by-cause":    "/nodes costs --by cause",
+	"costs-by-type":     "/nodes costs --since 6h --by type",
+	"spot":              "/nodes spot",
 	"events-bad-cursor": "/events --before 1.x",
 	"kept-none":         "/nodes kept",
 }

@@ -35,6 +35,7 @@ const (
 	KindCreep     Kind = "creep"
 	KindMute      Kind = "mute"
 	KindBlind     Kind = "blind"
+	KindBudget    Kind = "budget" // what has been spent of a budget, or that it will be passed
 	KindWaiting   Kind = "waiting"
 	// KindKept tells which nodes are kept from going, or are cordoned and forgotten.
 	KindKept Kind = "kept"
@@ -72,6 +73,7 @@ type About struct {
 	Mute   int64   `json:"mute,omitempty"`   // the mute that it tells
 	Growth *Growth `json:"growth,omitempty"` // what a Surge or a Creep observed
 	Blind  *Blind  `json:"blind,omitempty"`  // what a Blind cannot see
+	Budget *Budget `json:"budget,omitempty"` // what a Budget has spent
 
 	Standing *Standing `json:"standing,omitempty"`
 	Waiting  *Waiting  `json:"waiting,omitempty"`

@@ -151,6 +151,7 @@ var only = []struct {
 // and the packages given.
 var pure = map[string][]string{
 	"internal/fleet":           {},
+	"internal/forecast":        {},
 	"internal/nearest":         {},
 	"internal/wave":            {"rollcall/internal/fleet"},
 	"internal/cause":           {"rollcall/internal/fleet"},
@@ -158,8 +159,9 @@ var pure = map[string][]string{
 	"internal/message":         {"rollcall/internal/fleet"},
 	"internal/alert":           {"rollcall/internal/fleet", "rollcall/internal/message", "rollcall/internal/wave"},
 	"internal/alert/alerttest": {"rollcall/internal/fleet", "rollcall/internal/wave"},
-	"internal/digest":          {"rollcall/internal/fleet", "rollcall/internal/message", "rollcall/internal/wave"},
-	"internal/pricing":         {"rollcall/internal/fleet", "rollcall/internal/nearest"},
+	"internal/digest": {"rollcall/internal/fleet", "rollcall/internal/message", "rollcall/internal/query",
+		"rollcall/internal/wave"},
+	"internal/pricing": {"rollcall/internal/fleet", "rollcall/internal/nearest"},
 	"internal/command": {"rollcall/internal/fleet", "rollcall/internal/nearest", "rollcall/internal/query",
 		"k8s.io/apimachinery/pkg/labels"},
 }
@@ -172,7 +174,8 @@ var apart = map[string][]string{
 	"internal/answer": {"rollcall/internal/command", "rollcall/internal/digest", "rollcall/internal/digest/schedule",
 		"rollcall/internal/fleet", "rollcall/internal/message", "rollcall/internal/query", "rollcall/internal/wave"},
 	"internal/deliver": {"rollcall/internal/alert", "rollcall/internal/cause", "rollcall/internal/digest",
-		"rollcall/internal/digest/schedule", "rollcall/internal/fleet", "rollcall/internal/message", "rollcall/internal/wave"},
+		"rollcall/internal/digest/schedule", "rollcall/internal/fleet", "rollcall/internal/forecast",
+		"rollcall/internal/message", "rollcall/internal/query", "rollcall/internal/wave"},
 	"internal/slackapp": {"rollcall/internal/answer", "rollcall/internal/command", "rollcall/internal/deliver",
 		"rollcall/internal/message", "rollcall/internal/wave"},
 	"internal/config": {"rollcall/internal/command", "rollcall/internal/digest/schedule",

@@ -68,6 +68,18 @@ func with(m wave.Member, other fleet.Node) wave.Member {
 	return m
 }
 
+// budget is about a budget of 9,000 dollars for November, on the 22nd, unless b says otherwise.
+func budget(b wave.Budget) wave.About {
+	if b.Limit == 0 {
+		b.Limit, b.Per = 9000, "month"
+		b.From, b.Until = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
+	}
+	if b.At.IsZero() {
+		b.At = T0
+	}
+	return wave.About{Budget: &b, Standing: &wave.Standing{Key: "k", Since: T0}}
+}
+
 func many(count int, f func(n int) wave.Member) []wave.Member {
 	var ms []wave.Member
 	for n := range count {
@@ -193,6 +205,29 @@ func Scenes() map[string]wave.Wave {
 			Why: "list events.events.k8s.io: not permitted for rollcall"}}},
 		"blind-events-over": {Kind: wave.KindBlind, ClosedAt: T0.Add(15 * time.Minute), About: wave.About{Blind: &wave.Blind{
 			Events: true, Since: T0, Until: T0.Add(15 * time.Minute)}}},
+		"budget-half": {Kind: wave.KindBudget, About: budget(wave.Budget{Step: wave.BudgetHalf, Spent: 4521.37,
+			Before: 3980.12,
+			Grew:   []wave.BudgetRow{{What: "pool", Name: "gpu", USD: 410}, {What: "cause", Name: "demand", USD: 380.5}},
+			Likely: 8320, Low: 7890.4, High: 8749.6})},
+		"budget-half-early": {Kind: wave.KindBudget, About: budget(wave.Budget{Step: wave.BudgetHalf, Spent: 4521.37, Days: 9,
+			Since: T0.Add(-9*24*time.Hour - 3*time.Hour), Unpriced: 3, Unsure: 12.4})},
+		"budget-most": {Kind: wave.KindBudget, ClosedAt: T0, About: budget(wave.Budget{Step: wave.BudgetMost, Spent: 7384.2,
+			Before: 5102.7, Grew: []wave.BudgetRow{{What: "pool", Name: "gpu", USD: 1610.4}, {What: "pool", USD: 320},
+				{What: "cause", Name: "replacement", USD: 702.15}}, Likely: 10212, Low: 9630, High: 10794,
+			Passed: T0.AddDate(0, 0, 5).Truncate(24 * time.Hour), First: T0.AddDate(0, 0, 4).Truncate(24 * time.Hour),
+			Last: T0.AddDate(0, 0, 6).Truncate(24 * time.Hour)})},
+		"budget-passed": {Kind: wave.KindBudget, ClosedAt: T0, About: budget(wave.Budget{Step: wave.BudgetPassed,
+			Spent: 9003.1, Before: 8870, Unpriced: 1})},
+		"budget-passed-at-most": {Kind: wave.KindBudget, ClosedAt: T0, About: budget(wave.Budget{Step: wave.BudgetPassed,
+			Spent: 81.4, Pool: "gpu", Limit: 80, Per: "day", From: T0.Truncate(24 * time.Hour), AtMost: true,
+			Until: T0.Truncate(24*time.Hour).AddDate(0, 0, 1)})},
+		"budget-forecast": {Kind: wave.KindBudget, ClosedAt: T0, About: budget(wave.Budget{Step: wave.BudgetForecast,
+			Spent: 6420, Before: 5102.7, Grew: []wave.BudgetRow{{What: "pool", Name: "gpu", USD: 1100}}, Likely: 9850,
+			Low: 9310, High: 10390,
+			Passed: T0.AddDate(0, 0, 5).Truncate(24 * time.Hour), First: T0.AddDate(0, 0, 4).Truncate(24 * time.Hour),
+			Last: T0.AddDate(0, 0, 7).Truncate(24 * time.Hour)})},
+		"budget-over": {Kind: wave.KindBudget, ClosedAt: T0, About: budget(wave.Budget{Step: wave.BudgetHalf, Spent: 8703.44,
+			Before: 8120, At: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)}).Over(time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC))},
 		"why-headroom": {Kind: wave.KindJoined, Members: many(2, func(n int) wave.Member {
 			return cameBecause(joined(n, 0), headroom)
 		})},

@@ -387,6 +387,11 @@ func fillRest(ctx context.Context, path string, s Size) (err error) {
 		`UPDATE changes SET explain_at = NULL, looks = 4 WHERE explain_at IS NOT NULL`,
 		`UPDATE changes SET cause_id = 1 + id / 7 % 300, told_cause = 1 + id / 7 % 300, strength = 90, why = '{"pods":3}'
 			WHERE kind IN ('joined', 'removed') AND id % 20 > 0`,
+		`INSERT INTO causes (id, cluster, kind, actor, why, for_kind, for_namespace, for_name)
+			SELECT 301, cluster, 'spot interruption', 'Karpenter', '', '', '', '' FROM clusters`,
+		`UPDATE changes SET cause_id = 301, told_cause = 301 WHERE kind = 'removed' AND id % 8 = 1`,
+		`UPDATE nodes SET interrupted = 1 WHERE (cluster, uid) IN
+			(SELECT cluster, node_uid FROM changes WHERE cause_id = 301)`,
 		`INSERT INTO chains (change_id, links) SELECT id, '[{"at":"2026-11-22T09:12:00Z","on":{"kind":"Pod",'
 			|| '"namespace":"team-1","name":"app-1-x"},"reason":"Nominated","note":"Pod should schedule on: nodeclaim/a"}]'
 			FROM changes WHERE cause_id IS NOT NULL`,
