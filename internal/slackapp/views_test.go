@@ -177,7 +177,7 @@ var views = map[string]string{
 	"list-filters":      "/nodes list --spot --type m5.* -l 'team in (shop)' --sort name",
 	"list-none":         "/nodes list --zone nowhere",
 	"list-removed":      "/nodes list --removed",
-	"waiting":           "/nodes waiting",
+	"waits":             "/nodes waiting",
 	"node":              "/nodes ip-10-0-1-17.ec2.internal",
 	"node-failed":       "/nodes ip-10-0-9",
 	"node-cordoned":     "/nodes ip-10-0-10-",
