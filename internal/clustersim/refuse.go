@@ -2,6 +2,7 @@ package clustersim
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -92,14 +93,15 @@ func (c *Cluster) refuse(l *line, w *workload, pods []pod, group, scaled string)
 
 // exceeded is what Karpenter says of a pod that may only use one pool, which is at its limit.
 func exceeded(p *pool) string {
-	note := "Failed to schedule pod, "
+	why := []string{}
 	for _, other := range []*pool{generalPool, armPool, gpuPool} {
 		if other != p {
-			note += fmt.Sprintf("incompatible requirements, key karpenter.sh/nodepool, karpenter.sh/nodepool In [%s] not in "+
-				"karpenter.sh/nodepool In [%s]; ", p.name, other.name)
+			why = append(why, fmt.Sprintf("incompatible requirements, key karpenter.sh/nodepool, karpenter.sh/nodepool In [%s] "+
+				"not in karpenter.sh/nodepool In [%s]", p.name, other.name))
 		}
 	}
-	return note + fmt.Sprintf("all available instance types exceed limits for nodepool (NodePool=%s)", p.name)
+	why = append(why, fmt.Sprintf("all available instance types exceed limits for nodepool (NodePool=%s)", p.name))
+	return "Failed to schedule pod, " + strings.Join(why, "; ")
 }
 
 // release raises a pool's limit: what waited for it is launched.

@@ -32,7 +32,6 @@ refused total Cluster Autoscaler  Deployment shop/crawl, 4 pods 01:32:29–01:33
 			type span struct {
 				from, until time.Time
 				pods        int
-				of          string
 			}
 			spans := map[string]*span{}
 			var order []string
