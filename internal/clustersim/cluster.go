@@ -79,7 +79,7 @@ type Cluster struct {
 	waiting map[types.UID]*Wait
 	waits   []*Wait // in the order of their beginning
 
-	web, checkout, search, inference, render, report, runner *workload
+	web, checkout, search, inference, render, report, runner, encode, ranking *workload
 
 	agent, groupStatus reference // the DaemonSet that has a pod on every node; the Cluster Autoscaler's ConfigMap
 

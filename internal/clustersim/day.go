@@ -205,7 +205,7 @@ func (c *Cluster) play(s scene) {
 		c.grow(l, c.report, s.count, leak, 0)
 	case atLimit:
 		c.limit(gpuPool)
-		c.grow(l, c.inference, s.count, late, time.Second)
+		c.grow(l, c.ranking, s.count, late, time.Second)
 	case limitEnds:
 		c.release(gpuPool)
 	case wantedEnd:

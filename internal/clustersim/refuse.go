@@ -134,7 +134,7 @@ func (c *Cluster) ReachLimit(d time.Duration) (pool string) {
 		c.limit(generalPool)
 		c.bursts++
 		group := burstName(c.bursts)
-		c.grow(&c.hand, c.render, limitNodes, group, time.Second)
+		c.grow(&c.hand, c.encode, limitNodes, group, time.Second)
 		c.hand.after(d, func() {
 			c.release(generalPool)
 			c.hand.after(c.hand.between(60*time.Second, 90*time.Second), func() { c.endBurst(&c.hand, group) })

@@ -29,8 +29,10 @@ type pod struct {
 	ref reference
 }
 
-func (c *Cluster) newWorkload(w workload) *workload {
-	hash := suffix(c.day.rand, 10)
+func (c *Cluster) newWorkload(w workload) *workload { return c.workloadBy(c.day.rand, w) }
+
+func (c *Cluster) workloadBy(r *rand.Rand, w workload) *workload {
+	hash := suffix(r, 10)
 	ref := func(api, kind, name string) reference {
 		return reference{apiVersion: api, kind: kind, namespace: w.namespace, name: name, uid: c.uid()}
 	}
@@ -62,6 +64,11 @@ func (c *Cluster) newWorkloads() {
 		metric: "external metric jobs_queued"})
 	c.groupStatus = reference{apiVersion: "v1", kind: "ConfigMap", namespace: "kube-system",
 		name: "cluster-autoscaler-status", uid: c.uid()}
+	// These two alone wait for long: a Deployment that is scaled down loses the pods first that wait.
+	c.ranking = c.workloadBy(c.hand.rand, workload{namespace: "ml", name: "ranking", pool: gpuPool, perNode: 1,
+		metric: "pods metric queue_depth"})
+	c.encode = c.workloadBy(c.hand.rand, workload{namespace: "media", name: "encode", pool: generalPool, perNode: 1,
+		metric: "pods metric videos_waiting", types: []string{"c6i.2xlarge"}})
 	c.agent = reference{apiVersion: "apps/v1", kind: "DaemonSet", namespace: "kube-system", name: "aws-node",
 		uid: c.uid()}
 }

@@ -173,7 +173,7 @@ func TestCommandsInBrowser(t *testing.T) {
 	d.until("pods wait", func() error {
 		press(answer+" button", "Refresh")
 		text := tab.Text(answer)
-		if !strings.Contains(text, "4 pods of media/render") || !strings.Contains(text, "pool general is at its limit") {
+		if !strings.Contains(text, "4 pods of media/encode") || !strings.Contains(text, "pool general is at its limit") {
 			return fmt.Errorf("%s", text)
 		}
 		return nil
