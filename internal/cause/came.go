@@ -28,8 +28,9 @@ const (
 	// creating is how long after a Deployment was scaled up its pods are seen at most, and a second more for each twenty:
 	// so many a controller manager writes with its defaults. It is less than the 15 s after which a
 	// HorizontalPodAutoscaler may scale again, of which the event may be lost: a controller writes no more than 25 of one
-	// object in a row.
-	creating = 12 * time.Second
+	// object in a row. crowding is how near each other two such times are that pods may be of either.
+	creating = 10 * time.Second
+	crowding = 12 * time.Second
 	// tardy is by how much an event may be dated later than it should be: its writer was busy, or its time is in whole
 	// seconds.
 	tardy = 2 * time.Second
@@ -493,7 +494,7 @@ func crowded(ups []*fleet.Event, seen time.Time) bool {
 	times := map[time.Time]bool{}
 	for _, e := range ups {
 		for _, when := range []time.Time{e.First, e.Last} {
-			if !when.After(seen) && when.Add(creating).After(seen) {
+			if !when.After(seen) && when.Add(crowding).After(seen) {
 				times[when] = true
 			}
 		}

@@ -2,6 +2,7 @@ package clustersim
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -27,6 +28,9 @@ type Wait struct {
 	RefusedAt      time.Time // when Karpenter first said that it makes no node for it; zero if it makes one
 	Until          time.Time // when it got a node, or was deleted; zero while it waits
 	Deleted        bool
+	// Doubtful is set if its Deployment was scaled down meanwhile: a real one would have deleted it first, and here
+	// pods of nodes that go are.
+	Doubtful bool
 }
 
 // maxWaits is how many waits that are over are remembered.
@@ -121,6 +125,21 @@ func (c *Cluster) release(p *pool) {
 			c.launch(n.line, n.work, n.pods, n.group, Demand, n.scaled)
 		})
 	}
+}
+
+// giveUpWaiting deletes the pods of a workload that wait because its pool is at its limit, and returns how many: a
+// Deployment that is scaled down loses those first.
+func (c *Cluster) giveUpWaiting(w *workload) (pods int) {
+	c.refused[w.pool] = slices.DeleteFunc(c.refused[w.pool], func(n wanted) bool {
+		if n.work != w {
+			return false
+		}
+		c.coming[n.group]--
+		c.ends(n.pods, true)
+		pods += len(n.pods)
+		return true
+	})
+	return pods
 }
 
 // limitNodes is how many nodes are wanted beyond the limit that a person brings a pool to.

@@ -160,6 +160,9 @@ func (c *Cluster) rescale(w *workload, size int) (scaled string) {
 	}
 	c.event(autoscaler, w.autoscaler, normal, "SuccessfulRescale", fmt.Sprintf("New size: %d; reason: %s", size, why))
 	scaled = fmt.Sprintf("from %d to %d", old, size)
+	for _, wait := range c.waiting {
+		wait.Doubtful = wait.Doubtful || size < old && strings.HasPrefix(wait.Pod, w.set.name+"-")
+	}
 	c.event(deployer, w.deployment, normal, "ScalingReplicaSet",
 		fmt.Sprintf("Scaled %s replica set %s %s", what, w.set.name, scaled))
 	return scaled
@@ -272,7 +275,7 @@ func (c *Cluster) empty(w *workload, nodes []*node) {
 	if pods == 0 {
 		return
 	}
-	c.rescale(w, w.replicas-pods)
+	c.rescale(w, w.replicas-pods-c.giveUpWaiting(w))
 	for _, n := range nodes {
 		for _, p := range n.pods {
 			if w.metric != "" {
