@@ -234,8 +234,8 @@ func moveSomeNames(ctx context.Context, tx tx) (more bool, err error) {
 	return len(rows) == moveStep, setMeta(ctx, tx, "names_upto", upTo)
 }
 
-// moveSpending counts the nodes that there are in spend_days: first by the day on which something changed, then up to
-// the end of each day.
+// moveSpending counts the nodes that there are in spend_steps: first by the step in which something changed, then up to
+// the end of each step.
 func moveSpending(ctx context.Context, l *Ledger) error {
 	clusters, err := collect(ctx, once{&reader{DB: l.w}}, value[string], `SELECT cluster FROM clusters`)
 	if err != nil {
@@ -251,8 +251,8 @@ func moveSpending(ctx context.Context, l *Ledger) error {
 			}
 		}
 		for more := true; more; {
-			if err := l.tx(ctx, func(tx tx) (err error) { more, err = sumUpDay(ctx, tx, cluster); return err }); err != nil {
-				return fmt.Errorf("summing up days: %w", err)
+			if err := l.tx(ctx, func(tx tx) (err error) { more, err = sumUpStep(ctx, tx, cluster); return err }); err != nil {
+				return fmt.Errorf("summing up steps: %w", err)
 			}
 		}
 	}
@@ -265,7 +265,7 @@ func moveSomeSpending(ctx context.Context, tx tx, cluster, last string) (next st
 	first, _, err := one(ctx, tx, value[int64], `SELECT max(
 		coalesce((SELECT baseline_at FROM clusters WHERE cluster = ?), 0),
 		coalesce((SELECT min(removed_at) FROM nodes WHERE cluster = ? AND removed_at > 0),
-			(SELECT max(created_at) FROM nodes WHERE cluster = ?), 0)) / ?`, cluster, cluster, cluster, dayMillis)
+			(SELECT max(created_at) FROM nodes WHERE cluster = ?), 0)) / ?`, cluster, cluster, cluster, stepMillis)
 	if err != nil {
 		return last, false, err
 	}
@@ -302,7 +302,7 @@ func moveSomeSpending(ctx context.Context, tx tx, cluster, last string) (next st
 		last = n.uid
 	}
 	for d, sums := range t.by {
-		args := append([]any{cluster, max(d.day, first), d.group}, sums.args()...)
+		args := append([]any{cluster, max(d.step, first), d.group}, sums.args()...)
 		if _, err := tx.exec(ctx, addSpendSQL, args...); err != nil {
 			return last, false, err
 		}
@@ -310,8 +310,8 @@ func moveSomeSpending(ctx context.Context, tx tx, cluster, last string) (next st
 	return last, len(nodes) > 0, nil
 }
 
-// sumUpDay adds to the next day of a cluster what was before it. How far that is stands in meta.
-func sumUpDay(ctx context.Context, tx tx, cluster string) (more bool, err error) {
+// sumUpStep adds to the next step of a cluster what was before it. How far that is stands in meta.
+func sumUpStep(ctx context.Context, tx tx, cluster string) (more bool, err error) {
 	name := "spend_upto/" + cluster
 	done, begun, err := metaNumber(ctx, tx, name)
 	if err != nil {
@@ -320,14 +320,14 @@ func sumUpDay(ctx context.Context, tx tx, cluster string) (more bool, err error)
 	if !begun {
 		done = -1
 	}
-	day, _, err := one(ctx, tx, value[sql.NullInt64], spendNextSQL, cluster, done+1)
-	if err != nil || !day.Valid {
+	step, _, err := one(ctx, tx, value[sql.NullInt64], spendNextSQL, cluster, done+1)
+	if err != nil || !step.Valid {
 		return false, err
 	}
 	if begun {
-		if _, err := tx.exec(ctx, copySpendSQL, day.Int64, cluster, done); err != nil {
+		if _, err := tx.exec(ctx, copySpendSQL, step.Int64, cluster, done); err != nil {
 			return false, err
 		}
 	}
-	return true, setMeta(ctx, tx, name, day.Int64)
+	return true, setMeta(ctx, tx, name, step.Int64)
 }

@@ -252,7 +252,7 @@ func TestPlans(t *testing.T) {
 			}
 			return nil
 		}},
-		{"what nodes used", "PRIMARY KEY (cluster=? AND day=?)", func(ctx context.Context) error {
+		{"what nodes used", "PRIMARY KEY (cluster=? AND step=?)", func(ctx context.Context) error {
 			_, err := l.Spending(ctx, "prod", query.Period{From: t0.Add(-time.Hour), Until: t0.Add(time.Hour)})
 			return err
 		}},

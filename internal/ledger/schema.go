@@ -444,16 +444,16 @@ CREATE TABLE spend_groups (                     -- nodes that cost the same for 
 	came          TEXT NOT NULL,                -- kind of the cause
 	UNIQUE (cluster, provider, region, instance_type, capacity_type, label_price, zone, pool, came)
 );
-CREATE TABLE spend_days (                       -- sums of a group's lives at the end of a UTC day: see spend.go
+CREATE TABLE spend_steps (                      -- sums of a group's lives at the end of six hours: see spend.go
 	cluster       TEXT NOT NULL,
-	day           INTEGER NOT NULL,             -- since 1970
+	step          INTEGER NOT NULL,             -- since 1970
 	group_id      INTEGER NOT NULL,
 	came          INTEGER NOT NULL,
 	went          INTEGER NOT NULL,
 	moments       INTEGER NOT NULL,
 	doubts        INTEGER NOT NULL,
 	doubt_moments INTEGER NOT NULL,
-	PRIMARY KEY (cluster, day, group_id)
+	PRIMARY KEY (cluster, step, group_id)
 ) WITHOUT ROWID;
 ALTER TABLE nodes ADD COLUMN group_id INTEGER;  -- as what it is counted; not NULL once the next migration is applied
 ALTER TABLE nodes ADD COLUMN interrupted INTEGER NOT NULL DEFAULT 0; -- whether the cloud took it back: see interruption

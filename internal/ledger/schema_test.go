@@ -212,7 +212,7 @@ func TestSpendingOfEarlierSchema(t *testing.T) {
 					}))
 				}
 				for range 2 {
-					check(t, l.tx(t.Context(), func(tx tx) error { _, err := sumUpDay(t.Context(), tx, "spend"); return err }))
+					check(t, l.tx(t.Context(), func(tx tx) error { _, err := sumUpStep(t.Context(), tx, "spend"); return err }))
 				}
 				check(t, l.w.Close())
 			}

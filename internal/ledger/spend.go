@@ -21,18 +21,21 @@ import (
 //
 //	(m − n)·t − (ΣJ − ΣE)
 //
-// up to t, and what they lived in a period is the difference of that at its two ends. So spend_days keeps m, n and
-// ΣJ − ΣE of each group as they were at the end of each UTC day on which something changed, and a question reads two
-// such days, however long the period is; of the days in which it begins and ends it reads the nodes that joined or left
-// in a part of them. All are whole milliseconds: sums are exact, and prices are asked for only when somebody asks.
+// up to t, and what they lived in a period is the difference of that at its two ends. So spend_steps keeps m, n and
+// ΣJ − ΣE of each group as they were at the end of each step of six hours in which something changed, and a question
+// reads two of them, however long the period is; of the steps in which it begins and ends it reads the nodes that joined
+// or left in a part of them. All are whole milliseconds: sums are exact, and prices are asked for only when somebody
+// asks.
 //
 // Of nodes that left between two moments, doubts and doubt_moments are the same for the time in between.
 //
-// The first day kept of a cluster holds all that was before it, too; a moment before its end is found by taking away
+// The first step kept of a cluster holds all that was before it, too; a moment before its end is found by taking away
 // the nodes since. What retention deletes stays in the sums: it is the same at both ends of any period after it.
 
-// dayMillis is the length of a day of spend_days, which are counted from 1970.
-const dayMillis = int64(24 * time.Hour / time.Millisecond)
+// stepMillis is the length of a step of spend_steps, which are counted from 1970. In a cluster where 66,000 nodes come
+// and go in a day, reading the nodes of half a day takes longer than people wait; what is kept grows with the number of
+// steps.
+const stepMillis = int64(6 * time.Hour / time.Millisecond)
 
 // The moments of a life, of nodes n. No node leaves before it has joined, whatever the clocks said.
 const (
@@ -41,7 +44,7 @@ const (
 	CASE WHEN removed_at < created_at THEN created_at ELSE removed_at END ELSE removed_after END`
 )
 
-// spentLife is what of a node's life is in spend_days.
+// spentLife is what of a node's life is in spend_steps.
 type spentLife struct {
 	cluster     string
 	group, came int64
@@ -60,7 +63,7 @@ func spentLifeOf(ctx context.Context, tx tx, cluster, uid string) (l spentLife, 
 	return l, ok, err
 }
 
-// spendSums is what spend_days has of a group: see above.
+// spendSums is what spend_steps has of a group: see above.
 type spendSums struct{ came, went, moments, doubts, doubtMoments int64 }
 
 func (s *spendSums) add(o spendSums, sign int64) {
@@ -81,16 +84,16 @@ func (k spendKey) args() []any {
 		string(k.Came)}
 }
 
-// spendDay is a group on a day.
-type spendDay struct {
-	cluster    string
-	day, group int64
+// spendStep is a group in a step.
+type spendStep struct {
+	cluster     string
+	step, group int64
 }
 
-// tally collects what a transaction changes in spend_days. The zero value is ready.
+// tally collects what a transaction changes in spend_steps. The zero value is ready.
 type tally struct {
 	ids map[spendKey]int64 // the groups looked up so far
-	by  map[spendDay]*spendSums
+	by  map[spendStep]*spendSums
 }
 
 // count adds a life to the sums, or takes it away: sign is 1 or -1.
@@ -109,13 +112,13 @@ func (t *tally) count(l spentLife, sign int64) {
 
 func (t *tally) add(l spentLife, at int64, s spendSums, sign int64) {
 	if t.by == nil {
-		t.by = map[spendDay]*spendSums{}
+		t.by = map[spendStep]*spendSums{}
 	}
-	day := spendDay{l.cluster, at / dayMillis, l.group}
-	if t.by[day] == nil {
-		t.by[day] = &spendSums{}
+	step := spendStep{l.cluster, at / stepMillis, l.group}
+	if t.by[step] == nil {
+		t.by[step] = &spendSums{}
 	}
-	t.by[day].add(s, sign)
+	t.by[step].add(s, sign)
 }
 
 const (
@@ -123,19 +126,19 @@ const (
 		AND instance_type = ? AND capacity_type = ? AND label_price = ? AND zone = ? AND pool = ? AND came = ?`
 	insertSpendGroupSQL = `INSERT INTO spend_groups (cluster, provider, region, instance_type, capacity_type,
 		label_price, zone, pool, came) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`
-	spendBoundsSQL = `SELECT (SELECT min(day) FROM spend_days WHERE cluster = ?),
-		(SELECT max(day) FROM spend_days WHERE cluster = ?)`
-	spendNextSQL = `SELECT min(day) FROM spend_days WHERE cluster = ? AND day >= ?`
-	spendLastSQL = `SELECT max(day) FROM spend_days WHERE cluster = ? AND day < ?`
-	copySpendSQL = `INSERT INTO spend_days (cluster, day, group_id, came, went, moments, doubts, doubt_moments)
-		SELECT cluster, ?, group_id, came, went, moments, doubts, doubt_moments FROM spend_days
-		WHERE cluster = ? AND day = ?
-		ON CONFLICT (cluster, day, group_id) DO UPDATE SET ` + spendAddsSQL
-	addSpendSQL = `INSERT INTO spend_days (cluster, day, group_id, came, went, moments, doubts, doubt_moments)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (cluster, day, group_id) DO UPDATE SET ` + spendAddsSQL
-	spendAddsSQL = `came = spend_days.came + excluded.came, went = spend_days.went + excluded.went,
-		moments = spend_days.moments + excluded.moments, doubts = spend_days.doubts + excluded.doubts,
-		doubt_moments = spend_days.doubt_moments + excluded.doubt_moments`
+	spendBoundsSQL = `SELECT (SELECT min(step) FROM spend_steps WHERE cluster = ?),
+		(SELECT max(step) FROM spend_steps WHERE cluster = ?)`
+	spendNextSQL = `SELECT min(step) FROM spend_steps WHERE cluster = ? AND step >= ?`
+	spendLastSQL = `SELECT max(step) FROM spend_steps WHERE cluster = ? AND step < ?`
+	copySpendSQL = `INSERT INTO spend_steps (cluster, step, group_id, came, went, moments, doubts, doubt_moments)
+		SELECT cluster, ?, group_id, came, went, moments, doubts, doubt_moments FROM spend_steps
+		WHERE cluster = ? AND step = ?
+		ON CONFLICT (cluster, step, group_id) DO UPDATE SET ` + spendAddsSQL
+	addSpendSQL = `INSERT INTO spend_steps (cluster, step, group_id, came, went, moments, doubts, doubt_moments)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (cluster, step, group_id) DO UPDATE SET ` + spendAddsSQL
+	spendAddsSQL = `came = spend_steps.came + excluded.came, went = spend_steps.went + excluded.went,
+		moments = spend_steps.moments + excluded.moments, doubts = spend_steps.doubts + excluded.doubts,
+		doubt_moments = spend_steps.doubt_moments + excluded.doubt_moments`
 )
 
 // group is the number of a group, which is recorded if it is new.
@@ -184,53 +187,53 @@ func (t *tally) countNode(ctx context.Context, tx tx, n *fleet.Node, sign int64)
 
 // flush writes what was collected. It belongs to the end of the transaction that changes the nodes.
 func (t *tally) flush(ctx context.Context, tx tx) error {
-	days := slices.SortedFunc(maps.Keys(t.by), func(a, b spendDay) int {
-		return cmp.Or(cmp.Compare(a.cluster, b.cluster), cmp.Compare(a.day, b.day), cmp.Compare(a.group, b.group))
+	steps := slices.SortedFunc(maps.Keys(t.by), func(a, b spendStep) int {
+		return cmp.Or(cmp.Compare(a.cluster, b.cluster), cmp.Compare(a.step, b.step), cmp.Compare(a.group, b.group))
 	})
-	for len(days) > 0 {
-		n := slices.IndexFunc(days, func(d spendDay) bool { return d.cluster != days[0].cluster })
+	for len(steps) > 0 {
+		n := slices.IndexFunc(steps, func(d spendStep) bool { return d.cluster != steps[0].cluster })
 		if n < 0 {
-			n = len(days)
+			n = len(steps)
 		}
-		if err := t.flushCluster(ctx, tx, days[:n]); err != nil {
+		if err := t.flushCluster(ctx, tx, steps[:n]); err != nil {
 			return err
 		}
-		days = days[n:]
+		steps = steps[n:]
 	}
 	clear(t.by)
 	return nil
 }
 
-// flushCluster is flush of one cluster's days, in their order.
-func (t *tally) flushCluster(ctx context.Context, tx tx, days []spendDay) error {
-	cluster := days[0].cluster
+// flushCluster is flush of one cluster's steps, in their order.
+func (t *tally) flushCluster(ctx context.Context, tx tx, steps []spendStep) error {
+	cluster := steps[0].cluster
 	var first, last sql.NullInt64
 	if _, _, err := one(ctx, tx, scanTo(&first, &last), spendBoundsSQL, cluster, cluster); err != nil {
 		return err
 	}
-	if !first.Valid { // the first day holds all that was before it
-		first.Int64, last.Int64 = days[len(days)-1].day, days[len(days)-1].day
+	if !first.Valid { // the first step holds all that was before it
+		first.Int64, last.Int64 = steps[len(steps)-1].step, steps[len(steps)-1].step
 	}
-	var kept []int64 // from the day on that was written last
-	for i, d := range days {
+	var kept []int64 // from the step on that was written last
+	for i, d := range steps {
 		sums := *t.by[d]
 		if sums == (spendSums{}) {
 			continue
 		}
-		day := max(d.day, first.Int64)
+		step := max(d.step, first.Int64)
 		switch {
-		case len(kept) > 0 && kept[0] == day:
-		case i == 0 && day == last.Int64: // mostly it is today's
-			kept = []int64{day}
+		case len(kept) > 0 && kept[0] == step:
+		case i == 0 && step == last.Int64: // mostly it is
+			kept = []int64{step}
 		default:
 			var err error
-			if kept, err = daysFrom(ctx, tx, cluster, day, first.Int64, last.Int64); err != nil {
+			if kept, err = stepsFrom(ctx, tx, cluster, step, first.Int64, last.Int64); err != nil {
 				return err
 			}
-			last.Int64 = max(last.Int64, day)
+			last.Int64 = max(last.Int64, step)
 		}
-		for _, day := range kept {
-			if _, err := tx.exec(ctx, addSpendSQL, append([]any{cluster, day, d.group}, sums.args()...)...); err != nil {
+		for _, step := range kept {
+			if _, err := tx.exec(ctx, addSpendSQL, append([]any{cluster, step, d.group}, sums.args()...)...); err != nil {
 				return err
 			}
 		}
@@ -238,10 +241,10 @@ func (t *tally) flushCluster(ctx context.Context, tx tx, days []spendDay) error 
 	return nil
 }
 
-// daysFrom lists the days that are kept from a day on, which is one of them from now on.
-func daysFrom(ctx context.Context, tx tx, cluster string, day, first, last int64) (days []int64, err error) {
-	days = append(days, day)
-	for from := day; from <= last; {
+// stepsFrom lists the steps that are kept from a step on, which is one of them from now on.
+func stepsFrom(ctx context.Context, tx tx, cluster string, step, first, last int64) (steps []int64, err error) {
+	steps = append(steps, step)
+	for from := step; from <= last; {
 		next, _, err := one(ctx, tx, value[sql.NullInt64], spendNextSQL, cluster, from)
 		if err != nil {
 			return nil, err
@@ -249,22 +252,22 @@ func daysFrom(ctx context.Context, tx tx, cluster string, day, first, last int64
 		if !next.Valid {
 			break
 		}
-		if next.Int64 > day {
-			days = append(days, next.Int64)
+		if next.Int64 > step {
+			steps = append(steps, next.Int64)
 		}
-		if from == day && next.Int64 == day {
-			first = day // it is there
+		if from == step && next.Int64 == step {
+			first = step // it is there
 		}
 		from = next.Int64 + 1
 	}
-	if first == day {
-		return days, nil
+	if first == step {
+		return steps, nil
 	}
-	before, _, err := one(ctx, tx, value[sql.NullInt64], spendLastSQL, cluster, day)
+	before, _, err := one(ctx, tx, value[sql.NullInt64], spendLastSQL, cluster, step)
 	if err == nil && before.Valid {
-		_, err = tx.exec(ctx, copySpendSQL, day, cluster, before.Int64)
+		_, err = tx.exec(ctx, copySpendSQL, step, cluster, before.Int64)
 	}
-	return days, err
+	return steps, err
 }
 
 // setGroupSQL moves a node to another group.
@@ -492,9 +495,9 @@ func scanSpend(r row) (s spendRow, err error) {
 }
 
 const (
-	spendDaySQL = `SELECT d.group_id, d.came, d.went, d.moments, d.doubts, d.doubt_moments FROM spend_days d
-		WHERE d.cluster = ? AND d.day = ?`
-	// What changes in a part of a day, as the nodes say. The columns of an index are written as it has them.
+	spendStepSQL = `SELECT d.group_id, d.came, d.went, d.moments, d.doubts, d.doubt_moments FROM spend_steps d
+		WHERE d.cluster = ? AND d.step = ?`
+	// What changes in a part of a step, as the nodes say. The columns of an index are written as it has them.
 	spendPartSQL = `SELECT group_id, count(*), 0, sum(created_at), 0, 0 FROM nodes
 			WHERE cluster = ? AND created_at >= ? AND created_at < ? GROUP BY group_id
 		UNION ALL SELECT group_id, 0, count(*), -sum(` + wentSQL + `), -count(removed_after),
@@ -505,14 +508,14 @@ const (
 			GROUP BY group_id`
 )
 
-// spendUpTo returns the sums of the groups up to a moment, from the nearest day that is kept.
+// spendUpTo returns the sums of the groups up to a moment, from the nearest step that is kept.
 func spendUpTo(ctx context.Context, q asker, cluster string, t int64, groups int) (spendAt, error) {
-	day := t / dayMillis
-	before, _, err := one(ctx, q, value[sql.NullInt64], spendLastSQL, cluster, day)
+	step := t / stepMillis
+	before, _, err := one(ctx, q, value[sql.NullInt64], spendLastSQL, cluster, step)
 	if err != nil {
 		return nil, err
 	}
-	after, _, err := one(ctx, q, value[sql.NullInt64], spendNextSQL, cluster, day)
+	after, _, err := one(ctx, q, value[sql.NullInt64], spendNextSQL, cluster, step)
 	if err != nil {
 		return nil, err
 	}
@@ -534,22 +537,22 @@ func spendUpTo(ctx context.Context, q asker, cluster string, t int64, groups int
 		}
 		return add(sign, spendPartSQL, cluster, from, until, cluster, from, until, cluster, from, until)
 	}
-	changed := after.Valid && after.Int64 == day // something changes on this day
-	over, _, err := one(ctx, q, value[sql.NullInt64], spendNextSQL, cluster, day+1)
+	changed := after.Valid && after.Int64 == step // something changes on this step
+	over, _, err := one(ctx, q, value[sql.NullInt64], spendNextSQL, cluster, step+1)
 	if err != nil {
 		return nil, err
 	}
-	today := changed && !over.Valid // the rest of the last day is short in events: mostly it is yet to come
+	now := changed && !over.Valid // the rest of the last step is mostly yet to come
 	switch {
 	case before.Valid && !changed:
-		err = add(1, spendDaySQL, cluster, before.Int64)
-	case before.Valid && !today && t-day*dayMillis < dayMillis/2:
-		if err = add(1, spendDaySQL, cluster, before.Int64); err == nil {
-			err = part(1, day*dayMillis, t)
+		err = add(1, spendStepSQL, cluster, before.Int64)
+	case before.Valid && !now && t-step*stepMillis < stepMillis/2:
+		if err = add(1, spendStepSQL, cluster, before.Int64); err == nil {
+			err = part(1, step*stepMillis, t)
 		}
 	case after.Valid:
-		if err = add(1, spendDaySQL, cluster, after.Int64); err == nil {
-			err = part(-1, t, (after.Int64+1)*dayMillis)
+		if err = add(1, spendStepSQL, cluster, after.Int64); err == nil {
+			err = part(-1, t, (after.Int64+1)*stepMillis)
 		}
 	}
 	return all, err
@@ -571,8 +574,8 @@ func unseenLives(ctx context.Context, q asker, cluster string, from, until int64
 	if err != nil {
 		return nil, err
 	}
-	for n, err := range each(ctx, q, scan, `SELECT d.group_id, d.came - d.went, 0 FROM spend_days d
-		WHERE d.cluster = ? AND d.day = ? AND d.came > d.went`, cluster, last.Int64) {
+	for n, err := range each(ctx, q, scan, `SELECT d.group_id, d.came - d.went, 0 FROM spend_steps d
+		WHERE d.cluster = ? AND d.step = ? AND d.came > d.went`, cluster, last.Int64) {
 		if err != nil {
 			return nil, err
 		}
@@ -640,38 +643,38 @@ func (l *Ledger) SpotSpending(ctx context.Context, cluster string, p query.Perio
 	return s, err
 }
 
-// pruneSpending deletes the days that no period after old needs, and the groups that have no part in any.
+// pruneSpending deletes the steps that no period after old needs, and the groups that have no part in any.
 func (l *Ledger) pruneSpending(ctx context.Context, cluster string, old int64) (total int64, err error) {
-	day := old / dayMillis
-	total, err = l.deleteStepwise(ctx, `DELETE FROM spend_days WHERE (cluster, day, group_id) IN (SELECT d.cluster, d.day,
-		d.group_id FROM spend_days d WHERE d.cluster = ? AND d.day < (SELECT max(o.day) FROM spend_days o
-			WHERE o.cluster = ? AND o.day < ?) LIMIT ?)`, cluster, cluster, day)
+	step := old / stepMillis
+	total, err = l.deleteStepwise(ctx, `DELETE FROM spend_steps WHERE (cluster, step, group_id) IN (SELECT d.cluster, d.step,
+		d.group_id FROM spend_steps d WHERE d.cluster = ? AND d.step < (SELECT max(o.step) FROM spend_steps o
+			WHERE o.cluster = ? AND o.step < ?) LIMIT ?)`, cluster, cluster, step)
 	if err != nil {
 		return total, err
 	}
 	var first, last sql.NullInt64
 	if _, _, err := one(ctx, l.r, scanTo(&first, &last), spendBoundsSQL, cluster, cluster); err != nil ||
-		!first.Valid || first.Int64 >= day {
+		!first.Valid || first.Int64 >= step {
 		return total, err
 	}
 	for ctx.Err() == nil {
 		n := 0
 		if err := l.tx(ctx, func(tx tx) error {
-			dead, err := collect(ctx, tx, value[int64], `SELECT n.group_id FROM spend_days n JOIN spend_days o
-				ON o.cluster = n.cluster AND o.day = ? AND o.group_id = n.group_id
-				WHERE n.cluster = ? AND n.day = (SELECT max(day) FROM spend_days WHERE cluster = ?) AND n.came = n.went
+			dead, err := collect(ctx, tx, value[int64], `SELECT n.group_id FROM spend_steps n JOIN spend_steps o
+				ON o.cluster = n.cluster AND o.step = ? AND o.group_id = n.group_id
+				WHERE n.cluster = ? AND n.step = (SELECT max(step) FROM spend_steps WHERE cluster = ?) AND n.came = n.went
 				AND n.doubts = 0 AND o.came = n.came AND o.went = n.went LIMIT ?`, first.Int64, cluster, cluster, pruneStep)
 			if n = len(dead); err != nil || n == 0 {
 				return err
 			}
 			var sql dialect
-			days, err := daysFrom(ctx, tx, cluster, first.Int64, first.Int64, last.Int64+2)
+			steps, err := stepsFrom(ctx, tx, cluster, first.Int64, first.Int64, last.Int64+2)
 			if err != nil {
 				return err
 			}
-			for _, day := range days {
-				if _, err := tx.exec(ctx, `DELETE FROM spend_days WHERE cluster = ? AND day = ? AND `+sql.in(`group_id`),
-					cluster, day, sql.list(dead)); err != nil {
+			for _, step := range steps {
+				if _, err := tx.exec(ctx, `DELETE FROM spend_steps WHERE cluster = ? AND step = ? AND `+sql.in(`group_id`),
+					cluster, step, sql.list(dead)); err != nil {
 					return err
 				}
 			}
