@@ -253,6 +253,9 @@ func (c *Cluster) rehome(from *node) {
 	pods := c.create(l, w, 1)
 	n.pods = append(n.pods, pods...)
 	c.nominate(pods[0], "nodeclaim/"+n.claim.name+", node/"+n.name())
+	if l.rand.IntN(4) == 0 { // Karpenter's other half looks at the node just then
+		c.blocks(n, "Node is nominated for a pending pod")
+	}
 	c.run(n, pods)
 }
 
