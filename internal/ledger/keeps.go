@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"strconv"
+	"strings"
 	"time"
 
 	"rollcall/internal/cause"
@@ -16,6 +17,9 @@ const maxKeeps = 8
 
 // maxKeepNote is how much of a statement is kept with it, in bytes.
 const maxKeepNote = 200
+
+// unit stands between the parts of a text that is several columns: a control character, which no name has.
+const unit = "\x1f"
 
 const (
 	// A node that has left, or is being ended, is kept by nothing: what is said of it comes late. A repeat is a write
@@ -45,15 +49,21 @@ const (
 	oldKeepsSQL = `DELETE FROM keeps WHERE id IN (SELECT kp.id FROM keeps kp WHERE kp.cluster = ? AND kp.until_at < ?
 		LIMIT ?)`
 
-	keepColumns = `kp.node_uid, kp.kind, kp.namespace, kp.name, kp.why, kp.note, kp.since_at, kp.at_least, kp.last_at,
-		kp.until_at`
-	ofNodeSQL = `SELECT ` + keepColumns + `, n.name, n.pool, ` + machineColumns + ` FROM keeps kp
+	// What reading takes, each column takes: of thousands of keeps, texts that are the same again and again are one.
+	keepColumns = `kp.node_uid, kp.kind || '` + unit + `' || kp.namespace || '` + unit + `' || kp.name || '` + unit +
+		`' || kp.why, kp.since_at, kp.at_least, kp.last_at, kp.until_at`
+	keptColumns = `n.name || '` + unit + `' || n.pool || '` + unit + `' || n.provider || '` + unit + `' || n.region || '` +
+		unit + `' || n.instance_type || '` + unit + `' || n.capacity_type, n.label_price`
+	ofNodeSQL = `SELECT ` + keepColumns + `, ` + keptColumns + ` FROM keeps kp
 		JOIN nodes n ON n.cluster = kp.cluster AND n.uid = kp.node_uid WHERE kp.cluster = ? AND kp.since_at < ?
 		AND kp.until_at `
-	ofPoolSQL = `SELECT ` + keepColumns + `, '', kp.name, '', '', '', '', 0.0 FROM keeps kp
+	ofPoolSQL = `SELECT ` + keepColumns + `, '` + unit + `' || kp.name, 0.0 FROM keeps kp
 		WHERE kp.cluster = ? AND kp.since_at < ? AND kp.node_uid = '' AND kp.until_at `
 	keepsSQL = ofNodeSQL + `IS NULL UNION ALL ` + ofNodeSQL + `>= ? UNION ALL ` + ofPoolSQL + `IS NULL UNION ALL ` +
 		ofPoolSQL + `>= ?`
+	nodeKeepsSQL = `SELECT ` + keepColumns + `, ` + keptColumns + `, kp.note FROM keeps kp
+		JOIN nodes n ON n.cluster = kp.cluster AND n.uid = kp.node_uid
+		WHERE kp.cluster = ? AND kp.node_uid = ? AND kp.until_at IS NULL ORDER BY kp.since_at, kp.id`
 )
 
 // recordKeep records what a scaling event says keeps a node, or a pool.
@@ -188,15 +198,53 @@ func (l *Ledger) LapseKeeps(ctx context.Context, cluster string, before, now tim
 }
 
 // Keeps yields what keeps or kept nodes of a cluster, and whole pools, and has a part in [from, until), in no order,
-// and at most one error, which is the last.
+// and at most one error, which is the last. The statements in their own words are left out.
 func (l *Ledger) Keeps(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Keep, error] {
 	end, begin := until.UnixMilli(), from.UnixMilli()
-	return telling("reading what keeps nodes of "+cluster, each(ctx, l.r, func(r row) (fleet.Keep, error) {
-		k := fleet.Keep{Cluster: cluster}
-		err := r.Scan(append([]any{&k.NodeUID, &k.Kind, &k.Namespace, &k.Name, &k.Why, &k.Note, at{&k.Since}, &k.AtLeast,
-			at{&k.Last}, at{&k.Until}, &k.Node, &k.Pool}, machineDest(&k.Machine)...)...)
-		return k, err
-	}, keepsSQL, cluster, end, cluster, end, begin, cluster, end, cluster, end, begin))
+	return telling("reading what keeps nodes of "+cluster, func(yield func(fleet.Keep, error) bool) {
+		each(ctx, l.r, scanKeep(cluster, false), keepsSQL, cluster, end, cluster, end, begin, cluster, end, cluster, end,
+			begin)(yield)
+	})
+}
+
+// NodeKeeps returns what keeps one node now, the oldest first.
+func (l *Ledger) NodeKeeps(ctx context.Context, cluster, uid string) (ks []fleet.Keep, err error) {
+	defer doing(&err, "reading what keeps a node of %s", cluster)
+	return collect(ctx, l.r, scanKeep(cluster, true), nodeKeepsSQL, cluster, uid)
+}
+
+// scanKeep scans keeps of a cluster, one after the other, with their notes or without.
+func scanKeep(cluster string, notes bool) func(row) (fleet.Keep, error) {
+	k := fleet.Keep{Cluster: cluster}
+	var keeper, node, lastNode string
+	keepers := map[string]fleet.Keeper{}
+	dest := []any{&k.NodeUID, &keeper, at{&k.Since}, &k.AtLeast, at{&k.Last}, at{&k.Until}, &node, &k.Machine.LabelPrice}
+	if notes {
+		dest = append(dest, &k.Note)
+	}
+	return func(r row) (fleet.Keep, error) {
+		if err := r.Scan(dest...); err != nil {
+			return k, err
+		}
+		known, ok := keepers[keeper]
+		if !ok {
+			p := units(keeper, 4)
+			known = fleet.Keeper{Kind: fleet.KeeperKind(p[0]), Namespace: p[1], Name: p[2], Why: p[3]}
+			keepers[keeper] = known
+		}
+		k.Keeper = known
+		if node != lastNode {
+			p := units(node, 6)
+			k.Node, k.Pool, lastNode = p[0], p[1], node
+			k.Machine.Provider, k.Machine.Region, k.Machine.InstanceType, k.Machine.CapacityType = p[2], p[3], p[4], p[5]
+		}
+		return k, nil
+	}
+}
+
+// units are the first n parts of a text that is several columns.
+func units(text string, n int) []string {
+	return append(strings.SplitN(text, unit, n), make([]string, n)...)[:n]
 }
 
 // KeepsSince returns since when it is recorded what keeps nodes of a cluster; zero if it is not watched yet.

@@ -58,7 +58,12 @@ func keepsOfEvents(t *testing.T, fresh Open) {
 	record(t, l, "1", first(1), first(2), first(3))
 	same(t, "first", keptLines(t, l, 0, day), "node-1 PodDisruptionBudget shop/db 1h0m0s-1h0m0s")
 	k := all(t, l.Keeps(t.Context(), "prod", t0, t0.Add(day)))[0]
-	if k.Note != pdbNote || k.Pool != "general" || k.Machine != node(1).Machine() || k.NodeUID != "uid-1" {
+	mine := must[[]fleet.Keep](t)(l.NodeKeeps(t.Context(), "prod", "uid-1"))
+	k.Note = pdbNote
+	if len(mine) != 1 || mine[0] != k {
+		t.Errorf("of the node %+v, of all %+v", mine, k)
+	}
+	if k.Pool != "general" || k.Machine != node(1).Machine() || k.NodeUID != "uid-1" {
 		t.Errorf("it is kept as %+v", k)
 	}
 
