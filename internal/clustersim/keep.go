@@ -29,9 +29,10 @@ const (
 type Keep struct {
 	Node, UID       string
 	Kind            KeeperKind
-	Namespace, Name string    // of the budget or the pod
-	Since           time.Time // when that was first said
-	Until           time.Time // when the node was let go or ended; zero while it is kept
+	Namespace, Name string      // of the budget or the pod
+	Since           time.Time   // when that was first said
+	Said            []time.Time // when, as far as the statements were written: a component may not say the same at will
+	Until           time.Time   // when the node was let go or ended; zero while it is kept
 }
 
 // maxKeeps is how many keeps that are over are remembered.
@@ -48,7 +49,8 @@ func (c *Cluster) keep(n *node, kind KeeperKind, namespace, name string) *Keep {
 		}
 		c.keeps = rest
 	}
-	k := &Keep{Node: n.name(), UID: string(n.obj.UID), Kind: kind, Namespace: namespace, Name: name, Since: time.Now()}
+	k := &Keep{Node: n.name(), UID: string(n.obj.UID), Kind: kind, Namespace: namespace, Name: name, Since: time.Now(),
+		Said: []time.Time{time.Now()}}
 	c.keeps = append(c.keeps, k)
 	n.kept = append(n.kept, k)
 	return k
@@ -71,6 +73,7 @@ func (c *Cluster) Keeps() []Keep {
 	ks := make([]Keep, len(c.keeps))
 	for i, k := range c.keeps {
 		ks[i] = *k
+		ks[i].Said = slices.Clone(k.Said)
 	}
 	return ks
 }
@@ -90,16 +93,18 @@ func (c *Cluster) hold(n *node, by KeeperKind) {
 		if !k.Until.IsZero() {
 			return
 		}
-		c.blocks(n, note)
+		if c.blocks(n, note) && k.Since.Before(time.Now()) {
+			k.Said = append(k.Said, time.Now())
+		}
 		c.wall.after(keptEvery, say)
 	}
 	say()
 }
 
-// blocks is what Karpenter says of a node that it may not end.
-func (c *Cluster) blocks(n *node, why string) {
-	c.event(karpenter, n.ref(), normal, "DisruptionBlocked", why)
+// blocks is what Karpenter says of a node that it may not end. It reports whether that was written.
+func (c *Cluster) blocks(n *node, why string) bool {
 	c.event(karpenter, n.claim, normal, "DisruptionBlocked", why)
+	return c.event(karpenter, n.ref(), normal, "DisruptionBlocked", why)
 }
 
 // heldOf are the nodes of a line that hold keeps.

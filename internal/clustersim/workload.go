@@ -286,15 +286,16 @@ func (c *Cluster) killing(n *node, p pod) {
 	}
 }
 
-// event writes what a component says of an object now.
-func (c *Cluster) event(by author, on reference, kind, reason, note string) {
-	c.eventAt(by, on, kind, reason, note, time.Now())
+// event writes what a component says of an object now. It reports whether that was written.
+func (c *Cluster) event(by author, on reference, kind, reason, note string) bool {
+	return c.eventAt(by, on, kind, reason, note, time.Now())
 }
 
 // eventAt writes what a component says of an object at a moment, now or before the cluster was made.
-func (c *Cluster) eventAt(by author, on reference, kind, reason, note string, at time.Time) {
-	c.recorder.event(by, on, kind, reason, note, at)
+func (c *Cluster) eventAt(by author, on reference, kind, reason, note string, at time.Time) bool {
+	written := c.recorder.event(by, on, kind, reason, note, at)
 	c.again(func() { c.recorder.event(by, on, kind, reason, note, time.Now()) })
+	return written
 }
 
 // taint is one without a value.
