@@ -37,7 +37,7 @@ const (
 )
 
 // troubles are what a calm day does not bring.
-var troubles = []happening{drains, atLimit, kept, loops}
+var troubles = []happening{drains, atLimit, kept, loops, neverReady}
 
 // scene is something that the day brings.
 type scene struct {

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"iter"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -22,11 +23,13 @@ const maxKeepNote = 200
 const unit = "\x1f"
 
 const (
-	// A node that has left, or is being ended, is kept by nothing: what is said of it comes late. A repeat is a write
-	// only if the last one that was noted is longer ago than fleet.SaidEvery.
+	// A node that has left, or is being ended, is kept by nothing: what is said of it comes late. Only that its end has
+	// failed may be heard before the node itself says that it is not being ended any more. A repeat is a write only if
+	// the last one that was noted is longer ago than fleet.SaidEvery.
 	keepSQL = `INSERT INTO keeps (cluster, node_uid, kind, namespace, name, why, note, since_at, at_least, last_at)
 		SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
-		WHERE NOT EXISTS (SELECT 1 FROM nodes WHERE cluster = ? AND uid = ? AND (removed_at IS NOT NULL OR leaving = 1))
+		WHERE NOT EXISTS (SELECT 1 FROM nodes WHERE cluster = ? AND uid = ? AND (removed_at IS NOT NULL
+				OR leaving = 1 AND ? <> 'scale-down failed'))
 			AND (EXISTS (SELECT 1 FROM keeps WHERE cluster = ? AND node_uid = ? AND kind = ? AND namespace = ? AND name = ?
 					AND why = ? AND until_at IS NULL)
 				OR (SELECT count(*) FROM keeps WHERE cluster = ? AND node_uid = ? AND until_at IS NULL) < ?)
@@ -34,7 +37,9 @@ const (
 			DO UPDATE SET last_at = excluded.last_at, note = excluded.note WHERE excluded.last_at >= keeps.last_at + ?`
 	openStatesSQL = `SELECT kind, since_at FROM keeps WHERE cluster = ? AND node_uid = ? AND until_at IS NULL`
 	// What was said of it ends with its last statement.
-	endKeepsSQL = `UPDATE keeps SET until_at = ? WHERE cluster = ? AND node_uid = ? AND until_at IS NULL`
+	// What says that the node's end has failed stands, if it was said after that end began: the watch of events was faster.
+	endKeepsSQL = `UPDATE keeps SET until_at = ? WHERE cluster = ? AND node_uid = ? AND until_at IS NULL
+		AND NOT (kind = 'scale-down failed' AND last_at >= ?)`
 	endStateSQL = `UPDATE keeps SET until_at = ? WHERE cluster = ? AND node_uid = ? AND until_at IS NULL AND kind = ?`
 	lapseSQL    = `UPDATE keeps SET until_at = ? WHERE cluster = ? AND until_at IS NULL AND last_at < ?
 		AND kind NOT IN ('cordon', 'unneeded')`
@@ -94,7 +99,7 @@ func recordKeep(ctx context.Context, tx tx, cluster string, e *fleet.Event) erro
 func insertKeep(ctx context.Context, tx tx, cluster, uid string, k fleet.Keeper, note string, since, last time.Time,
 	atLeast bool) error {
 	_, err := tx.exec(ctx, keepSQL, cluster, uid, string(k.Kind), k.Namespace, k.Name, k.Why, note, since.UnixMilli(),
-		atLeast, last.UnixMilli(), cluster, uid, cluster, uid, string(k.Kind), k.Namespace, k.Name, k.Why, cluster, uid,
+		atLeast, last.UnixMilli(), cluster, uid, string(k.Kind), cluster, uid, string(k.Kind), k.Namespace, k.Name, k.Why, cluster, uid,
 		maxKeeps, fleet.SaidEvery.Milliseconds())
 	return err
 }
@@ -114,11 +119,14 @@ func recordStates(ctx context.Context, tx tx, o *fleet.Observation, seen time.Ti
 			seen = c.At
 		}
 	}
-	if _, _, leaving := n.Leaving(); leaving && gone.IsZero() {
-		gone = seen
+	failed := int64(math.MaxInt64) // a failure that is said from then on is one of the end that goes on
+	if _, from, leaving := n.Leaving(); leaving && gone.IsZero() {
+		if gone = seen; !from.IsZero() {
+			failed = from.UnixMilli()
+		}
 	}
 	if !gone.IsZero() {
-		_, err := tx.exec(ctx, endKeepsSQL, gone.UnixMilli(), n.Cluster, n.UID)
+		_, err := tx.exec(ctx, endKeepsSQL, gone.UnixMilli(), n.Cluster, n.UID, failed)
 		return err
 	}
 	type state struct {
