@@ -106,7 +106,7 @@ func loopOf(lives []fleet.Life, price fleet.Pricer, now time.Time) (t turning, s
 	slices.SortFunc(came, func(a, b fleet.Life) int {
 		return cmp.Or(a.Joined.Compare(b.Joined), cmp.Compare(a.UID, b.UID))
 	})
-	// Each node that left is paired with one that came around then, the earliest first.
+	// Each node that left is paired with one that came around then, the earliest first, and what is proven before that.
 	type link struct {
 		depth  int
 		before string
@@ -117,13 +117,23 @@ func loopOf(lives []fleet.Life, price fleet.Pricer, now time.Time) (t turning, s
 		byUID[l.UID] = l
 	}
 	taken := map[string]bool{}
+	heirs := map[string]fleet.Life{} // by the UID of the node that left
+	for _, proven := range []bool{true, false} {
+		for _, l := range left {
+			if _, ok := heirs[l.UID]; ok {
+				continue
+			}
+			if c, ok := heirOf(l, came, taken, proven); ok {
+				heirs[l.UID], taken[c.UID] = c, true
+			}
+		}
+	}
 	deepest := ""
 	for _, l := range left {
-		c, ok := heirOf(l, came, taken)
+		c, ok := heirs[l.UID]
 		if !ok {
 			continue
 		}
-		taken[c.UID] = true
 		depth := 1
 		if l.Removed.Sub(l.Joined) <= loopAgain {
 			depth += chain[l.UID].depth
@@ -183,9 +193,9 @@ func loopOf(lives []fleet.Life, price fleet.Pricer, now time.Time) (t turning, s
 }
 
 // heirOf is the node that came in a node's place, of those that came and are not taken, in the order of their coming:
-// the first that was launched for what the node was ended for, or else the first of which nothing says that it was
-// launched for something else.
-func heirOf(l fleet.Life, came []fleet.Life, taken map[string]bool) (heir fleet.Life, ok bool) {
+// the first that was launched for what the node was ended for if that is to be proven, or else the first of which
+// nothing says that it was launched for something else.
+func heirOf(l fleet.Life, came []fleet.Life, taken map[string]bool, proven bool) (heir fleet.Life, ok bool) {
 	from, _ := slices.BinarySearchFunc(came, l.Removed.Add(-loopBefore), func(c fleet.Life, at time.Time) int {
 		return c.Joined.Compare(at)
 	})
@@ -194,16 +204,15 @@ func heirOf(l fleet.Life, came []fleet.Life, taken map[string]bool) (heir fleet.
 		if c.Joined.After(l.Removed.Add(loopAfter)) {
 			break
 		}
-		launched := c.Came.Disruption()
-		switch {
-		case taken[c.UID], c.UID == l.UID, !c.Joined.After(l.Joined), launched != "" && ended != "" && launched != ended:
-		case launched != "" && launched == ended:
+		if taken[c.UID] || c.UID == l.UID || !c.Joined.After(l.Joined) {
+			continue
+		}
+		switch launched := c.Came.Disruption(); {
+		case proven && ended != "" && launched == ended, !proven && (ended == "" || launched == ""):
 			return c, true
-		case !ok:
-			heir, ok = c, true
 		}
 	}
-	return heir, ok
+	return fleet.Life{}, false
 }
 
 // replaceable reports whether a node that went for a cause may have been replaced: it did not go because nobody needed

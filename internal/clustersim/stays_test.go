@@ -190,7 +190,7 @@ const between = 2 * time.Minute
 // of simulated days, in which budgets and pods keep nodes, one is replaced by its like, and many drift at once.
 func TestStays(t *testing.T) {
 	t.Parallel()
-	days := 4
+	days := 8
 	if testing.Short() {
 		days = 2
 	}
