@@ -86,6 +86,8 @@ func (a *Answerer) keptParts(ctx context.Context, n query.NodeRecord, now time.T
 		return nil, nil
 	}
 	keeps, err := a.store.NodeKeeps(ctx, n.Cluster, n.UID)
+	// What has been so for a short time only keeps nothing yet; that it is cordoned is said above.
+	keeps = slices.DeleteFunc(keeps, func(k fleet.Keep) bool { return !k.Counts(now) && !k.Setting() })
 	if err != nil || len(keeps) == 0 {
 		return nil, err
 	}
@@ -96,7 +98,7 @@ func (a *Answerer) keptParts(ctx context.Context, n query.NodeRecord, now time.T
 	}
 	for _, k := range keeps {
 		words := message.Keeps(k.Keeper) + ", " + sinceWord(k.AtLeast) + " "
-		if !k.Counts(now) && len(sum.Nodes) > 0 {
+		if k.Setting() && len(sum.Nodes) > 0 {
 			words = "Not counted: " + words
 		}
 		p.Lines = append(p.Lines, message.NewLine(words, momentLine(k.Since, now)))
