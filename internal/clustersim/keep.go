@@ -10,8 +10,8 @@ import (
 // sooner than after two minutes (karpenter, pkg/controllers/disruption/events).
 const keptEvery = 2 * time.Minute
 
-// failureStands is for how long a failed scale-down, of which the Cluster Autoscaler says no more, is told as what keeps
-// its node.
+// failureStands is for how long a failed scale-down, of which the Cluster Autoscaler says no more, is told as what
+// keeps its node.
 const failureStands = 45 * time.Minute
 
 // KeeperKind is what keeps a node from being ended.

@@ -37,7 +37,7 @@ const (
 			DO UPDATE SET last_at = excluded.last_at, note = excluded.note WHERE excluded.last_at >= keeps.last_at + ?`
 	openStatesSQL = `SELECT kind, since_at FROM keeps WHERE cluster = ? AND node_uid = ? AND until_at IS NULL`
 	// What was said of it ends with its last statement.
-	// What says that the node's end has failed stands, if it was said after that end began: the watch of events was faster.
+	// What says that the node's end has failed stands if it was said after that began: the watch of events was faster.
 	endKeepsSQL = `UPDATE keeps SET until_at = ? WHERE cluster = ? AND node_uid = ? AND until_at IS NULL
 		AND NOT (kind = 'scale-down failed' AND last_at >= ?)`
 	endStateSQL = `UPDATE keeps SET until_at = ? WHERE cluster = ? AND node_uid = ? AND until_at IS NULL AND kind = ?`
@@ -99,8 +99,8 @@ func recordKeep(ctx context.Context, tx tx, cluster string, e *fleet.Event) erro
 func insertKeep(ctx context.Context, tx tx, cluster, uid string, k fleet.Keeper, note string, since, last time.Time,
 	atLeast bool) error {
 	_, err := tx.exec(ctx, keepSQL, cluster, uid, string(k.Kind), k.Namespace, k.Name, k.Why, note, since.UnixMilli(),
-		atLeast, last.UnixMilli(), cluster, uid, string(k.Kind), cluster, uid, string(k.Kind), k.Namespace, k.Name, k.Why, cluster, uid,
-		maxKeeps, fleet.SaidEvery.Milliseconds())
+		atLeast, last.UnixMilli(), cluster, uid, string(k.Kind), cluster, uid, string(k.Kind), k.Namespace, k.Name, k.Why,
+		cluster, uid, maxKeeps, fleet.SaidEvery.Milliseconds())
 	return err
 }
 

@@ -179,8 +179,8 @@ func keepsOfNodes(t *testing.T, fresh Open) {
 	}
 	leave := func(n *fleet.Node) { n.Taints = n.Taints[:len(n.Taints)-1] }
 	fail := func(n int) {
-		say(t, l, fleet.Event{UID: fmt.Sprint("failed-", n), Reason: "ScaleDownFailed", Controller: "cluster-autoscaler", Count: 1,
-			Note:  "failed to drain and delete node: pods remain",
+		say(t, l, fleet.Event{UID: fmt.Sprint("failed-", n), Reason: "ScaleDownFailed",
+			Controller: "cluster-autoscaler", Count: 1, Note: "failed to drain and delete node: pods remain",
 			First: t0.Add(5*time.Hour + time.Minute), Last: t0.Add(5*time.Hour + time.Minute),
 			Regarding: fleet.ObjectRef{Kind: "Node", Name: node(n).Name, UID: node(n).UID}})
 	}
