@@ -100,12 +100,13 @@ func loopOf(lives []fleet.Life, price fleet.Pricer, now time.Time) (t turning, s
 	})
 	came := slices.DeleteFunc(slices.Clone(lives), func(l fleet.Life) bool { return !replacing(l.Came) })
 	slices.SortFunc(left, func(a, b fleet.Life) int {
-		return cmp.Or(a.Removed.Compare(b.Removed), cmp.Compare(a.UID, b.UID))
+		// Of what was found gone in one look, the elder left first.
+		return cmp.Or(a.Removed.Compare(b.Removed), a.Joined.Compare(b.Joined), cmp.Compare(a.UID, b.UID))
 	})
 	slices.SortFunc(came, func(a, b fleet.Life) int {
 		return cmp.Or(a.Joined.Compare(b.Joined), cmp.Compare(a.UID, b.UID))
 	})
-	// Each node that left is paired with one that came around then, the earliest first.
+	// Each node that left is paired with one that came around then, the earliest first, and what is proven before that.
 	type link struct {
 		depth  int
 		before string
@@ -116,25 +117,30 @@ func loopOf(lives []fleet.Life, price fleet.Pricer, now time.Time) (t turning, s
 		byUID[l.UID] = l
 	}
 	taken := map[string]bool{}
-	deepest := ""
-	for _, l := range left {
-		for _, c := range came {
-			if taken[c.UID] || c.UID == l.UID || c.Joined.Before(l.Removed.Add(-loopBefore)) || !c.Joined.After(l.Joined) {
+	heirs := map[string]fleet.Life{} // by the UID of the node that left
+	for _, proven := range []bool{true, false} {
+		for _, l := range left {
+			if _, ok := heirs[l.UID]; ok {
 				continue
 			}
-			if c.Joined.After(l.Removed.Add(loopAfter)) {
-				break
+			if c, ok := heirOf(l, came, taken, proven); ok {
+				heirs[l.UID], taken[c.UID] = c, true
 			}
-			taken[c.UID] = true
-			depth := 1
-			if l.Removed.Sub(l.Joined) <= loopAgain {
-				depth += chain[l.UID].depth
-			}
-			chain[c.UID] = link{depth, l.UID}
-			if deepest == "" || depth >= chain[deepest].depth {
-				deepest = c.UID
-			}
-			break
+		}
+	}
+	deepest := ""
+	for _, l := range left {
+		c, ok := heirs[l.UID]
+		if !ok {
+			continue
+		}
+		depth := 1
+		if l.Removed.Sub(l.Joined) <= loopAgain {
+			depth += chain[l.UID].depth
+		}
+		chain[c.UID] = link{depth, l.UID}
+		if deepest == "" || depth >= chain[deepest].depth {
+			deepest = c.UID
 		}
 	}
 	depth := chain[deepest].depth
@@ -184,6 +190,29 @@ func loopOf(lives []fleet.Life, price fleet.Pricer, now time.Time) (t turning, s
 		t.Why = append(t.Why, wave.CameFor{Cause: c, Nodes: why[c]})
 	}
 	return t, since, true
+}
+
+// heirOf is the node that came in a node's place, of those that came and are not taken, in the order of their coming:
+// the first that was launched for what the node was ended for if that is to be proven, or else the first of which
+// nothing says that it was launched for something else.
+func heirOf(l fleet.Life, came []fleet.Life, taken map[string]bool, proven bool) (heir fleet.Life, ok bool) {
+	from, _ := slices.BinarySearchFunc(came, l.Removed.Add(-loopBefore), func(c fleet.Life, at time.Time) int {
+		return c.Joined.Compare(at)
+	})
+	ended := l.Went.Disruption()
+	for _, c := range came[from:] {
+		if c.Joined.After(l.Removed.Add(loopAfter)) {
+			break
+		}
+		if taken[c.UID] || c.UID == l.UID || !c.Joined.After(l.Joined) {
+			continue
+		}
+		switch launched := c.Came.Disruption(); {
+		case proven && ended != "" && launched == ended, !proven && (ended == "" || launched == ""):
+			return c, true
+		}
+	}
+	return fleet.Life{}, false
 }
 
 // replaceable reports whether a node that went for a cause may have been replaced: it did not go because nobody needed

@@ -45,6 +45,15 @@ func TestFindLoops(t *testing.T) {
 	for i := range elsewhere {
 		elsewhere[i].Pool = fmt.Sprint("pool-", i)
 	}
+	// Nodes that came a little earlier than each heir, of which nothing is known yet, and old ones that leave.
+	beside := round("b", 3, 30*minutes, fleet.Drifted, fleet.Replacement)
+	for i, l := range beside[1:] {
+		beside[i+1].Came.Why = "drifted"
+		beside = append(beside, fleet.Life{UID: fmt.Sprint("newcomer", i), Pool: "general", Machine: l.Machine,
+			Joined: l.Joined.Add(-minutes)},
+			fleet.Life{UID: fmt.Sprint("old", i), Pool: "general", Machine: l.Machine, Joined: t0.Add(-200 * time.Hour),
+				Removed: l.Joined.Add(30 * time.Second), Went: fleet.Cause{Kind: fleet.Underutilized, By: "Karpenter"}})
+	}
 	var rollout []fleet.Life // fifty old nodes are replaced, one by one
 	for i := range 50 {
 		at := t0.Add(-time.Duration(i*5) * minutes)
@@ -69,6 +78,7 @@ func TestFindLoops(t *testing.T) {
 		"somebody asks for more": {scaled, ""},
 		"jobs":                   {jobs, ""},
 		"other pools":            {elsewhere, ""},
+		"others beside":          {beside, "3 from 3 of 30m0s"},
 		"a rollout":              {rollout, ""},
 		"a loop in a rollout": {append(rollout, round("a", 4, 20*minutes, fleet.Underutilized, fleet.Replacement)...),
 			"4 from 3 of 20m0s"},

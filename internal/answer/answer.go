@@ -46,6 +46,7 @@ type Store interface {
 	NodeCauses(ctx context.Context, cluster string, uids []string) (map[string]query.CameWent, error)
 	Pools(ctx context.Context, cluster string) ([]fleet.Pool, error)
 	KeepsSince(ctx context.Context, cluster string) (time.Time, error)
+	NodeKeeps(ctx context.Context, cluster, uid string) ([]fleet.Keep, error)
 	PodsOn(ctx context.Context, cluster string, node fleet.ObjectRef, limit int) (query.Assigned, error)
 
 	Events(ctx context.Context, cluster string, f query.EventFilter, at query.EventCursor, limit int) (

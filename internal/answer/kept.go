@@ -80,6 +80,35 @@ func (a *Answerer) kept(ctx context.Context, cluster query.ClusterRecord, req co
 	return v, nil
 }
 
+// keptParts say what keeps a node from being ended, if anything does, and what that has cost.
+func (a *Answerer) keptParts(ctx context.Context, n query.NodeRecord, now time.Time) ([]message.Part, error) {
+	if !n.RemovedAt.IsZero() {
+		return nil, nil
+	}
+	keeps, err := a.store.NodeKeeps(ctx, n.Cluster, n.UID)
+	// What has been so for a short time only keeps nothing yet; that it is cordoned is said above.
+	keeps = slices.DeleteFunc(keeps, func(k fleet.Keep) bool { return !k.Counts(now) && !k.Setting() })
+	if err != nil || len(keeps) == 0 {
+		return nil, err
+	}
+	p := message.Part{Heading: "Why it is left alone"}
+	sum := fleet.SumKept(keeps, a.price, time.Time{}, now, true)
+	if len(sum.Nodes) > 0 {
+		p.Heading = "What keeps it from being ended"
+	}
+	for _, k := range keeps {
+		words := message.Keeps(k.Keeper) + ", " + sinceWord(k.AtLeast) + " "
+		if k.Setting() && len(sum.Nodes) > 0 {
+			words = "Not counted: " + words
+		}
+		p.Lines = append(p.Lines, message.NewLine(words, momentLine(k.Since, now)))
+	}
+	if len(sum.Nodes) > 0 && sum.Spent.Priced > 0 {
+		p.Lines = append(p.Lines, message.NewLine("Since it is kept it has cost "+message.Spent(sum.Spent)+"."))
+	}
+	return []message.Part{p}, nil
+}
+
 // momentLine is a moment as a line.
 func momentLine(t, now time.Time) message.Line { return message.Line{moment(t, now)} }
 

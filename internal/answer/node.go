@@ -134,11 +134,15 @@ func (a *Answerer) node(ctx context.Context, cluster query.ClusterRecord, n quer
 	if err != nil {
 		return message.Message{}, err
 	}
+	stays, err := a.keptParts(ctx, n, now)
+	if err != nil {
+		return message.Message{}, err
+	}
 	pods, err := a.podParts(ctx, n)
 	if err != nil {
 		return message.Message{}, err
 	}
-	v.Parts = slices.Concat([]message.Part{about}, why, changes, pods, events, taintParts(n),
+	v.Parts = slices.Concat([]message.Part{about}, why, stays, changes, pods, events, taintParts(n),
 		[]message.Part{{Buttons: nodeButtons(n, req.Cluster)}})
 	return v, nil
 }

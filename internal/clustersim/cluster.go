@@ -30,6 +30,7 @@ type Config struct {
 	Logger            *slog.Logger // nil: nothing is logged
 
 	mishaps mishaps // of tests
+	calm    bool    // the same: nothing waits for long, nothing keeps nodes, and none is replaced again and again
 }
 
 const (
@@ -78,6 +79,7 @@ type Cluster struct {
 	refused map[*pool][]wanted // and the nodes that are wanted of them
 	waiting map[types.UID]*Wait
 	waits   []*Wait // in the order of their beginning
+	keeps   []*Keep // the same of what keeps nodes
 
 	web, checkout, search, inference, render, report, runner, encode, ranking *workload
 
@@ -235,6 +237,7 @@ func (c *Cluster) put(n *node, o *corev1.Node) {
 func (c *Cluster) remove(n *node) {
 	c.store.remove(n.obj)
 	n.stage = gone
+	n.unkeep()
 	n.life.RemovedAt, n.life.Went = time.Now(), n.went
 	c.removed++
 	c.ended++

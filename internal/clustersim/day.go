@@ -31,7 +31,13 @@ const (
 	atLimit    happening = "at limit"    // the pool with GPUs is at its limit, and count nodes more are wanted
 	limitEnds  happening = "limit ends"  // it is raised
 	wantedEnd  happening = "wanted end"  // what came then leaves
+	kept       happening = "kept"        // budgets and pods keep count nodes that Karpenter would end
+	letsGo     happening = "lets go"     // no more, and it ends them
+	loops      happening = "loops"       // Karpenter replaces a node by one of its type, count times
 )
+
+// troubles are what a calm day does not bring.
+var troubles = []happening{drains, atLimit, kept, loops, neverReady}
 
 // scene is something that the day brings.
 type scene struct {
@@ -98,6 +104,9 @@ func plan(night, day, burstNodes int, first bool, r *rand.Rand) []scene {
 	add(14, 35, 0, atLimit, 2, "")
 	add(21, 25, 0, limitEnds, 0, "")
 	add(24, 50, 0, wantedEnd, 0, "")
+	add(13, 10, 0, kept, 3, "")
+	add(20, 40, 0, letsGo, 0, "")
+	add(17, 50, 0, loops, loopTurns, "")
 	add(16, 10, 0, toLevel, day-r.IntN(4), phaseAfternoon)
 	add(16, 25, 8, fails, 1, "")
 	add(16, 50, 8, neverReady, 1, "")
@@ -135,6 +144,9 @@ func (c *Cluster) begin(number int) {
 	scenes := plan(c.config.Night, c.config.Day, c.config.Burst, number == 0, l.rand)
 	dayBegins := startDelay + c.config.DayLength*time.Duration(number)
 	for _, s := range scenes {
+		if c.config.calm && slices.Contains(troubles, s.what) {
+			continue
+		}
 		l.at(dayBegins+c.real(s.at), func() { c.play(s) })
 	}
 	l.at(dayBegins+c.config.DayLength, func() { c.begin(number + 1) })
@@ -212,6 +224,14 @@ func (c *Cluster) play(s scene) {
 		c.shrink(l, c.group(late), 2*time.Second)
 	case leaksClear:
 		c.shrink(l, c.group(leak), 2*time.Second)
+	case kept:
+		c.holdNodes(l, s.count)
+	case letsGo:
+		c.letGo(c.heldOf(l))
+	case loops:
+		for _, n := range c.pick(l, 1, func(n *node) bool { return karpenters(n) && n.pool == generalPool }) {
+			c.loop(n, 1, s.count)
+		}
 	}
 }
 

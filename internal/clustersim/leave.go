@@ -92,6 +92,7 @@ func (c *Cluster) terminate(n *node, why string, went Went) {
 // condemn marks a node as Karpenter does before it drains it: by a taint, where others cordon.
 func (c *Cluster) condemn(n *node, went Went) {
 	n.stage, n.went = leaving, went
+	n.unkeep()
 	c.change(n, func(o *corev1.Node) {
 		o.Spec.Taints = withTaint(o.Spec.Taints, taint("karpenter.sh/disrupted", corev1.TaintEffectNoSchedule))
 	})

@@ -35,11 +35,12 @@ type node struct {
 	claim       reference // its NodeClaim; nothing for a managed node
 	work        *workload
 	pods        []pod
-	trouble     bool   // a scene goes on with it, so others leave it alone
-	stuck       bool   // something keeps it from being drained
-	anew        bool   // its pods get a node of their own when it leaves
-	heir        *node  // what Karpenter launched to replace it
-	initialized func() // what waits for it
+	trouble     bool    // a scene goes on with it, so others leave it alone
+	stuck       bool    // something keeps it from being drained
+	anew        bool    // its pods get a node of their own when it leaves
+	heir        *node   // what Karpenter launched to replace it
+	kept        []*Keep // what keeps it
+	initialized func()  // what waits for it
 	came        Came
 	went        Went   // once it is known
 	scaled      string // see life

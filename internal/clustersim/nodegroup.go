@@ -60,6 +60,7 @@ func (c *Cluster) scaleUp(l *line, k int) {
 // mark is how the Cluster Autoscaler begins to end a node.
 func (c *Cluster) mark(n *node) {
 	n.trouble = true
+	n.unkeep()
 	c.change(n, func(o *corev1.Node) {
 		o.Spec.Taints = withTaint(o.Spec.Taints, corev1.Taint{Key: beingScaledDown,
 			Value: strconv.FormatInt(time.Now().Unix(), 10), Effect: corev1.TaintEffectNoSchedule})
@@ -87,6 +88,12 @@ func (c *Cluster) giveUpScaleDown(l *line, n *node) {
 		if failed {
 			c.event(groupScaler, n.ref(), warning, "ScaleDownFailed", "failed to drain and delete node: Failed to drain "+
 				"node "+n.name()+", due to following errors: [pods remaining after timeout]")
+			k := c.keep(n, KeptByFailure, "", "")
+			c.wall.after(failureStands, func() {
+				if k.Until.IsZero() {
+					k.Until = time.Now()
+				}
+			})
 			return
 		}
 		c.event(groupScaler, n.ref(), normal, "ClusterAutoscalerCleanup",

@@ -96,11 +96,11 @@ func newRecorder(put func(*eventsv1.Event, time.Time), uid func() types.UID,
 	}
 }
 
-// event writes what a component says of an object, with the older recorder.
-func (r *recorder) event(by author, on reference, kind, reason, note string, now time.Time) {
+// event writes what a component says of an object, with the older recorder. It reports whether it was written.
+func (r *recorder) event(by author, on reference, kind, reason, note string, now time.Time) bool {
 	tp := topic{by, on}
 	if !r.allow(tp, now) {
-		return
+		return false
 	}
 	sim := similarity{tp, reason, kind}
 	combined := r.combines(sim, note, now)
@@ -115,7 +115,7 @@ func (r *recorder) event(by author, on reference, kind, reason, note string, now
 		e.DeprecatedLastTimestamp = second(now)
 		r.repeats[k] = &e
 		r.put(&e, now)
-		return
+		return true
 	}
 	e := r.blank(on, kind, reason, note, now)
 	e.DeprecatedSource = corev1.EventSource{Component: by.component, Host: by.host}
@@ -125,6 +125,7 @@ func (r *recorder) event(by author, on reference, kind, reason, note string, now
 	}
 	r.repeats[k] = e
 	r.put(e, now)
+	return true
 }
 
 // scheduler writes what the scheduler says of a pod, with the newer recorder.

@@ -40,13 +40,20 @@ func TestScenes(t *testing.T) {
 					}
 					return 0
 				}
+				looped := map[string]bool{} // by name, what was replaced in a loop
+				for _, l := range c.Lives() {
+					if l.Came.Turn > 0 {
+						looped[l.Came.Replaces] = true
+					}
+				}
 				for name, scene := range map[string]struct {
 					is     func(Life) bool
 					leaves bool // it is about nodes that leave, not that join
 					nodes  int  // a day, at least
 				}{
-					"a drift":            {func(l Life) bool { return l.Came.Kind == Replacement }, false, 3},
-					"what it replaced":   {func(l Life) bool { return l.Went.Kind == Drifted }, true, 3},
+					"a drift":            {func(l Life) bool { return l.Came.Kind == Replacement && l.Came.Turn == 0 }, false, 3},
+					"what it replaced":   {func(l Life) bool { return l.Went.Kind == Drifted && !looped[l.Name] }, true, 3},
+					"a loop":             {func(l Life) bool { return l.Came.Turn > 0 }, false, loopTurns},
 					"a slow drain":       {func(l Life) bool { return drained(l) >= 10*time.Minute }, true, 1},
 					"a deletion by hand": {func(l Life) bool { return l.Went == Went{ClaimDeleted, Person} }, true, 1},
 					"a node group grows": {func(l Life) bool { return l.Came.Workload == "ci/runner" }, false, 2},

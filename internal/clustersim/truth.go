@@ -5,6 +5,7 @@ type Came struct {
 	Kind     CameKind
 	Workload string // whose pods had no room, as NAMESPACE/NAME; "" for a replacement
 	Replaces string // the name of the node that a replacement was launched for; else ""
+	Turn     int    // of a replacement loop, from 1; 0 if it is of none
 }
 
 // CameKind is a kind of reason for which nodes come.

@@ -263,6 +263,9 @@ func (c *Cluster) rehome(from *node) {
 	pods := c.create(l, w, 1)
 	n.pods = append(n.pods, pods...)
 	c.nominate(pods[0], "nodeclaim/"+n.claim.name+", node/"+n.name())
+	if l.rand.IntN(4) == 0 { // Karpenter's other half looks at the node just then
+		c.blocks(n, "Node is nominated for a pending pod")
+	}
 	c.run(n, pods)
 }
 
@@ -293,15 +296,16 @@ func (c *Cluster) killing(n *node, p pod) {
 	}
 }
 
-// event writes what a component says of an object now.
-func (c *Cluster) event(by author, on reference, kind, reason, note string) {
-	c.eventAt(by, on, kind, reason, note, time.Now())
+// event writes what a component says of an object now. It reports whether that was written.
+func (c *Cluster) event(by author, on reference, kind, reason, note string) bool {
+	return c.eventAt(by, on, kind, reason, note, time.Now())
 }
 
 // eventAt writes what a component says of an object at a moment, now or before the cluster was made.
-func (c *Cluster) eventAt(by author, on reference, kind, reason, note string, at time.Time) {
-	c.recorder.event(by, on, kind, reason, note, at)
+func (c *Cluster) eventAt(by author, on reference, kind, reason, note string, at time.Time) bool {
+	written := c.recorder.event(by, on, kind, reason, note, at)
 	c.again(func() { c.recorder.event(by, on, kind, reason, note, time.Now()) })
+	return written
 }
 
 // taint is one without a value.

@@ -67,8 +67,8 @@ func parseKept(text string) (k KeptAlert, err error) {
 				return k, fmt.Errorf("%q is neither dollars an hour, a percentage nor a time; write %s", part,
 					nearestKept(part))
 			}
-			if d < 10*time.Minute || d > 30*24*time.Hour {
-				return k, fmt.Errorf("%q is not between 10m and 720h; write for example %s", part, keptExample)
+			if d < 10*time.Second || d > 30*24*time.Hour {
+				return k, fmt.Errorf("%q is not between 10s and 720h; write for example %s", part, keptExample)
 			}
 			if err := once("the time", part); err != nil {
 				return k, err

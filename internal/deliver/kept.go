@@ -10,8 +10,8 @@ import (
 	"rollcall/internal/wave"
 )
 
-// keptEvery is how often to look at what keeps nodes, and keptSeen is how long the watch of events may have been silent
-// before that counts as a gap: what an API server has to say it says each minute.
+// keptEvery is how often to look at what keeps nodes, unless the rule is of little time, and keptSeen is how long the
+// watch of events may have been silent before that counts as a gap: what an API server has to say it says each minute.
 const (
 	keptEvery = 5 * time.Minute
 	keptSeen  = 3 * time.Minute
@@ -60,5 +60,13 @@ func (t *Teller) kept() standing {
 		}
 		return alert.FindKept(rule, in, live, t.alert.Price, now), nil
 	}
-	return standing{kind: wave.KindKept, every: keptEvery, find: find}
+	return standing{kind: wave.KindKept, every: keptLooks(t.alert.Kept.For), find: find}
+}
+
+// keptLooks is how often to look for what is told after so long.
+func keptLooks(after time.Duration) time.Duration {
+	if after <= 0 {
+		return keptEvery
+	}
+	return max(5*time.Second, min(keptEvery, after/8))
 }

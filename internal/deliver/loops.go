@@ -8,8 +8,8 @@ import (
 	"rollcall/internal/wave"
 )
 
-// loopsEvery is how often to look for nodes that are replaced again and again: a turn takes minutes.
-const loopsEvery = 5 * time.Minute
+// loopsEvery is how often to look for nodes that are replaced again and again: the third turn is told at once.
+const loopsEvery = time.Minute
 
 // loops finds which nodes are replaced again and again.
 func (t *Teller) loops() standing {

@@ -180,6 +180,18 @@ func TestCommandsInBrowser(t *testing.T) {
 	})
 	picture(tab, "waiting")
 	d.press("full", "off")
+	d.press("keep", "on")
+	say("/nodes kept")
+	d.until("nodes are kept", func() error {
+		press(answer+" button", "Refresh")
+		text := tab.Text(answer)
+		if !strings.Contains(text, "by the PodDisruptionBudget shop/") || !strings.Contains(text, "by pod ml/notebook-") {
+			return fmt.Errorf("%s", text)
+		}
+		return nil
+	})
+	picture(tab, "kept")
+	d.press("keep", "off")
 	say("/nodes lsit --spto")
 	tab.See(answer, "did you mean")
 	press("#log button", "Mute…")

@@ -56,6 +56,7 @@ const (
 	slackOutage = time.Minute
 	limitStorm  = 30 * time.Second
 	poolFull    = 2 * time.Minute
+	nodesKept   = 2 * time.Minute
 )
 
 func newFaults(d *demo) *faults {
@@ -162,6 +163,12 @@ func (d *demo) do(_ context.Context, control, value string) error {
 				return d.sim.RaiseLimit
 			})
 			return nil
+		case "keep":
+			d.faults.toggle("keep", nodesKept, func() func() {
+				d.sim.KeepNodes(nodesKept)
+				return d.sim.LetGo
+			})
+			return nil
 		case "api":
 			d.faults.toggle("api", apiOutage, func() func() {
 				d.sim.StopAPI(apiOutage)
@@ -240,6 +247,9 @@ func (d *demo) clusterControls(sim clustersim.State) []page.Control {
 		d.timed("Cluster", "full", "Reach the pool's limit",
 			"The pool general may not grow for two minutes, and four nodes more are wanted. After a minute it is told that "+
 				"pods wait and why; /nodes waiting knows it at once."),
+		d.timed("Cluster", "keep", "Keep a node",
+			"Two nodes are kept by a PodDisruptionBudget for two minutes, and one by a pod with do-not-disrupt. "+
+				"/nodes kept knows it at once, a message tells it after 40 seconds, and then Karpenter ends them."),
 		d.timed("Cluster", "api", "API server is down",
 			"Watches break and nothing can be read, for a minute. The cluster's life goes on."),
 	}

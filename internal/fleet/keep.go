@@ -160,24 +160,38 @@ type Kept struct {
 // the one keeper that has kept it for longest then, so that no dollar counts twice. With current, only what keeps a
 // node at the second moment is looked at, and all of it belongs to the keeper that has kept the node for longest.
 func SumKept(keeps []Keep, price Pricer, from, until time.Time, current bool) Kept {
-	of := map[string][]Keep{}
-	for _, k := range keeps {
-		if k.Counts(until) && (!current || k.At(until)) {
-			of[k.NodeUID] = append(of[k.NodeUID], k)
+	index := map[string]int{} // of nodes, by UID
+	var nodes [][]*Keep
+	for i := range keeps {
+		k := &keeps[i]
+		if !k.Counts(until) || current && !k.At(until) {
+			continue
 		}
+		n, ok := index[k.NodeUID]
+		if !ok {
+			n = len(nodes)
+			index[k.NodeUID] = n
+			nodes = append(nodes, nil)
+		}
+		nodes[n] = append(nodes[n], k)
 	}
-	var sum Kept
+	sum := Kept{Nodes: make([]KeptNode, 0, len(nodes))}
 	by := map[Keeper]*KeptBy{}
-	for _, mine := range of {
-		slices.SortFunc(mine, func(a, b Keep) int {
+	type share struct {
+		keeper Keeper
+		part   time.Duration
+	}
+	var shares []share // of one node
+	for _, mine := range nodes {
+		slices.SortFunc(mine, func(a, b *Keep) int {
 			return cmp.Or(a.Since.Compare(b.Since), compareKeepers(a.Keeper, b.Keeper))
 		})
 		first := mine[0]
 		n := KeptNode{UID: first.NodeUID, Name: first.Node, Pool: first.Pool, Machine: first.Machine, Keeper: first.Keeper,
 			Since: first.Since, AtLeast: first.AtLeast}
-		spent, keepers, total := map[Keeper]time.Duration{}, map[Keeper]bool{}, time.Duration(0)
-		for reached, i := from, 0; i < len(mine); i++ {
-			k := mine[i]
+		shares = shares[:0]
+		total, reached := time.Duration(0), from
+		for _, k := range mine {
 			end := k.To(until)
 			part := max(0, end.Sub(Latest(k.Since, reached)))
 			reached = Latest(reached, end)
@@ -185,37 +199,43 @@ func SumKept(keeps []Keep, price Pricer, from, until time.Time, current bool) Ke
 				continue
 			}
 			n.Could = n.Could || k.Proves()
-			keepers[k.Keeper] = true
 			total += part
-			if current {
-				spent[first.Keeper] += part
-			} else {
-				spent[k.Keeper] += part
+			i := slices.IndexFunc(shares, func(s share) bool { return s.keeper == k.Keeper })
+			if i < 0 {
+				i = len(shares)
+				shares = append(shares, share{keeper: k.Keeper})
 			}
+			if current {
+				i = 0 // the one that has kept it for longest
+			}
+			shares[i].part += part
 		}
-		if len(keepers) == 0 {
+		if len(shares) == 0 {
 			continue
+		}
+		n.Others = len(shares) - 1
+		if current {
+			shares = shares[:1]
 		}
 		var p Price
 		if price != nil {
 			p = price(first.Machine)
 		}
-		for k, part := range spent {
-			x := by[k]
+		for _, s := range shares {
+			x := by[s.keeper]
 			if x == nil {
-				x = &KeptBy{Keeper: k}
-				by[k] = x
+				x = &KeptBy{Keeper: s.keeper}
+				by[s.keeper] = x
 			}
 			x.Nodes++
 			x.Hourly.Add(p, 1, time.Hour)
-			x.Spent.Add(p, 1, part)
+			x.Spent.Add(p, 1, s.part)
 			for _, m := range mine {
-				if m.Keeper == k && (x.Since.IsZero() || m.Since.Before(x.Since)) {
+				if m.Keeper == s.keeper && (x.Since.IsZero() || m.Since.Before(x.Since)) {
 					x.Since, x.AtLeast = m.Since, m.AtLeast
 				}
 			}
 		}
-		n.Others = len(keepers) - 1
 		n.Spent.Add(p, 1, total)
 		sum.Hourly.Add(p, 1, time.Hour)
 		sum.Spent.Add(p, 1, total)

@@ -3,7 +3,9 @@ package ledger
 import (
 	"context"
 	"iter"
+	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"rollcall/internal/cause"
@@ -17,12 +19,17 @@ const maxKeeps = 8
 // maxKeepNote is how much of a statement is kept with it, in bytes.
 const maxKeepNote = 200
 
+// unit stands between the parts of a text that is several columns: a control character, which no name has.
+const unit = "\x1f"
+
 const (
-	// A node that has left, or is being ended, is kept by nothing: what is said of it comes late. A repeat is a write
-	// only if the last one that was noted is longer ago than fleet.SaidEvery.
+	// A node that has left, or is being ended, is kept by nothing: what is said of it comes late. Only that its end has
+	// failed may be heard before the node itself says that it is not being ended any more. A repeat is a write only if
+	// the last one that was noted is longer ago than fleet.SaidEvery.
 	keepSQL = `INSERT INTO keeps (cluster, node_uid, kind, namespace, name, why, note, since_at, at_least, last_at)
 		SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
-		WHERE NOT EXISTS (SELECT 1 FROM nodes WHERE cluster = ? AND uid = ? AND (removed_at IS NOT NULL OR leaving = 1))
+		WHERE NOT EXISTS (SELECT 1 FROM nodes WHERE cluster = ? AND uid = ? AND (removed_at IS NOT NULL
+				OR leaving = 1 AND ? <> 'scale-down failed'))
 			AND (EXISTS (SELECT 1 FROM keeps WHERE cluster = ? AND node_uid = ? AND kind = ? AND namespace = ? AND name = ?
 					AND why = ? AND until_at IS NULL)
 				OR (SELECT count(*) FROM keeps WHERE cluster = ? AND node_uid = ? AND until_at IS NULL) < ?)
@@ -30,7 +37,9 @@ const (
 			DO UPDATE SET last_at = excluded.last_at, note = excluded.note WHERE excluded.last_at >= keeps.last_at + ?`
 	openStatesSQL = `SELECT kind, since_at FROM keeps WHERE cluster = ? AND node_uid = ? AND until_at IS NULL`
 	// What was said of it ends with its last statement.
-	endKeepsSQL = `UPDATE keeps SET until_at = ? WHERE cluster = ? AND node_uid = ? AND until_at IS NULL`
+	// What says that the node's end has failed stands if it was said after that began: the watch of events was faster.
+	endKeepsSQL = `UPDATE keeps SET until_at = ? WHERE cluster = ? AND node_uid = ? AND until_at IS NULL
+		AND NOT (kind = 'scale-down failed' AND last_at >= ?)`
 	endStateSQL = `UPDATE keeps SET until_at = ? WHERE cluster = ? AND node_uid = ? AND until_at IS NULL AND kind = ?`
 	lapseSQL    = `UPDATE keeps SET until_at = ? WHERE cluster = ? AND until_at IS NULL AND last_at < ?
 		AND kind NOT IN ('cordon', 'unneeded')`
@@ -45,15 +54,21 @@ const (
 	oldKeepsSQL = `DELETE FROM keeps WHERE id IN (SELECT kp.id FROM keeps kp WHERE kp.cluster = ? AND kp.until_at < ?
 		LIMIT ?)`
 
-	keepColumns = `kp.node_uid, kp.kind, kp.namespace, kp.name, kp.why, kp.note, kp.since_at, kp.at_least, kp.last_at,
-		kp.until_at`
-	ofNodeSQL = `SELECT ` + keepColumns + `, n.name, n.pool, ` + machineColumns + ` FROM keeps kp
+	// What reading takes, each column takes: of thousands of keeps, texts that are the same again and again are one.
+	keepColumns = `kp.node_uid, kp.kind || '` + unit + `' || kp.namespace || '` + unit + `' || kp.name || '` + unit +
+		`' || kp.why, kp.since_at, kp.at_least, kp.last_at, kp.until_at`
+	keptColumns = `n.name || '` + unit + `' || n.pool || '` + unit + `' || n.provider || '` + unit + `' || n.region || '` +
+		unit + `' || n.instance_type || '` + unit + `' || n.capacity_type, n.label_price`
+	ofNodeSQL = `SELECT ` + keepColumns + `, ` + keptColumns + ` FROM keeps kp
 		JOIN nodes n ON n.cluster = kp.cluster AND n.uid = kp.node_uid WHERE kp.cluster = ? AND kp.since_at < ?
 		AND kp.until_at `
-	ofPoolSQL = `SELECT ` + keepColumns + `, '', kp.name, '', '', '', '', 0.0 FROM keeps kp
+	ofPoolSQL = `SELECT ` + keepColumns + `, '` + unit + `' || kp.name, 0.0 FROM keeps kp
 		WHERE kp.cluster = ? AND kp.since_at < ? AND kp.node_uid = '' AND kp.until_at `
 	keepsSQL = ofNodeSQL + `IS NULL UNION ALL ` + ofNodeSQL + `>= ? UNION ALL ` + ofPoolSQL + `IS NULL UNION ALL ` +
 		ofPoolSQL + `>= ?`
+	nodeKeepsSQL = `SELECT ` + keepColumns + `, ` + keptColumns + `, kp.note FROM keeps kp
+		JOIN nodes n ON n.cluster = kp.cluster AND n.uid = kp.node_uid
+		WHERE kp.cluster = ? AND kp.node_uid = ? AND kp.until_at IS NULL ORDER BY kp.since_at, kp.id`
 )
 
 // recordKeep records what a scaling event says keeps a node, or a pool.
@@ -84,8 +99,8 @@ func recordKeep(ctx context.Context, tx tx, cluster string, e *fleet.Event) erro
 func insertKeep(ctx context.Context, tx tx, cluster, uid string, k fleet.Keeper, note string, since, last time.Time,
 	atLeast bool) error {
 	_, err := tx.exec(ctx, keepSQL, cluster, uid, string(k.Kind), k.Namespace, k.Name, k.Why, note, since.UnixMilli(),
-		atLeast, last.UnixMilli(), cluster, uid, cluster, uid, string(k.Kind), k.Namespace, k.Name, k.Why, cluster, uid,
-		maxKeeps, fleet.SaidEvery.Milliseconds())
+		atLeast, last.UnixMilli(), cluster, uid, string(k.Kind), cluster, uid, string(k.Kind), k.Namespace, k.Name, k.Why,
+		cluster, uid, maxKeeps, fleet.SaidEvery.Milliseconds())
 	return err
 }
 
@@ -104,11 +119,14 @@ func recordStates(ctx context.Context, tx tx, o *fleet.Observation, seen time.Ti
 			seen = c.At
 		}
 	}
-	if _, _, leaving := n.Leaving(); leaving && gone.IsZero() {
-		gone = seen
+	failed := int64(math.MaxInt64) // a failure that is said from then on is one of the end that goes on
+	if _, from, leaving := n.Leaving(); leaving && gone.IsZero() {
+		if gone = seen; !from.IsZero() {
+			failed = from.UnixMilli()
+		}
 	}
 	if !gone.IsZero() {
-		_, err := tx.exec(ctx, endKeepsSQL, gone.UnixMilli(), n.Cluster, n.UID)
+		_, err := tx.exec(ctx, endKeepsSQL, gone.UnixMilli(), n.Cluster, n.UID, failed)
 		return err
 	}
 	type state struct {
@@ -188,15 +206,53 @@ func (l *Ledger) LapseKeeps(ctx context.Context, cluster string, before, now tim
 }
 
 // Keeps yields what keeps or kept nodes of a cluster, and whole pools, and has a part in [from, until), in no order,
-// and at most one error, which is the last.
+// and at most one error, which is the last. The statements in their own words are left out.
 func (l *Ledger) Keeps(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Keep, error] {
 	end, begin := until.UnixMilli(), from.UnixMilli()
-	return telling("reading what keeps nodes of "+cluster, each(ctx, l.r, func(r row) (fleet.Keep, error) {
-		k := fleet.Keep{Cluster: cluster}
-		err := r.Scan(append([]any{&k.NodeUID, &k.Kind, &k.Namespace, &k.Name, &k.Why, &k.Note, at{&k.Since}, &k.AtLeast,
-			at{&k.Last}, at{&k.Until}, &k.Node, &k.Pool}, machineDest(&k.Machine)...)...)
-		return k, err
-	}, keepsSQL, cluster, end, cluster, end, begin, cluster, end, cluster, end, begin))
+	return telling("reading what keeps nodes of "+cluster, func(yield func(fleet.Keep, error) bool) {
+		each(ctx, l.r, scanKeep(cluster, false), keepsSQL, cluster, end, cluster, end, begin, cluster, end, cluster, end,
+			begin)(yield)
+	})
+}
+
+// NodeKeeps returns what keeps one node now, the oldest first.
+func (l *Ledger) NodeKeeps(ctx context.Context, cluster, uid string) (ks []fleet.Keep, err error) {
+	defer doing(&err, "reading what keeps a node of %s", cluster)
+	return collect(ctx, l.r, scanKeep(cluster, true), nodeKeepsSQL, cluster, uid)
+}
+
+// scanKeep scans keeps of a cluster, one after the other, with their notes or without.
+func scanKeep(cluster string, notes bool) func(row) (fleet.Keep, error) {
+	k := fleet.Keep{Cluster: cluster}
+	var keeper, node, lastNode string
+	keepers := map[string]fleet.Keeper{}
+	dest := []any{&k.NodeUID, &keeper, at{&k.Since}, &k.AtLeast, at{&k.Last}, at{&k.Until}, &node, &k.Machine.LabelPrice}
+	if notes {
+		dest = append(dest, &k.Note)
+	}
+	return func(r row) (fleet.Keep, error) {
+		if err := r.Scan(dest...); err != nil {
+			return k, err
+		}
+		known, ok := keepers[keeper]
+		if !ok {
+			p := units(keeper, 4)
+			known = fleet.Keeper{Kind: fleet.KeeperKind(p[0]), Namespace: p[1], Name: p[2], Why: p[3]}
+			keepers[keeper] = known
+		}
+		k.Keeper = known
+		if node != lastNode {
+			p := units(node, 6)
+			k.Node, k.Pool, lastNode = p[0], p[1], node
+			k.Machine.Provider, k.Machine.Region, k.Machine.InstanceType, k.Machine.CapacityType = p[2], p[3], p[4], p[5]
+		}
+		return k, nil
+	}
+}
+
+// units are the first n parts of a text that is several columns.
+func units(text string, n int) []string {
+	return append(strings.SplitN(text, unit, n), make([]string, n)...)[:n]
 }
 
 // KeepsSince returns since when it is recorded what keeps nodes of a cluster; zero if it is not watched yet.

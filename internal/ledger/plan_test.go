@@ -132,6 +132,10 @@ func TestPlans(t *testing.T) {
 			}
 			return nil
 		}},
+		{"what keeps a node", "INDEX keeps_open (cluster=? AND node_uid=?)", func(ctx context.Context) error {
+			_, err := l.NodeKeeps(ctx, "prod", "uid-1")
+			return err
+		}},
 		{"candidates", "INDEX events_reason (cluster=? AND reason=? AND last_at>? AND last_at<?)",
 			func(ctx context.Context) error {
 				for _, err := range l.Candidates(ctx, "prod", t0, t0.Add(time.Hour)) {

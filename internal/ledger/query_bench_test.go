@@ -305,3 +305,56 @@ func BenchmarkWrites(b *testing.B) {
 		c.report(b)
 	})
 }
+
+// BenchmarkKept measures what /nodes kept reads and sums, of 5,000 nodes beside a writer: a tenth of them are kept, or
+// all by three each.
+func BenchmarkKept(b *testing.B) {
+	for _, of := range []struct{ nodes, keepers int }{{500, 1}, {5000, 3}} {
+		b.Run(fmt.Sprint(of.nodes*of.keepers), func(b *testing.B) {
+			s := ledgertest.Size{Nodes: 5000, Live: 5000, Events: 1000, End: time.Now().Truncate(time.Second)}
+			path := filepath.Join(b.TempDir(), "rollcall.db")
+			if err := ledgertest.Fill(b.Context(), path, s); err != nil {
+				b.Fatal(err)
+			}
+			l, err := ledger.Open(b.Context(), path, ledger.Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer l.Close()
+			var said []fleet.Event
+			for i := range of.nodes * of.keepers {
+				n := i / of.keepers
+				said = append(said, fleet.Event{UID: fmt.Sprint("keeps-", i), Reason: "DisruptionBlocked", Type: "Normal", Count: 1,
+					Note:       fmt.Sprintf(`Pdb prevents pod evictions (PodDisruptionBudget=[shop/app-%d])`, i%20),
+					Controller: "karpenter", First: s.End.Add(-time.Hour), Last: s.End,
+					Regarding: fleet.ObjectRef{Kind: "Node", Name: ledgertest.NodeName(n), UID: ledgertest.NodeUID(n)}})
+			}
+			for part := range slices.Chunk(said, 1000) {
+				if err := l.RecordEvents(b.Context(), "prod", part, ""); err != nil {
+					b.Fatal(err)
+				}
+			}
+			stop := writing(b, l, s)
+			defer stop()
+			var c calls
+			for b.Loop() {
+				if err := c.measure(func() error {
+					var keeps []fleet.Keep
+					for k, err := range l.Keeps(b.Context(), "prod", s.End, s.End.Add(time.Millisecond)) {
+						if err != nil {
+							return err
+						}
+						keeps = append(keeps, k)
+					}
+					if sum := fleet.SumKept(keeps, nil, time.Time{}, s.End, true); len(sum.Nodes) < of.nodes {
+						return fmt.Errorf("%d nodes are kept, want at least %d", len(sum.Nodes), of.nodes)
+					}
+					return nil
+				}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			c.report(b)
+		})
+	}
+}

@@ -44,6 +44,29 @@ var keeperWords = map[fleet.KeeperKind]func(of, why string) string{
 	fleet.ByRejection: func(of, why string) string { return "that Karpenter does not consolidate: " + why },
 }
 
+// Keeps says what keeps one node, as a line begins: "The PodDisruptionBudget shop/checkout".
+func Keeps(k fleet.Keeper) string {
+	why := Clip(strings.Join(strings.Fields(Clean(k.Why)), " "), maxWhy)
+	switch k.Kind {
+	case fleet.ByCordon:
+		return "It is cordoned"
+	case fleet.ByFailure:
+		return aside("The Cluster Autoscaler failed to end it", why)
+	case fleet.ByUnneeded:
+		return "The Cluster Autoscaler does not need it, and keeps it without saying why"
+	case fleet.ByRepair:
+		return aside("Karpenter would repair it, and holds back", why)
+	case fleet.ByBlock:
+		return "Karpenter may not end it: " + why
+	case fleet.BySpot:
+		return "Karpenter replaces no spot node by a cheaper one (SpotToSpotConsolidation)"
+	case fleet.ByRejection:
+		return "Karpenter does not consolidate it: " + why
+	}
+	words := strings.TrimPrefix(KeptBy(k), "by ")
+	return strings.ToUpper(words[:1]) + words[1:]
+}
+
 // Kept says in a headline how many nodes are kept, of how many it is proven that they could go, what they cost by the
 // hour and what they have cost since they are kept.
 func Kept(n, could int, hourly, spent fleet.Cost) string {

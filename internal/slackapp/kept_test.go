@@ -91,6 +91,10 @@ func TestKeptView(t *testing.T) {
 	c := answersFrom(keptLedger(t))
 	v := c.To(t.Context(), "/nodes kept", noon)
 	golden(t, "kept", "> /nodes kept\n"+v.String())
+	for name, n := range map[string]int{"kept-node": 2, "kept-node-pod": 10, "kept-node-left-alone": 14} {
+		line := "/nodes " + storyNode(n).Name
+		golden(t, name, "> "+line+"\n"+c.To(t.Context(), line, noon).String())
+	}
 	for on, surface := range surfaces {
 		for _, what := range drawn(v, on) {
 			raw, err := json.Marshal(what.blocks)

@@ -58,7 +58,12 @@ func keepsOfEvents(t *testing.T, fresh Open) {
 	record(t, l, "1", first(1), first(2), first(3))
 	same(t, "first", keptLines(t, l, 0, day), "node-1 PodDisruptionBudget shop/db 1h0m0s-1h0m0s")
 	k := all(t, l.Keeps(t.Context(), "prod", t0, t0.Add(day)))[0]
-	if k.Note != pdbNote || k.Pool != "general" || k.Machine != node(1).Machine() || k.NodeUID != "uid-1" {
+	mine := must[[]fleet.Keep](t)(l.NodeKeeps(t.Context(), "prod", "uid-1"))
+	k.Note = pdbNote
+	if len(mine) != 1 || mine[0] != k {
+		t.Errorf("of the node %+v, of all %+v", mine, k)
+	}
+	if k.Pool != "general" || k.Machine != node(1).Machine() || k.NodeUID != "uid-1" {
 		t.Errorf("it is kept as %+v", k)
 	}
 
@@ -164,6 +169,34 @@ func keepsOfNodes(t *testing.T, fresh Open) {
 	same(t, "uncordoned", keptLines(t, l, 0, day), append(want, "node-1 unneeded / 3h30m0s-3h30m0s")...)
 	o = look(o, 5*time.Hour, func(n *fleet.Node) { n.Taints = n.Taints[:len(n.Taints)-1] })
 	want = append(want, "node-1 unneeded / 3h30m0s-3h30m0s until 5h0m0s")
+	// That the Cluster Autoscaler has failed to end it counts, whether the node or the event is heard of first: node 2 is
+	// seen to be ended before, node 3 after. Another try ends that.
+	try := func(o fleet.Observation, seen, begun time.Duration) fleet.Observation {
+		return look(o, seen, func(n *fleet.Node) {
+			n.Taints = append(n.Taints, fleet.Taint{Key: "ToBeDeletedByClusterAutoscaler", Effect: "NoSchedule",
+				Value: fmt.Sprint(t0.Add(begun).Unix())})
+		})
+	}
+	leave := func(n *fleet.Node) { n.Taints = n.Taints[:len(n.Taints)-1] }
+	fail := func(n int) {
+		say(t, l, fleet.Event{UID: fmt.Sprint("failed-", n), Reason: "ScaleDownFailed",
+			Controller: "cluster-autoscaler", Count: 1, Note: "failed to drain and delete node: pods remain",
+			First: t0.Add(5*time.Hour + time.Minute), Last: t0.Add(5*time.Hour + time.Minute),
+			Regarding: fleet.ObjectRef{Kind: "Node", Name: node(n).Name, UID: node(n).UID}})
+	}
+	two, three := fleet.First(node(2), t0), fleet.First(node(3), t0)
+	record(t, l, "2", two, three)
+	two = try(two, 5*time.Hour, 5*time.Hour)
+	fail(2)
+	fail(3)
+	three = try(three, 5*time.Hour+2*time.Minute, 5*time.Hour)
+	two, three = look(two, 5*time.Hour+3*time.Minute, leave), look(three, 5*time.Hour+3*time.Minute, leave)
+	failed := " scale-down failed / 5h1m0s-5h1m0s"
+	same(t, "failed", keptLines(t, l, 0, day), append(slices.Clone(want), "node-2"+failed, "node-3"+failed)...)
+	try(two, 6*time.Hour, 6*time.Hour)
+	try(three, 6*time.Hour, 6*time.Hour)
+	want = append(want, "node-2"+failed+" until 6h0m0s", "node-3"+failed+" until 6h0m0s")
+	same(t, "tried again", keptLines(t, l, 0, day), want...)
 	o = look(o, 6*time.Hour, func(n *fleet.Node) { n.Cordoned = true })
 	look(o, 7*time.Hour, func(n *fleet.Node) { n.DeletedAt = t0.Add(7 * time.Hour) })
 	same(t, "ended", keptLines(t, l, 0, day), append(want, "node-1 cordon / 6h0m0s-6h0m0s until 7h0m0s")...)
