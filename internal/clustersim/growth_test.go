@@ -35,7 +35,7 @@ func TestGrowth(t *testing.T) {
 					var told []string
 					h := alert.History{Watched: begin}
 					for time.Since(begin) < time.Duration(tt.days)*24*time.Hour {
-						time.Sleep(2 * time.Minute)
+						time.Sleep(4 * time.Minute)
 						lives := c.Lives()
 						h.Lives, _ = alert.NewLives(func(yield func(fleet.Life, error) bool) {
 							for _, l := range lives {

@@ -23,9 +23,9 @@ import (
 //
 // up to t, and what they lived in a period is the difference of that at its two ends. So spend_steps keeps m, n and
 // ΣJ − ΣE of each group as they were at the end of each step of six hours in which something changed, and a question
-// reads two of them, however long the period is; of the steps in which it begins and ends it reads the nodes that joined
-// or left in a part of them. All are whole milliseconds: sums are exact, and prices are asked for only when somebody
-// asks.
+// reads two of them, however long the period is; of the steps in which it begins and ends it reads the nodes that
+// joined or left in a part of them. All are whole milliseconds: sums are exact, and prices are asked for only when
+// somebody asks.
 //
 // Of nodes that left between two moments, doubts and doubt_moments are the same for the time in between.
 //
@@ -646,8 +646,8 @@ func (l *Ledger) SpotSpending(ctx context.Context, cluster string, p query.Perio
 // pruneSpending deletes the steps that no period after old needs, and the groups that have no part in any.
 func (l *Ledger) pruneSpending(ctx context.Context, cluster string, old int64) (total int64, err error) {
 	step := old / stepMillis
-	total, err = l.deleteStepwise(ctx, `DELETE FROM spend_steps WHERE (cluster, step, group_id) IN (SELECT d.cluster, d.step,
-		d.group_id FROM spend_steps d WHERE d.cluster = ? AND d.step < (SELECT max(o.step) FROM spend_steps o
+	total, err = l.deleteStepwise(ctx, `DELETE FROM spend_steps WHERE (cluster, step, group_id) IN (SELECT d.cluster,
+		d.step, d.group_id FROM spend_steps d WHERE d.cluster = ? AND d.step < (SELECT max(o.step) FROM spend_steps o
 			WHERE o.cluster = ? AND o.step < ?) LIMIT ?)`, cluster, cluster, step)
 	if err != nil {
 		return total, err
