@@ -19,6 +19,7 @@ import (
 	"rollcall/internal/deliver"
 	"rollcall/internal/fleet"
 	"rollcall/internal/ledger"
+	"rollcall/internal/query"
 	"rollcall/internal/wave"
 )
 
@@ -209,6 +210,7 @@ func holdStays(t *testing.T, seed uint64) {
 	longLoop, drift := time.Duration(60+r.IntN(60))*time.Minute, time.Duration(480+r.IntN(60))*time.Minute
 	const longTurns = 11
 	kept, told := 0, map[int]int{} // how often something was kept; by turns
+	gone := map[string]time.Time{} // when a node was first seen to have left
 	for i := range int(c.config.DayLength / between) {
 		time.Sleep(between)
 		into := time.Duration(i+1) * between
@@ -232,6 +234,11 @@ func holdStays(t *testing.T, seed uint64) {
 			}
 		})
 		now := s.look(t, r)
+		for _, l := range c.Lives() {
+			if gone[l.UID].IsZero() && !l.RemovedAt.IsZero() {
+				gone[l.UID] = now
+			}
+		}
 		kept += s.holdKept(t, now)
 		told[s.holdLoops(t, now, longTurns)]++
 	}
@@ -240,6 +247,9 @@ func holdStays(t *testing.T, seed uint64) {
 	}
 	// The sums of the day, of what is over and of what goes on.
 	now := s.look(t, r)
+	s.holdCosts(t, s.began, now, gone)
+	s.holdCosts(t, s.began.Add(time.Duration(r.IntN(12*3600))*time.Second), now.Add(-time.Duration(r.IntN(6*3600))*time.Second),
+		gone)
 	sum := fleet.SumKept(s.keeps(t, s.began, now), hourly, s.began, now, false)
 	want, worth := map[fleet.KeeperKind]float64{}, 0.0
 	for _, k := range c.Keeps() {
@@ -261,6 +271,33 @@ func holdStays(t *testing.T, seed uint64) {
 	}
 	if math.Abs(sum.Spent.USD-worth) > 0.005 {
 		t.Errorf("what was kept has cost $%.4f, it is said, but it was $%.4f", sum.Spent.USD, worth)
+	}
+}
+
+// holdCosts holds what nodes are said to have cost in a period against the truth, to the cent.
+func (s *staying) holdCosts(t *testing.T, from, until time.Time, gone map[string]time.Time) {
+	t.Helper()
+	spent, err := s.l.Spending(t.Context(), "prod", query.Period{From: from, Until: until})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got, want float64
+	for _, x := range spent.Periods[0] {
+		got += hourly(spent.Groups[x.Group].Machine).USD * (x.Sure + x.Unsure).Hours()
+	}
+	for _, l := range s.c.Lives() {
+		n, ok := s.nodes[l.UID]
+		if !ok {
+			continue // it came since the last look
+		}
+		end := until
+		if at := gone[l.UID]; !at.IsZero() && at.Before(end) {
+			end = at
+		}
+		want += hourly(n.Machine()).USD * max(0, end.Sub(fleet.Latest(n.CreatedAt, from))).Hours()
+	}
+	if math.Abs(got-want) > 0.005 || got == 0 {
+		t.Errorf("from %v to %v nodes have cost $%.4f, it is said, but it was $%.4f", from, until, got, want)
 	}
 }
 

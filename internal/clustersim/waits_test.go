@@ -11,9 +11,11 @@ import (
 
 	eventsv1 "k8s.io/api/events/v1"
 
+	"rollcall/internal/alert"
 	"rollcall/internal/deliver"
 	"rollcall/internal/fleet"
 	"rollcall/internal/ledger"
+	"rollcall/internal/wave"
 )
 
 // eventReader reads what a cluster's events say into a ledger.
@@ -71,6 +73,8 @@ func holdWaits(t *testing.T, seed uint64) {
 	reader := &eventReader{c: c, l: l}
 	begin := time.Now()
 	refused, most := 0, 0
+	var alerts []wave.About
+	full := map[string]time.Time{} // when a pool was last seen to be at its limit, with pods waiting
 	for time.Since(begin) < c.config.DayLength {
 		time.Sleep(20 * time.Second)
 		if r.IntN(120) == 0 {
@@ -95,6 +99,15 @@ func holdWaits(t *testing.T, seed uint64) {
 				told[w.Pod.Name] = said{g.State, g.Pool, w.First}
 			}
 		}
+		// A minute after it is refused for a minute, each is told.
+		alerts = alert.Waiting(groups, nil, standing(alerts), time.Now(), 10*time.Minute)
+		heard := map[string]int{}
+		for _, a := range alerts {
+			if a.Standing.Until.IsZero() && a.Waiting.State == fleet.Refused {
+				heard[a.Waiting.Pool] += a.Waiting.Pods
+			}
+		}
+		unheard := map[string]int{}
 		waiting := 0
 		for _, w := range c.Waits() {
 			if !w.Until.IsZero() {
@@ -121,8 +134,23 @@ func holdWaits(t *testing.T, seed uint64) {
 			if !w.RefusedAt.IsZero() {
 				refused++
 			}
+			if !w.RefusedAt.IsZero() && time.Since(w.RefusedAt) > 2*time.Minute && c.isFull(w.Pool) {
+				unheard[w.Pool]++
+			}
 		}
 		most = max(most, waiting)
+		for pool, n := range unheard {
+			if heard[pool] < n {
+				t.Errorf("%v: %d pods wait for pool %s, and %d are told", time.Since(begin), n, pool, heard[pool])
+			}
+		}
+		for pool, n := range heard {
+			if c.isFull(pool) {
+				full[pool] = time.Now()
+			} else if n > 0 && time.Since(full[pool]) > time.Minute { // until their nodes are there
+				t.Errorf("%v: %d pods are told to wait for pool %s, which is not full", time.Since(begin), n, pool)
+			}
+		}
 	}
 	if refused == 0 || most < 2 {
 		t.Errorf("%d refusals, at most %d pods waited: nothing was held", refused, most)
@@ -173,4 +201,12 @@ func (c *Cluster) isFull(name string) bool {
 		}
 	}
 	return false
+}
+
+// standing are the waves of what is told.
+func standing(told []wave.About) (live []wave.Wave) {
+	for _, a := range told {
+		live = append(live, wave.Wave{Kind: wave.KindWaiting, About: a})
+	}
+	return live
 }
