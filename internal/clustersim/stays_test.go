@@ -248,8 +248,8 @@ func holdStays(t *testing.T, seed uint64) {
 	// The sums of the day, of what is over and of what goes on.
 	now := s.look(t, r)
 	s.holdCosts(t, s.began, now, gone)
-	s.holdCosts(t, s.began.Add(time.Duration(r.IntN(12*3600))*time.Second), now.Add(-time.Duration(r.IntN(6*3600))*time.Second),
-		gone)
+	s.holdCosts(t, s.began.Add(time.Duration(r.IntN(12*3600))*time.Second),
+		now.Add(-time.Duration(r.IntN(6*3600))*time.Second), gone)
 	sum := fleet.SumKept(s.keeps(t, s.began, now), hourly, s.began, now, false)
 	want, worth := map[fleet.KeeperKind]float64{}, 0.0
 	for _, k := range c.Keeps() {

@@ -144,6 +144,12 @@ func holdWaits(t *testing.T, seed uint64) {
 				t.Errorf("%v: %d pods wait for pool %s, and %d are told", time.Since(begin), n, pool, heard[pool])
 			}
 		}
+		// Pods that are deleted without an event are told until they are not heard of for long.
+		for _, w := range c.Waits() {
+			if s, ok := told[w.Pod]; ok && w.Deleted && s.state == fleet.Refused {
+				heard[s.pool]--
+			}
+		}
 		for pool, n := range heard {
 			if c.isFull(pool) {
 				full[pool] = time.Now()
