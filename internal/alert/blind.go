@@ -19,6 +19,10 @@ type Seen struct {
 	Why   string    // why it is not; "" if it is, or if nobody knows
 }
 
+// apart is by how much later nodes were seen last than events, where events alone are missing: of an API server that is
+// lost both watches have said at different moments that they are alive, as they do once a minute.
+const apart = 75 * time.Second
+
 // DetectBlind decides what to tell of not seeing the cluster: the waves to open, and those that are over, with what
 // they are about then. Whoever does not see the nodes is not told that events are missing too. live are all waves that
 // are not done, and after is for how long nothing is said; 0: for ever.
@@ -37,7 +41,7 @@ func DetectBlind(live []wave.Wave, s Sight, now time.Time, after time.Duration) 
 				w.About.Blind.Until.IsZero()
 		})
 		switch {
-		case i < 0 && blind(watch.Seen) && !(watch.events && blind(s.Nodes)):
+		case i < 0 && blind(watch.Seen) && (!watch.events || s.Nodes.Until.Sub(s.Events.Until) > apart):
 			begin = append(begin, wave.Opening{Kind: wave.KindBlind, About: wave.About{Blind: &wave.Blind{
 				Events: watch.events, Since: watch.Until, Why: watch.Why}}})
 		case i >= 0 && !blind(watch.Seen) && !watch.Never:
