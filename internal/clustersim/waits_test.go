@@ -103,6 +103,10 @@ func holdWaits(t *testing.T, seed uint64) {
 		alerts = alert.Waiting(groups, nil, standing(alerts), time.Now(), 10*time.Minute)
 		heard := map[string]int{}
 		for _, a := range alerts {
+			// Each pod of these days is refused, or gets a node within minutes.
+			if s := a.Waiting.State; s != fleet.Refused && s != fleet.Coming {
+				t.Errorf("%v: pods are told to be %s: %+v", time.Since(begin), s, a.Waiting)
+			}
 			if a.Standing.Until.IsZero() && a.Waiting.State == fleet.Refused {
 				heard[a.Waiting.Pool] += a.Waiting.Pods
 			}
