@@ -75,7 +75,7 @@ func unpack(t testing.TB, name string) string {
 // file to gzip.
 func TestOpensEarlierSchemas(t *testing.T) {
 	for _, file := range []string{"schema-11.db.gz", "schema-12.db.gz", "schema-13.db.gz", "schema-15.db.gz",
-		"schema-16.db.gz"} {
+		"schema-16.db.gz", "schema-20.db.gz"} {
 		t.Run(file, func(t *testing.T) { meansWhatItMeant(t, open(t, unpack(t, file))) })
 	}
 }
@@ -252,6 +252,31 @@ func TestSpendingOfEarlierSchema(t *testing.T) {
 			}
 			record(t, l, "9", first(77)) // it goes on
 		})
+	}
+}
+
+// What waits, what is kept and what stands goes on as it was.
+func TestStandingOfEarlierSchema(t *testing.T) {
+	l, ctx := open(t, unpack(t, "schema-20.db.gz")), t.Context()
+	at := func(minutes int) time.Time { return t0.Add(time.Duration(minutes) * time.Minute) }
+	waits, more, err := l.Waits(ctx, "spend", 10)
+	check(t, err)
+	if len(waits) != 1 || more || waits[0].Pod.Name != "web-5d8-x" || waits[0].Refusal.Pool != "general" ||
+		!waits[0].RefusedLast.Equal(at(5)) {
+		t.Errorf("waits: %+v", waits)
+	}
+	keeps := must[[]fleet.Keep](t)(l.NodeKeeps(ctx, "spend", "spend-0"))
+	if len(keeps) != 1 || keeps[0].Name != "db" || !keeps[0].Since.Equal(at(2)) {
+		t.Errorf("kept by: %+v", keeps)
+	}
+	live := must[[]wave.Wave](t)(l.LiveWaves(ctx, "spend"))
+	i := slices.IndexFunc(live, func(w wave.Wave) bool { return w.Kind == wave.KindWaiting })
+	if i < 0 || live[i].About.Standing == nil || live[i].About.Standing.Key != "refused" ||
+		live[i].Main.Channel != "C1" || live[i].Main.Tried {
+		t.Errorf("waves: %+v", live)
+	}
+	if told := must[[]wave.Wave](t)(l.BudgetWaves(ctx, "spend")); len(told) != 1 {
+		t.Errorf("budgets told: %+v", told)
 	}
 }
 
