@@ -28,6 +28,12 @@ type kind struct {
 	// buttons are those under the message; nil: the usual ones.
 	buttons func(wave.Wave) []message.Button
 
+	// severity is how bad it is: Warning, or "" for Info. What is loud besides has a button for whoever looks at it.
+	severity string
+	loud     bool
+	// attributes are what matchers of ROUTES may know of what it is about, beside its kind; nil: nothing.
+	attributes func(wave.About) map[string]string
+
 	// What becomes of the wave.
 
 	// ends is when the wave is closed, zero while nobody knows; nil: when no like change has come for a while.
@@ -54,7 +60,7 @@ var kinds = map[wave.Kind]kind{
 		say: sayPlainly("🟢", "became ready"),
 		one: func(m wave.Member, cfg Config) string { return " became ready" + machineWords(m.Node, cfg) },
 	},
-	wave.KindNotReady: {say: sayNotReady, one: storyWords},
+	wave.KindNotReady: {say: sayNotReady, one: storyWords, severity: Warning, loud: true},
 	wave.KindRecovered: {
 		say: sayPlainly("🟢", "recovered"),
 		one: func(wave.Member, Config) string { return " recovered" },
@@ -69,7 +75,7 @@ var kinds = map[wave.Kind]kind{
 	wave.KindAway:    {say: saySummary, cost: costDifference, short: (*rendering).headline, mixed: true},
 	wave.KindCatchUp: {say: saySummary, cost: costDifference, short: (*rendering).headline, mixed: true},
 	wave.KindSurge: {
-		say: saySurge,
+		say: saySurge, severity: Warning, loud: true,
 		buttons: func(w wave.Wave) []message.Button {
 			return []message.Button{nodesButton("/nodes list --newer 1h"), muteButton(w)}
 		},
@@ -81,7 +87,7 @@ var kinds = map[wave.Kind]kind{
 		},
 	},
 	wave.KindBlind: {
-		say:     sayBlind,
+		say: sayBlind, severity: Warning,
 		short:   (*rendering).headline,
 		buttons: func(wave.Wave) []message.Button { return nil },
 		ends: func(w wave.Wave) time.Time {
@@ -93,7 +99,7 @@ var kinds = map[wave.Kind]kind{
 		apart: true,
 	},
 	wave.KindWaiting: {
-		say:   sayWaiting,
+		say: sayWaiting, severity: Warning, loud: true, attributes: waitingAttributes,
 		short: (*rendering).headline,
 		buttons: func(w wave.Wave) []message.Button {
 			return []message.Button{{Label: "Waiting", Verb: message.Open, Value: "/nodes waiting"}, muteButton(w)}
@@ -111,7 +117,7 @@ var kinds = map[wave.Kind]kind{
 		apart:   true,
 	},
 	wave.KindLoop: {
-		say:   sayLoop,
+		say: sayLoop, attributes: loopAttributes,
 		short: (*rendering).headline,
 		buttons: func(w wave.Wave) []message.Button {
 			return []message.Button{nodesButton("/nodes list --removed --since 6h"), muteButton(w)}
@@ -128,7 +134,13 @@ var kinds = map[wave.Kind]kind{
 		apart:   true,
 	},
 	wave.KindBudget: {
-		say:     sayBudget,
+		say: sayBudget, severity: Warning,
+		attributes: func(a wave.About) map[string]string {
+			if a.Budget == nil {
+				return nil
+			}
+			return map[string]string{KeyPool: a.Budget.Pool}
+		},
 		short:   (*rendering).headline,
 		buttons: budgetButtons,
 		ends:    budgetEnds,
@@ -157,6 +169,11 @@ func ToldOnce(k wave.Kind) bool { return kindOf(k).once }
 // that an older Rollcall has posted gets them with its next edit, and is not edited for their
 // sake.
 func Buttons(w wave.Wave) []message.Button {
+	return append(lookButton(w, kindOf(w.Kind).loud && isSo(w)), ownButtons(w)...)
+}
+
+// ownButtons are those of the wave's kind.
+func ownButtons(w wave.Wave) []message.Button {
 	if f := kindOf(w.Kind).buttons; f != nil {
 		return f(w)
 	}

@@ -290,3 +290,10 @@ func sayLoop(r *rendering) {
 	}
 	r.add(line("It has gone on since ", s.Since, ". "+next+" when it has stopped for two hours."))
 }
+
+func loopAttributes(a wave.About) map[string]string {
+	if a.Loop == nil {
+		return nil
+	}
+	return map[string]string{KeyPool: a.Loop.Pool, KeyType: a.Loop.InstanceType, KeyCapacity: a.Loop.CapacityType}
+}

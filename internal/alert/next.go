@@ -12,20 +12,22 @@ type Action int
 
 // The actions, from the most urgent to the least.
 const (
-	Post       Action = iota // post the main message
-	PostPart                 // post a thread reply whose intent is recorded
-	Edit                     // edit the main message: there is more to tell
-	AddList                  // record the next thread reply that lists nodes
-	AddUpdate                // record the thread reply that says what the main message can no longer say
-	AddCallOut               // record the thread reply about nodes that did not become ready
-	Close                    // bring the main message to its final form; take no more like changes
-	Finish                   // nothing more will change
+	Post        Action = iota // post the main message
+	PostPart                  // post a thread reply whose intent is recorded
+	Edit                      // edit the main message: there is more to tell
+	AddList                   // record the next thread reply that lists nodes
+	AddUpdate                 // record the thread reply that says what the main message can no longer say
+	AddCallOut                // record the thread reply about nodes that did not become ready
+	AddReminder               // record the thread reply that rings once more
+	EditPart                  // edit a thread reply: it does not say yet who looks at it
+	Close                     // bring the main message to its final form; take no more like changes
+	Finish                    // nothing more will change
 )
 
 // String names the action for the log.
 func (a Action) String() string {
-	return [...]string{"post", "post reply", "edit", "list nodes", "update in the thread", "call out", "close",
-		"finish"}[a]
+	return [...]string{"post", "post reply", "edit", "list nodes", "update in the thread", "call out", "remind",
+		"edit reply", "close", "finish"}[a]
 }
 
 // Step is what a wave needs next, when, and why.
@@ -33,7 +35,7 @@ type Step struct {
 	Action Action
 	At     time.Time // not before
 	Why    string    // for the log
-	Part   int       // for PostPart: index in Wave.Parts
+	Part   int       // for PostPart and EditPart: index in Wave.Parts
 }
 
 // listAfter is how many unlisted nodes are worth a thread reply while the wave goes on: about
@@ -64,6 +66,13 @@ func Next(w wave.Wave, lastAdd, now time.Time, cfg Config) []Step {
 				at := w.Main.EditedAt.Add(max(leastSpacing, kindOf(w.Kind).calm))
 				steps = append(steps, Step{Action: Edit, At: at, Why: "what it tells has changed"})
 			}
+			if i := slices.IndexFunc(w.Parts, func(p wave.Posting) bool { return p.ID == "" }); i >= 0 {
+				steps = append(steps, Step{Action: PostPart, At: now, Part: i, Why: "a reply is recorded but not posted"})
+			}
+			steps = append(steps, looked(w)...)
+			if remind, ok := reminder(w, cfg); ok {
+				steps = append(steps, remind)
+			}
 			return steps
 		}
 	}
@@ -87,6 +96,7 @@ func Next(w wave.Wave, lastAdd, now time.Time, cfg Config) []Step {
 	if w.Counts.Untold == 0 && tellsCauses(w) {
 		steps = append(steps, Step{Action: Edit, At: w.Main.EditedAt.Add(spacing(w)), Why: "causes are untold"})
 	}
+	steps = append(steps, looked(w)...)
 	if i := slices.IndexFunc(w.Parts, func(p wave.Posting) bool { return p.ID == "" }); i >= 0 {
 		steps = append(steps, Step{Action: PostPart, At: now, Part: i, Why: "a reply is recorded but not posted"})
 	} else if listed(w) && w.Counts.Unlisted > 0 && (closed || w.Counts.Unlisted >= listAfter) {
@@ -101,11 +111,19 @@ func Next(w wave.Wave, lastAdd, now time.Time, cfg Config) []Step {
 	}
 	// A message that takes no edits cannot say why.
 	explained := w.Counts.Unexplained == 0 || w.Main.Frozen || !now.Before(w.LastAt.Add(explainLife))
-	if w.Counts.Pending == 0 && explained || expired {
+	remind, reminds := reminder(w, cfg)
+	switch {
+	case expired, w.Counts.Pending == 0 && explained && !reminds:
 		return []Step{{Action: Finish, At: now, Why: "every step of its nodes is told"}}
+	case reminds:
+		steps = append(steps, remind)
 	}
 	if w.Counts.Pending == 0 {
-		return []Step{{Action: Finish, At: w.LastAt.Add(explainLife), Why: "causes had time enough to become known"}}
+		if !reminds {
+			steps = append(steps,
+				Step{Action: Finish, At: w.LastAt.Add(explainLife), Why: "causes had time enough to become known"})
+		}
+		return steps
 	}
 	if w.Counts.Unready > 0 && !hasPart(w, wave.PartStuck) {
 		steps = append(steps,
@@ -176,4 +194,59 @@ const leastSpacing = time.Second
 func spacing(w wave.Wave) time.Duration {
 	const most = 10 * time.Second
 	return min(max(w.Main.EditedAt.Sub(w.OpenedAt)/10, leastSpacing), most)
+}
+
+// reminder is the step that rings once more, because nobody looks at what is loud and still so; ok is false if none is
+// to come. A wave waits for it before it is finished.
+func reminder(w wave.Wave, cfg Config) (s Step, ok bool) {
+	since, ok := loudSince(w)
+	if !ok || cfg.RemindAfter <= 0 || w.Look != (wave.Look{}) || hasPart(w, wave.PartRemind) ||
+		cfg.Routes.Rung(w.Mentions) == "" {
+		return Step{}, false
+	}
+	return Step{Action: AddReminder, At: since.Add(cfg.RemindAfter), Why: "nobody looks at it"}, true
+}
+
+// loudSince is when a message was posted that tells what is loud and still so: of the wave, or of its nodes that did
+// not become ready.
+func loudSince(w wave.Wave) (since time.Time, ok bool) {
+	k := kindOf(w.Kind)
+	switch {
+	case w.Main.ID == "":
+		return since, false
+	case k.loud && k.ends != nil: // until it ends
+		return w.Main.Posted, w.About.Standing == nil || w.About.Standing.Until.IsZero()
+	case k.loud && w.Counts.Members > 0: // until its nodes are well again
+		return w.Main.Posted, w.Counts.Pending > 0
+	case k.loud:
+		return w.Main.Posted, true
+	}
+	i := slices.IndexFunc(w.Parts, func(p wave.Posting) bool { return p.Part == wave.PartStuck && p.ID != "" })
+	if i < 0 {
+		return since, false
+	}
+	return w.Parts[i].Posted, w.Counts.Unready > 0
+}
+
+// looked are the steps that say in a wave's messages who looks at it.
+func looked(w wave.Wave) (steps []Step) {
+	if w.Look == (wave.Look{}) {
+		return nil
+	}
+	const why = "somebody looks at it"
+	if w.Main.ID != "" && !w.Main.Looked && !w.Main.Frozen {
+		steps = append(steps, Step{Action: Edit, At: w.Main.EditedAt.Add(leastSpacing), Why: why})
+	}
+	for i, p := range w.Parts {
+		if (p.Part == wave.PartStuck || p.Part == wave.PartRemind) && p.ID != "" && !p.Looked && !p.Frozen {
+			steps = append(steps, Step{Action: EditPart, Part: i, At: p.EditedAt.Add(leastSpacing), Why: why})
+		}
+	}
+	return steps
+}
+
+// StillLoud reports whether what a wave tells is loud, posted and still so, as far as is known.
+func StillLoud(w wave.Wave) bool {
+	_, ok := loudSince(w)
+	return ok
 }

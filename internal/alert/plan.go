@@ -8,6 +8,7 @@ package alert
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -30,6 +31,8 @@ type Config struct {
 	Budgets       []Budget       // BUDGETS
 	Zone          *time.Location // of the days of budgets: DIGEST_TIMEZONE; nil: UTC
 	Keep          time.Duration  // SCALING_RETENTION: nodes that left longer ago are not known; 0: all are
+	Routes        Routes         // ROUTES
+	RemindAfter   time.Duration  // REMIND_AFTER: what is loud rings once more if nobody looks at it; 0: never
 	// Alerts selects the nodes that alert, ALERT_NODE_SELECTOR; nil means all.
 	Alerts func(labels map[string]string) bool
 }
@@ -77,19 +80,23 @@ func Named(nodes, kinds int) bool {
 // itself, by a wave of its own, and so is its end.
 func Plan(todo []wave.Todo, baseline bool, mutes []wave.Mute, live []wave.Wave, now time.Time, cfg Config) wave.Plan {
 	p := wave.Plan{Baseline: baseline, Add: map[int64][]int64{}, Extend: map[int64]bool{}, Mute: map[int64]int64{}}
+	if baseline {
+		p.To = cfg.Routes.OfWave(wave.KindBaseline, wave.About{}, nil)
+	}
 	for _, m := range mutes {
 		if !slices.ContainsFunc(live, func(w wave.Wave) bool { return w.Mute != nil && w.Mute.ID == m.ID }) {
-			p.New = append(p.New, wave.Opening{Kind: wave.KindMute, About: wave.About{Mute: m.ID}, Closed: !now.Before(m.End())})
+			about := wave.About{Mute: m.ID}
+			p.New = append(p.New, wave.Opening{Kind: wave.KindMute, About: about, Closed: !now.Before(m.End()),
+				To: cfg.Routes.OfWave(wave.KindMute, about, mutes)})
 		}
 	}
-	todo = audible(todo, mutes, now, cfg, &p)
-	catchUp := catchUpWave(todo, live, now, cfg, &p)
+	told := audible(todo, mutes, now, cfg, &p)
+	catchUps := catchUpWaves(told, live, now, cfg, &p)
 
-	opened := map[wave.Kind]int{} // index in p.New of the wave opened for a kind
-	away := map[int64]int{}       // and for a gap
+	opened := map[opening]int{} // index in p.New of the wave opened there
 	// Where this plan put a node's first step, to put its second there too.
 	chosen := map[string]func(id int64){}
-	for _, t := range todo {
+	for _, t := range told {
 		c := t.Change
 		if t.StepWave != 0 {
 			p.Add[t.StepWave] = append(p.Add[t.StepWave], c.ID)
@@ -100,31 +107,33 @@ func Plan(todo []wave.Todo, baseline bool, mutes []wave.Mute, live []wave.Wave, 
 			continue
 		}
 		kind := wave.Kind(c.Kind)
+		into := func(w int64, extend bool) func(id int64) {
+			if extend {
+				p.Extend[w] = true
+			}
+			return func(id int64) { p.Add[w] = append(p.Add[w], id) }
+		}
+		anew := func(at opening, n wave.Opening) func(id int64) {
+			i, ok := opened[at]
+			if !ok {
+				i = len(p.New)
+				opened[at] = i
+				p.New = append(p.New, n)
+			}
+			return func(id int64) { p.New[i].Changes = append(p.New[i].Changes, id) }
+		}
 		var add func(id int64)
-		if catchUp != 0 {
-			add = func(id int64) { p.Add[catchUp] = append(p.Add[catchUp], id) }
-			p.Extend[catchUp] = true
-		} else if w, ok := awayWave(live, c.GapID); ok {
-			add = func(id int64) { p.Add[w] = append(p.Add[w], id) }
+		if w := catchUps[t.to.Channel]; w != 0 {
+			add = into(w, true)
+		} else if w, ok := awayWave(live, c.GapID, t.to); ok {
+			add = into(w, false)
 		} else if c.GapID != 0 {
-			i, ok := away[c.GapID]
-			if !ok {
-				i = len(p.New)
-				away[c.GapID] = i
-				p.New = append(p.New, wave.Opening{Kind: wave.KindAway, About: wave.About{Gap: c.GapID}, Closed: true})
-			}
-			add = func(id int64) { p.New[i].Changes = append(p.New[i].Changes, id) }
-		} else if w, ok := openWave(live, kind, now, cfg); ok {
-			add = func(id int64) { p.Add[w] = append(p.Add[w], id) }
-			p.Extend[w] = true
+			add = anew(opening{wave.KindAway, c.GapID, t.to}, wave.Opening{Kind: wave.KindAway, To: t.to,
+				About: wave.About{Gap: c.GapID}, Closed: true})
+		} else if w, ok := openWave(live, kind, t.to, now, cfg); ok {
+			add = into(w, true)
 		} else {
-			i, ok := opened[kind]
-			if !ok {
-				i = len(p.New)
-				opened[kind] = i
-				p.New = append(p.New, wave.Opening{Kind: kind})
-			}
-			add = func(id int64) { p.New[i].Changes = append(p.New[i].Changes, id) }
+			add = anew(opening{kind, 0, t.to}, wave.Opening{Kind: kind, To: t.to})
 		}
 		add(c.ID)
 		chosen[c.NodeUID] = add
@@ -132,16 +141,30 @@ func Plan(todo []wave.Todo, baseline bool, mutes []wave.Mute, live []wave.Wave, 
 	return p
 }
 
+// opening is what changes have in common that one new wave tells.
+type opening struct {
+	kind wave.Kind
+	gap  int64
+	to   wave.Place
+}
+
+// routed is a to-do that is told, and where.
+type routed struct {
+	wave.Todo
+	to wave.Place
+}
+
 // audible returns the to-dos that are told. The others it plans to silence, as the selector
 // wants, or to mute. A step that follows one already told is told, whatever labels the node has got
 // meanwhile: otherwise what was told of it would become false.
-func audible(todo []wave.Todo, mutes []wave.Mute, now time.Time, cfg Config, p *wave.Plan) []wave.Todo {
-	var told []wave.Todo
-	for _, t := range todo {
-		switch mute := mutedBy(t, mutes, now); {
-		case ending(t) && t.Gone: // its removal tells it
+func audible(todo []wave.Todo, mutes []wave.Mute, now time.Time, cfg Config, p *wave.Plan) []routed {
+	var told []routed
+	for _, todo := range todo {
+		t := routed{todo, cfg.Routes.OfChange(todo.Node, todo.Change.Kind)}
+		switch mute := mutedBy(t, mutes, now, cfg.Routes); {
+		case ending(t.Todo) && t.Gone: // its removal tells it
 			p.Silence = append(p.Silence, t.Change.ID)
-		case ending(t): // it stays a to-do until the node is gone, or is not ended after all
+		case ending(t.Todo): // it stays a to-do until the node is gone, or is not ended after all
 		case t.StepWave == 0 && cfg.Alerts != nil && !cfg.Alerts(t.Node.Labels):
 			p.Silence = append(p.Silence, t.Change.ID)
 		case mute != 0:
@@ -169,7 +192,7 @@ func ending(t wave.Todo) bool {
 const endingDelay = time.Minute
 
 // mutedBy returns the mute that hides a to-do, 0 if none does. Of several it is the oldest.
-func mutedBy(t wave.Todo, mutes []wave.Mute, now time.Time) int64 {
+func mutedBy(t routed, mutes []wave.Mute, now time.Time, routes Routes) int64 {
 	switch {
 	case t.StepWave != 0:
 		return 0
@@ -177,35 +200,37 @@ func mutedBy(t wave.Todo, mutes []wave.Mute, now time.Time) int64 {
 		return t.StepMute
 	}
 	for _, m := range mutes {
-		if m.Active(now) && m.Matches(t.Node) {
+		if m.Active(now) && m.Matches(t.Node) && routes.Mutes(m, t.to.Channel) {
 			return m.ID
 		}
 	}
 	return 0
 }
 
-// ClusterMuted reports whether a mute of a whole cluster is active. Growth is not told then, and is
+// ClusterMuted reports whether a mute of a whole cluster is active in a channel. Growth is not told then, and is
 // once it has ended if it is still unusual. A mute of some nodes leaves it alone, because
 // growth is about all of them.
-func ClusterMuted(mutes []wave.Mute, now time.Time) bool {
-	return slices.ContainsFunc(mutes, func(m wave.Mute) bool { return m.Scope == wave.MuteCluster && m.Active(now) })
+func (r Routes) ClusterMuted(mutes []wave.Mute, channel string, now time.Time) bool {
+	return slices.ContainsFunc(mutes, func(m wave.Mute) bool {
+		return m.Scope == wave.MuteCluster && m.Active(now) && r.Mutes(m, channel)
+	})
 }
 
-// awayWave returns the wave of a gap, as long as nobody has seen its message: a gap is told
+// awayWave returns the wave of a gap in a place, as long as nobody has seen its message: a gap is told there
 // in one.
-func awayWave(live []wave.Wave, gap int64) (int64, bool) {
+func awayWave(live []wave.Wave, gap int64, to wave.Place) (int64, bool) {
 	for _, w := range live {
-		if w.Gap != nil && w.Gap.ID == gap && w.Main.ID == "" {
+		if w.Gap != nil && w.Gap.ID == gap && w.Main.ID == "" && w.Place() == to {
 			return w.ID, true
 		}
 	}
 	return 0, false
 }
 
-// openWave returns the wave that still takes changes of a kind.
-func openWave(live []wave.Wave, kind wave.Kind, now time.Time, cfg Config) (int64, bool) {
+// openWave returns the wave in a place that still takes changes of a kind.
+func openWave(live []wave.Wave, kind wave.Kind, to wave.Place, now time.Time, cfg Config) (int64, bool) {
 	for _, w := range slices.Backward(live) {
-		if w.Kind == kind && w.ClosedAt.IsZero() && !w.Main.Frozen && now.Before(closesAt(w, cfg)) {
+		if w.Kind == kind && w.Place() == to && w.ClosedAt.IsZero() && !w.Main.Frozen && now.Before(closesAt(w, cfg)) {
 			return w.ID, true
 		}
 	}
@@ -223,34 +248,49 @@ func closesAt(w wave.Wave, cfg Config) time.Time {
 	return earlier(w.LastAt.Add(cfg.WaveGap), w.OpenedAt.Add(cfg.WaveMax))
 }
 
-// catchUpWave returns the wave that takes everything because Slack has taken nothing for too
-// long, and 0 while messages go through. It plans the merge of the waves that wait.
-func catchUpWave(todo []wave.Todo, live []wave.Wave, now time.Time, cfg Config, p *wave.Plan) int64 {
-	var into *wave.Wave
-	var from []int64
+// catchUpWaves returns by channel the wave that takes everything because Slack has taken nothing there for too
+// long; none while messages go through. It plans the merges of the waves that wait.
+func catchUpWaves(todo []routed, live []wave.Wave, now time.Time, cfg Config, p *wave.Plan) map[string]int64 {
+	into := map[string]*wave.Wave{} // the oldest wave that waits
+	from := map[string][]int64{}
+	ring := map[string]wave.Place{}
 	for i := range live {
 		w := &live[i]
 		// One that Slack refuses by itself would hold up all that it took in.
 		if w.Main.ID != "" || w.Main.Held || kindOf(w.Kind).apart {
 			continue
 		}
+		channel := w.Main.Channel
 		switch {
-		case into == nil:
-			if now.Sub(w.OpenedAt) < cfg.CatchUpAfter {
-				return 0
-			}
-			into = w
+		case into[channel] == nil:
+			into[channel], ring[channel] = w, w.Place()
 		case !w.Main.Tried: // of one that was tried, Slack may have the message
-			from = append(from, w.ID)
+			from[channel] = append(from[channel], w.ID)
+			ring[channel] = ring[channel].And(w.Mentions)
 		}
 	}
-	if into == nil || len(from) == 0 && len(todo) == 0 {
-		return 0
+	waiting := map[string]bool{}
+	for _, t := range todo {
+		if t.StepWave == 0 {
+			waiting[t.to.Channel] = true
+			if into[t.to.Channel] != nil {
+				ring[t.to.Channel] = ring[t.to.Channel].And(t.to.Mentions)
+			}
+		}
 	}
-	if into.Kind != wave.KindCatchUp || len(from) > 0 {
-		p.Merge = &wave.Merge{Into: into.ID, From: from, About: mergedAbout(*into, live, from)}
+	catchUps := map[string]int64{}
+	for _, channel := range slices.Sorted(maps.Keys(into)) {
+		w, from := into[channel], from[channel]
+		if now.Sub(w.OpenedAt) < cfg.CatchUpAfter || len(from) == 0 && !waiting[channel] {
+			continue
+		}
+		if w.Kind != wave.KindCatchUp || len(from) > 0 || ring[channel] != w.Place() {
+			p.Merge = append(p.Merge, wave.Merge{Into: w.ID, From: from, About: mergedAbout(*w, live, from),
+				Mentions: ring[channel].Mentions})
+		}
+		catchUps[channel] = w.ID
 	}
-	return into.ID
+	return catchUps
 }
 
 // mergedAbout is what a catch-up is about: the first gap that it takes in.

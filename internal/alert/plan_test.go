@@ -174,7 +174,7 @@ func TestPlan(t *testing.T) {
 			todo: []wave.Todo{todo(1, fleet.WentUnready, "a"), follows(todo(2, fleet.BecameReady, "b"), 7)},
 			live: []wave.Wave{closed, liveWave(5, wave.KindJoined, 2*time.Minute, false),
 				liveWave(6, wave.KindRemoved, time.Minute, false), tried},
-			want: wave.Plan{Merge: &wave.Merge{Into: 5, From: []int64{6}}, Add: map[int64][]int64{5: {1}, 7: {2}},
+			want: wave.Plan{Merge: []wave.Merge{{Into: 5, From: []int64{6}}}, Add: map[int64][]int64{5: {1}, 7: {2}},
 				Extend: map[int64]bool{5: true}},
 		},
 		{
@@ -249,7 +249,7 @@ func TestPlan(t *testing.T) {
 			mutes: []wave.Mute{batch},
 			live: []wave.Wave{told(batch, false), liveWave(5, wave.KindJoined, 2*time.Minute, false),
 				liveWave(6, wave.KindRemoved, time.Minute, false)},
-			want: wave.Plan{Merge: &wave.Merge{Into: 5, From: []int64{6}}, Add: map[int64][]int64{5: {2}},
+			want: wave.Plan{Merge: []wave.Merge{{Into: 5, From: []int64{6}}}, Add: map[int64][]int64{5: {2}},
 				Extend: map[int64]bool{5: true}, Mute: map[int64]int64{1: 1}},
 		},
 		{
@@ -315,7 +315,7 @@ func TestMergedAbout(t *testing.T) {
 			if p.Merge == nil {
 				t.Fatal("nothing is merged")
 			}
-			if diff := cmp.Diff(tc.want, p.Merge.About); diff != "" {
+			if diff := cmp.Diff(tc.want, p.Merge[0].About); diff != "" {
 				t.Errorf("About (-want +got):\n%s", diff)
 			}
 		})
@@ -332,7 +332,7 @@ func TestClusterMuted(t *testing.T) {
 		want  bool
 	}{{nil, 0, false}, {[]wave.Mute{pool}, 0, false}, {[]wave.Mute{pool, all}, 0, true},
 		{[]wave.Mute{all}, time.Hour, false}, {[]wave.Mute{all}, -time.Second, false}} {
-		if got := ClusterMuted(tc.mutes, t0.Add(tc.after)); got != tc.want {
+		if got := (Routes{}).ClusterMuted(tc.mutes, "", t0.Add(tc.after)); got != tc.want {
 			t.Errorf("ClusterMuted(%v) after %v = %v", tc.mutes, tc.after, got)
 		}
 	}
@@ -419,8 +419,9 @@ func FuzzPlan(f *testing.F) {
 		}
 		for _, w := range live {
 			if w.Kind == wave.KindMute &&
-				(len(p.Add[w.ID]) > 0 && len(live) > 1 || p.Merge != nil &&
-					(p.Merge.Into == w.ID || slices.Contains(p.Merge.From, w.ID))) {
+				(len(p.Add[w.ID]) > 0 && len(live) > 1 || slices.ContainsFunc(p.Merge, func(m wave.Merge) bool {
+					return m.Into == w.ID || slices.Contains(m.From, w.ID)
+				})) {
 				t.Fatalf("a mute's wave takes part: %+v", p)
 			}
 		}

@@ -68,12 +68,14 @@ func Render(w wave.Wave, totals fleet.Totals, first []fleet.Group, cfg Config) m
 	}
 	r.add(r.swapLines()...)
 	r.add(unknowable(w.Gap)...)
+	r.add(lookLines(w)...)
 	dateOld(r.lines, w.OpenedAt)
 	for _, c := range r.cards {
 		dateOld(c.Lines, w.OpenedAt)
 	}
 	r.m.Text = r.notification()
 	r.m.Causes = causeCounts(w.Members)
+	r.m.Mentions = strings.Fields(cfg.Routes.Rung(w.Mentions))
 	for _, p := range []message.Part{
 		{Lines: append(r.causeLines(), r.above...)}, {Cards: r.cards}, {Table: r.table}, {Lines: r.lines},
 		{Footer: r.footer()}, {Buttons: Buttons(w)},

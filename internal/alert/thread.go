@@ -153,6 +153,7 @@ func RenderNeverReady(w wave.Wave, cfg Config) (message.Message, bool) {
 		lines = append(lines, line(fmt.Sprintf("and %d more", len(names)-most)))
 	}
 	// What happened to them is what a person wants to see next.
-	m.Parts = []message.Part{{Lines: lines}, {Buttons: []message.Button{eventsButton(w)}}}
+	m.Parts = []message.Part{{Lines: append(lines, lookLines(w)...)},
+		{Buttons: append(lookButton(w, true), eventsButton(w))}}
 	return m, true
 }

@@ -196,3 +196,23 @@ func endParts(e wave.WaitEnds) (parts []string) {
 	}
 	return parts
 }
+
+// waitingAttributes are those of pods that wait for nodes of one pool, or that are of one namespace.
+func waitingAttributes(a wave.About) map[string]string {
+	if a.Waiting == nil {
+		return nil
+	}
+	w := a.Waiting.Waiting
+	of := map[string]string{KeyPool: cmp.Or(w.Pool, w.Refusal.Pool)}
+	if strings.Contains(of[KeyPool], ",") { // several
+		of[KeyPool] = ""
+	}
+	for i, pods := range w.For {
+		if i > 0 && pods.Namespace != of[KeyNamespace] || w.Others > 0 {
+			of[KeyNamespace] = ""
+			break
+		}
+		of[KeyNamespace] = pods.Namespace
+	}
+	return of
+}

@@ -76,6 +76,7 @@ type Outbox struct {
 	absent   map[string]bool // keys of messages recorded as tried that the sink surely does not have
 	strange  map[string]int  // by key, how often the sink gave an answer that nobody knows the meaning of
 	beside   map[string]bool // keys of messages whose thread takes none: they are posted beside it
+	sought   map[string]bool // keys that Seek has been asked for
 	doubts   []wave.Doubt    // what Run has to look at, in the order of its time
 	problems map[scope]problem
 
@@ -104,7 +105,7 @@ func NewOutbox(sink Sink, store Store, log *slog.Logger) *Outbox {
 	l := sink.Limits()
 	return &Outbox{sink: sink, store: store, log: log, limits: l, posts: map[string]*rate.Limiter{},
 		edits: rate.NewLimiter(l.Edits, l.EditBurst), pauses: map[scope]pause{}, absent: map[string]bool{},
-		strange: map[string]int{}, beside: map[string]bool{}, problems: map[scope]problem{},
+		strange: map[string]int{}, beside: map[string]bool{}, sought: map[string]bool{}, problems: map[scope]problem{},
 		doubted: make(chan struct{}, 1)}
 }
 
@@ -259,7 +260,7 @@ func (o *Outbox) Post(ctx context.Context, p wave.Posting, d Draft) (wave.Postin
 			return p, result, err
 		}
 		if p.ID != "" {
-			p.Found = true
+			p.Found, p.Looked = true, false
 			return p, Done, o.store.Accepted(ctx, p, told, time.Now())
 		}
 	}
@@ -371,6 +372,31 @@ func (o *Outbox) setBeside(key string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.beside[key] = true
+}
+
+// Seek looks for a message that the sink may have in the channel in which posting it was begun, once whatever was asked
+// for before this process began has been carried out or never will be. With the result Done, the record has an ID if
+// the sink has it, and that is recorded; else the sink surely does not have it, or has it where nobody can look.
+func (o *Outbox) Seek(ctx context.Context, p wave.Posting) (wave.Posting, Result, error) {
+	o.mu.Lock()
+	if !o.sought[p.Key] {
+		o.sought[p.Key] = true
+		o.pauses[scope{key: p.Key}] = pause{until: time.Now().Add(o.limits.Settle)}
+	}
+	later := o.pauses[scope{key: p.Key}].until.After(time.Now())
+	o.mu.Unlock()
+	if later {
+		return p, Later, nil
+	}
+	told, result, err := o.find(ctx, &p, Draft{})
+	if err == nil && result == Done && p.ID != "" {
+		p.Found, p.Looked = true, false
+		err = o.store.Accepted(ctx, p, told, time.Now())
+	}
+	if result == Done {
+		o.Forget(p.Key)
+	}
+	return p, result, err
 }
 
 // find looks for a message that the sink may have, fills in its ID if it is there, and returns the highest change that
@@ -629,6 +655,7 @@ func (o *Outbox) Forget(key string) {
 	delete(o.absent, key)
 	delete(o.strange, key)
 	delete(o.beside, key)
+	delete(o.sought, key)
 	delete(o.pauses, scope{key: key})
 	delete(o.problems, scope{key: key})
 }

@@ -18,10 +18,11 @@ type standing struct {
 }
 
 // detectStanding adds to a plan what has begun to be so, and records what has changed or is over. Nothing is begun
-// while the whole cluster is muted.
+// in a channel in which the whole cluster is muted.
 func (t *Teller) detectStanding(ctx context.Context, plan *wave.Plan, mutes []wave.Mute, now time.Time) error {
 	changes := false
 	var begun []wave.Opening
+	routes := t.alert.Routes
 	for i := range t.standing {
 		s := &t.standing[i]
 		if now.Before(s.at) {
@@ -39,9 +40,14 @@ func (t *Teller) detectStanding(ctx context.Context, plan *wave.Plan, mutes []wa
 				return err
 			}
 		}
-		begun = append(begun, begin...)
+		for _, o := range begin {
+			o.To = routes.OfWave(o.Kind, o.About, nil)
+			if !routes.ClusterMuted(mutes, o.To.Channel, now) {
+				begun = append(begun, o)
+			}
+		}
 	}
-	if len(begun) > 0 && !alert.ClusterMuted(mutes, now) {
+	if len(begun) > 0 {
 		cp, err := t.store.Checkpoint(ctx, t.cluster)
 		if err != nil {
 			return err

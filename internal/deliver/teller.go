@@ -45,6 +45,10 @@ type TellerStore interface {
 	ChangeCounts(ctx context.Context, cluster string, since time.Time) (map[fleet.ChangeKind]int, error)
 	SetAbout(ctx context.Context, wave int64, about wave.About) error
 
+	// Where a wave that is not posted yet belongs by now.
+	Move(ctx context.Context, wave int64, to wave.Place) error
+	Dissolve(ctx context.Context, wave int64) error
+
 	// What waits for nodes.
 	Waits
 	Waited(ctx context.Context, cluster string, from, until time.Time) ([]fleet.Waited, error)
@@ -76,7 +80,7 @@ type TellerStore interface {
 // TellerConfig is what a Teller needs. Every field but Opened, Sight and Explain is required.
 type TellerConfig struct {
 	Cluster  string
-	Channel  string // channel ID
+	Channel  string // channel ID: where what no line of Alert.Routes matches is told
 	Outbox   *Outbox
 	Store    TellerStore
 	Evidence cause.Evidence // of the cluster
@@ -89,12 +93,11 @@ type TellerConfig struct {
 	Sight func() alert.Sight
 }
 
-// Teller tells a channel what the ledger says is untold of one cluster: package alert decides
-// what, and the outbox posts it. It is the only one that opens, closes and finishes the cluster's
+// Teller tells its channels what the ledger says is untold of one cluster: package alert decides
+// what and where, and the outbox posts it. It is the only one that opens, closes and finishes the cluster's
 // waves, and may be killed on any line.
 type Teller struct {
 	cluster string
-	channel string
 	outbox  *Outbox
 	store   TellerStore
 	why     explaining
@@ -110,15 +113,18 @@ type Teller struct {
 	sightAt  time.Time           // when to look how far the cluster can be seen
 	seenAt   time.Time           // since when it can again, of what the channel is told that it cannot; else zero
 	standing []standing          // what is so for a time
+	routed   bool                // every wave that is not posted has been looked at: see reroute
+	moves    map[int64]bool      // waves that the sink may have, and that belong to another place by now
 	causes   bool                // live is as it was before some causes became known
 }
 
 // NewTeller returns a Teller. Run starts it.
 func NewTeller(c TellerConfig) *Teller {
-	t := &Teller{cluster: c.Cluster, channel: c.Channel, outbox: c.Outbox, store: c.Store,
+	c.Alert.Routes.Cluster, c.Alert.Routes.Rest = c.Cluster, c.Channel
+	t := &Teller{cluster: c.Cluster, outbox: c.Outbox, store: c.Store,
 		why: explaining{c.Explain.withDefaults(), c.Evidence}, alert: c.Alert.WithDefaults(), log: c.Log,
 		onOpen: c.Opened, sight: c.Sight,
-		added: map[int64]time.Time{}, shut: map[string]bool{}}
+		added: map[int64]time.Time{}, shut: map[string]bool{}, moves: map[int64]bool{}}
 	t.standing = []standing{
 		{kind: wave.KindWaiting, every: waitingEvery, find: t.waiting},
 		t.kept(),
@@ -216,11 +222,16 @@ func (t *Teller) plan(ctx context.Context) (more bool, err error) {
 			return false, err
 		}
 	}
-	todo, baseline, err := t.store.Todo(ctx, t.cluster, todoLimit)
+	mutes, err := t.store.UntoldMutes(ctx, t.cluster)
 	if err != nil {
 		return false, err
 	}
-	mutes, err := t.store.UntoldMutes(ctx, t.cluster)
+	if !t.routed {
+		if err := t.reroute(ctx, mutes, now); err != nil {
+			return false, err
+		}
+	}
+	todo, baseline, err := t.store.Todo(ctx, t.cluster, todoLimit)
 	if err != nil {
 		return false, err
 	}
@@ -248,10 +259,10 @@ func (t *Teller) plan(ctx context.Context) (more bool, err error) {
 	}
 	// A first message that may go out at once saves a write: that its posting begins is recorded
 	// with its wave.
-	posting := len(plan.New) == 1 && !t.outbox.PostAt(wave.Posting{Channel: t.channel}, now).After(now) &&
+	posting := len(plan.New) == 1 && !t.outbox.PostAt(wave.Posting{Channel: plan.New[0].To.Channel}, now).After(now) &&
 		!slices.ContainsFunc(live, func(w wave.Wave) bool { return w.Main.ID == "" })
 	t.live = nil
-	if err := t.store.Apply(ctx, t.cluster, t.channel, plan, posting, now); err != nil {
+	if err := t.store.Apply(ctx, t.cluster, t.alert.Routes.Rest, plan, posting, now); err != nil {
 		return false, err
 	}
 	t.opened(plan)
@@ -333,9 +344,6 @@ const growthEvery = time.Minute
 // detectGrowth adds a surge or a creep to a plan, if there is one to tell.
 func (t *Teller) detectGrowth(ctx context.Context, plan *wave.Plan, mutes []wave.Mute, now time.Time) error {
 	t.growthAt = now.Add(growthEvery)
-	if alert.ClusterMuted(mutes, now) {
-		return nil
-	}
 	cp, err := t.store.Checkpoint(ctx, t.cluster)
 	if err != nil || cp.BaselineAt.IsZero() {
 		return err
@@ -355,6 +363,9 @@ func (t *Teller) detectGrowth(ctx context.Context, plan *wave.Plan, mutes []wave
 		}}, now)
 	if err != nil || !ok {
 		return err
+	}
+	if w.To = t.alert.Routes.OfWave(w.Kind, w.About, nil); t.alert.Routes.ClusterMuted(mutes, w.To.Channel, now) {
+		return nil
 	}
 	g := w.About.Growth
 	*g, err = alert.WhatGrew(*g, t.store.Lives(ctx, t.cluster, now.Add(-g.Over), now), now, t.alert.Price)
@@ -399,8 +410,9 @@ func (t *Teller) detectBlind(ctx context.Context, plan *wave.Plan, now time.Time
 			if !o.About.Blind.Events && seen.Nodes.Never && !cp.WatchedUntil.IsZero() { // by an earlier process
 				o.About.Blind.Since = cp.WatchedUntil
 			}
+			o.To = t.alert.Routes.OfWave(o.Kind, o.About, nil)
+			plan.New = append(plan.New, o)
 		}
-		plan.New = append(plan.New, begin...)
 	}
 	if t.live == nil {
 		return t.readLive(ctx, now)
@@ -435,9 +447,11 @@ func (t *Teller) permitted(w wave.Wave, s alert.Step, now time.Time) time.Time {
 	}
 	switch s.Action {
 	case alert.Post:
-		return t.outbox.PostAt(wave.Posting{Key: w.Main.Key, Channel: t.channel}, now)
+		return t.outbox.PostAt(w.Main, now)
 	case alert.PostPart:
 		return t.outbox.PostAt(w.Parts[s.Part], now)
+	case alert.EditPart:
+		return t.outbox.EditAt(w.Parts[s.Part], now)
 	case alert.Edit, alert.Close, alert.Finish:
 		if w.Main.ID != "" && !w.Main.Frozen { // what is not posted, or takes no edits, is closed without a call
 			return t.outbox.EditAt(w.Main, now)
@@ -457,12 +471,20 @@ func (t *Teller) take(ctx context.Context, w wave.Wave, step alert.Step) (err er
 	}
 	switch step.Action {
 	case alert.Post:
+		if t.moves[w.ID] {
+			return t.move(ctx, w, now)
+		}
 		m, err := t.render(ctx, w)
 		if err != nil {
 			return err
 		}
-		// SLACK_CHANNEL may have been mended since the intent was recorded.
-		return t.post(ctx, w, w.Main, Draft{Channel: t.channel, Told: w.LastChange(), Variants: Ordinary(m)})
+		w.Main.Looked = w.Look != (wave.Look{})
+		return t.post(ctx, w, w.Main, Draft{Channel: w.Main.Channel, Told: w.LastChange(), Variants: Ordinary(m)})
+	case alert.EditPart:
+		return t.editPart(ctx, w, w.Parts[step.Part], now)
+	case alert.AddReminder:
+		_, err := t.store.AddPart(ctx, w, wave.PartRemind, nil, now)
+		return err
 	case alert.PostPart:
 		return t.postPart(ctx, w, w.Parts[step.Part])
 	case alert.Edit:
@@ -552,6 +574,7 @@ func (t *Teller) edit(ctx context.Context, w wave.Wave, now time.Time) (bool, er
 		return false, err
 	}
 	rec := w.Main
+	rec.Looked = w.Look != (wave.Look{})
 	if m.Hash() == rec.Hash || alert.ToldOnce(w.Kind) && rec.Hash != 0 {
 		return true, t.store.Accepted(ctx, rec, w.LastChange(), now)
 	}
@@ -580,16 +603,73 @@ func (t *Teller) release(ctx context.Context, w wave.Wave, now time.Time) error 
 	return t.store.ReleaseWave(ctx, w.ID, alert.Named, now)
 }
 
-// leave gives up a wave whose channel takes nothing, if SLACK_CHANNEL is another one by now: what the old one will
-// never say goes there.
+// leave gives up a wave whose channel takes nothing, if nothing is told there by now: what it will never say goes
+// to another.
 func (t *Teller) leave(ctx context.Context, w wave.Wave, now time.Time) error {
-	if w.Main.Channel == t.channel {
+	if slices.Contains(t.alert.Routes.Channels(), w.Main.Channel) {
 		return nil
 	}
 	t.shut[w.Main.Channel] = true
-	t.log.Warn("the old channel takes nothing; what was not told there goes to the new one", "wave", w.ID, "kind", w.Kind,
-		"old", w.Main.Channel, "new", t.channel)
+	t.log.Warn("the old channel takes nothing; what was not told there goes elsewhere", "wave", w.ID, "kind", w.Kind,
+		"old", w.Main.Channel, "channel", t.alert.Routes.Rest)
 	return t.release(ctx, w, now)
+}
+
+// reroute looks once after each start where the waves belong that are not posted yet, because ROUTES or SLACK_CHANNEL
+// may be others than before. What the sink may have is looked for first, see move.
+func (t *Teller) reroute(ctx context.Context, mutes []wave.Mute, now time.Time) error {
+	for _, w := range t.live {
+		if w.Main.ID != "" {
+			continue
+		}
+		var err error
+		if w.Members, err = t.store.Members(ctx, w.ID); err != nil {
+			return err
+		}
+		to, ok := t.alert.Routes.Placed(w, mutes)
+		switch {
+		case ok && to == w.Place():
+		case w.Main.Tried && to.Channel != w.Main.Channel:
+			t.moves[w.ID] = true
+		default:
+			if err := t.replace(ctx, w, to, ok); err != nil {
+				return err
+			}
+		}
+	}
+	t.routed = true
+	return t.readLive(ctx, now)
+}
+
+// replace records where a wave that the sink surely does not have belongs by now, if that is one place; else all that
+// it was to tell becomes a to-do again.
+func (t *Teller) replace(ctx context.Context, w wave.Wave, to wave.Place, one bool) error {
+	t.log.Info("a message that is not posted yet goes elsewhere, as ROUTES has it now", "wave", w.ID, "kind", w.Kind,
+		"old", w.Main.Channel, "channel", to.Channel)
+	if one {
+		return t.store.Move(ctx, w.ID, to)
+	}
+	t.outbox.Forget(w.Main.Key)
+	return t.store.Dissolve(ctx, w.ID)
+}
+
+// move looks for a wave's message in the channel that it belonged to when its posting was begun. If it is there, it
+// stays; else it goes where it belongs by now.
+func (t *Teller) move(ctx context.Context, w wave.Wave, now time.Time) error {
+	rec, result, err := t.outbox.Seek(ctx, w.Main)
+	if err != nil || result != Done {
+		return err
+	}
+	delete(t.moves, w.ID)
+	if rec.ID != "" {
+		return nil
+	}
+	mutes, err := t.store.UntoldMutes(ctx, t.cluster)
+	if err != nil {
+		return err
+	}
+	to, ok := t.alert.Routes.Placed(w, mutes)
+	return t.replace(ctx, w, to, ok)
 }
 
 // isLeft reports whether a wave's message is in a channel that was left: it is known to take nothing without a call.
@@ -621,12 +701,12 @@ func (t *Teller) dropPart(ctx context.Context, key string) error {
 // postPart posts a thread reply.
 func (t *Teller) postPart(ctx context.Context, w wave.Wave, rec wave.Posting) error {
 	d := Draft{Channel: rec.Channel, Thread: w.Main.ID}
-	if rec.Part == wave.PartStuck {
-		m, ok := alert.RenderNeverReady(w, t.alert)
-		if !ok { // they became ready or left meanwhile
+	if m, ok, called := t.callOut(w, rec.Part); called {
+		if !ok { // they became ready or left meanwhile, or somebody looks at it
 			return t.dropPart(ctx, rec.Key)
 		}
 		d.Variants = Ordinary(m)
+		rec.Looked = w.Look != (wave.Look{})
 		return t.post(ctx, w, rec, d)
 	}
 	if rec.Part == wave.PartUpdate {
@@ -649,4 +729,32 @@ func (t *Teller) postPart(ctx context.Context, w wave.Wave, rec wave.Posting) er
 	}
 	d.Variants = Ordinary(alert.RenderList(w, members, first+1))
 	return t.post(ctx, w, rec, d)
+}
+
+// callOut renders a thread reply that calls out what is loud, if a part is one. ok is false if there is nothing to call
+// out any more.
+func (t *Teller) callOut(w wave.Wave, part string) (m message.Message, ok, called bool) {
+	switch part {
+	case wave.PartStuck:
+		m, ok = alert.RenderNeverReady(w, t.alert)
+	case wave.PartRemind:
+		m, ok = alert.RenderReminder(w, t.alert), w.Look == (wave.Look{}) && alert.StillLoud(w)
+	default:
+		return m, false, false
+	}
+	return m, ok, true
+}
+
+// editPart says in a thread reply who looks at what it calls out.
+func (t *Teller) editPart(ctx context.Context, w wave.Wave, rec wave.Posting, now time.Time) error {
+	rec.Looked = true
+	m, ok, _ := t.callOut(w, rec.Part)
+	if rec.Part == wave.PartStuck && !ok { // they became ready or left meanwhile: it stays as it is
+		return t.store.Accepted(ctx, rec, 0, now)
+	}
+	result, err := t.outbox.Edit(ctx, rec, m, 0)
+	if err != nil || result != Missing && result != Fixed {
+		return err
+	}
+	return t.store.Accepted(ctx, rec, 0, now)
 }

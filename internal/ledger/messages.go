@@ -13,7 +13,7 @@ import (
 // postingColumns are what scanPosting receives, of messages m.
 const postingColumns = `m.key, m.wave_id, m.part, m.channel, coalesce(m.ts, ''), m.hash, m.created_at,
 	m.tried_at IS NOT NULL, m.edited_at, coalesce(m.after_ts, ''), m.picture, m.file,
-	m.doubtful_at, m.frozen`
+	m.doubtful_at, m.frozen, m.posted_at, m.looked`
 
 // postingRow receives postingColumns.
 type postingRow struct {
@@ -24,7 +24,7 @@ type postingRow struct {
 func (r *postingRow) dest() []any {
 	p := &r.p
 	return []any{&p.Key, &p.WaveID, &p.Part, &p.Channel, &p.ID, &r.hash, at{&p.Created}, &p.Tried, at{&p.EditedAt},
-		&p.After, &p.Picture, &p.File, at{&p.Doubtful}, &p.Frozen}
+		&p.After, &p.Picture, &p.File, at{&p.Doubtful}, &p.Frozen, at{&p.Posted}, &p.Looked}
 }
 
 func (r *postingRow) posting() wave.Posting {
@@ -147,21 +147,23 @@ func (l *Ledger) MarkUpload(ctx context.Context, p wave.Posting) (err error) {
 }
 
 const (
-	acceptSQL = `UPDATE messages SET ts = ?, hash = ?, edited_at = ? WHERE key = ?`
-	tellSQL   = `UPDATE changes SET told_at = ? WHERE wave_id = ? AND id <= ? AND told_at IS NULL`
+	acceptSQL = `UPDATE messages SET ts = ?, hash = ?, edited_at = ?, looked = ?, posted_at = coalesce(posted_at, ?)
+		WHERE key = ?`
+	tellSQL = `UPDATE changes SET told_at = ? WHERE wave_id = ? AND id <= ? AND told_at IS NULL`
 	// The causes of what the main message has told, as they are by now.
 	tellCausesSQL = `UPDATE changes SET told_cause = cause_id WHERE wave_id = ? AND id <= ? AND told_at IS NOT NULL
 		AND cause_id IS NOT NULL AND cause_id IS DISTINCT FROM told_cause`
 )
 
-// Accepted records that Slack accepted a message or an edit of it: its ID, the hash of what it says,
-// and that it tells the changes of its wave up to the ID given; 0 for a message that tells none. The main message also
+// Accepted records that Slack accepted a message or an edit of it: its ID, the hash of what it says, whether that is
+// who looks at it, and that it tells the changes of its wave up to the ID given; 0 for a message that tells none. The main message also
 // tells their causes as they are recorded, unless it was found.
 // Channel and picture stay as they were marked.
 func (l *Ledger) Accepted(ctx context.Context, p wave.Posting, told int64, now time.Time) (err error) {
 	defer doing(&err, "recording message %s", p.Key)
 	return l.tx(ctx, func(tx tx) error {
-		if _, err := tx.exec(ctx, acceptSQL, p.ID, int64(p.Hash), now.UnixMilli(), p.Key); err != nil || told == 0 {
+		if _, err := tx.exec(ctx, acceptSQL, p.ID, int64(p.Hash), now.UnixMilli(), p.Looked, now.UnixMilli(),
+			p.Key); err != nil || told == 0 {
 			return err
 		}
 		if _, err := tx.exec(ctx, tellSQL, now.UnixMilli(), p.WaveID, told); err != nil || p.Found ||

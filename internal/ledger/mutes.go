@@ -22,12 +22,12 @@ func scanMute(r row) (m wave.Mute, err error) {
 const insertMuteSQL = `INSERT INTO mutes (request, cluster, scope, value, by_id, by_name, channel, at, until_at)
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (request) DO NOTHING`
 
-// One that is active, of the same nodes, lasts until the later of the two ends.
+// One that is active, of the same nodes in the same channel, lasts until the later of the two ends.
 const extendMuteSQL = `UPDATE mutes SET until_at = CASE WHEN until_at < ? THEN ? ELSE until_at END
-	WHERE cluster = ? AND scope = ? AND value = ? AND at <= ? AND until_at > ? AND ended_at IS NULL`
+	WHERE cluster = ? AND scope = ? AND value = ? AND channel = ? AND at <= ? AND until_at > ? AND ended_at IS NULL`
 
 // AddMute records a mute and returns it with its ID. A mute of the same Request that is there already is returned as it
-// is: a click that is delivered twice makes one. One of the same nodes that is active is not joined by another, but
+// is: a click that is delivered twice makes one. One of the same nodes and channel that is active is not joined by another, but
 // lasts longer if the new one would: it is returned. It is an error to ask without a Request.
 func (l *Ledger) AddMute(ctx context.Context, m wave.Mute) (added wave.Mute, err error) {
 	defer doing(&err, "recording a mute")
@@ -42,14 +42,14 @@ func (l *Ledger) AddMute(ctx context.Context, m wave.Mute) (added wave.Mute, err
 		}
 		if again == 0 {
 			until := m.Until.UnixMilli()
-			extended, err := tx.exec(ctx, extendMuteSQL, until, until, m.Cluster, string(m.Scope), m.Value, now, now)
+			extended, err := tx.exec(ctx, extendMuteSQL, until, until, m.Cluster, string(m.Scope), m.Value, m.Channel, now, now)
 			if err != nil {
 				return err
 			}
 			if extended > 0 {
 				added, _, err = one(ctx, tx, scanMute, `SELECT `+muteColumns+` FROM mutes u WHERE u.cluster = ? AND u.scope = ?
-					AND u.value = ? AND u.at <= ? AND u.until_at > ? AND u.ended_at IS NULL ORDER BY u.id LIMIT 1`, m.Cluster,
-					string(m.Scope), m.Value, now, now)
+					AND u.value = ? AND u.channel = ? AND u.at <= ? AND u.until_at > ? AND u.ended_at IS NULL
+					ORDER BY u.id LIMIT 1`, m.Cluster, string(m.Scope), m.Value, m.Channel, now, now)
 				return err
 			}
 		}

@@ -470,6 +470,13 @@ CREATE INDEX nodes_doubtful ON nodes (cluster,
 CREATE INDEX nodes_interrupted ON nodes (cluster, removed_at, group_id, interrupted, created_at) WHERE interrupted > 0;
 CREATE INDEX waves_budget ON waves (cluster, id) WHERE kind = 'budget';
 DELETE FROM meta WHERE name LIKE 'spend_upto/%';
+`, `
+ALTER TABLE waves ADD COLUMN mentions TEXT NOT NULL DEFAULT '';     -- whom its message rings: see wave.Place
+ALTER TABLE waves ADD COLUMN looker_id TEXT NOT NULL DEFAULT '';    -- who looks at it: see wave.Look
+ALTER TABLE waves ADD COLUMN looker_name TEXT NOT NULL DEFAULT '';
+ALTER TABLE waves ADD COLUMN looked_at INTEGER;
+ALTER TABLE messages ADD COLUMN posted_at INTEGER;                  -- when Slack accepted it first, if that was noted
+ALTER TABLE messages ADD COLUMN looked INTEGER NOT NULL DEFAULT 0;  -- what Slack has says who looks at it
 `,
 }
 

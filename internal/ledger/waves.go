@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -90,6 +91,7 @@ const unfinished = `SELECT count(*) FROM changes c JOIN nodes n ON n.cluster = c
 
 // waveColumns are what scanWave receives, of waves w.
 const waveColumns = `w.id, w.key, w.cluster, w.kind, w.about, w.opened_at, w.last_at, w.closed_at,
+	w.mentions, w.looker_id, w.looker_name, w.looked_at,
 	(SELECT count(DISTINCT node_uid) FROM changes c WHERE c.wave_id = w.id),
 	(SELECT count(*) FROM (SELECT DISTINCT n.instance_type, n.capacity_type FROM (
 		SELECT DISTINCT c.cluster, c.node_uid FROM changes c WHERE c.wave_id = w.id LIMIT 10) x
@@ -110,6 +112,7 @@ func scanWave(r row) (w wave.Wave, err error) {
 	var about string
 	var unrecovered int
 	if err := r.Scan(&w.ID, &w.Key, &w.Cluster, &w.Kind, &about, at{&w.OpenedAt}, at{&w.LastAt}, at{&w.ClosedAt},
+		&w.Mentions, &w.Look.By, &w.Look.Name, at{&w.Look.At},
 		&w.Counts.Members, &w.Counts.Kinds, &w.Counts.Untold, &w.Counts.Unlisted, &unrecovered, &w.Counts.Unready,
 		&w.Counts.LastChange, &w.Counts.Unexplained, &w.Counts.Causeless, &w.Counts.CauseChanged,
 		&w.Counts.CauseUntold); err != nil {
@@ -343,8 +346,8 @@ func (l *Ledger) WaveNodes(ctx context.Context, key string, limit int) (w wave.N
 
 const (
 	extendWaveSQL = `UPDATE waves SET last_at = ? WHERE id = ?`
-	insertWaveSQL = `INSERT INTO waves (key, cluster, kind, about, opened_at, last_at, closed_at)
-		VALUES ('', ?, ?, ?, ?, ?, ?) RETURNING id`
+	insertWaveSQL = `INSERT INTO waves (key, cluster, kind, about, opened_at, last_at, closed_at, mentions)
+		VALUES ('', ?, ?, ?, ?, ?, ?, ?) RETURNING id`
 	keyWaveSQL = `UPDATE waves SET key = ? WHERE id = ?`
 	assignSQL  = `UPDATE changes SET wave_id = ? WHERE id = ? AND wave_id IS NULL`
 	// What a wave has taken is told, and the first mute stays the one that hid it.
@@ -360,7 +363,8 @@ func (l *Ledger) Apply(ctx context.Context, cluster, channel string, p wave.Plan
 	main := wave.Posting{Part: wave.PartMain, Channel: channel, Created: now, Tried: posting}
 	return l.tx(ctx, func(tx tx) error {
 		if p.Baseline {
-			id, err := l.openWave(ctx, tx, cluster, wave.Opening{Kind: wave.KindBaseline, Closed: true}, main)
+			id, err := l.openWave(ctx, tx, cluster, wave.Opening{Kind: wave.KindBaseline, Closed: true,
+				To: p.To}, main)
 			if err != nil {
 				return err
 			}
@@ -403,8 +407,10 @@ func (l *Ledger) Apply(ctx context.Context, cluster, channel string, p wave.Plan
 				return err
 			}
 		}
-		if p.Merge != nil {
-			return merge(ctx, tx, *p.Merge, now)
+		for _, m := range p.Merge {
+			if err := merge(ctx, tx, m, now); err != nil {
+				return err
+			}
 		}
 		return nil
 	})
@@ -437,10 +443,12 @@ func (l *Ledger) openWave(ctx context.Context, tx tx, cluster string, n wave.Ope
 	if n.Closed {
 		closed = now
 	}
-	main.WaveID, _, err = one(ctx, tx, value[int64], insertWaveSQL, cluster, string(n.Kind), about, now, now, closed)
+	main.WaveID, _, err = one(ctx, tx, value[int64], insertWaveSQL, cluster, string(n.Kind), about, now, now, closed,
+		n.To.Mentions)
 	if err != nil {
 		return 0, err
 	}
+	main.Channel = cmp.Or(n.To.Channel, main.Channel)
 	main.Key = l.newKey(strconv.FormatInt(main.WaveID, 10))
 	if _, err := tx.exec(ctx, keyWaveSQL, main.Key, main.WaveID); err != nil {
 		return 0, err
@@ -485,10 +493,62 @@ func merge(ctx context.Context, tx tx, m wave.Merge, now time.Time) error {
 			}
 		}
 	}
-	_, err = tx.exec(ctx, `UPDATE waves SET kind = ?, about = ?, last_at = ?, closed_at = NULL WHERE id = ?`,
-		string(wave.KindCatchUp), about, now.UnixMilli(), m.Into)
+	_, err = tx.exec(ctx, `UPDATE waves SET kind = ?, about = ?, last_at = ?, closed_at = NULL, mentions = ?
+		WHERE id = ?`, string(wave.KindCatchUp), about, now.UnixMilli(), m.Mentions, m.Into)
 	return err
 }
+
+// Move records that a wave that nobody has begun to post, or that Slack surely does not have, belongs to another place.
+func (l *Ledger) Move(ctx context.Context, id int64, to wave.Place) (err error) {
+	defer doing(&err, "moving wave %d", id)
+	return l.tx(ctx, func(tx tx) error {
+		if _, err := tx.exec(ctx, `UPDATE waves SET mentions = ? WHERE id = ?`, to.Mentions, id); err != nil {
+			return err
+		}
+		_, err := tx.exec(ctx, `UPDATE messages SET channel = ?, tried_at = NULL, doubtful_at = NULL
+			WHERE wave_id = ? AND ts IS NULL`, to.Channel, id)
+		return err
+	})
+}
+
+// Dissolve takes back a wave of nodes that Slack surely does not have: all that it was to tell becomes a to-do again.
+func (l *Ledger) Dissolve(ctx context.Context, id int64) (err error) {
+	defer doing(&err, "dissolving wave %d", id)
+	return l.tx(ctx, func(tx tx) error {
+		for _, stmt := range []string{
+			`UPDATE changes SET wave_id = NULL, part = NULL, told_at = NULL, told_cause = NULL WHERE wave_id = ?`,
+			`DELETE FROM messages WHERE wave_id = ?`,
+			`DELETE FROM waves WHERE id = ?`,
+		} {
+			if _, err := tx.exec(ctx, stmt, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Look records who looks at what a wave tells, by the key of any of its messages, and returns who does: whoever was
+// first. ok is false if no wave has such a message, or has it no longer. A wave that was done is so no more until its
+// messages say it.
+func (l *Ledger) Look(ctx context.Context, key string, look wave.Look) (first wave.Look, ok bool, err error) {
+	defer doing(&err, "recording who looks at message %s", key)
+	err = l.tx(ctx, func(tx tx) error {
+		if _, err := tx.exec(ctx, lookSQL, look.By, look.Name, look.At.UnixMilli(), key); err != nil {
+			return err
+		}
+		_, ok, err = one(ctx, tx, scanTo(&first.By, &first.Name, at{&first.At}), `SELECT w.looker_id, w.looker_name,
+			w.looked_at FROM messages m JOIN waves w ON w.id = m.wave_id WHERE m.key = ?`, key)
+		return err
+	})
+	if err == nil && ok {
+		l.notify()
+	}
+	return first, ok, err
+}
+
+const lookSQL = `UPDATE waves SET looker_id = ?, looker_name = ?, looked_at = ?, done_at = NULL
+	WHERE id = (SELECT wave_id FROM messages WHERE key = ?) AND looked_at IS NULL`
 
 // CloseWave ends the taking of like changes, or the mute that the wave tells.
 func (l *Ledger) CloseWave(ctx context.Context, id int64, now time.Time) (err error) {

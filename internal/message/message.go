@@ -37,6 +37,9 @@ type Message struct {
 	// means the usual sentence.
 	Bare  string
 	Broad bool // a thread reply that the channel is shown too
+	// Mentions are the users (U…, W…), user groups (S…) and @here that the message rings when it is posted. They are the
+	// only text in it that a sink may bring to life: whoever runs Rollcall has named them, never the cluster.
+	Mentions []string
 	// Owner is the signature of the Rollcall that the buttons belong to, as a sink writes it; "" signs none.
 	Owner string
 }
@@ -120,6 +123,7 @@ const (
 	WaveCauses Verb = "wave_causes" // why they came and went
 	Lists      Verb = "lists"       // on or off: show the person lists instead of tables
 	Labels     Verb = "labels"      // the labels of the node that a command's text names
+	Look       Verb = "look"        // the person looks at what a wave tells
 	Mute       Verb = "mute"        // open the form that mutes
 	Unmute     Verb = "unmute"      // end a mute
 )
@@ -238,6 +242,9 @@ const (
 func (m Message) write(w io.Writer, how style) {
 	say := func(format string, args ...any) { fmt.Fprintf(w, format, args...) }
 	say("%s %s\n", m.Icon, m.Headline)
+	if len(m.Mentions) > 0 && how&terminal != 0 {
+		say("(rings %s)\n", strings.Join(m.Mentions, ", "))
+	}
 	for _, p := range m.Parts {
 		if p.Heading != "" {
 			say("\n%s\n", p.Heading)

@@ -26,7 +26,7 @@ type Mute struct {
 	Value       string // the pool or instance type, "" for a whole cluster; untrusted
 	By          string // Slack user ID
 	ByName      string
-	Channel     string // where it was asked for
+	Channel     string // the channel that it is about; one that is none of ROUTES, or "", means all
 	At          time.Time
 	Until       time.Time
 	EndedAt     time.Time // when somebody ended it early; else zero

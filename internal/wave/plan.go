@@ -23,26 +23,29 @@ type Plan struct {
 	Silence  []int64           // changes that nobody is to be told, as ALERT_NODE_SELECTOR wants
 	Mute     map[int64]int64   // changes that a mute keeps quiet: change ID → mute ID
 	Baseline bool              // open the baseline wave
-	Merge    *Merge
+	To       Place             // where the baseline is told
+	Merge    []Merge
 }
 
 // Empty reports whether the plan changes nothing.
 func (p Plan) Empty() bool {
 	return len(p.New) == 0 && len(p.Add) == 0 && len(p.Silence) == 0 && len(p.Mute) == 0 && !p.Baseline &&
-		p.Merge == nil
+		len(p.Merge) == 0
 }
 
 // Opening is a wave to open.
 type Opening struct {
 	Kind    Kind
 	About   About
+	To      Place
 	Changes []int64
 	Closed  bool // nothing may be added
 }
 
-// Merge turns several waves that Slack has not seen into one catch-up.
+// Merge turns several waves of one channel that Slack has not seen into one catch-up.
 type Merge struct {
-	Into  int64
-	From  []int64
-	About About // of the catch-up
+	Into     int64
+	From     []int64
+	About    About  // of the catch-up
+	Mentions string // whom it rings: whoever one of them does
 }

@@ -15,6 +15,8 @@ type Posting struct {
 	After    string    // an ID that was confirmed before that: if Slack has the message, its own is later; "" if none was
 	Tried    bool      // posting was begun at least once: it may be in Slack even without an ID
 	EditedAt time.Time // when Slack accepted it last
+	Posted   time.Time // when Slack accepted it first, as far as that was noted
+	Looked   bool      // what Slack accepted last says who looks at it
 	Picture  Picture   // what becomes of its picture; "" until that is settled
 	File     string    // Slack's ID of the picture that was uploaded, "" before that
 	Doubtful time.Time // when it was posted again though an earlier try may be there too; zero if it is there once
@@ -33,6 +35,7 @@ const (
 	PartList   = "list"   // a thread reply that names nodes
 	PartStuck  = "stuck"  // a thread reply about nodes that did not become ready in time
 	PartUpdate = "update" // a thread reply that says what the main message can no longer say
+	PartRemind = "remind" // a thread reply that rings once more, because nobody looks at it
 	PartDigest = "digest" // a digest, which belongs to no wave
 )
 

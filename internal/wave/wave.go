@@ -56,6 +56,8 @@ type Wave struct {
 	LastAt   time.Time // when the last like change was added
 	ClosedAt time.Time // zero while like changes may still be added
 	Muted    Muted     // what the mute kept quiet, once it has ended; only where it is asked for
+	Mentions string    // whom it rings in the channel of its message: see Place
+	Look     Look      // who looks at it; zero while nobody does
 	Main     Posting
 	Parts    []Posting // its thread replies
 	Members  []Member  // in the order in which they were added; only in a wave loaded whole
@@ -65,6 +67,9 @@ type Wave struct {
 	Pools  []fleet.Pool
 	Counts Counts
 }
+
+// Place is where the wave is told.
+func (w Wave) Place() Place { return Place{w.Main.Channel, w.Mentions} }
 
 // About is what a wave is about beside its nodes: at most one field is set, and Standing with it of what is so for a
 // time. The ledger keeps it as one value, so a new kind of wave adds a field here and no column there.

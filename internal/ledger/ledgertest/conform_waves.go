@@ -174,7 +174,7 @@ func merge(t *testing.T, fresh Open) {
 	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{
 		{Kind: wave.KindJoined, Changes: []int64{1}},
 		{Kind: wave.KindAway, About: about, Changes: []int64{2}, Closed: true}}}, false, t0))
-	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{Merge: &wave.Merge{Into: 1, From: []int64{2}, About: about}}, false,
+	check(t, l.Apply(ctx, "prod", "C1", wave.Plan{Merge: []wave.Merge{{Into: 1, From: []int64{2}, About: about}}}, false,
 		t0.Add(time.Hour)))
 	w := onlyWave(t, l)
 	if w.Kind != wave.KindCatchUp || w.Counts.Members != 2 || !w.OpenedAt.Equal(t0) || !w.ClosedAt.IsZero() ||
