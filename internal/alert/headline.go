@@ -324,6 +324,13 @@ func sayMute(r *rendering) {
 		r.m.Icon = "🔕"
 		r.m.Lead = line(r.wave.Cluster+": "+mutedAlerts(mute)+" muted until ", mute.Until, " (by "+by+")")
 		r.add(line("What happens meanwhile is still recorded."))
+		switch channels := r.cfg.Routes.Channels(); {
+		case len(channels) < 2:
+		case slices.Contains(channels, mute.Channel):
+			r.add(line("Other channels are told as always."))
+		default:
+			r.add(line("This goes for all channels."))
+		}
 	} else {
 		how := "ran out"
 		if mute.End().Before(mute.Until) {

@@ -159,18 +159,37 @@ type routed struct {
 // meanwhile: otherwise what was told of it would become false.
 func audible(todo []wave.Todo, mutes []wave.Mute, now time.Time, cfg Config, p *wave.Plan) []routed {
 	var told []routed
+	// By node, where its first step here belongs, and the mute that hides it, 0 if it is told: the second one goes where
+	// the first did, whatever channel it would belong to by itself.
+	type step struct {
+		channel string
+		mute    int64
+	}
+	first := map[string]step{}
 	for _, todo := range todo {
-		t := routed{todo, cfg.Routes.OfChange(todo.Node, todo.Change.Kind)}
-		switch mute := mutedBy(t, mutes, now, cfg.Routes); {
+		c := todo.Change
+		t := routed{todo, cfg.Routes.OfChange(todo.Node, c.Kind)}
+		mute := mutedBy(t, mutes, now, cfg.Routes)
+		if before, ok := first[c.NodeUID]; ok && before.channel != t.to.Channel &&
+			(c.Kind == fleet.BecameReady || c.Kind == fleet.Recovered) {
+			mute = before.mute
+		}
+		switch {
 		case ending(t.Todo) && t.Gone: // its removal tells it
-			p.Silence = append(p.Silence, t.Change.ID)
+			p.Silence = append(p.Silence, c.ID)
+			continue
 		case ending(t.Todo): // it stays a to-do until the node is gone, or is not ended after all
+			continue
 		case t.StepWave == 0 && cfg.Alerts != nil && !cfg.Alerts(t.Node.Labels):
-			p.Silence = append(p.Silence, t.Change.ID)
+			p.Silence = append(p.Silence, c.ID)
+			continue
 		case mute != 0:
-			p.Mute[t.Change.ID] = mute
+			p.Mute[c.ID] = mute
 		default:
 			told = append(told, t)
+		}
+		if t.StepWave == 0 && (c.Kind == fleet.Joined || c.Kind == fleet.WentUnready) {
+			first[c.NodeUID] = step{t.to.Channel, mute}
 		}
 	}
 	return told

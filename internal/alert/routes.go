@@ -23,6 +23,7 @@ type Route struct {
 	Line     int    // its number, from 1
 	Matchers string // as they are written
 	To       wave.Place
+	Nodes    bool // it may be about nodes that join or leave
 	// Mismatch says which of its matchers does not match something, "" if all do.
 	Mismatch func(of Attributes) string
 }
@@ -88,6 +89,13 @@ func (r Routes) Channels() []string {
 		}
 	}
 	return all
+}
+
+// Covers returns which nodes a channel is told of: those whose joining or leaving goes there.
+func (r Routes) Covers(channel string) func(fleet.Node) bool {
+	return func(n fleet.Node) bool {
+		return r.OfChange(n, fleet.Joined).Channel == channel || r.OfChange(n, fleet.Removed).Channel == channel
+	}
 }
 
 // OfChange is where a change of a node goes.

@@ -57,6 +57,7 @@ type Store interface {
 	Mutes(ctx context.Context, cluster string, now time.Time) ([]wave.Mute, error)
 	Lists(ctx context.Context, person string) (bool, error)
 	SetLists(ctx context.Context, person string, on bool) error
+	Look(ctx context.Context, key string, look wave.Look) (first wave.Look, ok bool, err error)
 	AddMute(ctx context.Context, m wave.Mute) (wave.Mute, error)
 	EndMute(ctx context.Context, id int64, by, name string, now time.Time) (bool, error)
 }
@@ -74,6 +75,8 @@ type Config struct {
 	Health func(ctx context.Context) []Health
 	// NextDigest says when the digest comes next; nil: it is not shown.
 	NextDigest func(now time.Time) time.Time
+	// Channels are the IDs of all channels in which something is told.
+	Channels []string
 	// Names is what the commands are called, where people read them.
 	Names command.Names
 	// Summaries answers /nodes digest; its prices are those of all answers.
@@ -97,6 +100,7 @@ type Answerer struct {
 	waits     func(ctx context.Context, cluster string, now time.Time) ([]fleet.Waiting, bool, error)
 	health    func(ctx context.Context) []Health
 	digestAt  func(now time.Time) time.Time
+	channels  []string
 	names     command.Names
 	log       *slog.Logger
 }
@@ -106,7 +110,7 @@ func New(c Config) *Answerer {
 	s := c.Summaries.withDefaults()
 	return &Answerer{cluster: c.Cluster, store: c.Store, summaries: s, price: s.Price, watch: c.Watch, waits: c.Waiting,
 		health:   c.Health,
-		digestAt: c.NextDigest, names: c.Names, log: c.Log}
+		digestAt: c.NextDigest, channels: c.Channels, names: c.Names, log: c.Log}
 }
 
 // Zone is the time zone of people whose own is not known.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -75,9 +76,13 @@ func (a *Answerer) mutable(ctx context.Context, key string) (pools, types []stri
 	return pools, types, false, nil
 }
 
-// Mute records a mute of Rollcall's own cluster. The channel is told of it by a wave.
+// Mute records a mute of Rollcall's own cluster. The channel is told of it by a wave. One that was asked for in a
+// channel where something is told is of that one, where there are several; any other is of all.
 func (a *Answerer) Mute(ctx context.Context, m wave.Mute) error {
 	m.Cluster = a.cluster
+	if len(a.channels) < 2 || !slices.Contains(a.channels, m.Channel) {
+		m.Channel = ""
+	}
 	m, err := a.store.AddMute(ctx, m)
 	if err != nil {
 		return err
@@ -116,12 +121,14 @@ func (a *Answerer) Unmute(ctx context.Context, value, by, name string, now time.
 	var still message.Part
 	for _, o := range others {
 		switch {
+		case o.Channel != "" && m.Channel != "" && o.Channel != m.Channel: // another channel
+			continue
 		case o.Scope == wave.MuteCluster || o.Scope == m.Scope && o.Value == m.Value:
 			said = message.Notice("🔕", fmt.Sprintf("Alerts for %s stay muted: there is another mute", m.Subject()))
 		case o.Scope == m.Scope: // another pool, or another type
 			continue
 		}
-		still.Lines = append(still.Lines, message.Line{{Text: fmt.Sprintf("🔕 %s is muted until ", o.Subject())},
+		still.Lines = append(still.Lines, message.Line{{Text: fmt.Sprintf("🔕 %s is muted until ", a.muted(o))},
 			moment(o.Until, now), {Text: ", by " + cmp.Or(o.ByName, "somebody")}})
 	}
 	if len(still.Lines) > 0 {
@@ -130,6 +137,33 @@ func (a *Answerer) Unmute(ctx context.Context, value, by, name string, now time.
 	said.Parts = append(said.Parts,
 		message.Part{Lines: message.Sentence(a.names.Show("What was kept quiet meanwhile is in /nodes and /events."))})
 	return said, true
+}
+
+// muted names what a mute hides, and in which channel, where there are several.
+func (a *Answerer) muted(m wave.Mute) string {
+	if len(a.channels) > 1 && slices.Contains(a.channels, m.Channel) {
+		return m.Subject() + " in channel " + m.Channel
+	}
+	return m.Subject()
+}
+
+// Look records that a person with a Slack user ID and a name looks at what a message tells. It returns who does, if
+// somebody else was first, or why that could not be recorded; "" if the message itself will say it.
+func (a *Answerer) Look(ctx context.Context, key, by, name string, now time.Time) (said message.Message, say bool) {
+	first, ok, err := a.store.Look(ctx, key, wave.Look{By: by, Name: name, At: now})
+	switch {
+	case err != nil:
+		a.log.Error("recording who looks at a message failed", "key", key, "err", err)
+		return message.Notice("⚠️", "That could not be recorded. Please press the button again."), true
+	case !ok:
+		return message.Notice("❓", "This message is too old: what it tells is not in the ledger any more"), true
+	case first.By != by || !first.At.Equal(now.Truncate(time.Millisecond)):
+		m := message.Notice("👀", fmt.Sprintf("%s looks at it already", message.OneWord(first.Name)))
+		m.Lead = message.NewLine(message.OneWord(first.Name)+" looks at it since ", first.At)
+		return m, true
+	}
+	a.log.Info("somebody looks at a message", "key", key, "user", by)
+	return message.Message{}, false
 }
 
 // muteParts says which mutes are active, with a way to end each.
@@ -150,12 +184,12 @@ func (a *Answerer) muteParts(ctx context.Context, cluster string, now time.Time)
 	said := message.Part{Heading: "Muted"}
 	buttons := message.Part{}
 	for _, m := range mutes {
-		said.Lines = append(said.Lines, message.Line{{Text: fmt.Sprintf("🔕 %s, until ", m.Subject())}, moment(m.Until, now),
+		said.Lines = append(said.Lines, message.Line{{Text: fmt.Sprintf("🔕 %s, until ", a.muted(m))}, moment(m.Until, now),
 			{Text: fmt.Sprintf(", by %s: %s kept quiet so far", cmp.Or(m.ByName, "somebody"),
 				message.Count(quiet[m.ID], "change"))}})
 		if len(buttons.Buttons) < mostButtons {
 			buttons.Buttons = append(buttons.Buttons,
-				message.Button{Label: "Unmute " + m.Subject(), Verb: message.Unmute, Value: fmt.Sprint(m.ID)})
+				message.Button{Label: "Unmute " + a.muted(m), Verb: message.Unmute, Value: fmt.Sprint(m.ID)})
 		}
 	}
 	return []message.Part{said, buttons}, nil

@@ -3,6 +3,7 @@ package answer
 import (
 	"context"
 	"iter"
+	"slices"
 	"time"
 
 	"rollcall/internal/digest"
@@ -17,6 +18,7 @@ import (
 type Periods interface {
 	Checkpoint(ctx context.Context, cluster string) (fleet.Checkpoint, error)
 	Lives(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Life, error]
+	NodesBetween(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Node, error]
 	Spending(ctx context.Context, cluster string, periods ...query.Period) (query.Spending, error)
 	SpotSpending(ctx context.Context, cluster string, p query.Period) (query.Spending, error)
 	Rescales(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Event, error]
@@ -40,6 +42,9 @@ type Summaries struct {
 	Price fleet.Pricer   // nil: no price is known
 	Zone  *time.Location // of the moments in a summary; nil: UTC
 	Keep  time.Duration  // how long the ledger keeps nodes that left; 0: for ever
+	// Covers selects the nodes that a digest is about; nil: all. What is about workloads and not about nodes is left out
+	// of a digest of some nodes, and so is the use of spot nodes.
+	Covers func(fleet.Node) bool
 }
 
 // withDefaults fills in what is not set.
@@ -111,6 +116,12 @@ func (s Summaries) Of(ctx context.Context, cluster string, span message.Period, 
 		}
 	}
 	f.Lives = s.Store.Lives(ctx, cluster, earliest, span.Until)
+	if s.Covers != nil {
+		if f, err = s.part(ctx, f, earliest, now); err != nil {
+			return digest.Summary{}, err
+		}
+		return digest.Summarize(f)
+	}
 	f.Rescales = s.Store.Rescales(ctx, cluster, span.From, span.Until)
 	f.Candidates = s.Store.Candidates(ctx, cluster, span.From.Add(-candidateBefore), span.Until)
 	f.Keeps = s.Store.Keeps(ctx, cluster, span.From, span.Until)
@@ -135,6 +146,46 @@ func (s Summaries) Of(ctx context.Context, cluster string, span message.Period, 
 		return digest.Summary{}, err
 	}
 	return digest.Summarize(f)
+}
+
+// part fills in what is known of the nodes that a digest is about, if it is not about all.
+func (s Summaries) part(ctx context.Context, f digest.Facts, earliest, now time.Time) (digest.Facts, error) {
+	covered := map[string]bool{}
+	for n, err := range s.Store.NodesBetween(ctx, f.Cluster, earliest, f.Until) {
+		if err != nil {
+			return f, err
+		}
+		if s.Covers(n) {
+			covered[n.UID] = true
+		}
+	}
+	f.Part = true
+	f.Lives = only(f.Lives, func(n fleet.Life) bool { return covered[n.UID] })
+	f.Candidates = s.Store.Candidates(ctx, f.Cluster, f.From.Add(-candidateBefore), f.Until)
+	f.Keeps = only(s.Store.Keeps(ctx, f.Cluster, f.From, f.Until),
+		func(k fleet.Keep) bool { return covered[k.NodeUID] })
+	f.Rescales = func(func(fleet.Event, error) bool) {}
+	if now.Sub(f.Until) < bareOf {
+		bare, err := s.Store.Bare(ctx, f.Cluster, now)
+		if err != nil {
+			return f, err
+		}
+		f.Bare = slices.DeleteFunc(bare, func(n fleet.Life) bool { return !covered[n.UID] })
+	}
+	incidents, err := s.Store.Incidents(ctx, f.Cluster, f.From, f.Until)
+	f.Incidents = slices.DeleteFunc(incidents, func(i fleet.Incident) bool { return !covered[i.NodeUID] })
+	return f, err
+}
+
+// only are those of a sequence that are wanted, and its error.
+func only[T any](all iter.Seq2[T, error], want func(T) bool) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for x, err := range all {
+			if (err != nil || want(x)) && !yield(x, err) {
+				return
+			}
+		}
+	}
 }
 
 // facts are what is known of the watch over a span, and of prices.

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -87,10 +88,20 @@ func checkSlack(ctx context.Context, l *checklist, c config.Config, wrong map[st
 		if !wrong["SLACK_CHANNEL"] {
 			channels = append(channels, c.SlackChannel)
 		}
-		if !wrong["DIGEST_CHANNEL"] && c.DigestChannel != c.SlackChannel {
-			channels = append(channels, c.DigestChannel)
+		for _, r := range c.Routes.Lines {
+			channels = append(channels, r.To.Channel)
 		}
-		for _, f := range slackapp.CheckBot(ctx, slackAPI(c), channels, len(c.SlackAllowedUsers) > 0) {
+		if !wrong["DIGEST_CHANNEL"] {
+			channels = append(channels, c.DigestChannels...)
+		}
+		channels = distinct(channels)
+		findings := slackapp.CheckBot(ctx, slackAPI(c), channels, len(c.SlackAllowedUsers) > 0)
+		var rung []string
+		for _, r := range c.Routes.Lines {
+			rung = append(rung, strings.Fields(r.To.Mentions)...)
+		}
+		findings = append(findings, slackapp.CheckMentions(ctx, slackAPI(c), distinct(rung))...)
+		for _, f := range findings {
 			l.line(f.OK, f.What, f.Detail)
 		}
 		for _, id := range channels {
@@ -107,6 +118,16 @@ func checkSlack(ctx context.Context, l *checklist, c config.Config, wrong map[st
 	}
 	f := slackapp.CheckSocket(ctx, slackAPI(c))
 	l.line(f.OK, f.What, f.Detail)
+}
+
+// distinct are the words of a list, each once, in their order.
+func distinct(words []string) (once []string) {
+	for _, w := range words {
+		if !slices.Contains(once, w) {
+			once = append(once, w)
+		}
+	}
+	return once
 }
 
 func checkCluster(ctx context.Context, l *checklist, c config.Config, version string) {

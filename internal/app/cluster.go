@@ -16,10 +16,10 @@ import (
 
 // Cluster is what a running Rollcall has for each cluster that it watches.
 type Cluster struct {
-	name     string
-	watcher  *k8s.Watcher
-	teller   *deliver.Teller
-	digester *deliver.Digester
+	name      string
+	watcher   *k8s.Watcher
+	teller    *deliver.Teller
+	digesters []*deliver.Digester
 }
 
 // newCluster returns a cluster of the process. parts starts it.
@@ -34,6 +34,8 @@ func (p *process) newCluster(name string, client *k8s.Client) *Cluster {
 	settings.Price, settings.BlindAfter, settings.PendingAfter = c.Prices.Price, c.BlindAfter, c.PendingAfter
 	settings.Kept = alert.KeptRule(c.KeptAlert)
 	settings.Zone, settings.Keep = c.Zone, c.ScalingRetention
+	settings.Routes, settings.RemindAfter = c.Routes, c.RemindAfter
+	settings.Routes.Cluster = name
 	for _, b := range c.Budgets {
 		settings.Budgets = append(settings.Budgets, alert.Budget(b))
 	}
@@ -46,9 +48,16 @@ func (p *process) newCluster(name string, client *k8s.Client) *Cluster {
 	x.teller = deliver.NewTeller(deliver.TellerConfig{Cluster: name, Channel: c.SlackChannel, Outbox: p.outbox,
 		Store: p.store, Evidence: p.store.Evidence(name), Alert: settings, Log: log, Opened: m.opened,
 		Sight: sight(x.watcher, time.Now())})
-	x.digester = deliver.NewDigester(deliver.DigesterConfig{Cluster: name, Channel: c.DigestChannel, Outbox: p.outbox,
-		Store: p.store, Summaries: p.summaries, Schedules: c.Digest, SkipQuiet: c.DigestWhenQuiet == "skip",
-		Live: func() bool { return x.problem() == "" }, Draw: picture.PNG, Log: log})
+	for _, to := range c.DigestsTo {
+		summaries := p.summaries
+		if to.Part {
+			summaries.Covers = settings.Routes.Covers(to.Channel)
+		}
+		x.digesters = append(x.digesters, deliver.NewDigester(deliver.DigesterConfig{Cluster: name, Channel: to.Channel,
+			Audience: to.Audience, Outbox: p.outbox, Store: p.store, Summaries: summaries, Schedules: c.Digest,
+			SkipQuiet: c.DigestWhenQuiet == "skip", Live: func() bool { return x.problem() == "" }, Draw: picture.PNG,
+			Log: log}))
+	}
 	return x
 }
 
@@ -68,11 +77,14 @@ func sight(w *k8s.Watcher, started time.Time) func() alert.Sight {
 // parts are the cluster's parts that run until ctx ends. persist runs those that need a sink.
 func (c *Cluster) parts(ctx context.Context, persist func(context.Context, func(context.Context) error) error) (
 	run []func() error) {
-	return []func() error{
+	run = []func() error{
 		func() error { return c.watcher.Run(ctx) },
 		func() error { return persist(ctx, c.teller.Run) },
-		func() error { return persist(ctx, c.digester.Run) },
 	}
+	for _, d := range c.digesters {
+		run = append(run, func() error { return persist(ctx, d.Run) })
+	}
+	return run
 }
 
 // problem says why the ledger may be behind the cluster, "" if it is not.

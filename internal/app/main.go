@@ -22,14 +22,15 @@ const (
 	ExitMistake = 2 // the configuration or the command line is wrong
 )
 
-const usage = `usage: rollcall [check [--post] | price TYPE | digest --dry-run | manifest | backup FILE | restore FILE |
-                 version]
+const usage = `usage: rollcall [check [--post] | price TYPE | digest --dry-run | routes | manifest | backup FILE |
+                 restore FILE | version]
 
   rollcall                    run, configured by environment variables (see docs/configuration.md)
   rollcall check              try everything a new installation gets wrong, and say what would be right; with --post
                               also post one message into each channel, and delete it
   rollcall price TYPE         say what an instance type costs; rollcall price --help tells more
   rollcall digest --dry-run   print a digest and draw its picture, without posting it; rollcall digest --help tells more
+  rollcall routes             print which channel gets what, as ROUTES says; rollcall routes --help tells more
   rollcall manifest           print the manifest of the Slack app; rollcall manifest --help tells more
   rollcall backup FILE        copy the ledger into a new file, also while Rollcall runs
   rollcall restore FILE       put such a copy in the ledger's place, while Rollcall does not run
@@ -57,6 +58,7 @@ var commands = map[string]subcommand{
 	"backup":   {run: runBackup, args: true},
 	"restore":  {run: runRestore, args: true},
 	"manifest": {run: runManifest, args: true},
+	"routes":   {run: runRoutes, args: true},
 	"version":  {run: printVersion}, "--version": {run: printVersion}, "-v": {run: printVersion},
 	"help": {run: printUsage}, "--help": {run: printUsage}, "-h": {run: printUsage},
 }

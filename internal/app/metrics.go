@@ -157,7 +157,7 @@ type lookups interface {
 		query.NodeGroups, error)
 	Totals(ctx context.Context, cluster string) (fleet.Totals, error)
 	Backlog(ctx context.Context, cluster string) (n int, oldest time.Time, err error)
-	LastDigest(ctx context.Context, cluster string) (wave.Digest, bool, error)
+	LastDigest(ctx context.Context, cluster, audience string) (wave.Digest, bool, error)
 }
 
 // present are the metrics of a cluster that are looked up when they are asked for.
@@ -295,7 +295,7 @@ func (p present) collectTelling(ctx context.Context, out chan<- prometheus.Metri
 		gauge(out, backlogDesc, float64(n))
 		gauge(out, oldestDesc, age)
 	}
-	d, had, err2 := p.store.LastDigest(ctx, p.cluster)
+	d, had, err2 := p.store.LastDigest(ctx, p.cluster, "")
 	if err2 == nil {
 		at := 0.0
 		switch {

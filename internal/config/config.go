@@ -24,6 +24,7 @@ import (
 	"github.com/caarlos0/env/v11"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"rollcall/internal/alert"
 	"rollcall/internal/command"
 	"rollcall/internal/digest/schedule"
 	"rollcall/internal/nearest"
@@ -56,6 +57,8 @@ type Config struct {
 	SlackAllowedUsers    []string      `env:"SLACK_ALLOWED_USERS"`
 	SlackAllowedChannels []string      `env:"SLACK_ALLOWED_CHANNELS"`
 	SlackCommands        string        `env:"SLACK_COMMANDS"`
+	RouteLines           string        `env:"ROUTES"`
+	RemindAfter          time.Duration `env:"REMIND_AFTER" envDefault:"0s"`
 	Kubeconfig           string        `env:"KUBECONFIG"`
 	KubeContext          string        `env:"KUBE_CONTEXT"`
 	ClusterName          string        `env:"CLUSTER_NAME"`
@@ -69,7 +72,7 @@ type Config struct {
 	Kept                 string        `env:"KEPT_ALERT" envDefault:"5,20%,6h"`
 	DigestSchedule       string        `env:"DIGEST_SCHEDULE" envDefault:"0 9 * * *"`
 	DigestTimezone       string        `env:"DIGEST_TIMEZONE" envDefault:"UTC"`
-	DigestChannel        string        `env:"DIGEST_CHANNEL"`
+	DigestChannels       []string      `env:"DIGEST_CHANNEL"`
 	DigestWhenQuiet      string        `env:"DIGEST_WHEN_QUIET" envDefault:"post"`
 	PricesFile           string        `env:"PRICES_FILE"`
 	PriceDiscount        float64       `env:"PRICE_DISCOUNT" envDefault:"0"`
@@ -83,8 +86,10 @@ type Config struct {
 	KeptAlert  KeptAlert       // of Kept
 	LedgerPath string          // the file DatabaseURL names
 	Commands   command.Names   // of SlackCommands
+	Routes     alert.Routes    // of RouteLines and SlackChannel
 	Selector   labels.Selector // of AlertNodeSelector
 	Digest     schedule.Set    // of DigestSchedule in Zone
+	DigestsTo  []DigestTo      // of DigestChannels
 	Zone       *time.Location  // of the digest: DigestTimezone, or what CRON_TZ= in DigestSchedule says
 	Level      slog.Level
 	Prices     *pricing.Book // of PricesFile and PriceDiscount; never nil
@@ -139,6 +144,7 @@ func Load(environ map[string]string) (Config, error) {
 		*list = words(*list)
 	}
 	l.checkSlack(&c)
+	l.checkRoutes(&c)
 	var err error
 	if c.LedgerPath, err = ledgerPath(c.DatabaseURL); err != nil {
 		l.wrong("DATABASE_URL", "%v", err)
@@ -241,10 +247,12 @@ func (l *loader) checkSlack(c *Config) {
 	} else {
 		l.id("SLACK_CHANNEL", "channel", c.SlackChannel)
 	}
-	if c.DigestChannel == "" {
-		c.DigestChannel = c.SlackChannel
+	if c.DigestChannels = words(c.DigestChannels); len(c.DigestChannels) == 0 && c.SlackChannel != "" {
+		c.DigestChannels = []string{c.SlackChannel}
 	} else {
-		l.id("DIGEST_CHANNEL", "channel", c.DigestChannel)
+		for _, id := range c.DigestChannels {
+			l.id("DIGEST_CHANNEL", "channel", id)
+		}
 	}
 	for _, id := range c.SlackAllowedChannels {
 		l.id("SLACK_ALLOWED_CHANNELS", "channel", id)
@@ -327,17 +335,7 @@ func (l *loader) id(name, what, value string) {
 	if right.MatchString(value) {
 		return
 	}
-	parts := strings.FieldsFunc(value,
-		func(r rune) bool { return !('A' <= r && r <= 'Z' || 'a' <= r && r <= 'z' || '0' <= r && r <= '9') })
-	for _, part := range parts {
-		// A lower-case word is an ID only if it has a digit: otherwise it is a name.
-		if upper := strings.ToUpper(part); right.MatchString(upper) &&
-			(part == upper || strings.ContainsAny(part, "0123456789")) {
-			l.wrong(name, "%q is not a %s ID; write %s", value, what, upper)
-			return
-		}
-	}
-	l.wrong(name, "%q is not a %s ID; %s", value, what, where)
+	l.wrong(name, "%q is not a %s ID; %s", value, what, nearestID(value, right, where))
 }
 
 // atLeast checks a duration, unless it could not be read at all. why says where the least comes

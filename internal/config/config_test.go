@@ -54,7 +54,7 @@ func TestDefaults(t *testing.T) {
 		"DATABASE_URL": c.DatabaseURL, "ledger": c.LedgerPath,
 		"ALERT_WAVE_GAP": c.AlertWaveGap, "ALERT_WAVE_MAX": c.AlertWaveMax, "ALERT_LABELS": len(c.AlertLabels),
 		"selector":        c.Selector.Empty(),
-		"DIGEST_SCHEDULE": c.DigestSchedule, "DIGEST_TIMEZONE": c.DigestTimezone, "DIGEST_CHANNEL": c.DigestChannel,
+		"DIGEST_SCHEDULE": c.DigestSchedule, "DIGEST_TIMEZONE": c.DigestTimezone, "DIGEST_CHANNEL": strings.Join(c.DigestChannels, ","),
 		"PRICES_FILE": c.PricesFile, "PRICE_DISCOUNT": c.PriceDiscount, "SCALING_RETENTION": c.ScalingRetention,
 		"EVENT_RETENTION": c.EventRetention,
 		"HTTP_ADDR":       c.HTTPAddr, "level": c.Level, "LOG_FORMAT": c.LogFormat,
@@ -111,7 +111,7 @@ func TestBlanksAreTrimmed(t *testing.T) {
 		}
 		if c.SlackBotToken.Reveal() != botToken || c.AlertWaveGap != 10*time.Second || c.LedgerPath != "/data/rollcall.db" ||
 			c.PriceDiscount != 12.5 ||
-			c.Level != slog.LevelDebug || c.SlackAPIURL != "http://127.0.0.1:9/api/" || c.DigestChannel != "G0PRIVATE" {
+			c.Level != slog.LevelDebug || c.SlackAPIURL != "http://127.0.0.1:9/api/" || !slices.Equal(c.DigestChannels, []string{"G0PRIVATE"}) {
 			t.Errorf("%+v", c)
 		}
 		if !c.Selector.Matches(labels.Set{"karpenter.sh/nodepool": "spot"}) ||

@@ -19,6 +19,9 @@ var meanings = map[string]string{
 	"SLACK_ALLOWED_CHANNELS": "channel IDs where commands may be used; empty: everywhere",
 	"SLACK_COMMANDS": "names of the slash commands, for several Rollcalls in one workspace: nodes=/staging-nodes," +
 		"events=/staging-events",
+	"ROUTES": "which channel gets what, and whom it rings: lines of `matchers -> channel [mention…]`, parted by line breaks " +
+		"or semicolons; the first that matches wins, SLACK_CHANNEL takes the rest; see Routes",
+	"REMIND_AFTER":        "what is loud and that nobody looks at rings whom ROUTES names once more after this long; `0s`: never",
 	"KUBECONFIG":          "kubeconfig file; empty: in-cluster, else ~/.kube/config",
 	"KUBE_CONTEXT":        "context in the kubeconfig; empty: its current one",
 	"CLUSTER_NAME":        "the cluster's name in messages; empty: the context's name, else kubernetes",
@@ -33,8 +36,9 @@ var meanings = map[string]string{
 		"cost, for a time; each of the first two may be left out, as in `20%,12h`; `off`: never, forgotten cordons neither",
 	"DIGEST_SCHEDULE": "when the digest is posted: five cron fields or @daily and the like; several with a semicolon " +
 		"between them, as in `0 9 * * *; 0 9 * * 1`, have each their own",
-	"DIGEST_TIMEZONE":   "IANA time zone of the digest",
-	"DIGEST_CHANNEL":    "channel ID of the digest; empty: SLACK_CHANNEL",
+	"DIGEST_TIMEZONE": "IANA time zone of the digest",
+	"DIGEST_CHANNEL": "channel IDs that get the digest; one to which ROUTES leads gets that of the nodes it covers; " +
+		"empty: SLACK_CHANNEL",
 	"DIGEST_WHEN_QUIET": "post or skip: what to do when nothing happened to the nodes since the last digest",
 	"PRICES_FILE":       "CSV file of prices of your own, which outrank the built-in list prices; see Prices",
 	"PRICE_DISCOUNT":    "discount on the built-in list prices, in percent",

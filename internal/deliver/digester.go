@@ -17,11 +17,11 @@ import (
 // DigesterStore is what a Digester asks of the ledger and records in it.
 type DigesterStore interface {
 	Checkpoint(ctx context.Context, cluster string) (fleet.Checkpoint, error)
-	LastDigest(ctx context.Context, cluster string) (wave.Digest, bool, error)
-	LastDigestOf(ctx context.Context, cluster, schedule string, now time.Time) (wave.Digest, bool, error)
-	OpenDigests(ctx context.Context, cluster string) ([]wave.Digest, error)
-	Schedules(ctx context.Context, cluster string) (begins map[string]time.Time, err error)
-	SetSchedules(ctx context.Context, cluster string, begins map[string]time.Time) error
+	LastDigest(ctx context.Context, cluster, audience string) (wave.Digest, bool, error)
+	LastDigestOf(ctx context.Context, cluster, audience, schedule string, now time.Time) (wave.Digest, bool, error)
+	OpenDigests(ctx context.Context, cluster, audience string) ([]wave.Digest, error)
+	Schedules(ctx context.Context, cluster, audience string) (begins map[string]time.Time, err error)
+	SetSchedules(ctx context.Context, cluster, audience string, begins map[string]time.Time) error
 	MarkFigures(ctx context.Context, d wave.Digest) error
 	AddDigest(ctx context.Context, d wave.Digest) (wave.Digest, error)
 	FinishDigest(ctx context.Context, key string, now time.Time) error
@@ -33,10 +33,11 @@ type Summaries interface {
 	Render(ctx context.Context, s digest.Summary) (message.Message, error)
 }
 
-// DigesterConfig is what a Digester needs. Every field but SkipQuiet is required.
+// DigesterConfig is what a Digester needs. Every field but Audience and SkipQuiet is required.
 type DigesterConfig struct {
 	Cluster   string
 	Channel   string // channel ID
+	Audience  string // the channel whose nodes alone the digests are about; "" for all nodes
 	Outbox    *Outbox
 	Store     DigesterStore
 	Summaries Summaries
@@ -114,7 +115,7 @@ func (d *Digester) turn(ctx context.Context) (time.Time, error) {
 	if err := d.look(ctx, now); err != nil {
 		return now, err
 	}
-	open, err := d.Store.OpenDigests(ctx, d.Cluster)
+	open, err := d.Store.OpenDigests(ctx, d.Cluster, d.Audience)
 	if err != nil {
 		return now, err
 	}
@@ -179,11 +180,11 @@ func (d *Digester) look(ctx context.Context, now time.Time) error {
 	if d.begins != nil && !d.ahead(now) {
 		return nil
 	}
-	was, err := d.Store.Schedules(ctx, d.Cluster)
+	was, err := d.Store.Schedules(ctx, d.Cluster, d.Audience)
 	if err != nil {
 		return err
 	}
-	last, had, err := d.Store.LastDigest(ctx, d.Cluster)
+	last, had, err := d.Store.LastDigest(ctx, d.Cluster, d.Audience)
 	if err != nil {
 		return err
 	}
@@ -205,7 +206,7 @@ func (d *Digester) look(ctx context.Context, now time.Time) error {
 		begins[s.Name()], changed = begin, changed || !ok
 	}
 	if changed {
-		if err := d.Store.SetSchedules(ctx, d.Cluster, begins); err != nil {
+		if err := d.Store.SetSchedules(ctx, d.Cluster, d.Audience, begins); err != nil {
 			return err
 		}
 	}
@@ -226,9 +227,10 @@ func (d *Digester) ahead(now time.Time) bool {
 // due returns the digest of a schedule whose tick was the last, and whether it is still to be posted.
 func (d *Digester) due(ctx context.Context, s *schedule.Schedule, now time.Time) (wave.Digest, bool, error) {
 	tick := s.Last(now)
-	next := wave.Digest{Posting: wave.Posting{Channel: d.Channel, Created: now}, Cluster: d.Cluster, Schedule: s.Name(),
+	next := wave.Digest{Posting: wave.Posting{Channel: d.Channel, Created: now}, Cluster: d.Cluster,
+		Audience: d.Audience, Schedule: s.Name(),
 		Until: tick}
-	last, had, err := d.Store.LastDigestOf(ctx, d.Cluster, s.Name(), now)
+	last, had, err := d.Store.LastDigestOf(ctx, d.Cluster, d.Audience, s.Name(), now)
 	if err != nil {
 		return next, false, err
 	}
@@ -295,7 +297,7 @@ func (d *Digester) post(ctx context.Context, rec wave.Digest) error {
 	if err != nil || result != Done {
 		return err
 	}
-	d.Log.Info("posted the digest", "schedule", rec.Schedule, "from", rec.From, "until", rec.Until, "picture",
+	d.Log.Info("posted the digest", "schedule", rec.Schedule, "channel", rec.Channel, "from", rec.From, "until", rec.Until, "picture",
 		rec.Picture)
 	return nil // the next turn uploads what follows it
 }

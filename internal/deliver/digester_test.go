@@ -259,7 +259,7 @@ func (e *editor) eventually(check func(posted) error) posted {
 // done waits until nothing is left to do.
 func (e *editor) done(picture wave.Picture) func(posted) error {
 	return func(p posted) error {
-		d, ok, err := e.ledger.LastDigest(e.t.Context(), "prod")
+		d, ok, err := e.ledger.LastDigest(e.t.Context(), "prod", "")
 		if err != nil || !ok || d.Done.IsZero() || d.ID != p.TS || d.Picture != picture {
 			return fmt.Errorf("the ledger says %+v, %v, %v", d, ok, err)
 		}
@@ -415,7 +415,7 @@ func TestDigestWhenQuiet(t *testing.T) {
 				return
 			}
 			for {
-				d, ok, err := e.ledger.LastDigest(t.Context(), "prod")
+				d, ok, err := e.ledger.LastDigest(t.Context(), "prod", "")
 				e.check(err)
 				if ok {
 					if d.Done.IsZero() || d.ID != "" {
@@ -495,7 +495,7 @@ func TestDigestPictureGivenUp(t *testing.T) {
 	e.slack.Inject(slackemu.Rule{Method: "conversations.replies", Fault: slackemu.Refuse("channel_not_found")})
 	defer e.run()()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		d, _, err := e.ledger.LastDigest(t.Context(), "prod")
+		d, _, err := e.ledger.LastDigest(t.Context(), "prod", "")
 		e.check(err)
 		if !d.Done.IsZero() {
 			break

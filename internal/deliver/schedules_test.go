@@ -203,7 +203,7 @@ func TestDigestsAfterTheClockWasAhead(t *testing.T) {
 			Schedule: "day", From: now, Until: time.Date(2000, 3, 1, 9, 0, 0, 0, time.UTC), Done: now}
 		_, err := e.ledger.AddDigest(t.Context(), ahead)
 		e.check(err)
-		e.check(e.ledger.SetSchedules(t.Context(), "prod", map[string]time.Time{"day": {}, "week": now.AddDate(0, 2, 0)}))
+		e.check(e.ledger.SetSchedules(t.Context(), "prod", "", map[string]time.Time{"day": {}, "week": now.AddDate(0, 2, 0)}))
 		gone := ahead
 		gone.Schedule, gone.Until, gone.Done = "month", now.Truncate(time.Hour), time.Time{}
 		gone.From = gone.Until.AddDate(0, 0, -1)
@@ -302,7 +302,7 @@ func TestFiguresOnce(t *testing.T) {
 					if (len(pictures) == 1) != picture || len(tables) != 1 || !strings.HasPrefix(tables[0], "cluster,from,until,") {
 						t.Errorf("pictures %q, figures %q", pictures, tables)
 					}
-					d, _, err := e.ledger.LastDigest(t.Context(), "prod")
+					d, _, err := e.ledger.LastDigest(t.Context(), "prod", "")
 					if err != nil || d.Figures != wave.FiguresFile || d.FiguresFile == "" {
 						t.Errorf("the ledger says %+v, %v", d, err)
 					}
@@ -324,7 +324,7 @@ func TestFiguresWithoutScope(t *testing.T) {
 	stop := e.run()
 	p := e.eventually(e.done(wave.PictureChart))
 	stop()
-	d, _, err := e.ledger.LastDigest(t.Context(), "prod")
+	d, _, err := e.ledger.LastDigest(t.Context(), "prod", "")
 	if pictures, tables := e.files(p); err != nil || d.Figures != wave.FiguresNone || len(pictures)+len(tables) > 0 ||
 		strings.Contains(log.String(), "level=WARN") {
 		t.Errorf("pictures %q, figures %q, the ledger says %+v, %v, the log\n%s", pictures, tables, d, err, log.String())

@@ -24,6 +24,7 @@ type TellerStore interface {
 	Todo(ctx context.Context, cluster string, limit int) (todo []wave.Todo, baseline bool, err error)
 	UntoldMutes(ctx context.Context, cluster string) ([]wave.Mute, error)
 	LiveWaves(ctx context.Context, cluster string) ([]wave.Wave, error)
+	Looks(ctx context.Context, cluster string) (map[int64]wave.Look, error)
 	Apply(ctx context.Context, cluster, channel string, p wave.Plan, posting bool, now time.Time) error
 
 	// Why nodes came and went.
@@ -216,8 +217,12 @@ func (t *Teller) turn(ctx context.Context) (time.Time, error) {
 func (t *Teller) plan(ctx context.Context) (more bool, err error) {
 	now := time.Now()
 	// Only this goroutine changes waves, so the ones read last are still right. What the watch adds
-	// to a wave comes as a to-do; mutes are read anew, because people end them.
-	if t.live == nil {
+	// to a wave comes as a to-do; mutes, and who looks at a wave, are read anew, because people change them.
+	looks, err := t.store.Looks(ctx, t.cluster)
+	if err != nil {
+		return false, err
+	}
+	if t.live == nil || !refreshLooks(t.live, looks) {
 		if err := t.readLive(ctx, now); err != nil {
 			return false, err
 		}
@@ -311,6 +316,19 @@ func (t *Teller) opened(plan wave.Plan) {
 	for _, n := range plan.New {
 		t.onOpen(n.Kind)
 	}
+}
+
+// refreshLooks gives waves who looks at them. It reports whether all at which somebody looks are among them: one that
+// was done may not be.
+func refreshLooks(live []wave.Wave, looks map[int64]wave.Look) bool {
+	found := 0
+	for i := range live {
+		if look, ok := looks[live[i].ID]; ok {
+			live[i].Look = look
+			found++
+		}
+	}
+	return found == len(looks)
 }
 
 // refreshMutes gives the waves of mutes these as they are now.

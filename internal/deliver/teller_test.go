@@ -59,7 +59,9 @@ func newRig(t *testing.T, cfg slackemu.Config) *rig {
 		r.halt()
 		l.Close()
 		if t.Failed() {
-			channel.Dump(t, r.slack, slackemu.ChannelOps)
+			for _, c := range r.slack.Channels() {
+				channel.Dump(t, r.slack, c.ID)
+			}
 		}
 	})
 	return r

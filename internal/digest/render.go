@@ -96,6 +96,9 @@ type words struct{ s Summary }
 func (w words) headline() string {
 	s := w.s
 	where := s.Cluster
+	if s.Part {
+		where += " · this channel's nodes"
+	}
 	if w.name() == week {
 		where += " · Week " + w.days()
 	}

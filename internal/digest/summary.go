@@ -15,6 +15,7 @@ import (
 // Facts is what a summary is made of.
 type Facts struct {
 	Cluster string
+	Part    bool // of the cluster's nodes only those that are told in one channel
 	Span
 	// Before are the periods before, the latest first, that the cost is compared with.
 	Before []Span
@@ -162,6 +163,7 @@ type Coverage struct {
 // Summary is what a digest says.
 type Summary struct {
 	Cluster string
+	Part    bool // see Facts
 	Span
 	Start, End    int // nodes just before the period began and just before it ended
 	Peak, Low     int
@@ -209,7 +211,7 @@ func Summarize(f Facts) (Summary, error) {
 		}
 		s.life(life)
 	}
-	sum := Summary{Cluster: f.Cluster, Span: s.span, Use: s.use, Joined: s.joined, Left: s.left, Muted: f.Muted}
+	sum := Summary{Cluster: f.Cluster, Part: f.Part, Span: s.span, Use: s.use, Joined: s.joined, Left: s.left, Muted: f.Muted}
 	sum.Coverage = s.coverage()
 	s.compare(&sum)
 	s.count(&sum)

@@ -9,42 +9,43 @@ import (
 )
 
 // digestSQL selects digests d with their messages m, as scanDigest receives them.
-const digestSQL = `SELECT d.cluster, d.schedule, d.from_at, d.until_at, d.done_at, d.figures, d.figures_file,
+const digestSQL = `SELECT d.cluster, d.audience, d.schedule, d.from_at, d.until_at, d.done_at, d.figures, d.figures_file,
 	` + postingColumns + `
 	FROM digests d JOIN messages m ON m.key = d.key`
 
 func scanDigest(r row) (d wave.Digest, err error) {
 	var p postingRow
-	err = r.Scan(append([]any{&d.Cluster, &d.Schedule, at{&d.From}, at{&d.Until}, at{&d.Done}, &d.Figures,
+	err = r.Scan(append([]any{&d.Cluster, &d.Audience, &d.Schedule, at{&d.From}, at{&d.Until}, at{&d.Done}, &d.Figures,
 		&d.FiguresFile}, p.dest()...)...)
 	d.Posting = p.posting()
 	return d, err
 }
 
-// LastDigest returns the digest of a cluster with the last tick, of whichever schedule, and of several the one with the
+// LastDigest returns the digest of a cluster for an audience with the last tick, of whichever schedule, and of several the one with the
 // shortest period; ok is false if there is none.
-func (l *Ledger) LastDigest(ctx context.Context, cluster string) (d wave.Digest, ok bool, err error) {
+func (l *Ledger) LastDigest(ctx context.Context, cluster, audience string) (d wave.Digest, ok bool, err error) {
 	defer doing(&err, "reading the last digest of %s", cluster)
-	return one(ctx, l.r, scanDigest, digestSQL+` WHERE d.cluster = ?
-		ORDER BY d.until_at DESC, d.from_at DESC LIMIT 1`, cluster)
+	return one(ctx, l.r, scanDigest, digestSQL+` WHERE d.cluster = ? AND d.audience = ?
+		ORDER BY d.until_at DESC, d.from_at DESC LIMIT 1`, cluster, audience)
 }
 
-// LastDigestOf returns the digest of one of a cluster's schedules with the last tick that is not after now; ok is false
-// if there is none. A later one was recorded while the clock was ahead.
-func (l *Ledger) LastDigestOf(ctx context.Context, cluster, schedule string, now time.Time) (d wave.Digest, ok bool,
-	err error) {
+// LastDigestOf returns the digest of one of a cluster's schedules for an audience with the last tick that is not after
+// now; ok is false if there is none. A later one was recorded while the clock was ahead.
+func (l *Ledger) LastDigestOf(ctx context.Context, cluster, audience, schedule string, now time.Time) (d wave.Digest,
+	ok bool, err error) {
 	defer doing(&err, "reading the last digest of %s by the %s", cluster, schedule)
-	return one(ctx, l.r, scanDigest, digestSQL+` WHERE d.cluster = ? AND d.schedule = ? AND d.until_at <= ?
-		ORDER BY d.until_at DESC LIMIT 1`, cluster, schedule, now.UnixMilli())
+	return one(ctx, l.r, scanDigest, digestSQL+` WHERE d.cluster = ? AND d.audience = ? AND d.schedule = ?
+		AND d.until_at <= ? ORDER BY d.until_at DESC LIMIT 1`, cluster, audience, schedule, now.UnixMilli())
 }
 
-// OpenDigests returns a cluster's digests with something left to do, in the order in which they were recorded.
-func (l *Ledger) OpenDigests(ctx context.Context, cluster string) (all []wave.Digest, err error) {
+// OpenDigests returns a cluster's digests for an audience with something left to do, in the order in which they were recorded.
+func (l *Ledger) OpenDigests(ctx context.Context, cluster, audience string) (all []wave.Digest, err error) {
 	defer doing(&err, "reading the digests of %s that are not done", cluster)
-	return collect(ctx, l.r, scanDigest, digestSQL+` WHERE d.cluster = ? AND d.done_at IS NULL ORDER BY d.id`, cluster)
+	return collect(ctx, l.r, scanDigest, digestSQL+` WHERE d.cluster = ? AND d.audience = ? AND d.done_at IS NULL
+		ORDER BY d.id`, cluster, audience)
 }
 
-// AddDigest records the intent of a digest and returns it with its key: its Cluster, Schedule, From, Until,
+// AddDigest records the intent of a digest and returns it with its key: its Cluster, Audience, Schedule, From, Until,
 // Channel, Created, Picture and Done. With Done set it is never to be posted. For a tick of a schedule that has a
 // digest already, it returns that one.
 func (l *Ledger) AddDigest(ctx context.Context, d wave.Digest) (added wave.Digest, err error) {
@@ -52,9 +53,9 @@ func (l *Ledger) AddDigest(ctx context.Context, d wave.Digest) (added wave.Diges
 	d.Key = l.newKey(fmt.Sprintf("digest-%s-%d", d.Cluster, d.Until.Unix()))
 	d.WaveID, d.Part, d.Tried = 0, wave.PartDigest, false
 	err = l.tx(ctx, func(tx tx) error {
-		n, err := tx.exec(ctx, `INSERT INTO digests (key, cluster, schedule, from_at, until_at, done_at)
-			VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (cluster, schedule, until_at) DO NOTHING`,
-			d.Key, d.Cluster, d.Schedule, d.From.UnixMilli(), d.Until.UnixMilli(), ms(d.Done))
+		n, err := tx.exec(ctx, `INSERT INTO digests (key, cluster, audience, schedule, from_at, until_at, done_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (cluster, audience, schedule, until_at) DO NOTHING`,
+			d.Key, d.Cluster, d.Audience, d.Schedule, d.From.UnixMilli(), d.Until.UnixMilli(), ms(d.Done))
 		if err != nil {
 			return err
 		}
@@ -63,8 +64,8 @@ func (l *Ledger) AddDigest(ctx context.Context, d wave.Digest) (added wave.Diges
 				return err
 			}
 		}
-		added, _, err = one(ctx, tx, scanDigest, digestSQL+` WHERE d.cluster = ? AND d.schedule = ? AND d.until_at = ?`,
-			d.Cluster, d.Schedule, d.Until.UnixMilli())
+		added, _, err = one(ctx, tx, scanDigest, digestSQL+` WHERE d.cluster = ? AND d.audience = ? AND d.schedule = ?
+			AND d.until_at = ?`, d.Cluster, d.Audience, d.Schedule, d.Until.UnixMilli())
 		return err
 	})
 	return added, err
@@ -85,9 +86,9 @@ func (l *Ledger) FinishDigest(ctx context.Context, key string, now time.Time) (e
 	return err
 }
 
-// Schedules returns the schedules that a cluster has digests of, with the moment before which no period begins; zero
+// Schedules returns the schedules that a cluster has digests of for an audience, with the moment before which no period begins; zero
 // for one without such a moment.
-func (l *Ledger) Schedules(ctx context.Context, cluster string) (begins map[string]time.Time, err error) {
+func (l *Ledger) Schedules(ctx context.Context, cluster, audience string) (begins map[string]time.Time, err error) {
 	defer doing(&err, "reading the schedules of %s", cluster)
 	begins = map[string]time.Time{}
 	_, err = collect(ctx, l.r, func(r row) (struct{}, error) {
@@ -96,20 +97,22 @@ func (l *Ledger) Schedules(ctx context.Context, cluster string) (begins map[stri
 		err := r.Scan(&name, at{&begin})
 		begins[name] = begin
 		return struct{}{}, err
-	}, `SELECT schedule, begin_at FROM schedules WHERE cluster = ?`, cluster)
+	}, `SELECT schedule, begin_at FROM schedules WHERE cluster = ? AND audience = ?`, cluster, audience)
 	return begins, err
 }
 
-// SetSchedules records which schedules a cluster has digests of from now on, as Schedules returns them.
-func (l *Ledger) SetSchedules(ctx context.Context, cluster string, begins map[string]time.Time) (err error) {
+// SetSchedules records which schedules a cluster has digests of for an audience from now on, as Schedules returns them.
+func (l *Ledger) SetSchedules(ctx context.Context, cluster, audience string, begins map[string]time.Time) (
+	err error) {
 	defer doing(&err, "recording the schedules of %s", cluster)
 	return l.tx(ctx, func(tx tx) error {
-		if _, err := tx.exec(ctx, `DELETE FROM schedules WHERE cluster = ?`, cluster); err != nil {
+		if _, err := tx.exec(ctx, `DELETE FROM schedules WHERE cluster = ? AND audience = ?`, cluster,
+			audience); err != nil {
 			return err
 		}
 		for name, begin := range begins {
-			if _, err := tx.exec(ctx, `INSERT INTO schedules (cluster, schedule, begin_at) VALUES (?, ?, ?)`, cluster, name,
-				ms(begin)); err != nil {
+			if _, err := tx.exec(ctx, `INSERT INTO schedules (cluster, audience, schedule, begin_at) VALUES (?, ?, ?, ?)`,
+				cluster, audience, name, ms(begin)); err != nil {
 				return err
 			}
 		}

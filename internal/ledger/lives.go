@@ -46,6 +46,21 @@ func (l *Ledger) Lives(ctx context.Context, cluster string, from, until time.Tim
 	})
 }
 
+const nodesBetweenSQL = `SELECT ` + nodeColumns + ` FROM nodes n` + nodeSets + ` WHERE n.cluster = ?
+		AND n.removed_at IS NULL AND +n.created_at < ?
+	UNION ALL SELECT ` + nodeColumns + ` FROM nodes n` + nodeSets + ` WHERE n.cluster = ? AND n.removed_at >= ?
+		AND +n.created_at < ?`
+
+// NodesBetween yields the nodes of the lives that Lives yields, as they were last seen, in no order, and at most one
+// error, which is the last.
+func (l *Ledger) NodesBetween(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Node, error] {
+	end := until.UnixMilli()
+	return telling("reading nodes of "+cluster, each(ctx, l.r, func(r row) (fleet.Node, error) {
+		n, err := scanNode(r)
+		return n.Node, err
+	}, nodesBetweenSQL, cluster, end, cluster, from.UnixMilli(), end))
+}
+
 const spansSQL = `SELECT created_at, removed_at FROM nodes WHERE cluster = ? AND removed_at IS NULL AND created_at < ?
 	UNION ALL SELECT created_at, removed_at FROM nodes WHERE cluster = ? AND removed_at >= ? AND created_at < ?`
 

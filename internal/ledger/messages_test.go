@@ -52,7 +52,7 @@ func TestCopiesShareNoKeys(t *testing.T) {
 		if len(waves[1].Parts) != 1 || members[0].Part != waves[1].Parts[0].Key || waves[1].Key != waves[1].Main.Key {
 			t.Errorf("the wave and its reply do not fit any more: %+v, listed in %s", waves[1], members[0].Part)
 		}
-		last, _, err := l.LastDigest(ctx, "prod")
+		last, _, err := l.LastDigest(ctx, "prod", "")
 		check(t, err)
 		before := must[wave.Digest](t)(l.AddDigest(ctx, tick(0)))
 		mine := []string{last.Key, before.Key}

@@ -289,12 +289,20 @@ func TestPlans(t *testing.T) {
 				}
 				return nil
 			}},
-		{"last digest", "INDEX digests_at (cluster=?)",
-			func(ctx context.Context) error { _, _, err := l.LastDigest(ctx, "prod"); return err }},
-		{"last digest of a schedule", "INDEX sqlite_autoindex_digests_2 (cluster=? AND schedule=? AND until_at<?)",
-			func(ctx context.Context) error { _, _, err := l.LastDigestOf(ctx, "prod", "day", t0); return err }},
-		{"digests with something to do", "INDEX digests_open (cluster=?)",
-			func(ctx context.Context) error { _, err := l.OpenDigests(ctx, "prod"); return err }},
+		{"last digest", "INDEX digests_at (cluster=? AND audience=?)",
+			func(ctx context.Context) error { _, _, err := l.LastDigest(ctx, "prod", ""); return err }},
+		{"last digest of a schedule", "INDEX sqlite_autoindex_digests_2 (cluster=? AND audience=? AND schedule=? AND until_at<?)",
+			func(ctx context.Context) error { _, _, err := l.LastDigestOf(ctx, "prod", "", "day", t0); return err }},
+		{"who looks at waves", "INDEX waves_looked (cluster=?)",
+			func(ctx context.Context) error { _, err := l.Looks(ctx, "prod"); return err }},
+		{"nodes of a period", "INDEX nodes_list (cluster=? AND removed_at>?)", func(ctx context.Context) error {
+			for _, err := range l.NodesBetween(ctx, "prod", t0, t0) {
+				return err
+			}
+			return nil
+		}},
+		{"digests with something to do", "INDEX digests_open (cluster=? AND audience=?)",
+			func(ctx context.Context) error { _, err := l.OpenDigests(ctx, "prod", ""); return err }},
 		{"evidence on an object", "INDEX events_name (cluster=? AND name=? AND last_at>?)",
 			func(ctx context.Context) error {
 				_, err := l.Evidence("prod").On(ctx, fleet.ObjectRef{Kind: "Node", Name: "n1", UID: "u"}, t0, t0, 5)

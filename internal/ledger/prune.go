@@ -104,7 +104,7 @@ func (l *Ledger) Prune(ctx context.Context, r Retention, now time.Time) (rows in
 	}
 	// The last digest of each schedule stays, however old it is: the next period begins where it ends.
 	const oldDigests = `FROM digests d WHERE d.until_at < ? AND d.until_at < (SELECT max(o.until_at) FROM digests o
-		WHERE o.cluster = d.cluster AND o.schedule = d.schedule)`
+		WHERE o.cluster = d.cluster AND o.audience = d.audience AND o.schedule = d.schedule)`
 	drop(`DELETE FROM messages WHERE key IN (SELECT d.key `+oldDigests+`
 		AND EXISTS (SELECT 1 FROM messages m WHERE m.key = d.key) LIMIT ?)`, old)
 	drop(`DELETE FROM digests WHERE id IN (SELECT d.id `+oldDigests+` LIMIT ?)`, old)

@@ -475,8 +475,38 @@ ALTER TABLE waves ADD COLUMN mentions TEXT NOT NULL DEFAULT '';     -- whom its 
 ALTER TABLE waves ADD COLUMN looker_id TEXT NOT NULL DEFAULT '';    -- who looks at it: see wave.Look
 ALTER TABLE waves ADD COLUMN looker_name TEXT NOT NULL DEFAULT '';
 ALTER TABLE waves ADD COLUMN looked_at INTEGER;
+CREATE INDEX waves_looked ON waves (cluster, id) WHERE done_at IS NULL AND looked_at IS NOT NULL;
 ALTER TABLE messages ADD COLUMN posted_at INTEGER;                  -- when Slack accepted it first, if that was noted
 ALTER TABLE messages ADD COLUMN looked INTEGER NOT NULL DEFAULT 0;  -- what Slack has says who looks at it
+ALTER TABLE digests RENAME TO digests_3;
+CREATE TABLE digests (
+	id           INTEGER PRIMARY KEY AUTOINCREMENT,
+	key          TEXT NOT NULL UNIQUE,          -- of its message
+	cluster      TEXT NOT NULL,
+	audience     TEXT NOT NULL,                 -- see wave.Digest
+	schedule     TEXT NOT NULL,
+	from_at      INTEGER NOT NULL,
+	until_at     INTEGER NOT NULL,              -- the tick
+	done_at      INTEGER,                       -- nothing is left to do
+	figures      TEXT NOT NULL DEFAULT '',      -- what becomes of them: see wave.Figures
+	figures_file TEXT NOT NULL DEFAULT '',      -- Slack's ID of the file
+	UNIQUE (cluster, audience, schedule, until_at)
+);
+INSERT INTO digests (id, key, cluster, audience, schedule, from_at, until_at, done_at, figures, figures_file)
+	SELECT id, key, cluster, '', schedule, from_at, until_at, done_at, figures, figures_file FROM digests_3;
+DROP TABLE digests_3;
+CREATE INDEX digests_at ON digests (cluster, audience, until_at);
+CREATE INDEX digests_open ON digests (cluster, audience, id) WHERE done_at IS NULL;
+ALTER TABLE schedules RENAME TO schedules_1;
+CREATE TABLE schedules (                        -- that a cluster has digests of
+	cluster  TEXT NOT NULL,
+	audience TEXT NOT NULL,
+	schedule TEXT NOT NULL,
+	begin_at INTEGER,                           -- no period begins before; NULL: wherever the first one does
+	PRIMARY KEY (cluster, audience, schedule)
+) WITHOUT ROWID;
+INSERT INTO schedules (cluster, audience, schedule, begin_at) SELECT cluster, '', schedule, begin_at FROM schedules_1;
+DROP TABLE schedules_1;
 `,
 }
 

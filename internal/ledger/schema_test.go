@@ -374,16 +374,16 @@ func meansWhatItMeant(t *testing.T, l *Ledger) {
 		!posted.Done.Equal(at(31)) || posted.Channel != "C2" || !posted.Tried {
 		t.Errorf("the digest that was posted: %+v", posted)
 	}
-	last, ok, err := l.LastDigest(ctx, "prod")
+	last, ok, err := l.LastDigest(ctx, "prod", "")
 	if err != nil || !ok || !last.Tried || last.ID != "" || last.Picture != wave.PictureChart || !last.Done.IsZero() ||
 		last.Channel != "C2" || !last.Until.Equal(at(90)) || last.After != "100.000005" || last.Part != wave.PartDigest {
 		t.Errorf("the digest that may be in Slack: %+v, %v", last, err)
 	}
-	if begins := must[map[string]time.Time](t)(l.Schedules(ctx, "prod")); len(begins) != 1 || !begins["day"].IsZero() ||
+	if begins := must[map[string]time.Time](t)(l.Schedules(ctx, "prod", "")); len(begins) != 1 || !begins["day"].IsZero() ||
 		last.Schedule != "day" || last.Figures != "" {
 		t.Errorf("the schedules are %v, and the last digest is of %q with figures %q", begins, last.Schedule, last.Figures)
 	}
-	if open := must[[]wave.Digest](t)(l.OpenDigests(ctx, "prod")); len(open) != 1 || open[0] != last {
+	if open := must[[]wave.Digest](t)(l.OpenDigests(ctx, "prod", "")); len(open) != 1 || open[0] != last {
 		t.Errorf("digests with something to do: %+v", open)
 	}
 	check(t, l.FinishDigest(ctx, last.Key, at(91)))

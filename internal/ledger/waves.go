@@ -547,6 +547,22 @@ func (l *Ledger) Look(ctx context.Context, key string, look wave.Look) (first wa
 	return first, ok, err
 }
 
+// Looks returns who looks at the waves of a cluster that are not done, by wave; those at which nobody does are left
+// out.
+func (l *Ledger) Looks(ctx context.Context, cluster string) (looks map[int64]wave.Look, err error) {
+	defer doing(&err, "reading who looks at waves of %s", cluster)
+	looks = map[int64]wave.Look{}
+	_, err = collect(ctx, l.r, func(r row) (struct{}, error) {
+		var id int64
+		var look wave.Look
+		err := r.Scan(&id, &look.By, &look.Name, at{&look.At})
+		looks[id] = look
+		return struct{}{}, err
+	}, `SELECT id, looker_id, looker_name, looked_at FROM waves WHERE cluster = ? AND done_at IS NULL
+		AND looked_at IS NOT NULL`, cluster)
+	return looks, err
+}
+
 const lookSQL = `UPDATE waves SET looker_id = ?, looker_name = ?, looked_at = ?, done_at = NULL
 	WHERE id = (SELECT wave_id FROM messages WHERE key = ?) AND looked_at IS NULL`
 

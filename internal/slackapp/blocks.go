@@ -102,12 +102,16 @@ type builder struct {
 func (b *builder) build(m message.Message) content {
 	b.about = m.Headline
 	b.say(section(b.headline(m)...))
+	if ring, words := mentions(m.Mentions); ring != nil {
+		b.budget -= units(words)
+		b.say(section(ring...))
+	}
 	for _, p := range m.Parts {
 		b.part(p)
 	}
 	b.flush()
 	// A name may look like a link, which Slack would bring to life.
-	text := escape(strings.TrimSpace(m.Icon+" "+message.Spoken(m.Text)), maxNotification)
+	text := ringing(strings.TrimSpace(m.Icon+" "+message.Spoken(m.Text)), m.Mentions, maxNotification)
 	text = strings.ReplaceAll(text, "://", ":\u200b//")
 	return content{text: text, blocks: b.blocks}
 }

@@ -88,6 +88,59 @@ func CheckBot(ctx context.Context, api *slack.Client, channels []string, listed 
 	return findings
 }
 
+// CheckMentions asks about those whom messages ring: users (U…, W…), user groups (S…) and @here. What the scopes do not
+// let it ask, it says.
+func CheckMentions(ctx context.Context, api *slack.Client, all []string) (findings []Finding) {
+	var groups []slack.UserGroup
+	var err error
+	if slices.ContainsFunc(all, mentionedGroup.MatchString) {
+		groups, err = api.GetUserGroupsContext(ctx)
+	}
+	for _, m := range all {
+		f := Finding{What: "Slack mention " + m}
+		switch {
+		case m == mentionHere:
+			f.OK, f.Detail = true, "rings those in the channel who are there"
+		case mentionedGroup.MatchString(m):
+			f.OK, f.Detail = checkGroup(groups, err, m)
+		default:
+			f.OK, f.Detail = checkPerson(ctx, api, m)
+		}
+		findings = append(findings, f)
+	}
+	return findings
+}
+
+func checkGroup(groups []slack.UserGroup, err error, id string) (ok bool, detail string) {
+	if errorCode(err) == "missing_scope" {
+		return true, "cannot be looked at without usergroups:read; if it rings nobody, look for its ID in its details"
+	}
+	if err != nil {
+		return false, failure(err, "")
+	}
+	for _, g := range groups {
+		if g.ID == id {
+			return true, "@" + g.Handle
+		}
+	}
+	return false, "there is no such user group, or it is disabled; copy the ID (S…) from its details under ⋮ > Copy group ID"
+}
+
+func checkPerson(ctx context.Context, api *slack.Client, id string) (ok bool, detail string) {
+	u, err := api.GetUserInfoContext(ctx, id)
+	switch code := errorCode(err); {
+	case code == "missing_scope":
+		return true, "cannot be looked at without " + peopleScope
+	case code == "user_not_found" || code == "user_not_visible":
+		return false, code + "; copy the ID (U…) from the person's profile under ⋮ > Copy member ID"
+	case err != nil:
+		return false, failure(err, "")
+	case u.Deleted:
+		return false, "the account of " + u.Name + " is deactivated: it rings nobody; name somebody else"
+	}
+	return true, "@" + u.Name
+}
+
 // CheckPost posts a message into a channel, and deletes it: the only proof that alerts will arrive.
 func CheckPost(ctx context.Context, api *slack.Client, id string) Finding {
 	f := Finding{What: "Slack post to " + id}

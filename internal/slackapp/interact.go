@@ -121,6 +121,11 @@ func (c *Commands) do(ctx context.Context, s scene, verb message.Verb, value str
 		c.share(ctx, s, value)
 	case message.Filter:
 		c.openFilter(ctx, s, value, now)
+	case message.Look:
+		if m, say := c.answers.Look(ctx, value, s.who.User, s.name, now); say {
+			s.to.replace = false
+			c.show(ctx, s, c.draw(m, s.surface()))
+		}
 	case message.Mute:
 		c.openMute(ctx, s, value, now)
 	case message.Unmute:

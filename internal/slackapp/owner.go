@@ -55,7 +55,7 @@ func ownerOf(actionID string, verb message.Verb, value string) (o Owner, ok bool
 		return o, true
 	}
 	switch verb {
-	case message.WaveNodes, message.WaveEvents, message.WaveCauses, message.Mute:
+	case message.WaveNodes, message.WaveEvents, message.WaveCauses, message.Look, message.Mute:
 		instance, _, keyed := strings.Cut(value, "-")
 		return Owner{Instance: instance}, keyed && instance != ""
 	}
@@ -94,7 +94,7 @@ func (o Owner) refuseButton(actionID string, verb message.Verb, value string) st
 	switch of, ok := ownerOf(actionID, verb, value); {
 	case ok && !o.owns(of):
 		return o.disowned(of)
-	case !ok && (verb == message.Mute || verb == message.Unmute):
+	case !ok && (verb == message.Look || verb == message.Mute || verb == message.Unmute):
 		return "This button was made by an earlier version of Rollcall, and does not say which Rollcall it belongs to. " +
 			"Nothing was done. " + byHand
 	}

@@ -70,9 +70,10 @@ func formed(m message.Message, form deliver.Form) (content, error) {
 	case deliver.Rich:
 		return render(m, onMessage), nil
 	case deliver.Plain:
-		return content{text: escape(m.Plain(), maxText)}, nil
+		return content{text: ringing(m.Plain(), m.Mentions, maxText)}, nil
 	}
-	return content{text: bare(m)}, nil
+	_, words := mentions(m.Mentions)
+	return content{text: strings.TrimSpace(bare(m) + " " + words)}, nil
 }
 
 // bare is what remains to be said of a message where everything that came from the cluster is refused.

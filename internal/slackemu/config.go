@@ -28,6 +28,8 @@ const (
 	UserGrace = "U0GRACE" // America/New_York
 	UserEve   = "U0EVE"   // of another organisation, a member of #ops-nodes, which is shared with it
 
+	GroupOncall = "S0ONCALL" // @oncall: Ada and Grace
+
 	ForeignTeamID = "T0FOREIGN" // Eve's
 )
 
@@ -43,8 +45,9 @@ type Config struct {
 	// connections:write.
 	Tokens []Token
 	// Channels, Users: default as the constants say.
-	Channels []Channel
-	Users    []User
+	Channels   []Channel
+	Users      []User
+	UserGroups []UserGroup
 	// Commands are the app's slash commands. Default /nodes and /events.
 	Commands []string
 	// Shortcuts are the app's message shortcuts. Default "Why?", whose callback_id is "why".
@@ -149,6 +152,13 @@ type User struct {
 	Invisible bool
 }
 
+// UserGroup is a group of people who are mentioned together.
+type UserGroup struct {
+	ID, Handle, Name string
+	Members          []string // user ids
+	Disabled         bool
+}
+
 // DefaultScopes are the scopes of the default bot token.
 func DefaultScopes() []string {
 	return []string{"commands", "chat:write", "files:write", "channels:history", "groups:history", "channels:read",
@@ -189,6 +199,9 @@ func (c Config) withDefaults() Config {
 			{ID: ChannelPrivate, Name: "ops-private", Members: []string{c.BotUserID, UserAda}, IsPrivate: true},
 			{ID: ChannelSecret, Name: "secret", Members: []string{UserGrace}, IsPrivate: true},
 		}
+	}
+	if c.UserGroups == nil {
+		c.UserGroups = []UserGroup{{ID: GroupOncall, Handle: "oncall", Name: "On call", Members: []string{UserAda, UserGrace}}}
 	}
 	if c.Commands == nil {
 		c.Commands = []string{"/nodes", "/events"}

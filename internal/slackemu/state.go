@@ -416,7 +416,7 @@ func (s *Server) add(c *channelState, m *Message) *Delivery {
 		return s.untold()
 	}
 	c.messages = append(c.messages, m)
-	m.Notifications = notifications(c, m)
+	m.Notifications = s.notifications(c, m)
 	if m.ThreadTS != "" {
 		c.countReplies(m.ThreadTS)
 	}
@@ -488,7 +488,8 @@ func (c *channelState) countReplies(ts string) {
 	}
 }
 
-func notifications(c *channelState, m *Message) []Notification {
+// notifications are whom a message rings as it is posted. Callers hold mu.
+func (s *Server) notifications(c *channelState, m *Message) []Notification {
 	var out []Notification
 	for _, mention := range LiveMentions(*m) {
 		var users []string
@@ -503,7 +504,12 @@ func notifications(c *channelState, m *Message) []Notification {
 			if c.member(mention.ID) {
 				users = []string{mention.ID}
 			}
-		case MentionUserGroup: // its members are not known here
+		case MentionUserGroup:
+			for _, g := range s.cfg.UserGroups {
+				if g.ID == mention.ID && !g.Disabled {
+					users = slices.DeleteFunc(slices.Clone(g.Members), func(u string) bool { return !c.member(u) })
+				}
+			}
 		default:
 			continue
 		}

@@ -186,8 +186,9 @@ func init() {
 		// It takes assistant:write as well, but only for the time being.
 		"assistant.threads.setStatus": {limit: special, scopes: []string{"chat:write"}, handle: setStatus},
 
-		"users.info": {limit: tier4, scopes: []string{"users:read"}, handle: usersInfo},
-		"bots.info":  {limit: tier3, scopes: []string{"users:read"}, handle: botsInfo},
+		"users.info":      {limit: tier4, scopes: []string{"users:read"}, handle: usersInfo},
+		"usergroups.list": {limit: tier2, scopes: []string{"usergroups:read"}, handle: userGroupsList},
+		"bots.info":       {limit: tier3, scopes: []string{"users:read"}, handle: botsInfo},
 
 		"files.getUploadURLExternal":   {limit: tier4, scopes: []string{"files:write"}, handle: getUploadURL},
 		"files.completeUploadExternal": {limit: tier4, scopes: []string{"files:write"}, handle: completeUpload},

@@ -77,3 +77,27 @@ func botsInfo(req *request) (answer, *apiError) {
 	}
 	return nil, refuse("bot_not_found")
 }
+
+// userGroupsList is usergroups.list: without include_disabled, those that can be mentioned.
+func userGroupsList(req *request) (answer, *apiError) {
+	s := req.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	groups := []map[string]any{}
+	for _, g := range s.cfg.UserGroups {
+		if g.Disabled && req.arg("include_disabled") != "true" {
+			continue
+		}
+		o := map[string]any{"id": g.ID, "team_id": s.cfg.TeamID, "is_usergroup": true, "name": g.Name, "handle": g.Handle,
+			"description": "", "is_external": false, "date_create": 1_700_000_000, "date_update": 1_700_000_000,
+			"date_delete": 0, "created_by": UserAda}
+		if g.Disabled {
+			o["date_delete"] = 1_700_000_001
+		}
+		if req.arg("include_users") == "true" {
+			o["users"] = g.Members
+		}
+		groups = append(groups, o)
+	}
+	return answer{"usergroups": groups}, nil
+}

@@ -43,6 +43,7 @@ const (
 type Digest struct {
 	Posting
 	Cluster  string
+	Audience string    // the channel whose nodes alone it is about, as ROUTES has them; "" for all nodes
 	Schedule string    // the name of the schedule that it is of
 	From     time.Time // the period: From is in it,
 	Until    time.Time // Until, the tick, is not

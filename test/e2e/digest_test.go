@@ -131,7 +131,7 @@ func TestDigest(t *testing.T) {
 		}
 		defer l.Close()
 		var ok bool
-		if rec, ok, err = l.LastDigest(ctx, "prod"); err != nil || !ok || rec.Done.IsZero() || rec.ID == "" ||
+		if rec, ok, err = l.LastDigest(ctx, "prod", ""); err != nil || !ok || rec.Done.IsZero() || rec.ID == "" ||
 			rec.Picture != wave.PictureChart {
 			return fmt.Errorf("the ledger says %+v, %v", rec, err)
 		}

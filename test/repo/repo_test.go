@@ -178,8 +178,8 @@ var apart = map[string][]string{
 		"rollcall/internal/message", "rollcall/internal/query", "rollcall/internal/wave"},
 	"internal/slackapp": {"rollcall/internal/answer", "rollcall/internal/command", "rollcall/internal/deliver",
 		"rollcall/internal/message", "rollcall/internal/wave"},
-	"internal/config": {"rollcall/internal/command", "rollcall/internal/digest/schedule",
-		"rollcall/internal/nearest", "rollcall/internal/pricing"},
+	"internal/config": {"rollcall/internal/alert", "rollcall/internal/command", "rollcall/internal/digest/schedule",
+		"rollcall/internal/nearest", "rollcall/internal/pricing", "rollcall/internal/wave"},
 	"internal/slackemu": {},
 }
 

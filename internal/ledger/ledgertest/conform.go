@@ -66,6 +66,7 @@ func Conform(t *testing.T, open Open) {
 		{"events filter", eventsFilter},
 		{"events paging", eventsPaging},
 		{"waits", waitsLife},
+		{"places", places}, {"looks", looks}, {"audiences", audiences},
 		{"ends of waits", waitsEnd},
 		{"what keeps nodes, as events say", keepsOfEvents},
 		{"what keeps nodes, as they say themselves", keepsOfNodes},

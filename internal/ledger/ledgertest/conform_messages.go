@@ -43,7 +43,7 @@ func postings(t *testing.T, fresh Open) {
 			func() wave.Posting { return onlyWave(t, l).Parts[0] }},
 		{"digest", wave.Posting{Key: d.Key, Part: wave.PartDigest, Channel: "C2", Created: at(2)},
 			func() wave.Posting {
-				last, ok, err := l.LastDigest(ctx, "prod")
+				last, ok, err := l.LastDigest(ctx, "prod", "")
 				check(t, err)
 				if !ok {
 					t.Error("the digest is gone")
@@ -70,7 +70,7 @@ func postings(t *testing.T, fresh Open) {
 			given.ID, given.Hash = "100."+tc.name, 1<<63+5
 			given.Channel, given.Picture = "elsewhere", wave.PictureNone // are not what Accepted records
 			check(t, l.Accepted(ctx, given, 0, at(12)))
-			p.ID, p.Hash, p.EditedAt = given.ID, given.Hash, at(12)
+			p.ID, p.Hash, p.EditedAt, p.Posted = given.ID, given.Hash, at(12), at(12)
 			same("accepting")
 			p.File = "F1"
 			check(t, l.MarkUpload(ctx, p))
@@ -78,7 +78,7 @@ func postings(t *testing.T, fresh Open) {
 			p.Picture = wave.PictureNone
 			check(t, l.MarkUpload(ctx, p))
 			same("giving up the picture")
-			p.Hash, p.EditedAt = 7, at(20)
+			p.Hash, p.EditedAt, p.Looked = 7, at(20), true
 			check(t, l.Accepted(ctx, p, 0, at(20)))
 			same("an edit")
 		})
@@ -107,7 +107,7 @@ func postings(t *testing.T, fresh Open) {
 
 func digests(t *testing.T, fresh Open) {
 	l, ctx := fresh(t), t.Context()
-	if _, ok, err := l.LastDigest(ctx, "prod"); ok || err != nil {
+	if _, ok, err := l.LastDigest(ctx, "prod", ""); ok || err != nil {
 		t.Fatalf("a digest that nobody recorded: %v, %v", ok, err)
 	}
 	d := wave.Digest{Posting: wave.Posting{Channel: "C1", Created: t0.Add(25 * time.Hour)}, Cluster: "prod",
@@ -140,7 +140,7 @@ func digests(t *testing.T, fresh Open) {
 	quiet := next
 	quiet.From, quiet.Until, quiet.Picture, quiet.Done = next.Until, next.Until.Add(time.Hour), wave.PictureNone, t0
 	must[wave.Digest](t)(l.AddDigest(ctx, quiet))
-	last, ok, err := l.LastDigest(ctx, "prod")
+	last, ok, err := l.LastDigest(ctx, "prod", "")
 	if err != nil || !ok || !last.Until.Equal(quiet.Until) || !last.Done.Equal(t0) || last.Tried || last.ID != "" ||
 		last.Picture != wave.PictureNone {
 		t.Errorf("the quiet one: %+v, %v, %v", last, ok, err)
@@ -156,10 +156,10 @@ func digests(t *testing.T, fresh Open) {
 	if n, err := l.Prune(ctx, r, t0.Add(1000*time.Hour)); err != nil || n != 6 {
 		t.Errorf("%d rows pruned, %v; want three digests with their messages", n, err)
 	}
-	if kept, ok, err := l.LastDigest(ctx, "prod"); err != nil || !ok || kept != last {
+	if kept, ok, err := l.LastDigest(ctx, "prod", ""); err != nil || !ok || kept != last {
 		t.Errorf("after pruning: %+v, %v, %v", kept, ok, err)
 	}
-	if _, ok, err := l.LastDigest(ctx, "test"); err != nil || !ok {
+	if _, ok, err := l.LastDigest(ctx, "test", ""); err != nil || !ok {
 		t.Errorf("the other cluster's last one is pruned, %v", err)
 	}
 }
@@ -183,10 +183,10 @@ func digestSchedules(t *testing.T, fresh Open) {
 	sixday := second
 	sixday.Schedule, sixday.From, sixday.Done = "six", second.From.AddDate(0, 0, 1), t0
 	six := must[wave.Digest](t)(l.AddDigest(ctx, sixday))
-	if last, _, err := l.LastDigest(ctx, "prod"); err != nil || last != six {
+	if last, _, err := l.LastDigest(ctx, "prod", ""); err != nil || last != six {
 		t.Errorf("of two at one moment, the last is %+v, %v, and not that with the shortest period", last, err)
 	}
-	open := must[[]wave.Digest](t)(l.OpenDigests(ctx, "prod"))
+	open := must[[]wave.Digest](t)(l.OpenDigests(ctx, "prod", ""))
 	if len(open) != 2 || open[0] != w1 || open[1] != w2 {
 		t.Errorf("with something to do: %+v", open)
 	}
@@ -200,7 +200,7 @@ func digestSchedules(t *testing.T, fresh Open) {
 		want     string
 	}{{"day", d.Until, one.Key}, {"day", d.Until.Add(-1), ""}, {"week", second.Until.Add(-1), w2.Key},
 		{"week", second.Until, w1.Key}, {"month", second.Until, ""}} {
-		got, ok, err := l.LastDigestOf(ctx, "prod", c.schedule, c.now)
+		got, ok, err := l.LastDigestOf(ctx, "prod", "", c.schedule, c.now)
 		if err != nil || ok != (c.want != "") || got.Key != c.want {
 			t.Errorf("the last of the %s at %v: %+v, %v, %v", c.schedule, c.now, got, ok, err)
 		}
@@ -208,10 +208,10 @@ func digestSchedules(t *testing.T, fresh Open) {
 			t.Errorf("its figures: %+v", got)
 		}
 	}
-	check(t, l.SetSchedules(ctx, "prod", map[string]time.Time{"day": {}, "week": t0}))
-	check(t, l.SetSchedules(ctx, "test", map[string]time.Time{"hour": {}}))
-	check(t, l.SetSchedules(ctx, "prod", map[string]time.Time{"month": {}, "week": t0}))
-	begins := must[map[string]time.Time](t)(l.Schedules(ctx, "prod"))
+	check(t, l.SetSchedules(ctx, "prod", "", map[string]time.Time{"day": {}, "week": t0}))
+	check(t, l.SetSchedules(ctx, "test", "", map[string]time.Time{"hour": {}}))
+	check(t, l.SetSchedules(ctx, "prod", "", map[string]time.Time{"month": {}, "week": t0}))
+	begins := must[map[string]time.Time](t)(l.Schedules(ctx, "prod", ""))
 	if month, ok := begins["month"]; len(begins) != 2 || !ok || !month.IsZero() || !begins["week"].Equal(t0) {
 		t.Errorf("schedules: %v", begins)
 	}
@@ -221,7 +221,7 @@ func digestSchedules(t *testing.T, fresh Open) {
 		t.Errorf("%d rows pruned, %v; want one digest with its message", n, err)
 	}
 	for schedule, key := range map[string]string{"day": one.Key, "week": w1.Key} {
-		if got, _, err := l.LastDigestOf(ctx, "prod", schedule, t0.Add(1000*time.Hour)); err != nil || got.Key != key {
+		if got, _, err := l.LastDigestOf(ctx, "prod", "", schedule, t0.Add(1000*time.Hour)); err != nil || got.Key != key {
 			t.Errorf("after pruning, the last of the %s is %+v, %v", schedule, got, err)
 		}
 	}

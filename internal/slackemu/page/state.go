@@ -21,6 +21,7 @@ type snapshot struct {
 	Team     team                 `json:"team"`
 	App      app                  `json:"app"`
 	Users    []user               `json:"users"`
+	Groups   map[string]string    `json:"groups"` // the handles of user groups
 	Channels []channel            `json:"channels"`
 	Messages map[string][]message `json:"messages"` // by channel, thread replies and ephemeral ones among them
 	Older    map[string]bool      `json:"older"`    // channels with more messages than are sent
@@ -164,6 +165,7 @@ func (p *Page) snapshot(me string) snapshot {
 		Team:     team{cfg.TeamID, cfg.TeamName},
 		App:      app{cfg.AppID, cfg.BotUserID, title(cfg.BotName), p.commands(cfg), []shortcut{}},
 		Users:    []user{},
+		Groups:   map[string]string{},
 		Channels: p.channels(me),
 		Messages: map[string][]message{}, Older: map[string]bool{},
 		views:   p.views(me),
@@ -178,6 +180,9 @@ func (p *Page) snapshot(me string) snapshot {
 		if !u.Deleted {
 			s.Users = append(s.Users, user{u.ID, u.Name, cmp.Or(u.RealName, u.Name), u.TZ, u.IsBot, u.TeamID != cfg.TeamID})
 		}
+	}
+	for _, g := range cfg.UserGroups {
+		s.Groups[g.ID] = g.Handle
 	}
 	if s.Agent != nil {
 		s.read(p, s.Agent.Channel)

@@ -25,6 +25,10 @@ export function mentionUser(id) {
   return html`<span class=${id === state.me?.id ? 'mention me' : 'mention'}>@${user(id) ? userName(id) : 'someone'}</span>`;
 }
 
+export function mentionGroup(id, label) {
+  return html`<span class="mention">${state.groups?.[id] ? `@${state.groups[id]}` : label || '@group'}</span>`;
+}
+
 export function mentionChannel(id, label) {
   const c = channel(id);
   return c?.mine ? html`<a class="mention" href=${'#' + id}>#${c.name}</a>` : html`<span class="mention">#${c?.name ?? label ?? 'private-channel'}</span>`;
@@ -47,7 +51,7 @@ function control(body) {
   const bar = body.indexOf('|');
   const [what, label] = bar < 0 ? [body, ''] : [body.slice(0, bar), unescape(body.slice(bar + 1))];
   if (/^!(here|channel|everyone|group)$/.test(what)) return broadcast(what === '!group' ? 'channel' : what.slice(1));
-  if (what.startsWith('!subteam^')) return html`<span class="mention">${label || '@group'}</span>`;
+  if (what.startsWith('!subteam^')) return mentionGroup(what.slice('!subteam^'.length), label);
   if (/^@[UWB]/.test(what)) return mentionUser(what.slice(1));
   if (/^#[CG]/.test(what)) return mentionChannel(what.slice(1), label);
   const date = /^!date\^(\d+)\^([^^]*)(?:\^(.*))?$/.exec(what);
@@ -129,6 +133,7 @@ export function preview(text) {
     if (date) return dateText(+date[1], date[2], label);
     if (what.startsWith('@')) return '@' + userName(what.slice(1));
     if (what.startsWith('#')) return '#' + (channel(what.slice(1))?.name ?? label ?? '');
+    if (what.startsWith('!subteam^')) return label ?? `@${state.groups?.[what.slice('!subteam^'.length)] ?? 'group'}`;
     return label ?? what.replace(/^!/, '@');
   })));
 }

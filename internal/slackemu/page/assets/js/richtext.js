@@ -1,7 +1,7 @@
 // richtext owns rich_text blocks, also as table cells: nothing in them is parsed, everything is an element of its own.
 
 import { html, nothing } from '../lit-html/lit-html.js';
-import { link, mentionUser, mentionChannel, broadcast, dateElement } from './mrkdwn.js';
+import { link, mentionUser, mentionGroup, mentionChannel, broadcast, dateElement } from './mrkdwn.js';
 import { emoji } from './emoji.js';
 
 function inline(e) {
@@ -10,7 +10,7 @@ function inline(e) {
     case 'text': out = e.text; break;
     case 'link': out = link(e.url, e.text || e.url); break;
     case 'user': out = mentionUser(e.user_id); break;
-    case 'usergroup': out = html`<span class="mention">@group</span>`; break;
+    case 'usergroup': out = mentionGroup(e.usergroup_id); break;
     case 'channel': out = mentionChannel(e.channel_id); break;
     case 'team': out = html`<span class="mention">${e.team_id}</span>`; break;
     case 'emoji': out = e.unicode ? String.fromCodePoint(...e.unicode.split('-').map((x) => parseInt(x, 16) || 0xfffd)) : emoji(e.name) ?? `:${e.name}:`; break;

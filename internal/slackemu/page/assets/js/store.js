@@ -11,6 +11,7 @@ export const state = {
   messages: new Map(), // channel → Map of ts → message
   older: {},
   modals: [], home: null,
+  groups: {}, // handles of user groups by id
   agent: null, // the direct message with the app: {channel, prompts, statuses, titles}; null for those who have none
   direct: null, // the same as a channel
   sockets: 0,
@@ -196,6 +197,7 @@ export function take(msg) {
 function takeState(s) {
   const first = !state.ready || state.me?.id !== s.me;
   state.users = new Map(s.users.map((u) => [u.id, u]));
+  state.groups = s.groups;
   Object.assign(state, { team: s.team, app: s.app, channels: s.channels, older: s.older, modals: s.modals, home: s.home, sockets: s.sockets, panel: s.panel, agent: s.agent });
   state.direct = s.agent ? { id: s.agent.channel, name: s.app.name, topic: '', members: 2, app: true, mine: true, direct: true } : null;
   state.me = user(s.me);
