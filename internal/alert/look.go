@@ -2,6 +2,7 @@ package alert
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"rollcall/internal/fleet"
@@ -9,10 +10,15 @@ import (
 	"rollcall/internal/wave"
 )
 
-// isSo reports whether what a wave tells is not known to be over.
+// isSo reports whether what a wave tells is not known to be over: that nodes are not ready, or what is so for a time.
 func isSo(w wave.Wave) bool {
-	s := w.About.Standing
-	return s == nil || s.Until.IsZero()
+	if s := w.About.Standing; s != nil {
+		return s.Until.IsZero()
+	}
+	return len(w.Members) == 0 || slices.ContainsFunc(w.Members, func(m wave.Member) bool {
+		_, recovered := m.Step(fleet.Recovered)
+		return !recovered && m.RemovedAt.IsZero()
+	})
 }
 
 // lookButton is the button of what is loud, until somebody looks at it.

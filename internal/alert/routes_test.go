@@ -86,7 +86,8 @@ func TestRoutes(t *testing.T) {
 // What is not posted yet belongs to one place, to several, or where it is.
 func TestPlaced(t *testing.T) {
 	member := func(pool string, kind fleet.ChangeKind) wave.Member {
-		return wave.Member{Node: fleet.Node{Cluster: "prod", Pool: pool}, Steps: []fleet.Change{{Kind: kind}, {Kind: fleet.Removed}}}
+		return wave.Member{Node: fleet.Node{Cluster: "prod", Pool: pool},
+			Steps: []fleet.Change{{Kind: kind}, {Kind: fleet.Removed}}}
 	}
 	for _, tc := range []struct {
 		name    string

@@ -133,7 +133,8 @@ func (p *process) parts(ctx context.Context, addr string) (run []func() error) {
 		Waiting: func(ctx context.Context, cluster string, now time.Time) ([]fleet.Waiting, bool, error) {
 			return deliver.Waiting(ctx, people, people.Evidence(cluster), cluster, p.eventsSeen(cluster, now))
 		},
-		Health: p.health.list, NextDigest: c.Digest.Next, Channels: c.Routes.Channels(), Names: c.Commands, Summaries: summaries, Log: p.log})
+		Health: p.health.list, NextDigest: c.Digest.Next, Channels: c.Routes.Channels(),
+		Names: c.Commands, Summaries: summaries, Log: p.log})
 	commands := slackapp.NewCommands(slackapp.CommandsConfig{Answers: answers, Log: p.log, API: p.api,
 		Calls: p.metrics.call, Asked: p.metrics.answered, Owner: p.owner,
 		AllowedUsers: c.SlackAllowedUsers, AllowedChannels: c.SlackAllowedChannels, Channel: c.SlackChannel})

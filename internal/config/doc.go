@@ -19,9 +19,10 @@ var meanings = map[string]string{
 	"SLACK_ALLOWED_CHANNELS": "channel IDs where commands may be used; empty: everywhere",
 	"SLACK_COMMANDS": "names of the slash commands, for several Rollcalls in one workspace: nodes=/staging-nodes," +
 		"events=/staging-events",
-	"ROUTES": "which channel gets what, and whom it rings: lines of `matchers -> channel [mention…]`, parted by line breaks " +
-		"or semicolons; the first that matches wins, SLACK_CHANNEL takes the rest; see Routes",
-	"REMIND_AFTER":        "what is loud and that nobody looks at rings whom ROUTES names once more after this long; `0s`: never",
+	"ROUTES": "which channel gets what, and whom it rings: lines of `matchers -> channel [mention…]`, parted by line " +
+		"breaks or semicolons; the first that matches wins, SLACK_CHANNEL takes the rest; see Routes",
+	"REMIND_AFTER": "what is loud and that nobody looks at rings whom ROUTES names once more after this long; " +
+		"`0s`: never",
 	"KUBECONFIG":          "kubeconfig file; empty: in-cluster, else ~/.kube/config",
 	"KUBE_CONTEXT":        "context in the kubeconfig; empty: its current one",
 	"CLUSTER_NAME":        "the cluster's name in messages; empty: the context's name, else kubernetes",

@@ -154,7 +154,9 @@ func routePlace(words []string) (to wave.Place, problem string) {
 // nearestID is the ID in a text, as what to write, or else a hint.
 func nearestID(text string, form *regexp.Regexp, hint string) string {
 	for _, part := range regexp.MustCompile(`[A-Za-z0-9]+`).FindAllString(text, -1) {
-		if upper := strings.ToUpper(part); form.MatchString(upper) && (part == upper || strings.ContainsAny(part, "0123456789")) {
+		// A lower-case word is an ID only if it has a digit: otherwise it is a name.
+		if upper := strings.ToUpper(part); form.MatchString(upper) &&
+			(part == upper || strings.ContainsAny(part, "0123456789")) {
 			return "write " + upper
 		}
 	}
@@ -169,8 +171,8 @@ func nearestMention(w string) string {
 	case nearest.Word(word, "channel", "everyone") != "":
 		return "only @here rings a whole channel, and only those who are there; write @here, or a user group's ID (S…)"
 	}
-	return nearestID(w, mentionID, "write a user's ID (U…, in a person's profile under ⋮ > Copy member ID), a user group's "+
-		"(S…, in its details under ⋮ > Copy group ID), or @here")
+	return nearestID(w, mentionID, "write a user's ID (U…, in a person's profile under ⋮ > Copy member ID), a user "+
+		"group's (S…, in its details under ⋮ > Copy group ID), or @here")
 }
 
 // routeSelector reads the matchers of a line. problem is "" if they are right.

@@ -297,7 +297,8 @@ func (d *Digester) post(ctx context.Context, rec wave.Digest) error {
 	if err != nil || result != Done {
 		return err
 	}
-	d.Log.Info("posted the digest", "schedule", rec.Schedule, "channel", rec.Channel, "from", rec.From, "until", rec.Until, "picture",
+	d.Log.Info("posted the digest", "schedule", rec.Schedule, "channel", rec.Channel, "from", rec.From, "until",
+		rec.Until, "picture",
 		rec.Picture)
 	return nil // the next turn uploads what follows it
 }

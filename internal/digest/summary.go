@@ -211,7 +211,8 @@ func Summarize(f Facts) (Summary, error) {
 		}
 		s.life(life)
 	}
-	sum := Summary{Cluster: f.Cluster, Part: f.Part, Span: s.span, Use: s.use, Joined: s.joined, Left: s.left, Muted: f.Muted}
+	sum := Summary{Cluster: f.Cluster, Part: f.Part, Span: s.span, Use: s.use, Joined: s.joined, Left: s.left,
+		Muted: f.Muted}
 	sum.Coverage = s.coverage()
 	s.compare(&sum)
 	s.count(&sum)

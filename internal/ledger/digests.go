@@ -9,7 +9,8 @@ import (
 )
 
 // digestSQL selects digests d with their messages m, as scanDigest receives them.
-const digestSQL = `SELECT d.cluster, d.audience, d.schedule, d.from_at, d.until_at, d.done_at, d.figures, d.figures_file,
+const digestSQL = `SELECT d.cluster, d.audience, d.schedule, d.from_at, d.until_at, d.done_at, d.figures,
+	d.figures_file,
 	` + postingColumns + `
 	FROM digests d JOIN messages m ON m.key = d.key`
 
@@ -21,8 +22,8 @@ func scanDigest(r row) (d wave.Digest, err error) {
 	return d, err
 }
 
-// LastDigest returns the digest of a cluster for an audience with the last tick, of whichever schedule, and of several the one with the
-// shortest period; ok is false if there is none.
+// LastDigest returns the digest of a cluster for an audience with the last tick, of whichever schedule, and of several
+// the one with the shortest period; ok is false if there is none.
 func (l *Ledger) LastDigest(ctx context.Context, cluster, audience string) (d wave.Digest, ok bool, err error) {
 	defer doing(&err, "reading the last digest of %s", cluster)
 	return one(ctx, l.r, scanDigest, digestSQL+` WHERE d.cluster = ? AND d.audience = ?
@@ -38,7 +39,8 @@ func (l *Ledger) LastDigestOf(ctx context.Context, cluster, audience, schedule s
 		AND d.until_at <= ? ORDER BY d.until_at DESC LIMIT 1`, cluster, audience, schedule, now.UnixMilli())
 }
 
-// OpenDigests returns a cluster's digests for an audience with something left to do, in the order in which they were recorded.
+// OpenDigests returns a cluster's digests for an audience with something left to do, in the order in which they
+// were recorded.
 func (l *Ledger) OpenDigests(ctx context.Context, cluster, audience string) (all []wave.Digest, err error) {
 	defer doing(&err, "reading the digests of %s that are not done", cluster)
 	return collect(ctx, l.r, scanDigest, digestSQL+` WHERE d.cluster = ? AND d.audience = ? AND d.done_at IS NULL
@@ -86,8 +88,8 @@ func (l *Ledger) FinishDigest(ctx context.Context, key string, now time.Time) (e
 	return err
 }
 
-// Schedules returns the schedules that a cluster has digests of for an audience, with the moment before which no period begins; zero
-// for one without such a moment.
+// Schedules returns the schedules that a cluster has digests of for an audience, with the moment before which no
+// period begins; zero for one without such a moment.
 func (l *Ledger) Schedules(ctx context.Context, cluster, audience string) (begins map[string]time.Time, err error) {
 	defer doing(&err, "reading the schedules of %s", cluster)
 	begins = map[string]time.Time{}

@@ -156,8 +156,8 @@ const (
 )
 
 // Accepted records that Slack accepted a message or an edit of it: its ID, the hash of what it says, whether that is
-// who looks at it, and that it tells the changes of its wave up to the ID given; 0 for a message that tells none. The main message also
-// tells their causes as they are recorded, unless it was found.
+// who looks at it, and that it tells the changes of its wave up to the ID given; 0 for a message that tells none. The
+// main message also tells their causes as they are recorded, unless it was found.
 // Channel and picture stay as they were marked.
 func (l *Ledger) Accepted(ctx context.Context, p wave.Posting, told int64, now time.Time) (err error) {
 	defer doing(&err, "recording message %s", p.Key)

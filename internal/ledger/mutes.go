@@ -27,8 +27,8 @@ const extendMuteSQL = `UPDATE mutes SET until_at = CASE WHEN until_at < ? THEN ?
 	WHERE cluster = ? AND scope = ? AND value = ? AND channel = ? AND at <= ? AND until_at > ? AND ended_at IS NULL`
 
 // AddMute records a mute and returns it with its ID. A mute of the same Request that is there already is returned as it
-// is: a click that is delivered twice makes one. One of the same nodes and channel that is active is not joined by another, but
-// lasts longer if the new one would: it is returned. It is an error to ask without a Request.
+// is: a click that is delivered twice makes one. One of the same nodes and channel that is active is not joined by
+// another, but lasts longer if the new one would: it is returned. It is an error to ask without a Request.
 func (l *Ledger) AddMute(ctx context.Context, m wave.Mute) (added wave.Mute, err error) {
 	defer doing(&err, "recording a mute")
 	if m.Request == "" {

@@ -123,7 +123,8 @@ func checkGroup(groups []slack.UserGroup, err error, id string) (ok bool, detail
 			return true, "@" + g.Handle
 		}
 	}
-	return false, "there is no such user group, or it is disabled; copy the ID (S…) from its details under ⋮ > Copy group ID"
+	return false, "there is no such user group, or it is disabled; " +
+		"copy the ID (S…) from its details under ⋮ > Copy group ID"
 }
 
 func checkPerson(ctx context.Context, api *slack.Client, id string) (ok bool, detail string) {

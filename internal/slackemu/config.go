@@ -201,7 +201,8 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	if c.UserGroups == nil {
-		c.UserGroups = []UserGroup{{ID: GroupOncall, Handle: "oncall", Name: "On call", Members: []string{UserAda, UserGrace}}}
+		c.UserGroups = []UserGroup{{ID: GroupOncall, Handle: "oncall", Name: "On call",
+			Members: []string{UserAda, UserGrace}}}
 	}
 	if c.Commands == nil {
 		c.Commands = []string{"/nodes", "/events"}
