@@ -91,8 +91,10 @@ func checkSlack(ctx context.Context, l *checklist, c config.Config, wrong map[st
 		for _, r := range c.Routes.Lines {
 			channels = append(channels, r.To.Channel)
 		}
-		if !wrong["DIGEST_CHANNEL"] {
-			channels = append(channels, c.DigestChannels...)
+		for _, to := range c.DigestsTo {
+			if !wrong["DIGEST_CHANNEL"] && to.Channel != c.SlackChannel {
+				channels = append(channels, to.Channel)
+			}
 		}
 		channels = distinct(channels)
 		findings := slackapp.CheckBot(ctx, slackAPI(c), channels, len(c.SlackAllowedUsers) > 0)

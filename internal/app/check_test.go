@@ -149,6 +149,14 @@ func TestCheckSlack(t *testing.T) {
 			`is not a channel ID`}},
 		{name: "digest channel", env: []string{"DIGEST_CHANNEL", slackemu.ChannelArchived},
 			fails: []string{`Slack channel C0ARCHIVED: is_archived`}},
+		{name: "routes", env: []string{"ROUTES", "kind=surge -> C0ARCHIVED; kind=creep -> " + slackemu.ChannelPrivate +
+			" U0ADALOVE S0GROUPS @here; severity=warning -> C0ARCHIVED S0ONCALL"},
+			wrong: func(s *slackemu.Server) { s.AddScope(slackemu.DefaultBotToken, "usergroups:read") },
+			fails: []string{`Slack channel C0ARCHIVED: is_archived`, `Slack mention U0ADALOVE: user_not_found; copy the ID`,
+				`Slack mention S0GROUPS: there is no such user group`}},
+		{name: "a person who left", env: []string{"ROUTES", "kind=surge -> " + slackemu.ChannelOps + " U0GRACEHO"},
+			fails: []string{`Slack mention U0GRACEHO: the account of grace is deactivated`}},
+		{name: "groups that cannot be seen", env: []string{"ROUTES", "kind=surge -> " + slackemu.ChannelOps + " S0GROUPS"}},
 		{name: "Slack down", wrong: func(s *slackemu.Server) { s.SetOutage(slackemu.Outage503) },
 			fails: []string{`Slack bot token: .*503.*; check the network, a proxy, and SLACK_API_URL`,
 				`Slack Socket Mode: .*503.*; check the network`}},
@@ -163,7 +171,7 @@ func TestCheckSlack(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			s := slackemu.Start(t, slackemu.Config{})
+			s := slackemu.Start(t, slackemu.Config{Users: []slackemu.User{{ID: "U0GRACEHO", Name: "grace", Deleted: true}}})
 			if test.wrong != nil {
 				test.wrong(s)
 			}

@@ -41,7 +41,7 @@ func TestMainCommands(t *testing.T) {
 		"version":   {[]string{"version"}, nil, ExitOK, "rollcall ", nil},
 		"--version": {[]string{"--version"}, nil, ExitOK, "rollcall ", nil},
 		"help": {[]string{"help"}, nil, ExitOK,
-			"usage: rollcall [check [--post] | price TYPE | digest --dry-run | manifest | backup FILE | restore FILE |\n", nil},
+			"usage: rollcall [check [--post] | price TYPE | digest --dry-run | routes | manifest | backup FILE |\n", nil},
 		"-h":      {[]string{"-h"}, nil, ExitOK, "rollcall check", nil},
 		"unknown": {[]string{"chekc"}, nil, ExitMistake, "", []string{`unknown command "chekc"`, "usage: "}},
 		"digest":  {[]string{"digest"}, nil, ExitMistake, "", []string{"write --dry-run", "usage: rollcall digest"}},

@@ -1,6 +1,7 @@
 package slackapp
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,11 +9,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/slack-go/slack"
 
 	"rollcall/internal/alert"
@@ -45,13 +47,29 @@ func messages() map[string]message.Message {
 			out[name+"-stuck"] = m
 		}
 	}
+	// What rings somebody, what somebody looks at, and what nobody does.
+	cfg.Routes.Lines = []alert.Route{{To: wave.Place{Mentions: "S0PLATFORM U0ADA000 @here"}}}
+	cfg.RemindAfter = 30 * time.Minute
+	for _, name := range []string{"not-ready", "surge", "waiting", "joined-three"} {
+		w := alerttest.Scenes()[name]
+		w.Cluster, w.Key, w.Mentions = "prod", "ab12cd34-7", "S0PLATFORM @here U0NOBODY"
+		if w.OpenedAt.IsZero() {
+			w.OpenedAt = alerttest.T0
+		}
+		w.Counts.Unready = map[string]int{"joined-three": 1}[name]
+		out[name+"-rings"] = alert.Render(w, fleet.Totals{Nodes: 45, Ready: 43}, groups, cfg)
+		out[name+"-reminder"] = alert.RenderReminder(w, cfg)
+		w.Look = wave.Look{By: "U0ADA000", Name: "ada <!channel>", At: alerttest.T0.Add(time.Hour)}
+		out[name+"-looked"] = alert.Render(w, fleet.Totals{Nodes: 45, Ready: 43}, groups, cfg)
+		out[name+"-reminder-looked"] = alert.RenderReminder(w, cfg)
+	}
 	return out
 }
 
 func TestBlocksGolden(t *testing.T) {
 	for name, m := range messages() {
 		c := render(m, onMessage)
-		valid(t, name, c)
+		valid(t, name, c, m.Mentions...)
 		blocks, err := json.MarshalIndent(
 			map[string]any{"text": c.text, "blocks": c.blocks, "metadata": metadata(deliver.Mark{Key: "ab12cd34-7"}, m)}, "", "  ")
 		if err != nil {
@@ -70,14 +88,14 @@ func TestBlocksGolden(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%v (run go test -update to write it)", err)
 		}
-		if diff := cmp.Diff(string(want), string(blocks)+"\n"); diff != "" {
+		if diff := gocmp.Diff(string(want), string(blocks)+"\n"); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 }
 
-// valid fails the test unless Slack would take the content, and nobody would be rung by it.
-func valid(t testing.TB, name string, c content) {
+// valid fails the test unless Slack would take the content, and it would ring nobody but these.
+func valid(t testing.TB, name string, c content, rings ...string) {
 	t.Helper()
 	blocks, err := json.Marshal(c.blocks)
 	if err != nil {
@@ -92,8 +110,10 @@ func valid(t testing.TB, name string, c content) {
 		t.Errorf("%s: the text has %d characters", name, n)
 	}
 	m := slackemu.Message{Text: c.text, Blocks: blocks}
-	if live := slackemu.LiveMentions(m); len(live) > 0 {
-		t.Fatalf("%s rings: %+v", name, live)
+	for _, live := range slackemu.LiveMentions(m) {
+		if who := cmp.Or(live.ID, "@"+string(live.Kind)); !slices.Contains(rings, who) {
+			t.Fatalf("%s rings: %+v", name, live)
+		}
 	}
 	if links := slackemu.LiveLinks(m); len(links) > 0 {
 		for _, l := range links {

@@ -44,14 +44,17 @@ func TestWaveButtons(t *testing.T) {
 	about := []string{"Nodes wave_nodes:1 k-7", "Events wave_events:2 k-7", "Mute… mute:3 k-7"}
 	want := map[wave.Kind][]string{
 		wave.KindBaseline: {"Nodes open:1 /nodes"},
-		wave.KindSurge:    {"Nodes open:1 /nodes list --newer 1h", "Mute… mute:2 k-7"},
-		wave.KindCreep:    {"Nodes open:1 /nodes list --newer 2d", "Mute… mute:2 k-7"},
-		wave.KindMute:     {"Undo unmute:1 12"},
+		wave.KindSurge: {"I look at it look:1 k-7", "Nodes open:2 /nodes list --newer 1h",
+			"Mute… mute:3 k-7"},
+		wave.KindCreep: {"Nodes open:1 /nodes list --newer 2d", "Mute… mute:2 k-7"},
+		wave.KindMute:  {"Undo unmute:1 12"},
 	}
 	for _, kind := range []wave.Kind{wave.KindJoined, wave.KindReady, wave.KindNotReady, wave.KindRecovered,
 		wave.KindRemoved, wave.KindAway, wave.KindCatchUp} {
 		want[kind] = about
 	}
+	want[wave.KindNotReady] = []string{"I look at it look:1 k-7", "Nodes wave_nodes:2 k-7", "Events wave_events:3 k-7",
+		"Mute… mute:4 k-7"}
 	scenes := alerttest.Scenes()
 	for kind, want := range want {
 		w := wave.Wave{Cluster: "prod", Key: "k-7", Kind: kind, About: scenes["creep"].About, Mute: scenes["mute"].Mute,
@@ -70,7 +73,7 @@ func TestWaveButtons(t *testing.T) {
 	w := scenes["joined-fifty"]
 	w.Key = "k-7"
 	stuck, _ := alert.RenderNeverReady(w, alert.Config{}.WithDefaults())
-	if diff := cmp.Diff([]string{"Events wave_events:1 k-7"}, pressable(t, render(stuck, onMessage))); diff != "" {
+	if diff := cmp.Diff([]string{"I look at it look:1 k-7", "Events wave_events:2 k-7"}, pressable(t, render(stuck, onMessage))); diff != "" {
 		t.Errorf("stuck (-want +got):\n%s", diff)
 	}
 	if got := pressable(t, render(alert.RenderList(w, w.Members, 1), onMessage)); got != nil {
@@ -96,7 +99,7 @@ func TestButtonsFit(t *testing.T) {
 	m := alert.Render(w, fleet.Totals{}, nil, alert.Config{Labels: []string{"team"}}.WithDefaults())
 	c := render(m, onMessage)
 	valid(t, "large", c)
-	if got := pressable(t, c); len(got) != 3 {
+	if got := pressable(t, c); len(got) != 4 {
 		t.Errorf("buttons %v", got)
 	}
 	if slices.ContainsFunc(plainly(m).blocks, func(slack.Block) bool { return true }) {

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/internal/alert"
+	"rollcall/internal/deliver"
 	"rollcall/internal/fleet"
 	"rollcall/internal/slackapp"
 	"rollcall/internal/slackemu"
@@ -581,5 +583,49 @@ func TestAnotherApp(t *testing.T) {
 		if told := strings.Contains(string(answer), "prod"); told != allowed {
 			t.Errorf("app %q is told %v: %s", app, told, answer)
 		}
+	}
+}
+
+// TestLook holds that whoever presses "I look at it" first is who looks at it, and that others are told so.
+func TestLook(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, slackemu.Config{NoRateLimits: true}, nil)
+	ctx := t.Context()
+	if err := d.ledger.Apply(ctx, "prod", slackemu.ChannelOps, wave.Plan{New: []wave.Opening{{Kind: wave.KindSurge}}}, false,
+		time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	live, err := d.ledger.LiveWaves(ctx, "prod")
+	if err != nil || len(live) != 1 {
+		t.Fatalf("%+v, %v", live, err)
+	}
+	m := alert.Render(live[0], fleet.Totals{}, nil, alert.Config{}.WithDefaults())
+	sink := slackapp.NewSink(slackapp.NewAPI(slackemu.DefaultBotToken, slackemu.DefaultAppToken, d.slack.APIURL(), nil),
+		deliver.Limits{}, slog.New(slog.DiscardHandler))
+	ts, err := sink.Post(ctx, deliver.Place{Channel: slackemu.ChannelOps}, deliver.Mark{Key: live[0].Key}, m, deliver.Rich)
+	if err != nil {
+		t.Fatal(err)
+	}
+	posted, _ := d.slack.Message(slackemu.ChannelOps, ts)
+	button := find(t, posted.Blocks, "I look at it")
+	press := func(user, value string) {
+		t.Helper()
+		if err := d.slack.BlockAction(user, slackemu.ChannelOps, ts,
+			slackemu.Action{ActionID: button.action, Value: value}).Wait(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	press(slackemu.UserGrace, button.value)
+	d.until(t, "the look", func() bool {
+		live, err := d.ledger.LiveWaves(ctx, "prod")
+		return err == nil && live[0].Look.By == slackemu.UserGrace && live[0].Look.Name == "grace"
+	})
+	press(slackemu.UserAda, button.value)
+	d.until(t, "the answer", func() bool {
+		all := d.slack.Ephemerals(slackemu.ChannelOps, slackemu.UserAda)
+		return len(all) == 1 && strings.Contains(slackemu.PlainText(all[0]), "grace looks at it since")
+	})
+	if all := d.slack.Ephemerals(slackemu.ChannelOps, slackemu.UserGrace); len(all) > 0 {
+		t.Errorf("who looks at it is told so: %+v", all)
 	}
 }
