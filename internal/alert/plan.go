@@ -75,6 +75,9 @@ func Named(nodes, kinds int) bool {
 // A node that goes not ready while it is being ended rings nobody: its removal tells it. If it is not ended after all,
 // it is told then.
 //
+// What belongs to a wave that is busy stays a to-do, and so does what belongs to a channel in which a busy wave is
+// posted for the first time: it may have to become a part of that one.
+//
 // A mute hides what begins while it is active: a first step, and the one that follows it even
 // after the mute's end, but no step of a node whose first one is told in a wave. It is told
 // itself, by a wave of its own, and so is its end.
@@ -96,8 +99,17 @@ func Plan(todo []wave.Todo, baseline bool, mutes []wave.Mute, live []wave.Wave, 
 	opened := map[opening]int{} // index in p.New of the wave opened there
 	// Where this plan put a node's first step, to put its second there too.
 	chosen := map[string]func(id int64){}
+	busy := func(of func(wave.Wave) bool) bool {
+		return slices.ContainsFunc(live, func(w wave.Wave) bool { return w.Busy && of(w) })
+	}
 	for _, t := range told {
 		c := t.Change
+		if busy(func(w wave.Wave) bool {
+			return w.ID == t.StepWave || t.StepWave == 0 && w.Main.Channel == t.to.Channel &&
+				(w.Main.ID == "" || w.ClosedAt.IsZero() && w.Kind == wave.Kind(c.Kind))
+		}) {
+			continue
+		}
 		if t.StepWave != 0 {
 			p.Add[t.StepWave] = append(p.Add[t.StepWave], c.ID)
 			continue
@@ -273,9 +285,13 @@ func catchUpWaves(todo []routed, live []wave.Wave, now time.Time, cfg Config, p 
 	into := map[string]*wave.Wave{} // the oldest wave that waits
 	from := map[string][]int64{}
 	ring := map[string]wave.Place{}
+	busy := map[string]bool{}
 	for i := range live {
 		w := &live[i]
 		// One that Slack refuses by itself would hold up all that it took in.
+		if w.Busy {
+			busy[w.Main.Channel] = true
+		}
 		if w.Main.ID != "" || w.Main.Held || kindOf(w.Kind).apart {
 			continue
 		}
@@ -300,7 +316,7 @@ func catchUpWaves(todo []routed, live []wave.Wave, now time.Time, cfg Config, p 
 	catchUps := map[string]int64{}
 	for _, channel := range slices.Sorted(maps.Keys(into)) {
 		w, from := into[channel], from[channel]
-		if now.Sub(w.OpenedAt) < cfg.CatchUpAfter || len(from) == 0 && !waiting[channel] {
+		if busy[channel] || now.Sub(w.OpenedAt) < cfg.CatchUpAfter || len(from) == 0 && !waiting[channel] {
 			continue
 		}
 		if w.Kind != wave.KindCatchUp || len(from) > 0 || ring[channel] != w.Place() {

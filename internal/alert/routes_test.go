@@ -299,3 +299,51 @@ func TestLooked(t *testing.T) {
 		t.Errorf("steps %+v", s)
 	}
 }
+
+// What belongs to a wave about which a call is under way waits, and all else does not.
+func TestBusy(t *testing.T) {
+	todo := func(id int64, kind fleet.ChangeKind, pool string, stepWave int64) wave.Todo {
+		return wave.Todo{Node: fleet.Node{Cluster: "prod", UID: fmt.Sprint(id), Pool: pool}, StepWave: stepWave,
+			Change: fleet.Change{ID: id, NodeUID: fmt.Sprint(id), Kind: kind, At: t0}}
+	}
+	todos := []wave.Todo{todo(1, fleet.Joined, "web", 0), todo(2, fleet.Removed, "web", 0), todo(3, fleet.Joined, "gpu", 0),
+		todo(4, fleet.BecameReady, "web", 7), todo(5, fleet.BecameReady, "web", 8)}
+	for _, tc := range []struct {
+		name  string
+		edit  func(*wave.Wave)
+		waits []int64
+	}{
+		{"not busy", func(w *wave.Wave) { w.Busy = false }, nil},
+		{"edited", func(*wave.Wave) {}, []int64{1, 4}},
+		{"closed", func(w *wave.Wave) { w.ClosedAt = t0 }, []int64{4}},
+		{"posted just now", func(w *wave.Wave) { w.Main.ID = "" }, []int64{1, 2, 4}},
+		{"posted just now, for long", func(w *wave.Wave) { w.Main.ID, w.OpenedAt = "", t0.Add(-time.Hour) }, []int64{1, 2, 4}},
+	} {
+		w := wave.Wave{ID: 7, Kind: wave.KindJoined, Busy: true, OpenedAt: t0, LastAt: t0,
+			Main: wave.Posting{Channel: "C-rest", ID: "1.1"}}
+		tc.edit(&w)
+		other := wave.Wave{ID: 8, Kind: wave.KindJoined, ClosedAt: t0, OpenedAt: t0, LastAt: t0,
+			Main: wave.Posting{Channel: "C-rest", ID: "1.2"}}
+		p := Plan(todos, false, nil, []wave.Wave{w, other}, t0, Config{Routes: testRoutes}.WithDefaults())
+		told := map[int64]bool{}
+		for _, n := range p.New {
+			for _, c := range n.Changes {
+				told[c] = true
+			}
+		}
+		for _, ids := range p.Add {
+			for _, c := range ids {
+				told[c] = true
+			}
+		}
+		var waits []int64
+		for _, td := range todos {
+			if !told[td.Change.ID] {
+				waits = append(waits, td.Change.ID)
+			}
+		}
+		if !slices.Equal(waits, tc.waits) || len(p.Merge) > 0 {
+			t.Errorf("%s: %v wait, want %v; %+v", tc.name, waits, tc.waits, p)
+		}
+	}
+}

@@ -285,6 +285,35 @@ func TestLookAndRemind(t *testing.T) {
 	}
 }
 
+// While Slack does not answer a call, what else there is to tell is decided all the same: other sinks are told of it.
+func TestPlansWhileSlackIsSilent(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, threeChannels())
+	r.pace = fast
+	r.slack.Inject(slackemu.Rule{Method: "chat.postMessage", Fault: slackemu.HangUp(), Times: 1})
+	r.start()
+	r.join(0, 1)
+	r.eventually(10*time.Second, func() error {
+		if n := r.slack.Counts()["chat.postMessage"].Calls; n != 1 {
+			return fmt.Errorf("%d posts", n)
+		}
+		return nil
+	})
+	r.mute("1", "web", time.Hour)
+	r.join(1, 2) // belongs to the message that is under way
+	r.eventually(6*time.Second, func() error {
+		live, err := r.ledger.LiveWaves(t.Context(), "prod")
+		if err != nil || len(live) != 2 || live[1].Kind != wave.KindMute || live[0].Counts.Members != 1 {
+			return fmt.Errorf("%+v, %v", live, err)
+		}
+		return nil
+	})
+	if n := r.slack.Counts()["chat.postMessage"].Calls; n != 1 {
+		t.Errorf("%d posts: the first was to be under way", n)
+	}
+	r.settle("joined")
+}
+
 // Digests of a channel are of the nodes that its lines cover, beside that of all.
 func TestDigestOfAChannel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -35,6 +35,10 @@ func (t *Teller) detectStanding(ctx context.Context, plan *wave.Plan, mutes []wa
 		}
 		begin, changed := alert.Stand(s.kind, t.live, found, now)
 		for _, w := range changed {
+			if w.Busy { // at the next look
+				s.at = now.Add(planEvery)
+				continue
+			}
 			changes = true
 			if err := t.store.SetAbout(ctx, w.ID, w.About); err != nil {
 				return err

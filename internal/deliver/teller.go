@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"log/slog"
@@ -117,6 +118,7 @@ type Teller struct {
 	routed   bool                // every wave that is not posted has been looked at: see reroute
 	moves    map[int64]bool      // waves that the sink may have, and that belong to another place by now
 	causes   bool                // live is as it was before some causes became known
+	busy     int64               // the wave that a call is under way about; 0 for none
 }
 
 // NewTeller returns a Teller. Run starts it.
@@ -205,11 +207,38 @@ func (t *Teller) turn(ctx context.Context) (time.Time, error) {
 		}
 		return next, err
 	}
+	t.log.Debug("wave step", "wave", w.ID, "kind", w.Kind, "action", step.Action.String(), "why", step.Why)
+	return now, t.takeBeside(ctx, *w, step)
+}
+
+// planEvery is how often what is untold is planned while a call is under way.
+const planEvery = time.Second
+
+// takeBeside carries out one step. If that takes long, because the sink does not answer, what is untold is planned
+// meanwhile: other sinks are told of it, and do not wait for this one.
+func (t *Teller) takeBeside(ctx context.Context, w wave.Wave, step alert.Step) error {
 	grace, cancel := graceful(ctx)
 	defer cancel()
-	t.log.Debug("wave step", "wave", w.ID, "kind", w.Kind, "action", step.Action.String(), "why", step.Why)
-	t.live = nil
-	return now, t.take(grace, *w, step)
+	taken := make(chan error, 1)
+	go func() { taken <- t.take(grace, w, step) }()
+	t.live, t.busy = nil, w.ID
+	defer func() { t.live, t.busy = nil, 0 }()
+	var failed error
+	for {
+		timer := time.NewTimer(planEvery)
+		select {
+		case err := <-taken:
+			timer.Stop()
+			if step.Action == alert.Finish {
+				delete(t.added, w.ID)
+			}
+			return cmp.Or(err, failed)
+		case <-timer.C:
+		}
+		if failed == nil && ctx.Err() == nil {
+			_, failed = t.plan(ctx)
+		}
+	}
 }
 
 // plan gives what is untold to waves, and reads the waves that live then. It reports whether there
@@ -264,7 +293,7 @@ func (t *Teller) plan(ctx context.Context) (more bool, err error) {
 	}
 	// A first message that may go out at once saves a write: that its posting begins is recorded
 	// with its wave.
-	posting := len(plan.New) == 1 && !t.outbox.PostAt(wave.Posting{Channel: plan.New[0].To.Channel}, now).After(now) &&
+	posting := t.busy == 0 && len(plan.New) == 1 && !t.outbox.PostAt(wave.Posting{Channel: plan.New[0].To.Channel}, now).After(now) &&
 		!slices.ContainsFunc(live, func(w wave.Wave) bool { return w.Main.ID == "" })
 	t.live = nil
 	if err := t.store.Apply(ctx, t.cluster, t.alert.Routes.Rest, plan, posting, now); err != nil {
@@ -301,6 +330,7 @@ func (t *Teller) readLive(ctx context.Context, now time.Time) (err error) {
 		m := &t.live[i].Main
 		m.Tried = m.Tried && !t.outbox.Absent(m.Key)
 		m.Held = t.outbox.Held(m.Key, now)
+		t.live[i].Busy = t.live[i].ID == t.busy
 	}
 	return err
 }
@@ -407,6 +437,9 @@ func (t *Teller) detectBlind(ctx context.Context, plan *wave.Plan, now time.Time
 		t.seenAt, over = now, nil
 	}
 	for _, w := range over {
+		if w.Busy { // at the next look
+			continue
+		}
 		b := w.About.Blind
 		if b.Until = t.seenAt; !b.Events {
 			var err error
@@ -534,7 +567,6 @@ func (t *Teller) take(ctx context.Context, w wave.Wave, step alert.Step) (err er
 		if done, err := t.editIfPosted(ctx, w, now); err != nil || !done {
 			return err
 		}
-		delete(t.added, w.ID)
 		return t.store.FinishWave(ctx, w.ID, now)
 	}
 	return nil

@@ -58,6 +58,7 @@ type Wave struct {
 	Muted    Muted     // what the mute kept quiet, once it has ended; only where it is asked for
 	Mentions string    // whom it rings in the channel of its message: see Place
 	Look     Look      // who looks at it; zero while nobody does
+	Busy     bool      // a call about it is under way just now: what belongs to it must wait
 	Main     Posting
 	Parts    []Posting // its thread replies
 	Members  []Member  // in the order in which they were added; only in a wave loaded whole
