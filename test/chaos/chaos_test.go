@@ -12,7 +12,8 @@
 //     pages of megabytes, connections cut, silent, slow or refused;
 //   - from Slack: calls that fail before or after their effect or are carried out up to 40 s late, limits of a day,
 //     refusals that nobody has heard of, edits forbidden, the channel archived and replaced, outages, sockets dropped,
-//     refreshed or half-open.
+//     refreshed or half-open;
+//   - from people: ROUTES that are others than before.
 //
 // Then all trouble ends, and within 90 s the channel must tell the truth. Episodes take turns at letting the program
 // read the channel's history; without it a message may be copied once for each answer that was

@@ -105,7 +105,8 @@ type episode struct {
 	world      sync.Mutex // held while nodes take a step and the truth notes it
 
 	mu        sync.Mutex
-	channels  []string          // that the program was told to use, the present one last; guarded by mu
+	channels  []string          // that SLACK_CHANNEL named, the present one last; guarded by mu
+	routes    []routing         // that ROUTES named, the present one last; guarded by mu
 	spans     map[string][]span // faults by kind; guarded by mu
 	counts    map[string]int    // guarded by mu
 	starved   int               // how often pods waited, and no node came; guarded by mu
@@ -163,7 +164,9 @@ func (e *episode) allChannels() []string {
 }
 
 // look reads all channels that the program was told to use.
-func (e *episode) look() channelView { return look(e.slack, e.allChannels()...) }
+func (e *episode) look() channelView {
+	return look(e.slack, append(e.allChannels(), shopChannel, oncallChannel)...)
+}
 
 // until waits until a condition holds, at most so long, and says whether it does.
 func (e *episode) until(d time.Duration, condition func() bool) bool {
@@ -189,10 +192,7 @@ func (a *arena) play(ctx context.Context, steps []Step, patience time.Duration) 
 	if err := e.clean(); err != nil {
 		return out, err
 	}
-	e.slack = slackemu.New(slackemu.Config{
-		// Slack's limit on opening connections is for a day's work; the kills here are a year's.
-		Limits: map[string]slackemu.Limit{"apps.connections.open": {PerMinute: 600, Burst: 600}},
-	})
+	e.slack = slackemu.New(workspace())
 	address, stop, err := serve(e.slack)
 	if err != nil {
 		return out, err
@@ -215,6 +215,10 @@ func (a *arena) play(ctx context.Context, steps []Step, patience time.Duration) 
 		"BLIND_AFTER=" + blindAfter.String(),
 		"LOG_LEVEL=debug", "CHAOS_CLOCK=" + e.clock.path, "GOMEMLIMIT=" + fmt.Sprint(podMemory*9/10) + "MiB",
 	})
+	if strings.Contains(steps[0].What, "routed") {
+		e.routes = routings[:1:1]
+		e.bot.setenv("ROUTES", e.routes[0].text)
+	}
 	for i := range steps[0].N {
 		l, err := e.create("", i%2 == 0)
 		if err != nil {
@@ -407,6 +411,7 @@ func (e *episode) judge() []violation {
 	out = append(out, e.truth.judge(s)...)
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	out = append(out, e.truth.misplaced(s, e.routes, e.channels)...)
 	out = append(out, s.lost(e.losses)...)
 	out = append(out, s.waited(e.starved, e.clockMoves)...)
 	if !e.clockMoves && len(s.long) > 0 {

@@ -149,6 +149,10 @@ func (e *episode) act(s Step) error {
 		if !e.move(s.For) {
 			return nil
 		}
+	case Reroute:
+		if !e.reroute(s.For) {
+			return nil
+		}
 	case Second:
 		if err := e.second(s); err != nil {
 			return err

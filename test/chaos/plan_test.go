@@ -18,7 +18,7 @@ const (
 	// Setup comes first and is never left out. N nodes are there before the program's first start.
 	// What is "sighted" if the program may read the channel's history, "blind" if not, then
 	// "early" if the trouble begins with the program's first start instead of after its baseline,
-	// and "restart" if the program is killed once more when the trouble is over.
+	// and "restart" if the program is killed once more when the trouble is over, and "routed" if there are ROUTES.
 	Setup Kind = "setup"
 
 	// The cluster's lane: N nodes take a step of their lives.
@@ -57,6 +57,7 @@ const (
 	Restore  Kind = "restore" // etcd is saved, and For later restored from that; What is "bump" or "anew"
 	Notes    Kind = "notes"   // N events with notes of 700 KB are written
 	Move     Kind = "move"    // the channel is archived, and For later the program is started with another one
+	Reroute  Kind = "reroute" // For later the program is started with other ROUTES
 	Second   Kind = "second"  // a second process runs on the ledger by another path; What is "symlink" or "hardlink"
 )
 
@@ -169,7 +170,7 @@ var lanes = map[Kind]string{
 	Slack:  troubleLane,
 	Outage: troubleLane, Impostor: troubleLane,
 	Sockets: troubleLane, DiskFull: troubleLane, Clock: troubleLane, Restore: troubleLane, Notes: troubleLane,
-	Move: troubleLane, Second: troubleLane,
+	Move: troubleLane, Reroute: troubleLane, Second: troubleLane,
 }
 
 // lane returns the steps of one lane.
@@ -203,6 +204,9 @@ func Plan(seed uint64, blind bool) []Step {
 	}
 	if r.IntN(2) == 0 {
 		setup.What += ",restart"
+	}
+	if r.IntN(2) == 0 {
+		setup.What += ",routed"
 	}
 	steps := []Step{setup}
 	steps = append(steps, planNodes(r)...)
@@ -323,6 +327,10 @@ func planTrouble(r *rand.Rand) []Step {
 	if r.IntN(3) == 0 {
 		others--
 		steps = append(steps, Step{Kind: Move, For: ms(r, 0, 4000)})
+	}
+	if r.IntN(2) == 0 {
+		others--
+		steps = append(steps, Step{Kind: Reroute, For: ms(r, 0, 4000)})
 	}
 	for range others {
 		steps = append(steps, planFault(r, weighted(r, kinds)))

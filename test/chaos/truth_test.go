@@ -31,6 +31,7 @@ type act struct {
 // life is one Node object's life as the API server committed it.
 type life struct {
 	name, uid string
+	pool      string
 	acts      []*act
 	isReady   bool
 	flaps     int       // how often it went not ready
@@ -147,7 +148,7 @@ func (t *truth) wentBack(picture map[*life]then, s channelView) {
 			continue
 		case l.gone(): // it is told as back if its end was seen
 			// Of one that was not ready, becoming ready is told in two ways: it does not.
-			back := &life{name: l.name, uid: l.uid, since: was.since, flaps: l.flaps}
+			back := &life{name: l.name, uid: l.uid, pool: l.pool, since: was.since, flaps: l.flaps}
 			back.do(joined, must)
 			if was.isReady {
 				back.do(ready, must)
@@ -233,13 +234,13 @@ type post struct {
 
 // channelView is all that a channel shows.
 type channelView struct {
-	posts    []post
-	keys     map[string][]string // the ts of each message and reply with a key, oldest first
-	footer   string              // the newest running totals: "3 nodes, 2 ready"
-	mentions int                 // people rung
-	causes   []claim             // why nodes are said to have left
-	came     []claim             // and why to have come
-	long     []string            // spans that no node can have taken
+	posts  []post
+	keys   map[string][]string // the ts of each message and reply with a key, oldest first
+	footer string              // the newest running totals: "3 nodes, 2 ready"
+	rung   []string            // channels and whom a message has rung there
+	causes []claim             // why nodes are said to have left
+	came   []claim             // and why to have come
+	long   []string            // spans that no node can have taken
 }
 
 // tellings counts the statements. The copies of a message count as one, because they are counted
@@ -429,9 +430,6 @@ func (t *truth) judge(s channelView) (out []violation) {
 			out = append(out, violations(other, "%s is said to have come for a false cause: %s", c.node, c.step)...)
 		}
 	}
-	if s.mentions > 0 {
-		out = append(out, violations(other, "%d people or groups were rung by a message", s.mentions)...)
-	}
 	return out
 }
 
@@ -546,14 +544,20 @@ func (p post) counts(want map[string]map[string]wants, told map[claim]int, singl
 	return out
 }
 
+// shown is where and when something was shown first.
+type shown struct {
+	channel string
+	at      time.Time
+}
+
 // order finds nodes of which a later step was shown before an earlier one that must be told. Of a step that a node took
 // twice, because a restore took it or its end back, nobody can say which of the two a card shows.
 func (t *truth) order(s channelView) (out []violation) {
-	first := map[claim]time.Time{}
+	first := map[claim]shown{}
 	for _, p := range s.posts {
 		for c, at := range p.first {
-			if have, ok := first[c]; !ok || at.Before(have) {
-				first[c] = at
+			if have, ok := first[c]; !ok || at.Before(have.at) {
+				first[c] = shown{p.channel, at}
 			}
 		}
 	}
@@ -569,17 +573,17 @@ func (t *truth) order(s channelView) (out []violation) {
 		for _, a := range l.acts {
 			times[a.step]++
 		}
-		var before time.Time
+		before := map[string]time.Time{} // by channel: each has a pace of its own
 		last := ""
 		for _, a := range l.acts {
 			at, ok := first[claim{l.name, a.step}]
 			if !ok || !a.must || times[a.step] > 1 {
 				continue
 			}
-			if at.Before(before) {
+			if at.at.Before(before[at.channel]) {
 				out = append(out, violations(wrongOrder, "%s: %s was shown before %s", l.name, a.step, last)...)
 			}
-			before, last = at, a.step
+			before[at.channel], last = at.at, a.step
 		}
 	}
 	return out

@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"cmp"
 	"encoding/json"
 	"regexp"
 	"slices"
@@ -45,12 +46,14 @@ func causesIn(text string) (came, went []claim) {
 // namers are the kinds of messages that name nodes.
 var namers = []string{joined, ready, notReady, recovered, removed, "away", "catch_up"}
 
-// look reads channels. All but the last are archived.
+// look reads channels.
 func look(s *slackemu.Server, ids ...string) (out channelView) {
 	out.keys = map[string][]string{}
 	var newest time.Time
-	for i, id := range ids {
-		out.read(s, id, i < len(ids)-1, &newest)
+	for _, c := range s.Channels() {
+		if slices.Contains(ids, c.ID) {
+			out.read(s, c.ID, c.Archived, &newest)
+		}
 	}
 	return out
 }
@@ -63,7 +66,9 @@ func (out *channelView) read(s *slackemu.Server, id string, archived bool, newes
 		}
 		out.keys[p.Key] = append(out.keys[p.Key], m.TS)
 	}
-	out.mentions += len(s.Notifications(id))
+	for _, n := range s.Notifications(id) {
+		out.rung = append(out.rung, id+" "+cmp.Or(n.Mention.ID, "@"+string(n.Mention.Kind)))
+	}
 	for _, m := range s.AllMessages(id) {
 		came, went := causesIn(slackemu.PlainText(m))
 		out.came, out.causes = append(out.came, came...), append(out.causes, went...)

@@ -68,7 +68,7 @@ func (e *episode) create(name string, isReady bool) (*life, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &life{name: made.Name, uid: string(made.UID), since: readySince(made)}
+	l := &life{name: made.Name, uid: string(made.UID), pool: pick[1], since: readySince(made)}
 	return l, nil
 }
 
