@@ -120,6 +120,14 @@ var kinds = map[wave.Kind]kind{
 		calm:  loopCalm,
 		apart: true,
 	},
+	wave.KindRollout: {
+		say:     sayRollout,
+		short:   (*rendering).headline,
+		buttons: rolloutButtons,
+		ends:    endsAfter(rolloutQuiet),
+		calm:    rolloutCalm,
+		apart:   true,
+	},
 	wave.KindMute: {
 		say:     sayMute,
 		short:   muteInShort,

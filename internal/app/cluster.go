@@ -34,6 +34,7 @@ func (p *process) newCluster(name string, client *k8s.Client) *Cluster {
 	settings.Price, settings.BlindAfter, settings.PendingAfter = c.Prices.Price, c.BlindAfter, c.PendingAfter
 	settings.Kept = alert.KeptRule(c.KeptAlert)
 	settings.Zone, settings.Keep = c.Zone, c.ScalingRetention
+	settings.Rollouts = c.Rollouts
 	for _, b := range c.Budgets {
 		settings.Budgets = append(settings.Budgets, alert.Budget(b))
 	}

@@ -452,7 +452,7 @@ func (c search) scaled(o owner, pods []waiting) (why string, chain []fleet.Link,
 	case rescale != nil:
 		return fmt.Sprintf("its HPA went %s (%s)", size, reason), append([]fleet.Link{link(*rescale)}, chain...), nil
 	case rollout && (m[3] == "0" || m[3] == ""):
-		return "its rollout", chain, nil
+		return fleet.ForRollout, chain, nil
 	case rollout:
 		return "", chain, nil // a rollout goes on by steps, and so does a size that somebody sets: nothing says which
 	}

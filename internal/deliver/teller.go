@@ -54,6 +54,8 @@ type TellerStore interface {
 	Keeps(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Keep, error]
 	LapseKeeps(ctx context.Context, cluster string, before, now time.Time) error
 
+	Rollouts
+
 	// What a message says.
 	Members(ctx context.Context, wave int64) ([]wave.Member, error)
 	Totals(ctx context.Context, cluster string) (fleet.Totals, error)
@@ -123,6 +125,7 @@ func NewTeller(c TellerConfig) *Teller {
 		{kind: wave.KindWaiting, every: waitingEvery, find: t.waiting},
 		t.kept(),
 		t.loops(),
+		t.rollouts(),
 	}
 	t.standing = append(t.standing, t.budgets()...)
 	return t

@@ -114,19 +114,28 @@ const (
 // Rollout is one rollout of a Deployment, as far as its steps tell: the pods of other ReplicaSets are replaced by those
 // of one.
 type Rollout struct {
-	Deployment ObjectRef
-	Set        string   // the new ReplicaSet
-	Olds       []string // those that had pods when it began, the largest first
-	Start      time.Time
-	Last       time.Time // its last step
-	State      RolloutState
+	Deployment ObjectRef    `json:"deployment"`
+	Set        string       `json:"set"`            // the new ReplicaSet
+	Olds       []string     `json:"olds,omitempty"` // those that had pods when it began, the largest first
+	Start      time.Time    `json:"start"`
+	Last       time.Time    `json:"last"` // its last step
+	State      RolloutState `json:"state"`
 	// New and Old are how many pods the new ReplicaSet and all others were to have after the last step, and Want how many
 	// the new one is to have in the end; 0: not known.
-	New, Old, Want int
-	Back           bool   // to a ReplicaSet that the Deployment had before
-	Began          bool   // its first step was seen; if not, it may have begun before Start
-	Missed         bool   // not all of its steps were seen
-	By             string // the ReplicaSet of the rollout that replaced it
+	New    int    `json:"new"`
+	Old    int    `json:"old"`
+	Want   int    `json:"want,omitempty"`
+	Back   bool   `json:"back,omitempty"`   // to a ReplicaSet that the Deployment had before
+	Began  bool   `json:"began,omitempty"`  // its first step was seen; if not, it may have begun before Start
+	Missed bool   `json:"missed,omitempty"` // not all of its steps were seen
+	By     string `json:"by,omitempty"`     // the ReplicaSet of the rollout that replaced it
+}
+
+// Same reports whether two looks are at one rollout: it may have been known by fewer steps before. Between two rollouts
+// of a Deployment to one ReplicaSet there is one to another.
+func (r Rollout) Same(o Rollout) bool {
+	return r.Deployment.Namespace == o.Deployment.Namespace && r.Deployment.Name == o.Deployment.Name && r.Set == o.Set &&
+		!r.Start.After(o.Last) && !o.Start.After(r.Last)
 }
 
 // Rollouts finds the rollouts of one Deployment in its steps, in any order, as they stand at a moment; the first comes

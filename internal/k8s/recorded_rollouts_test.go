@@ -20,7 +20,7 @@ func TestRecordedRollouts(t *testing.T) {
 	}{
 		{"karpenter", false, []string{"shop/web: web-557875ccf → web-7b6ccb74bb, done, 30/0 of 30, 3s"}},
 		// The last note is of the new one, which was scaled later; that the old one had gone was overwritten.
-		{"karpenter", true, []string{"shop/web: web-557875ccf → web-7b6ccb74bb, lost, 4/14, 2m56s, missed"}},
+		{"karpenter", true, []string{"shop/web: web-557875ccf → web-7b6ccb74bb, lost, 4/14 of 30, 2m56s, missed"}},
 		{"cluster-autoscaler", false, nil},
 		{"replacement", false, []string{"default/web: web-667fddc879 → web-69f8c64f59, done, 60/0 of 60, 6s"}},
 	} {

@@ -470,6 +470,27 @@ CREATE INDEX nodes_doubtful ON nodes (cluster,
 CREATE INDEX nodes_interrupted ON nodes (cluster, removed_at, group_id, interrupted, created_at) WHERE interrupted > 0;
 CREATE INDEX waves_budget ON waves (cluster, id) WHERE kind = 'budget';
 DELETE FROM meta WHERE name LIKE 'spend_upto/%';
+`, `
+CREATE TABLE rollout_steps (                    -- that a ReplicaSet was given another size: see fleet.RolloutStep
+	id          INTEGER PRIMARY KEY AUTOINCREMENT, -- of what is recorded later it is greater
+	cluster     TEXT NOT NULL,
+	namespace   TEXT NOT NULL,
+	deployment  TEXT NOT NULL,
+	replica_set TEXT NOT NULL,
+	at          INTEGER NOT NULL,
+	from_size   INTEGER NOT NULL,               -- -1: not known
+	to_size     INTEGER NOT NULL,
+	uid         TEXT NOT NULL,                  -- the Deployment's
+	UNIQUE (cluster, namespace, deployment, replica_set, at, from_size, to_size)
+);
+CREATE INDEX rollout_steps_at ON rollout_steps (cluster, at);
+CREATE TABLE rollout_globs (                    -- whose rollouts are told, and since when
+	cluster  TEXT NOT NULL,
+	pattern  TEXT NOT NULL,                     -- a glob of namespace/name
+	since_at INTEGER NOT NULL,
+	PRIMARY KEY (cluster, pattern)
+) WITHOUT ROWID;
+CREATE INDEX waves_rollout ON waves (cluster, opened_at) WHERE kind = 'rollout';
 `,
 }
 
