@@ -131,9 +131,12 @@ func sayRollout(r *rendering) {
 	}
 	r.quiet = true
 	name := strings.TrimPrefix(message.OneWord(x.Deployment.Namespace)+"/"+message.OneWord(x.Deployment.Name), "/")
-	took := message.Duration(x.Last.Sub(x.Start))
+	took, so := message.Duration(x.Last.Sub(x.Start)), ""
 	if !x.Began {
 		took = "at least " + took
+	}
+	if x.Last.After(x.Start) {
+		so = " (" + took + ")"
 	}
 	pods := message.Count(x.New, "new pod")
 	if x.Want > 0 {
@@ -170,9 +173,9 @@ func sayRollout(r *rendering) {
 		lead("⏸️", "the rollout of "+name+" stands still, no step since ", x.Last, ", "+pods)
 		r.add(line("It may be paused, or its new pods do not become ready: its events do not say."))
 	case x.State == fleet.RollingBack:
-		r.titled("↩️", "%s is being rolled back, %s (%s)", name, pods, took)
+		r.titled("↩️", "%s is being rolled back, %s%s", name, pods, so)
 	default:
-		r.titled("🚀", "%s is rolling out, %s (%s)", name, pods, took)
+		r.titled("🚀", "%s is rolling out, %s%s", name, pods, so)
 	}
 	r.add(line(rolloutSets(x)))
 	for _, w := range x.Warnings {

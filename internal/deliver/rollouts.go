@@ -36,7 +36,11 @@ const (
 // rollouts finds the rollouts of the Deployments that ROLLOUTS selects.
 func (t *Teller) rollouts() standing {
 	r := rolling{teller: t, of: map[fleet.ObjectRef]*deployment{}}
-	return standing{kind: wave.KindRollout, every: rolloutsEvery, find: r.find}
+	every := rolloutsEvery
+	if len(t.alert.Rollouts) == 0 { // what was told before is ended by the first look
+		every = time.Hour
+	}
+	return standing{kind: wave.KindRollout, every: every, find: r.find}
 }
 
 // rolling is what is known of Deployments between two looks.

@@ -9,11 +9,11 @@ import (
 )
 
 const (
-	putStepSQL = `INSERT INTO rollout_steps (cluster, namespace, deployment, replica_set, at, from_size, to_size, uid)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+	putStepSQL = `INSERT INTO rollout_steps (cluster, namespace, deployment, replica_set, at, from_size, to_size, up,
+			uid) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (cluster, namespace, deployment, replica_set, at, from_size, to_size) DO NOTHING`
 	steppedSQL = `SELECT DISTINCT s.namespace, s.deployment FROM rollout_steps s WHERE s.id > ? AND s.cluster = ?`
-	stepsSQL   = `SELECT s.replica_set, s.at, s.from_size, s.to_size, s.uid FROM rollout_steps s
+	stepsSQL   = `SELECT s.replica_set, s.at, s.from_size, s.to_size, s.up, s.uid FROM rollout_steps s
 		WHERE s.cluster = ? AND s.namespace = ? AND s.deployment = ?`
 	// The last step of each ReplicaSet says which ones a Deployment has had.
 	oldStepsSQL = `DELETE FROM rollout_steps WHERE id IN (SELECT s.id FROM rollout_steps s WHERE s.cluster = ?
@@ -41,7 +41,7 @@ const stepsKept = 7 * 24 * time.Hour
 func recordSteps(ctx context.Context, tx tx, cluster string, e *fleet.Event) error {
 	for _, s := range e.OfRollout() {
 		if _, err := tx.exec(ctx, putStepSQL, cluster, s.Deployment.Namespace, s.Deployment.Name, s.Set, s.At.UnixMilli(),
-			s.From, s.To, s.Deployment.UID); err != nil {
+			s.From, s.To, s.Up, s.Deployment.UID); err != nil {
 			return err
 		}
 	}
@@ -70,7 +70,7 @@ func (l *Ledger) RolloutSteps(ctx context.Context, cluster string, of fleet.Obje
 	defer doing(&err, "reading steps of Deployment %s/%s", of.Namespace, of.Name)
 	return collect(ctx, l.r, func(r row) (s fleet.RolloutStep, err error) {
 		s.Deployment = fleet.ObjectRef{Kind: "Deployment", Namespace: of.Namespace, Name: of.Name}
-		err = r.Scan(&s.Set, at{&s.At}, &s.From, &s.To, &s.Deployment.UID)
+		err = r.Scan(&s.Set, at{&s.At}, &s.From, &s.To, &s.Up, &s.Deployment.UID)
 		return s, err
 	}, stepsSQL, cluster, of.Namespace, of.Name)
 }

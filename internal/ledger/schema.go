@@ -480,6 +480,7 @@ CREATE TABLE rollout_steps (                    -- that a ReplicaSet was given a
 	at          INTEGER NOT NULL,
 	from_size   INTEGER NOT NULL,               -- -1: not known
 	to_size     INTEGER NOT NULL,
+	up          INTEGER NOT NULL,               -- it grew
 	uid         TEXT NOT NULL,                  -- the Deployment's
 	UNIQUE (cluster, namespace, deployment, replica_set, at, from_size, to_size)
 );
