@@ -429,6 +429,9 @@ func mutedAlerts(m wave.Mute) string {
 	if m.Scope == wave.MuteCluster {
 		return "all alerts are"
 	}
+	if m.Scope == wave.MuteDeployment {
+		return muteScope(m) + " are"
+	}
 	return "alerts for " + muteScope(m) + " are"
 }
 
@@ -438,6 +441,8 @@ func muteScope(m wave.Mute) string {
 	switch {
 	case m.Scope == wave.MuteCluster:
 		return "all alerts"
+	case m.Scope == wave.MuteDeployment:
+		return "rollouts of " + value
 	case m.Scope == wave.MutePool && value == "":
 		return "nodes without a pool"
 	case m.Scope == wave.MutePool:

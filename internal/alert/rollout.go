@@ -130,54 +130,19 @@ func sayRollout(r *rendering) {
 		x = *r.wave.About.Rollout
 	}
 	r.quiet = true
-	name := strings.TrimPrefix(message.OneWord(x.Deployment.Namespace)+"/"+message.OneWord(x.Deployment.Name), "/")
-	took, so := message.Duration(x.Last.Sub(x.Start)), ""
-	if !x.Began {
-		took = "at least " + took
-	}
-	if x.Last.After(x.Start) {
-		so = " (" + took + ")"
-	}
-	pods := message.Count(x.New, "new pod")
-	if x.Want > 0 {
-		pods = fmt.Sprintf("%d of %s", x.New, message.Count(x.Want, "new pod"))
-	}
-	pods += fmt.Sprintf(", %d old", x.Old)
 	over := r.wave.About.Standing != nil && !r.wave.About.Standing.Until.IsZero()
-	lead := func(icon string, parts ...any) {
-		r.m.Icon, r.m.Lead = icon, line(append([]any{r.wave.Cluster + ": "}, parts...)...)
-		dateOld([]message.Line{r.m.Lead}, r.wave.OpenedAt)
-		r.m.Headline = r.m.Lead.String()
-	}
+	icon, said := message.Rollout(x.Rollout, !over)
+	r.m.Icon, r.m.Lead = icon, line(r.wave.Cluster+": ", said)
+	dateOld([]message.Line{r.m.Lead}, r.wave.OpenedAt)
+	r.m.Headline = r.m.Lead.String()
 	switch {
-	case over && !x.State.Over():
-		r.titled("⬜", "the rollout of %s is no longer followed, it was at %s", name, pods)
-	case x.State == fleet.RolledOut && x.Back:
-		r.titled("✅", "%s went back to an earlier ReplicaSet in %s, %s", name, took, message.Count(x.New, "pod"))
-	case x.State == fleet.RolledOut:
-		r.titled("✅", "%s was rolled out in %s, %s", name, took, message.Count(x.New, "pod"))
-	case x.State == fleet.RolledBack:
-		r.titled("↩️", "the rollout of %s was rolled back after %s", name, took)
-	case x.State == fleet.RolloutReplaced:
-		r.titled("⏭️", "the rollout of %s gave way to another one after %s, at %s", name, took, pods)
-	case x.State == fleet.RolloutGone:
-		r.titled("⬜", "%s was made anew while it was rolling out, at %s", name, pods)
-	case x.State == fleet.RolloutLeft:
-		lead("⬜", "the rollout of "+name+" has had no step since ", x.Last, " and is no longer followed, "+pods)
+	case over:
 	case x.State == fleet.RolloutLost:
-		lead("❔", "how the rollout of "+name+" went on is not known, no step was seen since ", x.Last, ", "+pods+" then")
 		r.add(line("Not all steps are seen: Kubernetes writes no more than 25 events in a row about one Deployment."))
-	case x.State == fleet.StandsStill && x.New+x.Old == 0:
-		lead("⏸️", name+" was scaled to no pods while it was rolling out, no step since ", x.Last)
-	case x.State == fleet.StandsStill:
-		lead("⏸️", "the rollout of "+name+" stands still, no step since ", x.Last, ", "+pods)
+	case x.State == fleet.StandsStill && x.New+x.Old > 0:
 		r.add(line("It may be paused, or its new pods do not become ready: its events do not say."))
-	case x.State == fleet.RollingBack:
-		r.titled("↩️", "%s is being rolled back, %s%s", name, pods, so)
-	default:
-		r.titled("🚀", "%s is rolling out, %s%s", name, pods, so)
 	}
-	r.add(line(rolloutSets(x)))
+	r.add(line(message.RolloutSets(x.Rollout)))
 	for _, w := range x.Warnings {
 		text := "⚠️ "
 		switch w.Pods {
@@ -199,28 +164,4 @@ func sayRollout(r *rendering) {
 	case x.Missed && !x.State.Over() && x.State != fleet.RolloutLost:
 		r.add(line("Not all of its steps were seen."))
 	}
-}
-
-// rolloutSets says which ReplicaSets a rollout goes from and to.
-func rolloutSets(x wave.Rollout) string {
-	var olds []string
-	for _, set := range x.Olds {
-		olds = append(olds, message.OneWord(set))
-	}
-	const most = 3
-	if len(olds) > most {
-		olds = append(olds[:most], fmt.Sprintf("%d more", len(x.Olds)-most))
-	}
-	what := "image or template changed: "
-	if x.Back {
-		what = "back to an earlier ReplicaSet: "
-	}
-	sets := message.OneWord(x.Set)
-	if len(olds) > 0 {
-		sets = strings.Join(olds, ", ") + " → " + sets
-	}
-	if x.By != "" {
-		sets += ", then " + message.OneWord(x.By)
-	}
-	return what + sets
 }

@@ -232,4 +232,5 @@ type Nodes struct {
 	UIDs, Names []string  // of its nodes, in the order in which they were added
 	More        bool      // not all of them are listed
 	From, Until time.Time // the first and the last moment of its changes
+	About       About
 }
