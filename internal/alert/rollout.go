@@ -43,8 +43,8 @@ func RolloutsSince(globs map[string]time.Time, of fleet.ObjectRef) (since time.T
 	return since, ok
 }
 
-// FindRollouts says which rollouts there are to tell: each has one message, whatever is known of it by now, and what was
-// told is not told again. live are all waves that are not done.
+// FindRollouts says which rollouts there are to tell: each has one message, whatever is known of it by now, and what
+// was told is not told again. live are all waves that are not done.
 func FindRollouts(in Rolling, live []wave.Wave, now time.Time) (found []wave.About) {
 	for _, r := range in.Found {
 		since, ok := RolloutsSince(in.Since, r.Deployment)

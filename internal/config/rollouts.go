@@ -15,7 +15,8 @@ var globName = regexp.MustCompile(`^[a-z0-9.*?\[\]^\\-]+$`)
 
 // parseRollouts reads ROLLOUTS, and says of each part what is wrong with it.
 func parseRollouts(text string) (globs, wrong []string) {
-	for _, part := range strings.FieldsFunc(unquote(text), func(r rune) bool { return strings.ContainsRune(",; \t\n", r) }) {
+	apart := func(r rune) bool { return strings.ContainsRune(",; \t\n", r) }
+	for _, part := range strings.FieldsFunc(unquote(text), apart) {
 		problem, right := wrongGlob(part)
 		switch {
 		case problem == "" && !slices.Contains(globs, part):

@@ -27,7 +27,7 @@ func TestRollouts(t *testing.T) {
 		"/web":                `"/web": the namespace or the name is missing; write */web`,
 		"Shop/web":            `"Shop/web": names are in lower case; write shop/web`,
 		"shop/deployment/web": `"shop/deployment/web": it is not namespace/name; write shop/web`,
-		"prod/shop/web":       `"prod/shop/web": it has more than a namespace and a name; write for example shop/*,payments/api`,
+		"prod/shop/web":       `"prod/shop/web": it has more than a namespace and a name; write for example shop/*,`,
 		"shop/[a":             `"shop/[a": a bracket is not closed, or nothing follows a backslash; write for example`,
 		"shop/we_b":           `"shop/we_b": only lower-case letters, digits, - and . are in names`,
 	} {

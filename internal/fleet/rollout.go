@@ -195,8 +195,8 @@ type running struct {
 	credit       float64         // after its last step
 }
 
-// second takes the steps of one second, of which the order is not known: the steps of a ReplicaSet in the order in which
-// one follows from the other, and what grows from nothing first.
+// second takes the steps of one second, of which the order is not known: the steps of a ReplicaSet in the order in
+// which one follows from the other, and what grows from nothing first.
 func (f *folding) second(steps []RolloutStep) {
 	if uid := steps[0].Deployment.UID; f.size == nil || uid != f.uid && uid != "" && f.uid != "" {
 		if f.run != nil {

@@ -34,8 +34,8 @@ func rolloutSteps(t *testing.T, text string) (steps []RolloutStep) {
 
 // told is a rollout in short: "b from a, 0-12, done, 40/0 of 40".
 func told(r Rollout) string {
-	s := fmt.Sprintf("%s from %s, %.0f-%.0f, %s, %d/%d", r.Set, strings.Join(r.Olds, "+"), r.Start.Sub(rolloutNoon).Seconds(),
-		r.Last.Sub(rolloutNoon).Seconds(), r.State, r.New, r.Old)
+	s := fmt.Sprintf("%s from %s, %.0f-%.0f, %s, %d/%d", r.Set, strings.Join(r.Olds, "+"),
+		r.Start.Sub(rolloutNoon).Seconds(), r.Last.Sub(rolloutNoon).Seconds(), r.State, r.New, r.Old)
 	if r.Want > 0 {
 		s += fmt.Sprintf(" of %d", r.Want)
 	}
@@ -73,7 +73,8 @@ func TestRollouts(t *testing.T) {
 		{"without a surge", "0 a 0>40,100 a 40>30,101 b 0>10,110 a 30>20", 5,
 			[]string{"b from a, 100-110, rolling out, 10/20"}},
 		{"Recreate", "0 a 0>40,100 a 40>0,131 b 0>40", 6, []string{"b from a, 100-131, done, 40/0 of 40"}},
-		{"Recreate, and nothing known of before", "100 a 40>0,131 b 0>40", 6, []string{"b from a, 100-131, done, 40/0 of 40"}},
+		{"Recreate, and nothing known of before", "100 a 40>0,131 b 0>40", 6,
+			[]string{"b from a, 100-131, done, 40/0 of 40"}},
 		{"scaled down before Recreate", "0 a 0>40,100 a 40>30,160 a 30>0,170 b 0>30", 6,
 			[]string{"b from a, 160-170, done, 30/0 of 30"}},
 		{"stands still", "0 a 0>40,100 b 0>10,101 a 40>30", 601, []string{"b from a, 100-101, standing still, 10/30 of 40"}},

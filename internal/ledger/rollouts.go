@@ -12,8 +12,7 @@ const (
 	putStepSQL = `INSERT INTO rollout_steps (cluster, namespace, deployment, replica_set, at, from_size, to_size, up,
 			uid) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (cluster, namespace, deployment, replica_set, at, from_size, to_size) DO NOTHING`
-	steppedSQL = `SELECT DISTINCT s.namespace, s.deployment FROM rollout_steps s WHERE s.id > ? AND s.cluster = ?`
-	stepsSQL   = `SELECT s.replica_set, s.at, s.from_size, s.to_size, s.up, s.uid FROM rollout_steps s
+	stepsSQL = `SELECT s.replica_set, s.at, s.from_size, s.to_size, s.up, s.uid FROM rollout_steps s
 		WHERE s.cluster = ? AND s.namespace = ? AND s.deployment = ?`
 	// The last step of each ReplicaSet says which ones a Deployment has had.
 	oldStepsSQL = `DELETE FROM rollout_steps WHERE id IN (SELECT s.id FROM rollout_steps s WHERE s.cluster = ?
@@ -34,14 +33,19 @@ const (
 		AND k.for_kind = 'Deployment' AND k.for_namespace = ? AND k.for_name = ?`
 )
 
+// steppedSQL finds few rows by their numbers, and not all of a cluster.
+var steppedSQL = `SELECT DISTINCT s.namespace, s.deployment FROM rollout_steps s WHERE s.id > ? AND ` +
+	dialect{}.unindexed(`s.cluster`) + ` = ?`
+
 // stepsKept is for how long all steps of Deployments are kept at most; after that the last one of each ReplicaSet is.
 const stepsKept = 7 * 24 * time.Hour
 
 // recordSteps records the steps of a Deployment that an event tells of. The event is recorded already, and new.
 func recordSteps(ctx context.Context, tx tx, cluster string, e *fleet.Event) error {
 	for _, s := range e.OfRollout() {
-		if _, err := tx.exec(ctx, putStepSQL, cluster, s.Deployment.Namespace, s.Deployment.Name, s.Set, s.At.UnixMilli(),
-			s.From, s.To, s.Up, s.Deployment.UID); err != nil {
+		d := s.Deployment
+		if _, err := tx.exec(ctx, putStepSQL, cluster, d.Namespace, d.Name, s.Set, s.At.UnixMilli(),
+			s.From, s.To, s.Up, d.UID); err != nil {
 			return err
 		}
 	}
