@@ -20,8 +20,8 @@ const (
 )
 
 // MuteScopes are what can be muted: the pools and types of a wave's nodes, the Deployment of its rollout, or the pools
-// and types of the cluster where no wave has the key, and last the cluster. about is how many of the first are what the wave is about. With an error, what was
-// found until then is returned: at least the cluster.
+// and types of the cluster where no wave has the key, and last the cluster. about is how many of the first are what the
+// wave is about. With an error, what was found until then is returned: at least the cluster.
 func (a *Answerer) MuteScopes(ctx context.Context, key string) (options []message.Option, about int, err error) {
 	seen := map[string]bool{}
 	add := func(scope wave.MuteScope, label, name string) {

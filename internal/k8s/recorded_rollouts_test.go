@@ -10,8 +10,8 @@ import (
 	"rollcall/internal/fleet"
 )
 
-// TestRecordedRollouts holds which rollouts real controllers' events tell of, of which the last are combined: as a watch
-// sees them, with each of their notes, and as a list does, with the last one alone.
+// TestRecordedRollouts holds which rollouts real controllers' events tell of, of which the last are combined: as a
+// watch sees them, with each of their notes, and as a list does, with the last one alone.
 func TestRecordedRollouts(t *testing.T) {
 	for _, c := range []struct {
 		recording string

@@ -38,7 +38,8 @@ func plans(t *testing.T, l *Ledger, call func(ctx context.Context)) []string {
 
 // scan finds the steps that read a whole large table, whatever it is called in the statement.
 var scan = regexp.MustCompile(
-	`(?m)^  SCAN (e|en|n|c|r|t|w|h|events|nodes|changes|waves|messages|mutes|u|label_sets|s|event_names|chains|claims|kp|keeps|rollout_steps|causes)\b` +
+	`(?m)^  SCAN (e|en|n|c|r|t|w|h|events|nodes|changes|waves|messages|mutes|u|label_sets|s|event_names|chains|claims|kp|keeps|` +
+		`rollout_steps|causes)\b` +
 		`.*$|^  .* INDEX nodes_\w+ ` +
 		`\(cluster=\?\)$`)
 
