@@ -44,8 +44,8 @@ const stepsKept = 7 * 24 * time.Hour
 func recordSteps(ctx context.Context, tx tx, cluster string, e *fleet.Event) error {
 	for _, s := range e.OfRollout() {
 		d := s.Deployment
-		if _, err := tx.exec(ctx, putStepSQL, cluster, d.Namespace, d.Name, s.Set, s.At.UnixMilli(),
-			s.From, s.To, s.Up, d.UID); err != nil {
+		if _, err := tx.exec(ctx, putStepSQL, cluster, d.Namespace, d.Name, s.Set, s.At.UnixMilli(), s.From, s.To, s.Up,
+			d.UID); err != nil {
 			return err
 		}
 	}

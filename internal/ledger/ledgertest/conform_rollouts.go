@@ -46,7 +46,8 @@ func rolloutSteps(t *testing.T, fresh Open) {
 	old := scaled("o", "web", "Scaled down replica set web-0 to 0", 0)
 	for range 2 {
 		check(t, l.RecordEvents(ctx, "prod", []fleet.Event{old,
-			scaled("a", "web", "Scaled up replica set web-a from 0 to 4", 1), combined, again, scaled("x", "api", "Scaled up replica set api-a from 0 to 1", 5)}, ""))
+			scaled("a", "web", "Scaled up replica set web-a from 0 to 4", 1), combined, again,
+			scaled("x", "api", "Scaled up replica set api-a from 0 to 1", 5)}, ""))
 	}
 	want := []string{"0 web-0 -1>0 false", "1 web-a 0>4 true", "10 web-b 0>2 true", "12 web-a 4>3 false"}
 	if got := steps(t, l, "web"); !slices.Equal(got, want) {
