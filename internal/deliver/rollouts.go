@@ -21,6 +21,8 @@ type Rollouts interface {
 	PodWarnings(ctx context.Context, cluster, namespace, set string, from, until time.Time, limit int) (
 		[]fleet.Event, error)
 	RolloutNodes(ctx context.Context, cluster string, of fleet.ObjectRef, from, until time.Time) (int, error)
+	PodSigns(ctx context.Context, cluster, namespace, set string, since time.Time) (fleet.PodSigns, error)
+	AddRolloutSteps(ctx context.Context, cluster string, steps []fleet.RolloutStep) error
 }
 
 const (
@@ -77,6 +79,9 @@ func (r *rolling) find(ctx context.Context, live []wave.Wave, now time.Time) ([]
 	in := alert.Rolling{Since: r.since}
 	for of, d := range r.of {
 		d.look(seen)
+		if err := r.byPods(ctx, d, seen); err != nil {
+			return nil, err
+		}
 		for _, x := range d.rollouts {
 			if !d.settled[rolloutKey(x)] {
 				in.Found = append(in.Found, x)
@@ -138,6 +143,37 @@ func (r *rolling) read(ctx context.Context) error {
 		r.of[of].steps = steps
 	}
 	r.last = last
+	return nil
+}
+
+// byPods records the steps of a rollout that no event of its Deployment tells of, but those of its pods prove.
+func (r *rolling) byPods(ctx context.Context, d *deployment, now time.Time) error {
+	t := r.teller
+	n := len(d.rollouts)
+	if n == 0 {
+		return nil
+	}
+	x := d.rollouts[n-1]
+	if x.State.Over() || x.Had == 0 || !x.Missed && !x.Dropped {
+		return nil
+	}
+	var signs []fleet.PodSigns
+	for _, set := range append(slices.Clone(x.Olds), x.Set) {
+		s, err := t.store.PodSigns(ctx, t.cluster, x.Deployment.Namespace, set, x.Start)
+		if err != nil {
+			return err
+		}
+		signs = append(signs, s)
+	}
+	steps := x.ByPods(signs, now)
+	if len(steps) == 0 {
+		return nil
+	}
+	if err := t.store.AddRolloutSteps(ctx, t.cluster, steps); err != nil {
+		return err
+	}
+	d.steps = append(d.steps, steps...)
+	d.look(now)
 	return nil
 }
 

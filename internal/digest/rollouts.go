@@ -35,7 +35,7 @@ func rollouts(told []wave.Told) (r Rollouts) {
 			r.Back++
 		case x.State == fleet.StandsStill || x.State == fleet.RolloutLeft:
 			r.Still++
-		case x.State == fleet.RolloutLost || !x.State.Over() && !followed:
+		case x.State == fleet.RolloutLost || x.State == fleet.RolloutUnseen || !x.State.Over() && !followed:
 			r.Unknown++
 		case !x.State.Over():
 			r.Going++

@@ -72,7 +72,7 @@ func pods(text string) (n int, ok bool) {
 // RolloutState is how far a rollout is. Whether pods are ready no event of a Deployment says.
 type RolloutState string
 
-// The states of a rollout. The last five are ends.
+// The states of a rollout. The last six are ends.
 const (
 	RollingOut  RolloutState = "rolling out"
 	RollingBack RolloutState = "rolling back"   // the old ReplicaSet grows again, the new one shrinks
@@ -82,6 +82,7 @@ const (
 	RolledOut       RolloutState = "done"
 	RolledBack      RolloutState = "rolled back"
 	RolloutReplaced RolloutState = "replaced" // by a rollout to a third ReplicaSet
+	RolloutUnseen   RolloutState = "unseen"   // not all of its steps are known, and a rollout to a third ReplicaSet began
 	RolloutLeft     RolloutState = "left"     // no step for RolloutLife
 	RolloutGone     RolloutState = "gone"     // there is another Deployment of this name
 )
@@ -101,6 +102,8 @@ const (
 	RolloutLife   = 72 * time.Hour   // and after so long is over
 	rolloutSettle = 5 * time.Second  // no step for so long, and what looks like an end is one
 	rolloutNear   = 10 * time.Minute // what belongs together is no further apart
+	rolloutStale  = time.Hour        // sizes that may have changed unseen count no more after so long
+	stopping      = time.Minute      // pods of a ReplicaSet that has shrunk are stopped by then
 	together      = 2 * time.Second  // steps of one sync of the controller, in whole seconds
 )
 
@@ -128,7 +131,13 @@ type Rollout struct {
 	Back   bool   `json:"back,omitempty"`   // to a ReplicaSet that the Deployment had before
 	Began  bool   `json:"began,omitempty"`  // its first step was seen; if not, it may have begun before Start
 	Missed bool   `json:"missed,omitempty"` // not all of its steps were seen
-	By     string `json:"by,omitempty"`     // the ReplicaSet of the rollout that replaced it
+	By     string `json:"by,omitempty"`     // the ReplicaSet of the rollout that came next, before its end was seen
+	// Had is how many pods the old ReplicaSets had when it began; 0: not known. Dropped reports whether steps since Last
+	// may have been dropped.
+	Had     int  `json:"-"`
+	Dropped bool `json:"-"`
+
+	sizes map[string]int // of each ReplicaSet
 }
 
 // Same reports whether two looks are at one rollout: it may have been known by fewer steps before. Between two rollouts
@@ -161,6 +170,7 @@ func Rollouts(steps []RolloutStep, now time.Time) []Rollout {
 	}
 	if f.run != nil {
 		f.judge(now)
+		f.run.sizes = f.size
 		f.all = append(f.all, f.run.Rollout)
 	}
 	return f.all
@@ -192,7 +202,6 @@ type running struct {
 	Rollout
 	grew, shrank time.Time       // when an old ReplicaSet grew, and the new one shrank, since it grew last
 	touched      map[string]bool // the others that have had a step since it began
-	credit       float64         // after its last step
 }
 
 // second takes the steps of one second, of which the order is not known: the steps of a ReplicaSet in the order in
@@ -268,7 +277,7 @@ func (f *folding) step(s RolloutStep) {
 	f.move(s)
 	if f.run != nil {
 		f.run.sum(f.size)
-		f.run.Last, f.run.State, f.run.credit = s.At, RollingOut, f.credit
+		f.run.Last, f.run.State, f.run.Dropped = s.At, RollingOut, f.credit < 1
 		if f.run.back() {
 			f.run.State = RollingBack
 		}
@@ -331,7 +340,7 @@ func (f *folding) start(set string, s RolloutStep) {
 	r.Began = first == 0
 	r.Back = !f.seen[set].IsZero() && f.seen[set].Before(r.Start)
 	had := map[string]int{}
-	sure := r.Began
+	sure, scaled := r.Began, false
 	for other, size := range f.size {
 		if other == set {
 			continue
@@ -342,6 +351,8 @@ func (f *folding) start(set string, s RolloutStep) {
 				size, r.Start, r.touched[other] = m.before, m.last, true
 			case apart <= rolloutSettle: // without a surge an old one shrinks first, or it was scaled
 				r.Start, r.touched[other], sure = m.last, true, false
+			case apart <= stopping:
+				scaled = true
 			}
 		}
 		if size > 0 {
@@ -365,6 +376,9 @@ func (f *folding) start(set string, s RolloutStep) {
 		for _, n := range had {
 			r.Want += max(0, n)
 		}
+		if !scaled {
+			r.Had = r.Want
+		}
 	}
 	f.run = &r
 }
@@ -386,13 +400,23 @@ func (f *folding) goOn(s RolloutStep, missed, known bool) {
 			r.shrank = s.At
 		}
 	case s.Up && s.From == 0 && (f.size[s.Set] == 0 || missed) && (!slices.Contains(r.Olds, s.Set) || r.complete(f.size)):
-		if r.complete(f.size) {
+		stale := false
+		switch {
+		case r.complete(f.size):
 			r.State = RolledOut
-		} else {
+		case r.Missed || r.Dropped:
+			r.State, r.By, stale = RolloutUnseen, s.Set, s.At.Sub(r.Last) > rolloutStale
+		default:
 			r.State, r.By = RolloutReplaced, s.Set
 		}
 		f.all = append(f.all, r.Rollout)
+		for other := range f.size {
+			if stale && other != r.Set {
+				f.size[other] = 0
+			}
+		}
 		f.start(s.Set, s)
+		f.run.Missed = stale
 		f.current = s.Set
 		return
 	case s.Up:
@@ -477,7 +501,7 @@ func (f *folding) judge(now time.Time) {
 		f.current = f.largest()
 	case quiet > RolloutLife:
 		r.State = RolloutLeft
-	case quiet > RolloutStill && (r.credit < 1 || r.Missed):
+	case quiet > RolloutStill && (r.Dropped || r.Missed):
 		r.State = RolloutLost
 	case quiet > RolloutStill:
 		r.State = StandsStill
@@ -499,4 +523,52 @@ func (f *folding) largest() (set string) {
 		}
 	}
 	return set
+}
+
+// PodSigns are what events say of the pods of a ReplicaSet since a moment: when each of those that came since was heard
+// of first, and when each was stopped.
+type PodSigns struct {
+	Set           string
+	Born, Stopped map[string]time.Time
+}
+
+// ByPods returns the steps of a rollout that follow from its pods, if not all are known and each pod of the old
+// ReplicaSets was stopped: of those that they had, and of those that came since. signs are those since it began. What
+// is not heard of pods proves nothing.
+func (r Rollout) ByPods(signs []PodSigns, now time.Time) (steps []RolloutStep) {
+	if r.State.Over() || r.Had == 0 || !r.Missed && !r.Dropped {
+		return nil
+	}
+	olds, news := r.Had, 0
+	var last time.Time
+	for _, of := range signs {
+		for pod, at := range of.Stopped {
+			_, born := of.Born[pod]
+			switch {
+			case of.Set != r.Set:
+				olds, last = olds-1, Latest(last, at)
+			case born:
+				news--
+			}
+		}
+		if of.Set == r.Set {
+			news += len(of.Born)
+		} else {
+			olds += len(of.Born)
+		}
+	}
+	if olds > 0 || news <= 0 || now.Sub(last) <= stopping { // a pod may still come in the place of one that was evicted
+		return nil
+	}
+	last = Latest(last.Truncate(time.Second), r.Last)
+	if news != r.New {
+		steps = append(steps, RolloutStep{Deployment: r.Deployment, Set: r.Set, From: r.New, To: news, Up: news > r.New,
+			At: last})
+	}
+	for set, n := range r.sizes {
+		if set != r.Set && n > 0 {
+			steps = append(steps, RolloutStep{Deployment: r.Deployment, Set: set, From: n, At: last})
+		}
+	}
+	return steps
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -200,5 +201,61 @@ func TestOfRollout(t *testing.T) {
 	elsewhere.Regarding.Namespace = ""
 	if elsewhere.OfRollout() != nil {
 		t.Error("a Deployment in no namespace has a rollout")
+	}
+}
+
+// TestRolloutByPods holds that the end of a rollout whose last steps were dropped is known by its pods: once each old
+// one was stopped, those that came meanwhile included.
+func TestRolloutByPods(t *testing.T) {
+	text := []string{"0 a 0>20"}
+	for i := range 12 {
+		text = append(text, fmt.Sprintf("%d b %d>%d", 4000+i, i, i+1), fmt.Sprintf("%d a %d>%d", 4000+i, 20-i, 19-i))
+	}
+	text = append(text, "4012 b 12>13")
+	steps := rolloutSteps(t, strings.Join(text, ","))
+	at := func(seconds int) time.Time { return rolloutNoon.Add(time.Duration(seconds) * time.Second) }
+	pods := func(n int, from int) map[string]time.Time {
+		m := map[string]time.Time{}
+		for i := range n {
+			m[fmt.Sprint("p", i)] = at(from + i)
+		}
+		return m
+	}
+	for _, c := range []struct {
+		name                string
+		oldBorn, oldStopped int
+		newBorn, now        int
+		want                string
+	}{
+		{"all are stopped", 0, 20, 20, 4200, "b from a, 4000-4039, done, 20/0 of 20"},
+		{"just now", 0, 20, 20, 4080, ""},
+		{"one is left", 0, 19, 20, 4200, ""},
+		{"one came in the place of another", 1, 20, 20, 4200, ""},
+		{"no new one is known", 0, 20, 0, 4200, ""},
+	} {
+		all := slices.Clone(steps)
+		r := Rollouts(all, at(c.now))
+		more := r[0].ByPods([]PodSigns{{Set: "a", Born: pods(c.oldBorn, 4001), Stopped: pods(c.oldStopped, 4020)},
+			{Set: "b", Born: pods(c.newBorn, 4000)}}, at(c.now))
+		if c.want == "" {
+			if len(more) > 0 {
+				t.Errorf("%s: %+v", c.name, more)
+			}
+			continue
+		}
+		r = Rollouts(append(all, more...), at(c.now))
+		if len(r) != 1 || told(r[0]) != c.want {
+			t.Errorf("%s: %+v after %+v, want %s", c.name, r, more, c.want)
+		}
+	}
+	if more := Rollouts(steps[:20], at(4100))[0].ByPods([]PodSigns{{Set: "a", Stopped: pods(20, 4001)},
+		{Set: "b", Born: pods(20, 4000)}}, at(4200)); more != nil {
+		t.Errorf("where no step is missing, %+v are made up", more)
+	}
+	// Of a rollout whose end was not seen nothing is left an hour later.
+	later := append(slices.Clone(steps), rolloutSteps(t, "9000 c 0>20,9001 b 20>0")...)
+	r := Rollouts(later, at(9100))
+	if len(r) != 2 || r[0].State != RolloutUnseen || told(r[1]) != "c from b, 9000-9001, done, 20/0, missed" {
+		t.Errorf("%+v", r)
 	}
 }

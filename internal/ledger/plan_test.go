@@ -135,6 +135,10 @@ func TestPlans(t *testing.T) {
 				_, err := l.PodWarnings(ctx, "prod", "shop", "web-1", t0, t0, 10)
 				return err
 			}},
+		{"what is said of pods", "INDEX events_name (cluster=? AND name>? AND name<?)", func(ctx context.Context) error {
+			_, err := l.PodSigns(ctx, "prod", "shop", "web-1", t0)
+			return err
+		}},
 		{"nodes that came for a rollout", "INDEX changes_when (cluster=? AND kind=? AND at>? AND at<?)",
 			func(ctx context.Context) error {
 				_, err := l.RolloutNodes(ctx, "prod", fleet.ObjectRef{Namespace: "shop", Name: "web"}, t0, t0)

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"rollcall/internal/fleet"
@@ -28,6 +29,9 @@ const (
 	setWarningsSQL = `SELECT ` + eventColumns + ` FROM events e WHERE e.cluster = ? AND e.kind = 'ReplicaSet'
 		AND e.name = ? AND e.namespace = ? AND e.type = 'Warning' AND e.last_at >= ? AND e.first_at <= ?
 		ORDER BY e.first_at, e.id LIMIT ?`
+	podSignsSQL = `SELECT e.name, e.reason, e.note, e.first_at FROM events e WHERE e.cluster = ? AND e.name > ?
+		AND e.name < ? AND e.namespace = ? AND e.kind = 'Pod'
+		AND e.reason IN ('Scheduled', 'FailedScheduling', 'Killing') AND e.last_at >= ?`
 	rolloutNodesSQL = `SELECT count(DISTINCT c.node_uid) FROM changes c JOIN causes k ON k.id = c.cause_id
 		WHERE c.cluster = ? AND c.kind = 'joined' AND c.at >= ? AND c.at < ? AND k.kind = 'demand' AND k.why = ?
 		AND k.for_kind = 'Deployment' AND k.for_namespace = ? AND k.for_name = ?`
@@ -42,7 +46,11 @@ const stepsKept = 7 * 24 * time.Hour
 
 // recordSteps records the steps of a Deployment that an event tells of. The event is recorded already, and new.
 func recordSteps(ctx context.Context, tx tx, cluster string, e *fleet.Event) error {
-	for _, s := range e.OfRollout() {
+	return putSteps(ctx, tx, cluster, e.OfRollout())
+}
+
+func putSteps(ctx context.Context, tx tx, cluster string, steps []fleet.RolloutStep) error {
+	for _, s := range steps {
 		d := s.Deployment
 		if _, err := tx.exec(ctx, putStepSQL, cluster, d.Namespace, d.Name, s.Set, s.At.UnixMilli(), s.From, s.To, s.Up,
 			d.UID); err != nil {
@@ -113,6 +121,33 @@ func (l *Ledger) PodWarnings(ctx context.Context, cluster, namespace, set string
 		}
 	}
 	return warnings, nil
+}
+
+// AddRolloutSteps records steps that no event tells of.
+func (l *Ledger) AddRolloutSteps(ctx context.Context, cluster string, steps []fleet.RolloutStep) (err error) {
+	defer doing(&err, "recording steps of Deployments of %s", cluster)
+	return l.tx(ctx, func(tx tx) error { return putSteps(ctx, tx, cluster, steps) })
+}
+
+// PodSigns returns what events say of the pods of a ReplicaSet since a moment.
+func (l *Ledger) PodSigns(ctx context.Context, cluster, namespace, set string, since time.Time) (signs fleet.PodSigns,
+	err error) {
+	defer doing(&err, "reading what is said of pods of %s/%s", namespace, set)
+	signs = fleet.PodSigns{Set: set, Born: map[string]time.Time{}, Stopped: map[string]time.Time{}}
+	_, err = collect(ctx, l.r, func(r row) (struct{}, error) {
+		var pod, reason, note string
+		var first time.Time
+		err := r.Scan(&pod, &reason, &note, at{&first})
+		switch {
+		case first.Before(since):
+		case reason != "Killing":
+			signs.Born[pod] = first
+		case strings.HasPrefix(note, "Stopping container "): // and not one that is started anew
+			signs.Stopped[pod] = fleet.Latest(signs.Stopped[pod], first)
+		}
+		return struct{}{}, err
+	}, podSignsSQL, cluster, set+"-", set+".", namespace, since.UnixMilli())
+	return signs, err
 }
 
 // RolloutNodes counts the nodes that joined in a time and of which it is known that they came for a Deployment's

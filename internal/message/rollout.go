@@ -34,6 +34,8 @@ func Rollout(r fleet.Rollout, followed bool) (icon string, said Line) {
 		return "↩️", NewLine("the rollout of " + name + " was rolled back after " + took)
 	case fleet.RolloutReplaced:
 		return "⏭️", NewLine("the rollout of " + name + " gave way to another one after " + took + ", at " + pods)
+	case fleet.RolloutUnseen:
+		return "❔", NewLine("how the rollout of " + name + " ended is not known, the last that was seen were " + pods)
 	case fleet.RolloutGone:
 		return "⬜", NewLine(name + " was made anew while it was rolling out, at " + pods)
 	case fleet.RolloutLeft:

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"rollcall/internal/slackemu"
 	"rollcall/test/cluster"
@@ -88,7 +89,7 @@ func (s *stage) rollouts(name string) (texts []string) {
 // tells waits until there is one message for each of a Deployment's rollouts, with a word each has.
 func (s *stage) tells(name string, words ...string) {
 	s.t.Helper()
-	s.eventually(time.Minute, func() error {
+	s.eventually(2*time.Minute, func() error {
 		texts := s.rollouts(name)
 		if len(texts) != len(words) {
 			return fmt.Errorf("%d messages about %s, want %d: %q", len(texts), name, len(words), texts)
@@ -132,6 +133,11 @@ func TestRollouts(t *testing.T) {
 	s.deploy("pause", 4, slow)
 	s.deploy("killed", 4, slow)
 	s.deploy("away", 5, nil)
+	one := intstr.FromInt32(1)
+	none := intstr.FromInt32(0)
+	s.deploy("large", 30, func(d *appsv1.Deployment) {
+		d.Spec.Strategy.RollingUpdate = &appsv1.RollingUpdateDeployment{MaxSurge: &one, MaxUnavailable: &none}
+	})
 	s.deploy("web", 3, func(d *appsv1.Deployment) { d.Namespace = "other" })
 
 	// Five at once, of which one cannot go on: no node may take its new pods.
@@ -154,6 +160,8 @@ func TestRollouts(t *testing.T) {
 	s.tells("shop/api", "of the new one: FailedScheduling: 0/4 nodes are available")
 	s.tells("shop/pause", "is rolling out")
 	s.tells("shop/cart", ", 9 pods")
+
+	s.change("shop", "large", image("2", ""))
 
 	// It is gone while one goes on, and another one begins and ends.
 	s.change("shop", "killed", image("2", ""))
@@ -190,6 +198,9 @@ func TestRollouts(t *testing.T) {
 	if n := len(s.rollouts("shop/early")) + len(s.rollouts("other/web")); n > 0 {
 		t.Errorf("%d rollouts are told that nobody wanted to know of", n)
 	}
+	// Of its sixty steps Kubernetes writes 25: that it is done its pods say.
+	s.tells("shop/large", "was rolled out in")
+	s.tells("shop/large", ", 30 pods")
 	s.withinLimits()
 	s.stop()
 }

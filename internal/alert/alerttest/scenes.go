@@ -233,6 +233,7 @@ func Scenes() map[string]wave.Wave {
 		"rollout-replaced": rollout(fleet.RolloutReplaced, func(x *wave.Rollout) {
 			x.By, x.Olds = "web-5f6d7c", []string{"web-6b9cf8", "web-1", "web-2", "web-3", "web-4"}
 		}),
+		"rollout-unseen":    rollout(fleet.RolloutUnseen, func(x *wave.Rollout) { x.By = "web-5f6d7c" }),
 		"rollout-left":      rollout(fleet.RolloutLeft, nil),
 		"rollout-gone":      rollout(fleet.RolloutGone, nil),
 		"rollout-unwanted":  unwantedRollout(),
