@@ -105,6 +105,7 @@ const (
 	rolloutStale  = time.Hour        // sizes that may have changed unseen count no more after so long
 	stopping      = time.Minute      // pods of a ReplicaSet that has shrunk are stopped by then
 	together      = 2 * time.Second  // steps of one sync of the controller, in whole seconds
+	maxTogether   = 100              // steps of one second of which an order is looked for: a controller writes 25
 )
 
 // A controller writes no more than so many events about one object in a row, and one more for each eventRefill: what
@@ -221,6 +222,9 @@ func (f *folding) second(steps []RolloutStep) {
 	for len(rest) > 0 {
 		best, rank := 0, -1
 		for i, s := range rest {
+			if len(rest) > maxTogether {
+				break
+			}
 			if r := f.rank(s, rest); r > rank {
 				best, rank = i, r
 			}

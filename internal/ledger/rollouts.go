@@ -14,7 +14,7 @@ const (
 			uid) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (cluster, namespace, deployment, replica_set, at, from_size, to_size) DO NOTHING`
 	stepsSQL = `SELECT s.replica_set, s.at, s.from_size, s.to_size, s.up, s.uid FROM rollout_steps s
-		WHERE s.cluster = ? AND s.namespace = ? AND s.deployment = ?`
+		WHERE s.cluster = ? AND s.namespace = ? AND s.deployment = ? ORDER BY s.at DESC, s.id DESC LIMIT ?`
 	// The last step of each ReplicaSet says which ones a Deployment has had.
 	oldStepsSQL = `DELETE FROM rollout_steps WHERE id IN (SELECT s.id FROM rollout_steps s WHERE s.cluster = ?
 		AND s.at < ? AND (s.at < ? OR EXISTS (SELECT 1 FROM rollout_steps n WHERE n.cluster = s.cluster
@@ -76,7 +76,10 @@ func (l *Ledger) Stepped(ctx context.Context, cluster string, after int64) (of [
 	return of, last, err
 }
 
-// RolloutSteps returns the steps that are known of a Deployment, in no order.
+// maxSteps is how many steps of a Deployment are looked at. Whoever may write events may write any number.
+const maxSteps = 5000
+
+// RolloutSteps returns the steps that are known of a Deployment, the latest first, and not more than a few thousand.
 func (l *Ledger) RolloutSteps(ctx context.Context, cluster string, of fleet.ObjectRef) (steps []fleet.RolloutStep,
 	err error) {
 	defer doing(&err, "reading steps of Deployment %s/%s", of.Namespace, of.Name)
@@ -84,7 +87,7 @@ func (l *Ledger) RolloutSteps(ctx context.Context, cluster string, of fleet.Obje
 		s.Deployment = fleet.ObjectRef{Kind: "Deployment", Namespace: of.Namespace, Name: of.Name}
 		err = r.Scan(&s.Set, at{&s.At}, &s.From, &s.To, &s.Up, &s.Deployment.UID)
 		return s, err
-	}, stepsSQL, cluster, of.Namespace, of.Name)
+	}, stepsSQL, cluster, of.Namespace, of.Name, maxSteps)
 }
 
 // ToldRollouts returns what was told of rollouts since a moment, oldest first, whatever has become of the messages.

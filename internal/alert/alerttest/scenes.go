@@ -398,6 +398,8 @@ func Scenes() map[string]wave.Wave {
 			Muted: wave.Muted{Nodes: 7,
 				Changes: map[fleet.ChangeKind]int{fleet.Joined: 5, fleet.BecameReady: 5, fleet.WentUnready: 1, fleet.Recovered: 1,
 					fleet.Removed: 4}}},
+		"mute-rollouts-ended": {Kind: wave.KindMute, ClosedAt: T0.Add(228 * time.Minute),
+			Mute: mute(wave.MuteDeployment, "shop/web")},
 		"mute-undone": {Kind: wave.KindMute, ClosedAt: undone.EndedAt, Mute: undone},
 	}
 }
