@@ -338,7 +338,7 @@ func sayMute(r *rendering) {
 		}
 		r.m.Icon, r.m.Nodes = "🔔", r.wave.Muted.Nodes
 		r.m.Lead = line(r.wave.Cluster+": the mute of "+muteScope(mute)+" ended at ", mute.End(), " ("+how+")")
-		kept := keptQuiet(r.wave.Muted)
+		kept := keptQuiet(mute, r.wave.Muted)
 		r.add(line(strings.ToUpper(kept[:1])+kept[1:]+"."), line("It began at ", mute.At, " (by "+by+")."))
 	}
 	dateOld([]message.Line{r.m.Lead}, r.wave.OpenedAt)
@@ -410,10 +410,13 @@ func muteInShort(r *rendering) string {
 	if r.wave.ClosedAt.IsZero() {
 		return r.m.Headline
 	}
-	return r.m.Headline + "; " + keptQuiet(r.wave.Muted)
+	return r.m.Headline + "; " + keptQuiet(muteOf(r.wave), r.wave.Muted)
 }
 
-func keptQuiet(m wave.Muted) string {
+func keptQuiet(by wave.Mute, m wave.Muted) string {
+	if by.Scope == wave.MuteDeployment {
+		return "rollouts that ended meanwhile are not told"
+	}
 	var parts []string
 	changes := 0
 	for _, kind := range fleet.ChangeKinds {
@@ -436,6 +439,9 @@ func mutedAlerts(m wave.Mute) string {
 	if m.Scope == wave.MuteCluster {
 		return "all alerts are"
 	}
+	if m.Scope == wave.MuteDeployment {
+		return muteScope(m) + " are"
+	}
 	return "alerts for " + muteScope(m) + " are"
 }
 
@@ -445,6 +451,8 @@ func muteScope(m wave.Mute) string {
 	switch {
 	case m.Scope == wave.MuteCluster:
 		return "all alerts"
+	case m.Scope == wave.MuteDeployment:
+		return "rollouts of " + value
 	case m.Scope == wave.MutePool && value == "":
 		return "nodes without a pool"
 	case m.Scope == wave.MutePool:

@@ -126,6 +126,14 @@ var kinds = map[wave.Kind]kind{
 		calm:  loopCalm,
 		apart: true,
 	},
+	wave.KindRollout: {
+		say: sayRollout, attributes: rolloutAttributes,
+		short:   (*rendering).headline,
+		buttons: rolloutButtons,
+		ends:    endsAfter(rolloutQuiet),
+		calm:    rolloutCalm,
+		apart:   true,
+	},
 	wave.KindMute: {
 		say:     sayMute,
 		short:   muteInShort,

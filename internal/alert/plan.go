@@ -29,6 +29,7 @@ type Config struct {
 	Price         fleet.Pricer   // what nodes cost; nil: no price is known
 	Kept          KeptRule       // KEPT_ALERT: when nodes that are kept are told
 	Budgets       []Budget       // BUDGETS
+	Rollouts      []string       // ROLLOUTS: globs of namespace/name of Deployments
 	Zone          *time.Location // of the days of budgets: DIGEST_TIMEZONE; nil: UTC
 	Keep          time.Duration  // SCALING_RETENTION: nodes that left longer ago are not known; 0: all are
 	Routes        Routes         // ROUTES

@@ -44,6 +44,11 @@ func (a *Answerer) events(ctx context.Context, req command.Events, now time.Time
 		state.Lines = append(state.Lines, message.Line{{Text: "Only " + words}})
 	}
 	state.Lines = append(state.Lines, a.freshness(cluster, now))
+	rollouts, err := a.toldRollouts(ctx, cluster.Cluster, req, now)
+	if err != nil {
+		return message.Message{}, err
+	}
+	state.Lines = append(state.Lines, rollouts...)
 	if words == "" && at.IsZero() {
 		last, err := a.lastHour(ctx, cluster.Cluster, now)
 		if err != nil {

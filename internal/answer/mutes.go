@@ -20,9 +20,9 @@ const (
 	maxScopeNodes = 200
 )
 
-// MuteScopes are what can be muted: the pools and types of a wave's nodes, or those of the cluster where no wave has
-// the key, and last the cluster. about is how many of the first are what the wave is about. With an error, what was
-// found until then is returned: at least the cluster.
+// MuteScopes are what can be muted: the pools and types of a wave's nodes, the Deployment of its rollout, or the pools
+// and types of the cluster where no wave has the key, and last the cluster. about is how many of the first are what the
+// wave is about. With an error, what was found until then is returned: at least the cluster.
 func (a *Answerer) MuteScopes(ctx context.Context, key string) (options []message.Option, about int, err error) {
 	seen := map[string]bool{}
 	add := func(scope wave.MuteScope, label, name string) {
@@ -32,7 +32,13 @@ func (a *Answerer) MuteScopes(ctx context.Context, key string) (options []messag
 			options = append(options, message.Option{Label: label + name, Value: value})
 		}
 	}
-	pools, types, ofWave, err := a.mutable(ctx, key)
+	w, ok, err := a.store.WaveNodes(ctx, key, maxWaveNodes)
+	if err == nil && ok && w.About.Rollout != nil {
+		d := w.About.Rollout.Deployment
+		add(wave.MuteDeployment, "Rollouts of ", d.Namespace+"/"+d.Name)
+		about = len(options)
+	}
+	pools, types, ofWave, err := a.mutable(ctx, w, err)
 	for _, p := range pools {
 		add(wave.MutePool, "Pool ", p)
 	}
@@ -46,13 +52,13 @@ func (a *Answerer) MuteScopes(ctx context.Context, key string) (options []messag
 	return options, about, err
 }
 
-// mutable are the pools and the types of a wave's nodes, or of the cluster's.
-func (a *Answerer) mutable(ctx context.Context, key string) (pools, types []string, ofWave bool, err error) {
-	w, ok, err := a.store.WaveNodes(ctx, key, maxWaveNodes)
-	if err != nil {
-		return nil, nil, false, err
+// mutable are the pools and the types of a wave's nodes, or of the cluster's; of no other ones than the Deployment's in
+// a rollout.
+func (a *Answerer) mutable(ctx context.Context, w wave.Nodes, err error) (pools, types []string, ofWave bool, _ error) {
+	if err != nil || w.About.Rollout != nil {
+		return nil, nil, w.About.Rollout != nil, err
 	}
-	if ok && len(w.UIDs) > 0 {
+	if len(w.UIDs) > 0 {
 		for _, uid := range w.UIDs[:min(len(w.UIDs), maxScopeNodes)] {
 			n, ok, err := a.store.Node(ctx, w.Cluster, uid)
 			if err != nil {

@@ -31,6 +31,7 @@ type Periods interface {
 	Mute(ctx context.Context, id int64) (wave.Mute, bool, error)
 	Waited(ctx context.Context, cluster string, from, until time.Time) ([]fleet.Waited, error)
 	Waits(ctx context.Context, cluster string, limit int) (waits []fleet.Wait, more bool, err error)
+	ToldRollouts(ctx context.Context, cluster string, since time.Time) ([]wave.Told, error)
 }
 
 // maxWaits is how many pods a digest counts that still wait for nodes.
@@ -145,6 +146,10 @@ func (s Summaries) Of(ctx context.Context, cluster string, span message.Period, 
 	if f.Waits, _, err = s.Store.Waits(ctx, cluster, maxWaits); err != nil {
 		return digest.Summary{}, err
 	}
+	if f.Rollouts, err = s.Store.ToldRollouts(ctx, cluster, span.From); err != nil {
+		return digest.Summary{}, err
+	}
+	f.Rollouts = slices.DeleteFunc(f.Rollouts, func(t wave.Told) bool { return !t.OpenedAt.Before(span.Until) })
 	return digest.Summarize(f)
 }
 

@@ -36,6 +36,7 @@ func (p *process) newCluster(name string, client *k8s.Client) *Cluster {
 	settings.Zone, settings.Keep = c.Zone, c.ScalingRetention
 	settings.Routes, settings.RemindAfter = c.Routes, c.RemindAfter
 	settings.Routes.Cluster = name
+	settings.Rollouts = c.Rollouts
 	for _, b := range c.Budgets {
 		settings.Budgets = append(settings.Budgets, alert.Budget(b))
 	}

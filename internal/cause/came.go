@@ -400,6 +400,7 @@ func (c search) scaled(o owner, pods []waiting) (why string, chain []fleet.Link,
 		return "", o.chain, err
 	}
 	var ups []*fleet.Event
+	var steps []fleet.RolloutStep
 	rollout := false
 	for i := range events {
 		e := &events[i]
@@ -407,6 +408,7 @@ func (c search) scaled(o owner, pods []waiting) (why string, chain []fleet.Link,
 		if e.Reason != "ScalingReplicaSet" || m == nil || e.First.After(c.node.CreatedAt) {
 			continue
 		}
+		steps = append(steps, e.OfRollout()...)
 		switch {
 		case m[2] != o.replicaSet:
 			rollout = true // it has more than one ReplicaSet
@@ -452,11 +454,21 @@ func (c search) scaled(o owner, pods []waiting) (why string, chain []fleet.Link,
 	case rescale != nil:
 		return fmt.Sprintf("its HPA went %s (%s)", size, reason), append([]fleet.Link{link(*rescale)}, chain...), nil
 	case rollout && (m[3] == "0" || m[3] == ""):
-		return "its rollout", chain, nil
+		return fleet.ForRollout, chain, nil
+	case rollout && stepOf(steps, o.replicaSet, at):
+		return fleet.ForRollout, chain, nil
 	case rollout:
 		return "", chain, nil // a rollout goes on by steps, and so does a size that somebody sets: nothing says which
 	}
 	return "scaled " + size, chain, nil
+}
+
+// stepOf reports whether a ReplicaSet grew at a moment because its Deployment was rolled out: all steps of that rollout
+// are known, from its first one, and none says that the Deployment was given another size.
+func stepOf(steps []fleet.RolloutStep, set string, at time.Time) bool {
+	return slices.ContainsFunc(fleet.Rollouts(steps, at.Add(tardy)), func(r fleet.Rollout) bool {
+		return r.Set == set && r.Began && !r.Missed && r.Want > 0 && !at.Before(r.Start) && !at.After(r.Last)
+	})
 }
 
 // within is how long after a Deployment was scaled up its pods are seen.

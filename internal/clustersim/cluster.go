@@ -83,6 +83,8 @@ type Cluster struct {
 
 	web, checkout, search, inference, render, report, runner, encode, ranking *workload
 
+	api rolling // the Deployment that is rolled out
+
 	agent, groupStatus reference // the DaemonSet that has a pod on every node; the Cluster Autoscaler's ConfigMap
 
 	nominations bucket               // what Karpenter may still write of pods

@@ -34,6 +34,8 @@ const (
 	kept       happening = "kept"        // budgets and pods keep count nodes that Karpenter would end
 	letsGo     happening = "lets go"     // no more, and it ends them
 	loops      happening = "loops"       // Karpenter replaces a node by one of its type, count times
+	rollsOut   happening = "rolls out"   // a Deployment gets another image
+	rollsBack  happening = "rolls back"  // another one, whose pods fail
 )
 
 // troubles are what a calm day does not bring.
@@ -107,6 +109,8 @@ func plan(night, day, burstNodes int, first bool, r *rand.Rand) []scene {
 	add(13, 10, 0, kept, 3, "")
 	add(20, 40, 0, letsGo, 0, "")
 	add(17, 50, 0, loops, loopTurns, "")
+	add(11, 0, 0, rollsOut, 1, "")
+	add(15, 30, 0, rollsBack, 1, "")
 	add(16, 10, 0, toLevel, day-r.IntN(4), phaseAfternoon)
 	add(16, 25, 8, fails, 1, "")
 	add(16, 50, 8, neverReady, 1, "")
@@ -228,6 +232,8 @@ func (c *Cluster) play(s scene) {
 		c.holdNodes(l, s.count)
 	case letsGo:
 		c.letGo(c.heldOf(l))
+	case rollsOut, rollsBack:
+		c.rollOut(l, s.what == rollsBack)
 	case loops:
 		for _, n := range c.pick(l, 1, func(n *node) bool { return karpenters(n) && n.pool == generalPool }) {
 			c.loop(n, 1, s.count)

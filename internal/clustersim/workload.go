@@ -69,6 +69,7 @@ func (c *Cluster) newWorkloads() {
 		metric: "pods metric queue_depth"})
 	c.encode = c.workloadBy(c.hand.rand, workload{namespace: "media", name: "encode", pool: generalPool, perNode: 1,
 		metric: "pods metric videos_waiting", types: []string{"c6i.2xlarge"}})
+	c.newRolling()
 	c.agent = reference{apiVersion: "apps/v1", kind: "DaemonSet", namespace: "kube-system", name: "aws-node",
 		uid: c.uid()}
 }

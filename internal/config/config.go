@@ -77,6 +77,7 @@ type Config struct {
 	PricesFile           string        `env:"PRICES_FILE"`
 	PriceDiscount        float64       `env:"PRICE_DISCOUNT" envDefault:"0"`
 	BudgetList           string        `env:"BUDGETS"`
+	RolloutList          string        `env:"ROLLOUTS"`
 	ScalingRetention     time.Duration `env:"SCALING_RETENTION" envDefault:"2160h"`
 	EventRetention       time.Duration `env:"EVENT_RETENTION" envDefault:"24h"`
 	HTTPAddr             string        `env:"HTTP_ADDR" envDefault:":8080"`
@@ -94,6 +95,7 @@ type Config struct {
 	Level      slog.Level
 	Prices     *pricing.Book // of PricesFile and PriceDiscount; never nil
 	Budgets    []Budget      // of BudgetList
+	Rollouts   []string      // of RolloutList
 }
 
 // Mistake is one thing wrong with the environment.
@@ -176,6 +178,7 @@ func Load(environ map[string]string) (Config, error) {
 	}
 	l.checkPrices(&c)
 	l.checkBudgets(&c)
+	l.checkRollouts(&c)
 	l.checkAddr(c.HTTPAddr)
 	if err := c.Level.UnmarshalText([]byte(c.LogLevel)); err != nil {
 		l.wrong("LOG_LEVEL", "%q is not a level; write %s", c.LogLevel,

@@ -45,6 +45,7 @@ var meanings = map[string]string{
 	"PRICE_DISCOUNT":    "discount on the built-in list prices, in percent",
 	"BUDGETS": "what nodes may cost, in US dollars a day, week or month of DIGEST_TIMEZONE: " +
 		"`prod=9000/month,pool:gpu=80/day`; a cluster's name, or a pool's after `pool:`; see Budgets",
+	"ROLLOUTS":          "Deployments whose rollouts are told: globs of namespace/name, as in `shop/*,payments/api`",
 	"SCALING_RETENTION": "how long changes and scaling events are kept",
 	"EVENT_RETENTION":   "how long other events are kept",
 	"HTTP_ADDR":         "address of /healthz, /readyz and /metrics",

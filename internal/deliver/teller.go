@@ -60,6 +60,8 @@ type TellerStore interface {
 	Keeps(ctx context.Context, cluster string, from, until time.Time) iter.Seq2[fleet.Keep, error]
 	LapseKeeps(ctx context.Context, cluster string, before, now time.Time) error
 
+	Rollouts
+
 	// What a message says.
 	Members(ctx context.Context, wave int64) ([]wave.Member, error)
 	Totals(ctx context.Context, cluster string) (fleet.Totals, error)
@@ -132,6 +134,7 @@ func NewTeller(c TellerConfig) *Teller {
 		{kind: wave.KindWaiting, every: waitingEvery, find: t.waiting},
 		t.kept(),
 		t.loops(),
+		t.rollouts(),
 	}
 	t.standing = append(t.standing, t.budgets()...)
 	return t

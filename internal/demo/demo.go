@@ -163,7 +163,8 @@ type demo struct {
 // The demo's day is short, so the bot is told to wait less: these are the variables and options
 // for which a real day has time.
 var hasty = map[string]string{"ALERT_WAVE_GAP": "8s", "ALERT_WAVE_MAX": "1m",
-	"KEPT_ALERT": "0.05,20%,40s", "BUDGETS": "demo=1/day"}
+	"KEPT_ALERT": "0.05,20%,40s", "BUDGETS": "demo=1/day",
+	"ROLLOUTS": "payments/*"}
 
 // digestAfter is the schedule of digests for days that begin now: each comes in the first minute after a day's end, so
 // that it is about that day, from its night to the next. A day that does not divide an hour has digests of its length.

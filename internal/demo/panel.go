@@ -147,6 +147,11 @@ func (d *demo) do(_ context.Context, control, value string) error {
 				return fmt.Errorf("there is no node to delete")
 			}
 			return nil
+		case "rollout":
+			if !d.sim.RollOut() {
+				return fmt.Errorf("a rollout goes on just now; press again when it is over")
+			}
+			return nil
 		case "pause":
 			d.sim.SetPaused(value == "on")
 			return nil
@@ -244,6 +249,9 @@ func (d *demo) clusterControls(sim clustersim.State) []page.Control {
 		button("fail", "Fail a node", "A node's kubelet stops posting its status, and recovers after a while."),
 		button("delete", fmt.Sprintf("Delete %d nodes", deletedNodes),
 			"As kubectl delete node would, without an autoscaler's events."),
+		button("rollout", "Roll out a Deployment",
+			"payments/api gets another image: one message says how far it is. Every other time the new pods fail, and it is "+
+				"rolled back after a while."),
 		d.timed("Cluster", "full", "Reach the pool's limit",
 			"The pool general may not grow for two minutes, and four nodes more are wanted. After a minute it is told that "+
 				"pods wait and why; /nodes waiting knows it at once."),

@@ -57,6 +57,7 @@ func Render(s Summary, mutes []wave.Mute) message.Message {
 	if s.Quiet() {
 		add("", w.period(), w.quiet(), w.comparison(), w.unpriced())
 		add("Kept", w.kept()...)
+		add("Rollouts", w.rollouts()...)
 		return v
 	}
 	add("", w.period(), w.shortened(), w.counts(), w.comparison())
@@ -74,6 +75,7 @@ func Render(s Summary, mutes []wave.Mute) message.Message {
 	add("Spot", s.Spot.Lines()...)
 	add("Not ready", w.down()...)
 	add("Kept", w.kept()...)
+	add("Rollouts", w.rollouts()...)
 	add("Autoscalers", append(w.scalings("HPA", s.HPAs), w.scalings("Deployment", s.Deployments)...)...)
 	add("Muted", w.muted(mutes)...)
 	add("Not known", w.unknown()...)

@@ -35,6 +35,7 @@ type Facts struct {
 	Muted        []wave.MutedCount
 	Waited       []fleet.Waited // the waits of pods for nodes that ended in the period
 	Waits        []fleet.Wait   // and those that go on
+	Rollouts     []wave.Told    // what was told of rollouts in the period
 	Spot         query.Spending // what spot nodes used of the period, as far as it is known
 }
 
@@ -187,6 +188,7 @@ type Summary struct {
 	Deployments   Scalings // those that no HorizontalPodAutoscaler of HPAs scales
 	Muted         []wave.MutedCount
 	Waited        Waited
+	Rollouts      Rollouts
 	Coverage      Coverage
 	Chart         message.Chart
 }
@@ -223,6 +225,7 @@ func Summarize(f Facts) (Summary, error) {
 	sum.Spot = NewSpotUse(f.Spot, s.priceOf)
 	sum.Down = down(f.Incidents, s.span)
 	sum.Waited = waited(f.Waited, f.Waits, s.span)
+	sum.Rollouts = rollouts(f.Rollouts)
 	var err error
 	if sum.Kept, err = s.kept(); err != nil {
 		return sum, err

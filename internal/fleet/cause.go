@@ -36,6 +36,9 @@ var CauseKinds = []CauseKind{Demand, Replacement, Headroom, SpotInterruption, Re
 	ScheduledEvent, EndedOutside, Empty, Underutilized, Drifted, Expired, Repair, OtherDisruption, NotSaid, MachineGone,
 	ShutDown}
 
+// ForRollout is [Cause.Why] of what a workload asked for because its new version was rolled out.
+const ForRollout = "its rollout"
+
 // Workload is an object that asks for pods: a Deployment, a StatefulSet, a Job, a CronJob, a bare ReplicaSet or a Pod.
 type Workload struct {
 	Kind      string `json:"kind,omitempty"`

@@ -90,6 +90,9 @@ func (l *Ledger) recordEvents(ctx context.Context, cluster string, events []flee
 			if err := recordKeep(ctx, tx, cluster, &events[i]); err != nil {
 				return err
 			}
+			if err := recordSteps(ctx, tx, cluster, &events[i]); err != nil {
+				return err
+			}
 		}
 		if err := totals.add(ctx, tx, cluster); err != nil || resourceVersion == "" {
 			return err

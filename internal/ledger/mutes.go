@@ -94,6 +94,13 @@ func (l *Ledger) Mutes(ctx context.Context, cluster string, now time.Time) (mute
 		AND u.at <= ? AND (u.ended_at IS NULL OR u.ended_at > ?) ORDER BY u.id`, cluster, moment, moment, moment)
 }
 
+// MutesSince returns the mutes of a cluster that are active, or were after a moment, oldest first.
+func (l *Ledger) MutesSince(ctx context.Context, cluster string, since time.Time) (mutes []wave.Mute, err error) {
+	defer doing(&err, "reading mutes of %s", cluster)
+	return collect(ctx, l.r, scanMute, `SELECT `+muteColumns+` FROM mutes u WHERE u.cluster = ? AND u.until_at > ?
+		ORDER BY u.id`, cluster, since.UnixMilli())
+}
+
 // UntoldMutes returns the mutes of a cluster whose end was not told yet, oldest first: those
 // that are active, and those that have ended since.
 func (l *Ledger) UntoldMutes(ctx context.Context, cluster string) (mutes []wave.Mute, err error) {

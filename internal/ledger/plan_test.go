@@ -38,7 +38,8 @@ func plans(t *testing.T, l *Ledger, call func(ctx context.Context)) []string {
 
 // scan finds the steps that read a whole large table, whatever it is called in the statement.
 var scan = regexp.MustCompile(
-	`(?m)^  SCAN (e|en|n|c|r|t|w|h|events|nodes|changes|waves|messages|mutes|u|label_sets|s|event_names|chains|claims|kp|keeps)\b` +
+	`(?m)^  SCAN (e|en|n|c|r|t|w|h|events|nodes|changes|waves|messages|mutes|u|label_sets|s|event_names|chains|claims|kp|keeps|` +
+		`rollout_steps|causes)\b` +
 		`.*$|^  .* INDEX nodes_\w+ ` +
 		`\(cluster=\?\)$`)
 
@@ -116,6 +117,37 @@ func TestPlans(t *testing.T) {
 				_, err := collect(ctx, l.r, scanWait, waitsOfSQL, "prod", "shop", "web-", "web.")
 				return err
 			}},
+		{"Deployments with new steps", "SEARCH s USING INTEGER PRIMARY KEY (rowid>?)", func(ctx context.Context) error {
+			_, _, err := l.Stepped(ctx, "prod", -1)
+			return err
+		}},
+		{"steps of a Deployment", "INDEX sqlite_autoindex_rollout_steps_1 (cluster=? AND namespace=? AND deployment=?)",
+			func(ctx context.Context) error {
+				_, err := l.RolloutSteps(ctx, "prod", fleet.ObjectRef{Namespace: "shop", Name: "web"})
+				return err
+			}},
+		{"what was told of rollouts", "INDEX waves_rollout (cluster=? AND opened_at>?)", func(ctx context.Context) error {
+			_, err := l.ToldRollouts(ctx, "prod", t0)
+			return err
+		}},
+		{"warnings about new pods", "INDEX events_name (cluster=? AND name>? AND name<?)",
+			func(ctx context.Context) error {
+				_, err := l.PodWarnings(ctx, "prod", "shop", "web-1", t0, t0, 10)
+				return err
+			}},
+		{"what is said of pods", "INDEX events_name (cluster=? AND name>? AND name<?)", func(ctx context.Context) error {
+			_, err := l.PodSigns(ctx, "prod", "shop", "web-1", t0)
+			return err
+		}},
+		{"nodes that came for a rollout", "INDEX changes_when (cluster=? AND kind=? AND at>? AND at<?)",
+			func(ctx context.Context) error {
+				_, err := l.RolloutNodes(ctx, "prod", fleet.ObjectRef{Namespace: "shop", Name: "web"}, t0, t0)
+				return err
+			}},
+		{"mutes of a time", "INDEX mutes_at (cluster=? AND until_at>?)", func(ctx context.Context) error {
+			_, err := l.MutesSince(ctx, "prod", t0)
+			return err
+		}},
 		{"what keeps nodes", "INDEX keeps_open", func(ctx context.Context) error {
 			for _, err := range l.Keeps(ctx, "prod", t0, t0.Add(time.Hour)) {
 				if err != nil {

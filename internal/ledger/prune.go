@@ -101,6 +101,7 @@ func (l *Ledger) Prune(ctx context.Context, r Retention, now time.Time) (rows in
 	}
 	for _, c := range clusters {
 		drop(oldKeepsSQL, c.Cluster, old)
+		drop(oldStepsSQL, c.Cluster, max(old, now.Add(-stepsKept).UnixMilli()), old)
 	}
 	// The last digest of each schedule stays, however old it is: the next period begins where it ends.
 	const oldDigests = `FROM digests d WHERE d.until_at < ? AND d.until_at < (SELECT max(o.until_at) FROM digests o

@@ -507,6 +507,27 @@ CREATE TABLE schedules (                        -- that a cluster has digests of
 ) WITHOUT ROWID;
 INSERT INTO schedules (cluster, audience, schedule, begin_at) SELECT cluster, '', schedule, begin_at FROM schedules_1;
 DROP TABLE schedules_1;
+CREATE TABLE rollout_steps (                    -- that a ReplicaSet was given another size: see fleet.RolloutStep
+	id          INTEGER PRIMARY KEY AUTOINCREMENT, -- of what is recorded later it is greater
+	cluster     TEXT NOT NULL,
+	namespace   TEXT NOT NULL,
+	deployment  TEXT NOT NULL,
+	replica_set TEXT NOT NULL,
+	at          INTEGER NOT NULL,
+	from_size   INTEGER NOT NULL,               -- -1: not known
+	to_size     INTEGER NOT NULL,
+	up          INTEGER NOT NULL,               -- it grew
+	uid         TEXT NOT NULL,                  -- the Deployment's
+	UNIQUE (cluster, namespace, deployment, replica_set, at, from_size, to_size)
+);
+CREATE INDEX rollout_steps_at ON rollout_steps (cluster, at);
+CREATE TABLE rollout_globs (                    -- whose rollouts are told, and since when
+	cluster  TEXT NOT NULL,
+	pattern  TEXT NOT NULL,                     -- a glob of namespace/name
+	since_at INTEGER NOT NULL,
+	PRIMARY KEY (cluster, pattern)
+) WITHOUT ROWID;
+CREATE INDEX waves_rollout ON waves (cluster, opened_at) WHERE kind = 'rollout';
 `,
 }
 

@@ -129,7 +129,7 @@ var hot = []string{writerSQL, oldNodeSQL, upsertNodeSQL, insertChangeSQL, markSQ
 	insertEventSQL, insertNamingSQL, oldEventSQL, mergeEventSQL, addTotalsSQL, eventsVersionSQL, insertNameSQL,
 	repeatNamesSQL, keepNamesSQL, explainReadySQL, findCauseSQL, insertCauseSQL, setCauseSQL, setChainSQL, lookedSQL,
 	waitSQL, putWaitSQL, endWaitSQL, waitedSQL,
-	keepSQL, openStatesSQL, endKeepsSQL,
+	keepSQL, openStatesSQL, endKeepsSQL, putStepSQL,
 	spentLifeSQL, spendKeySQL, findSpendGroupSQL, insertSpendGroupSQL, spendBoundsSQL, spendNextSQL, spendLastSQL,
 	copySpendSQL, addSpendSQL, setGroupSQL, lastWentSQL, setInterruptedSQL}
 

@@ -299,7 +299,7 @@ const lastNamedSQL = `SELECT ` + nodeColumns + ` FROM nodes n` + nodeSets + `
 	WHERE n.cluster = ? AND n.name = ? ORDER BY n.created_at DESC LIMIT 1`
 
 const (
-	waveOfKeySQL = `SELECT w.id, w.cluster, w.kind,
+	waveOfKeySQL = `SELECT w.id, w.cluster, w.kind, w.about,
 			(SELECT min(coalesce(c.not_before, c.at)) FROM changes c WHERE c.wave_id = w.id),
 			(SELECT max(c.at) FROM changes c WHERE c.wave_id = w.id)
 		FROM messages m JOIN waves w ON w.id = m.wave_id WHERE m.key = ?`
@@ -323,8 +323,12 @@ func (l *Ledger) SetAbout(ctx context.Context, id int64, about wave.About) (err 
 // messages; ok is false if no wave has such a message, or has it no longer.
 func (l *Ledger) WaveNodes(ctx context.Context, key string, limit int) (w wave.Nodes, ok bool, err error) {
 	defer doing(&err, "reading the nodes of message %s", key)
-	_, ok, err = one(ctx, l.r, scanTo(&w.ID, &w.Cluster, &w.Kind, at{&w.From}, at{&w.Until}), waveOfKeySQL, key)
+	var about string
+	_, ok, err = one(ctx, l.r, scanTo(&w.ID, &w.Cluster, &w.Kind, &about, at{&w.From}, at{&w.Until}), waveOfKeySQL, key)
 	if err != nil || !ok {
+		return w, false, err
+	}
+	if w.About, err = parseAbout(about); err != nil {
 		return w, false, err
 	}
 	type named struct{ uid, name string }

@@ -113,6 +113,9 @@ func Came(c fleet.Cause, nodes int) string {
 	case "":
 		return ""
 	case fleet.Demand:
+		if c.Why == fleet.ForRollout {
+			return "for the rollout of " + WorkloadName(c.For)
+		}
 		return "for " + WorkloadName(c.For)
 	case fleet.Headroom:
 		return "as headroom for " + WorkloadName(c.For)
@@ -147,7 +150,7 @@ func article(adjective string) string {
 // waited; "" if there is no more to say.
 func CameBecause(c fleet.Cause, pods int) string {
 	var parts []string
-	if c.Kind == fleet.Demand && c.Why != "" {
+	if c.Kind == fleet.Demand && c.Why != "" && c.Why != fleet.ForRollout {
 		parts = append(parts, Clip(strings.Join(strings.Fields(Clean(c.Why)), " "), 2*maxWhy))
 	}
 	if pods > 0 {

@@ -427,7 +427,8 @@ func (c *Commands) muted(ctx context.Context, x form, in slack.InteractionCallba
 		}
 		until = now.Add(muteFor[i].span)
 	}
-	if !ok || !slices.Contains([]wave.MuteScope{wave.MuteCluster, wave.MutePool, wave.MuteType}, wave.MuteScope(scope)) ||
+	if !ok || !slices.Contains([]wave.MuteScope{wave.MuteCluster, wave.MutePool, wave.MuteType, wave.MuteDeployment},
+		wave.MuteScope(scope)) ||
 		(value == "") != (scope == string(wave.MuteCluster)) {
 		return slack.NewErrorsViewSubmissionResponse(map[string]string{fieldScope: "Choose one of these."})
 	}

@@ -14,6 +14,8 @@ const (
 	MuteCluster MuteScope = "cluster"
 	MutePool    MuteScope = "pool"
 	MuteType    MuteScope = "type"
+	// MuteDeployment is the rollouts of one Deployment, and no node.
+	MuteDeployment MuteScope = "deployment"
 )
 
 // Mute hides the alerts of some nodes for a while. It never hides history: the ledger keeps
@@ -23,7 +25,7 @@ type Mute struct {
 	Request     string // identifies the click that asked for it: asking again makes no second mute
 	Cluster     string
 	Scope       MuteScope
-	Value       string // the pool or instance type, "" for a whole cluster; untrusted
+	Value       string // the pool, instance type or namespace/name, "" for a whole cluster; untrusted
 	By          string // Slack user ID
 	ByName      string
 	Channel     string // the channel that it is about; one that is none of ROUTES, or "", means all
@@ -52,6 +54,11 @@ func (m Mute) Matches(n fleet.Node) bool {
 	return false
 }
 
+// HidesRollout reports whether the mute is about the rollouts of a Deployment, at whatever time.
+func (m Mute) HidesRollout(of fleet.ObjectRef) bool {
+	return m.Scope == MuteCluster || m.Scope == MuteDeployment && m.Value == of.Namespace+"/"+of.Name
+}
+
 // Subject names what the mute hides: pool batch, m5.large, all of prod.
 func (m Mute) Subject() string {
 	switch m.Scope {
@@ -59,6 +66,8 @@ func (m Mute) Subject() string {
 		return "pool " + m.Value
 	case MuteType:
 		return m.Value
+	case MuteDeployment:
+		return "rollouts of " + m.Value
 	}
 	return "all of " + m.Cluster
 }

@@ -41,6 +41,8 @@ const (
 	KindKept Kind = "kept"
 	// KindLoop tells that nodes are replaced by the same kind again and again.
 	KindLoop Kind = "loop"
+	// KindRollout tells of a rollout of a Deployment.
+	KindRollout Kind = "rollout"
 )
 
 // Wave is a run of like changes in one cluster, close together in time: one message.
@@ -86,6 +88,8 @@ type About struct {
 
 	Kept *Kept `json:"kept,omitempty"` // what keeps nodes: Kept
 	Loop *Loop `json:"loop,omitempty"` // what goes round: Loop
+
+	Rollout *Rollout `json:"rollout,omitempty"`
 }
 
 // Blind is a time in which the cluster was not seen.
@@ -234,4 +238,5 @@ type Nodes struct {
 	UIDs, Names []string  // of its nodes, in the order in which they were added
 	More        bool      // not all of them are listed
 	From, Until time.Time // the first and the last moment of its changes
+	About       About
 }

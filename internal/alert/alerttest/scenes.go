@@ -94,6 +94,28 @@ func mute(scope wave.MuteScope, value string) *wave.Mute {
 		Until: T0.Add(228 * time.Minute)}
 }
 
+// rollout is a rollout that began at T0, as it is after two minutes, unless change changes it.
+func rollout(state fleet.RolloutState, change func(*wave.Rollout)) wave.Wave {
+	x := wave.Rollout{Rollout: fleet.Rollout{Set: "web-7d4f19", Olds: []string{"web-6b9cf8"}, Start: T0, State: state,
+		Deployment: fleet.ObjectRef{Kind: "Deployment", Namespace: "shop", Name: "web"},
+		Last:       T0.Add(2*time.Minute + 10*time.Second), New: 24, Old: 16, Want: 40, Began: true}}
+	if change != nil {
+		change(&x)
+	}
+	s := wave.Standing{Key: "k", Since: x.Start}
+	if state.Over() {
+		s.Until = x.Last
+	}
+	return wave.Wave{Kind: wave.KindRollout, About: wave.About{Standing: &s, Rollout: &x}}
+}
+
+// unwantedRollout is one that ROLLOUTS does not select any more.
+func unwantedRollout() wave.Wave {
+	w := rollout(fleet.RollingOut, nil)
+	w.About = w.About.Over(T0.Add(time.Hour))
+	return w
+}
+
 // waiting is about pods that wait since T0.
 func waiting(w fleet.Waiting, ended wave.WaitEnds, until time.Duration) wave.About {
 	w.Since = T0
@@ -183,13 +205,38 @@ func Scenes() map[string]wave.Wave {
 			Limits: map[string]string{"cpu": "100", "memory": "400Gi", "nodes": "50", "example.com/x": "3"},
 			Used:   map[string]string{"cpu": "92.5", "memory": "368Gi", "nodes": "30"}}, {Name: "other"}},
 			Members: []wave.Member{claimed}},
-		"kept":              keptScene(0, false),
-		"kept-could":        keptScene(11, false),
-		"kept-some":         keptScene(4, false),
-		"kept-over":         keptScene(4, true),
-		"loop":              loopScene(3, 3, false),
-		"loop-tenth":        loopScene(10, 14, false),
-		"loop-over":         loopScene(3, 14, true),
+		"kept":       keptScene(0, false),
+		"kept-could": keptScene(11, false),
+		"kept-some":  keptScene(4, false),
+		"kept-over":  keptScene(4, true),
+		"loop":       loopScene(3, 3, false),
+		"loop-tenth": loopScene(10, 14, false),
+		"loop-over":  loopScene(3, 14, true),
+		"rollout": rollout(fleet.RollingOut, func(x *wave.Rollout) {
+			x.Nodes = 3
+			x.Warnings = []wave.RolloutWarning{
+				{Reason: "BackOff", Note: "Back-off restarting failed container <!channel> in pod web-7d4f19-x2x", Pods: 3},
+				{Reason: "Unhealthy", Note: "Readiness probe failed: HTTP probe failed with statuscode: 503", Pods: 1},
+				{Reason: "FailedCreate", Note: "pods \"web-7d4f19-\" is forbidden: exceeded quota: team"}}
+		}),
+		"rollout-seen-late": rollout(fleet.RollingOut, func(x *wave.Rollout) { x.Began, x.Want = false, 0 }),
+		"rollout-missed":    rollout(fleet.RollingOut, func(x *wave.Rollout) { x.Missed = true }),
+		"rollout-back":      rollout(fleet.RollingBack, nil),
+		"rollout-still":     rollout(fleet.StandsStill, nil),
+		"rollout-to-zero":   rollout(fleet.StandsStill, func(x *wave.Rollout) { x.New, x.Old, x.Want = 0, 0, 0 }),
+		"rollout-lost":      rollout(fleet.RolloutLost, func(x *wave.Rollout) { x.Missed = true }),
+		"rollout-done":      rollout(fleet.RolledOut, func(x *wave.Rollout) { x.New, x.Old, x.Nodes = 40, 0, 1 }),
+		"rollout-done-back": rollout(fleet.RolledOut, func(x *wave.Rollout) {
+			x.New, x.Old, x.Back, x.Began = 40, 0, true, false
+		}),
+		"rollout-rolled-back": rollout(fleet.RolledBack, func(x *wave.Rollout) { x.New, x.Old = 0, 40 }),
+		"rollout-replaced": rollout(fleet.RolloutReplaced, func(x *wave.Rollout) {
+			x.By, x.Olds = "web-5f6d7c", []string{"web-6b9cf8", "web-1", "web-2", "web-3", "web-4"}
+		}),
+		"rollout-unseen":    rollout(fleet.RolloutUnseen, func(x *wave.Rollout) { x.By = "web-5f6d7c" }),
+		"rollout-left":      rollout(fleet.RolloutLeft, nil),
+		"rollout-gone":      rollout(fleet.RolloutGone, nil),
+		"rollout-unwanted":  unwantedRollout(),
 		"kept-off":          keptOff(),
 		"kept-not-priced":   keptUnpriced(),
 		"kept-cordon":       cordonScene(1, 0, false),
@@ -342,7 +389,8 @@ func Scenes() map[string]wave.Wave {
 			For:     []fleet.PodsOf{podsOf("Deployment", "web", 3)}}, wave.WaitEnds{}, 0)},
 		"waiting-overdue": {Kind: wave.KindWaiting, About: waiting(fleet.Waiting{State: fleet.Overdue, Pods: 3,
 			Pool: "eks-gpu", For: []fleet.PodsOf{podsOf("Deployment", "web", 3)}}, wave.WaitEnds{}, 0)},
-		"mute": {Kind: wave.KindMute, Mute: mute(wave.MutePool, "general")},
+		"mute":          {Kind: wave.KindMute, Mute: mute(wave.MutePool, "general")},
+		"mute-rollouts": {Kind: wave.KindMute, Mute: mute(wave.MuteDeployment, "shop/web")},
 		"mute-everything": {Kind: wave.KindMute,
 			Mute: &wave.Mute{ID: 13, Cluster: "prod", Scope: wave.MuteCluster, By: "U0ADA", At: T0,
 				Until: T0.Add(24 * time.Hour)}},
@@ -350,6 +398,8 @@ func Scenes() map[string]wave.Wave {
 			Muted: wave.Muted{Nodes: 7,
 				Changes: map[fleet.ChangeKind]int{fleet.Joined: 5, fleet.BecameReady: 5, fleet.WentUnready: 1, fleet.Recovered: 1,
 					fleet.Removed: 4}}},
+		"mute-rollouts-ended": {Kind: wave.KindMute, ClosedAt: T0.Add(228 * time.Minute),
+			Mute: mute(wave.MuteDeployment, "shop/web")},
 		"mute-undone": {Kind: wave.KindMute, ClosedAt: undone.EndedAt, Mute: undone},
 	}
 }
