@@ -20,6 +20,7 @@ type Cluster struct {
 	watcher  *k8s.Watcher
 	teller   *deliver.Teller
 	digester *deliver.Digester
+	feeder   *deliver.Feeder // nil without a webhook
 }
 
 // newCluster returns a cluster of the process. parts starts it.
@@ -49,6 +50,9 @@ func (p *process) newCluster(name string, client *k8s.Client) *Cluster {
 	x.digester = deliver.NewDigester(deliver.DigesterConfig{Cluster: name, Channel: c.DigestChannel, Outbox: p.outbox,
 		Store: p.store, Summaries: p.summaries, Schedules: c.Digest, SkipQuiet: c.DigestWhenQuiet == "skip",
 		Live: func() bool { return x.problem() == "" }, Draw: picture.PNG, Log: log})
+	if p.webhook != nil {
+		x.feeder = p.newFeeder(deliver.FeederConfig{Cluster: name, Alert: settings, Log: log})
+	}
 	return x
 }
 
@@ -68,11 +72,15 @@ func sight(w *k8s.Watcher, started time.Time) func() alert.Sight {
 // parts are the cluster's parts that run until ctx ends. persist runs those that need a sink.
 func (c *Cluster) parts(ctx context.Context, persist func(context.Context, func(context.Context) error) error) (
 	run []func() error) {
-	return []func() error{
+	run = []func() error{
 		func() error { return c.watcher.Run(ctx) },
 		func() error { return persist(ctx, c.teller.Run) },
 		func() error { return persist(ctx, c.digester.Run) },
 	}
+	if c.feeder != nil {
+		run = append(run, func() error { return c.feeder.Run(ctx) })
+	}
+	return run
 }
 
 // problem says why the ledger may be behind the cluster, "" if it is not.
