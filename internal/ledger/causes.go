@@ -577,8 +577,8 @@ func deleteChanges(ctx context.Context, tx tx, ids []int64) (int64, error) {
 		return 0, nil
 	}
 	var sql dialect
-	for _, stmt := range []string{missedChangesSQL + sql.in(`c.id`) + `)`, `DELETE FROM chains WHERE ` + sql.in(`change_id`),
-		`DELETE FROM feed_causes WHERE ` + sql.in(`change_id`)} {
+	for _, stmt := range []string{missedChangesSQL + sql.in(`c.id`) + `)`,
+		`DELETE FROM chains WHERE ` + sql.in(`change_id`), `DELETE FROM feed_causes WHERE ` + sql.in(`change_id`)} {
 		if _, err := tx.exec(ctx, stmt, sql.list(ids)); err != nil {
 			return 0, err
 		}

@@ -238,7 +238,8 @@ func (l *Ledger) NextDelivery(ctx context.Context, cluster string) (d wave.Deliv
 	}, nextDeliverySQL, cluster)
 }
 
-const undeliveredSQL = `SELECT count(*), (SELECT d.created_at FROM deliveries d WHERE d.cluster = ? ORDER BY d.seq LIMIT 1)
+const undeliveredSQL = `SELECT count(*),
+		(SELECT d.created_at FROM deliveries d WHERE d.cluster = ? ORDER BY d.seq LIMIT 1)
 	FROM deliveries WHERE cluster = ?`
 
 // Undelivered counts the events of a cluster's feed that the receiver has not taken, and says since when the oldest

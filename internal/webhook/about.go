@@ -82,7 +82,7 @@ func newAbout(w wave.Wave) map[string]any {
 		moment("since", x.Since)
 		word("pool", x.Pool)
 		if r := x.Refusal; r.Kind != "" {
-			put("refusal", map[string]any{"kind": r.Kind, "by": clip(r.By), "pool": clip(r.Pool), "detail": clip(r.Detail)})
+			put("refusal", refusal{Kind: r.Kind, By: clip(r.By), Pool: clip(r.Pool), Detail: clip(r.Detail)})
 		}
 		var pods []map[string]any
 		for _, p := range x.For[:min(len(x.For), maxRows)] {
@@ -99,10 +99,10 @@ func newAbout(w wave.Wave) map[string]any {
 		put("could_go", k.Could)
 		put("cost_per_hour", newCost(k.Cost))
 		put("spent", newCost(k.Spent))
-		var by []map[string]any
+		var by []keeper
 		for _, x := range k.By[:min(len(k.By), maxRows)] {
-			by = append(by, map[string]any{"kind": x.Kind, "namespace": clip(x.Namespace), "name": clip(x.Name),
-				"why": clip(x.Why), "nodes": x.Nodes, "since": x.Since.UTC()})
+			by = append(by, keeper{Kind: x.Kind, Namespace: clip(x.Namespace), Name: clip(x.Name), Why: clip(x.Why),
+				Nodes: x.Nodes, Since: x.Since.UTC()})
 		}
 		if by != nil {
 			put("by", by)
@@ -132,3 +132,19 @@ func newAbout(w wave.Wave) map[string]any {
 }
 
 func seconds(d time.Duration) int64 { return int64(d / time.Second) }
+
+type refusal struct {
+	Kind   fleet.RefusalKind `json:"kind"`
+	By     string            `json:"by,omitempty"`
+	Pool   string            `json:"pool,omitempty"`
+	Detail string            `json:"detail,omitempty"`
+}
+
+type keeper struct {
+	Kind      fleet.KeeperKind `json:"kind"`
+	Namespace string           `json:"namespace,omitempty"`
+	Name      string           `json:"name,omitempty"`
+	Why       string           `json:"why,omitempty"`
+	Nodes     int              `json:"nodes"`
+	Since     time.Time        `json:"since"`
+}

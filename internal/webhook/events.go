@@ -2,8 +2,9 @@
 // that are signed as Standard Webhooks says, for one receiver.
 //
 // [Events] writes the events, which is pure: the same facts make the same event with the same ID. [Sink] sends what was
-// written and recorded, and says what an answer means. When something is sent, in which order and how often is package
-// deliver's, where it is kept the ledger's. Package webhook decides nothing about nodes and knows neither Slack nor SQL.
+// written and recorded, and says what an answer means. When something is sent, in which order and how often is
+// package deliver's, where it is kept the ledger's. Package webhook decides nothing about nodes and knows neither
+// Slack nor SQL.
 //
 // What it sends is a contract: docs/webhook.md and docs/webhook.schema.json, which tests hold against this package.
 package webhook
@@ -28,6 +29,9 @@ import (
 
 // Prefix begins the types of all events. A version at their end says which form their data have.
 const Prefix = "io.rollcall."
+
+// CheckType is the type of the event that says nothing.
+const CheckType = Prefix + "check.v1"
 
 // Bounds that keep an event below 64 KiB, which every receiver of CloudEvents takes, whatever the cluster's texts are:
 // https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md#size-limits

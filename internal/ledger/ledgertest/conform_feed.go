@@ -158,7 +158,8 @@ func feedWaves(t *testing.T, fresh Open) {
 	record(t, l, "1", first(1), first(2), first(3))
 	open := func(kind wave.Kind, change int64) {
 		t.Helper()
-		check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{{Kind: kind, Changes: []int64{change}}}}, false, t0))
+		check(t, l.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{{Kind: kind, Changes: []int64{change}}}}, false,
+			t0))
 	}
 	open(wave.KindJoined, 1)
 	check(t, l.BeginFeed(ctx, "prod", t0))
