@@ -112,7 +112,8 @@ func Run(ctx context.Context, c config.Config, sources []Source, o Options, log 
 	p.owner = slackapp.Owner{Instance: p.store.Instance(), Cluster: sources[0].Name}
 	p.outbox = deliver.NewOutbox(slackapp.NewSink(p.api, o.Limits, p.log).Signed(p.owner, c.Commands), p.store, p.log)
 	if err := p.openWebhook(ctx, sources); err != nil {
-		return err
+		g.Go(func() error { return err })
+		return g.Wait()
 	}
 	p.summaries = answer.Summaries{Store: p.store, Price: c.Prices.Price, Zone: c.Zone, Keep: c.ScalingRetention}
 	for i, s := range sources {
