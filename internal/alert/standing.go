@@ -72,3 +72,13 @@ func endsAfter(quiet time.Duration) func(wave.Wave) time.Time {
 // Ending reports whether a kind of wave has an end of its own: what it tells may change until then without a change of
 // a node.
 func Ending(k wave.Kind) bool { return kindOf(k).ends != nil }
+
+// Ended reports whether nothing more is expected of a wave, however much of it a sink has taken: what was so for a time
+// is over; or no like change has come for a while, and none of its nodes is still to become ready or to recover.
+func Ended(w wave.Wave, now time.Time, cfg Config) bool {
+	if ends := kindOf(w.Kind).ends; ends != nil {
+		end := ends(w)
+		return !end.IsZero() && !end.After(now)
+	}
+	return w.Counts.Pending == 0 && (!w.ClosedAt.IsZero() || !closesAt(w, cfg).After(now))
+}

@@ -34,6 +34,7 @@ import (
 type Options struct {
 	Version string
 	Limits  deliver.Limits // zero: Slack's
+	Webhook deliver.Limits // zero: the usual ones
 	Alert   alert.Config   // ReadyDeadline and CatchUpAfter; the rest comes from the Config
 	// Ready is called once when every part is up.
 	Ready func(httpAddr string)
@@ -69,6 +70,7 @@ type process struct {
 	api       *slack.Client
 	owner     slackapp.Owner // of what it posts
 	outbox    *deliver.Outbox
+	webhook   *deliver.Outbox                    // of WEBHOOK_URL; nil if there is none
 	refusal   atomic.Pointer[deliver.FatalError] // of the session; nil since Slack last greeted it
 	summaries answer.Summaries
 	clusters  []*Cluster
@@ -109,6 +111,10 @@ func Run(ctx context.Context, c config.Config, sources []Source, o Options, log 
 	p.api = slackapp.NewAPI(c.SlackBotToken.Reveal(), c.SlackAppToken.Reveal(), c.SlackAPIURL, p.metrics.call)
 	p.owner = slackapp.Owner{Instance: p.store.Instance(), Cluster: sources[0].Name}
 	p.outbox = deliver.NewOutbox(slackapp.NewSink(p.api, o.Limits, p.log).Signed(p.owner, c.Commands), p.store, p.log)
+	if err := p.openWebhook(ctx, sources); err != nil {
+		g.Go(func() error { return err })
+		return g.Wait()
+	}
 	p.summaries = answer.Summaries{Store: p.store, Price: c.Prices.Price, Zone: c.Zone, Keep: c.ScalingRetention}
 	for i, s := range sources {
 		p.clusters = append(p.clusters, p.newCluster(s.Name, clients[i]))

@@ -67,6 +67,7 @@ func Check(ctx context.Context, environ map[string]string, version string, post 
 	checkCluster(ctx, l, c, version)
 	checkLedger(ctx, l, c, wrong)
 	checkDigest(l, c, time.Now())
+	checkWebhook(ctx, l, c, wrong, version, post)
 	checkAddr(ctx, l, c, wrong)
 	switch {
 	case l.failed == 1:

@@ -20,6 +20,7 @@ type Cluster struct {
 	watcher   *k8s.Watcher
 	teller    *deliver.Teller
 	digesters []*deliver.Digester
+	feeder    *deliver.Feeder // nil without a webhook
 }
 
 // newCluster returns a cluster of the process. parts starts it.
@@ -59,6 +60,9 @@ func (p *process) newCluster(name string, client *k8s.Client) *Cluster {
 			SkipQuiet: c.DigestWhenQuiet == "skip", Live: func() bool { return x.problem() == "" }, Draw: picture.PNG,
 			Log: log}))
 	}
+	if p.webhook != nil {
+		x.feeder = p.newFeeder(deliver.FeederConfig{Cluster: name, Alert: settings, Log: log})
+	}
 	return x
 }
 
@@ -84,6 +88,9 @@ func (c *Cluster) parts(ctx context.Context, persist func(context.Context, func(
 	}
 	for _, d := range c.digesters {
 		run = append(run, func() error { return persist(ctx, d.Run) })
+	}
+	if c.feeder != nil {
+		run = append(run, func() error { return c.feeder.Run(ctx) })
 	}
 	return run
 }

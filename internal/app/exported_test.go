@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"rollcall/internal/alert"
+	"rollcall/internal/deliver"
 	"rollcall/internal/fleet"
 	"rollcall/internal/k8s"
 	"rollcall/internal/ledger"
@@ -92,7 +93,7 @@ func exercised(t *testing.T) *metrics {
 		m.answered(command, time.Second)
 	}
 	parts := &health{}
-	parts.opened(&process{store: store, clusters: []*Cluster{{name: cluster}}}, nil)
+	parts.opened(&process{store: store, clusters: []*Cluster{{name: cluster}}, webhook: &deliver.Outbox{}}, nil)
 	for i := range *parts.parts.Load() {
 		(*parts.parts.Load())[i].problem = func(context.Context) string { return "" }
 	}

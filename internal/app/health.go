@@ -70,6 +70,9 @@ func (h *health) opened(p *process, session *slackapp.Session) {
 		part{name: "connections", problem: func(context.Context) string { return session.Shared() }, aside: true},
 		part{name: "telling", problem: func(context.Context) string { return p.outbox.Problem(false) }},
 		part{name: "digest", problem: func(context.Context) string { return p.outbox.Problem(true) }, aside: true})
+	if p.webhook != nil { // nobody is told less by Slack because it does not answer
+		parts = append(parts, part{name: "webhook", problem: p.webhookProblem, aside: true})
+	}
 	h.parts.Store(&parts)
 }
 

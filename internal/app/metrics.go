@@ -29,6 +29,7 @@ type metrics struct {
 	calls    *prometheus.CounterVec
 	called   *prometheus.HistogramVec
 	asked    *prometheus.HistogramVec
+	sent     *prometheus.CounterVec
 	clusters map[string]*clusterMetrics // by name
 }
 
@@ -55,6 +56,9 @@ func newMetrics(sources []Source, version string) *metrics {
 		[]float64{.05, .1, .25, .5, 1, 2.5, 5, 10}, "method")
 	m.asked = histogram(m.own, "command_seconds", "From a slash command to its answer, by command.",
 		[]float64{.01, .025, .05, .1, .25, .5, 1, 2, 3, 10, 30}, "command")
+	m.sent = counter(m.own, "webhook_deliveries_total", "Events that were sent to the webhook since the start, each try "+
+		"counted, by result: ok, http_500 and the like, timeout, or no_answer.", "result")
+	m.sent.WithLabelValues("ok")
 	info := prometheus.NewGauge(prometheus.GaugeOpts{Name: "rollcall_build_info", Help: "What is running; always 1.",
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()}})
 	info.Set(1)
@@ -116,6 +120,8 @@ func (m *metrics) call(method, result string, took time.Duration) {
 	m.called.WithLabelValues(method).Observe(took.Seconds())
 }
 
+func (m *metrics) delivered(result string, _ time.Duration) { m.sent.WithLabelValues(result).Inc() }
+
 func (m *clusterMetrics) opened(kind wave.Kind) { m.waves.WithLabelValues(string(kind)).Inc() }
 
 func (m *metrics) answered(command string, took time.Duration) {
@@ -158,6 +164,7 @@ type lookups interface {
 	Totals(ctx context.Context, cluster string) (fleet.Totals, error)
 	Backlog(ctx context.Context, cluster string) (n int, oldest time.Time, err error)
 	LastDigest(ctx context.Context, cluster, audience string) (wave.Digest, bool, error)
+	Undelivered(ctx context.Context, cluster string) (n int, oldest time.Time, err error)
 }
 
 // present are the metrics of a cluster that are looked up when they are asked for.
@@ -192,6 +199,10 @@ var (
 		"How often a watch was interrupted and begun again since the start, by watch.", []string{"watch"}, nil)
 	silenceDesc = prometheus.NewDesc("rollcall_watch_silence_seconds",
 		"How long ago a watch was last known to be alive, by watch.", []string{"watch"}, nil)
+	waitingDesc = prometheus.NewDesc("rollcall_webhook_waiting_events",
+		"Events that the webhook has not taken yet; 0 if there is no webhook.", nil, nil)
+	waitingAgeDesc = prometheus.NewDesc("rollcall_webhook_waiting_age_seconds",
+		"How long the oldest event waits that the webhook has not taken yet; 0 if there is none.", nil, nil)
 	digestDesc = prometheus.NewDesc("rollcall_digest_last_timestamp_seconds",
 		"The tick of the last digest that was posted, or left out because nothing happened; 0 if there is none.", nil, nil)
 	sizeDesc = prometheus.NewDesc("rollcall_ledger_size_bytes", "Size of the ledger's files.", nil, nil)
@@ -204,7 +215,7 @@ var (
 // Describe implements prometheus.Collector.
 func (p present) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{nodesDesc, cordonedDesc, costDesc, unpricedDesc, backlogDesc, oldestDesc,
-		failuresDesc, silenceDesc, digestDesc, scrapeErrDesc} {
+		failuresDesc, silenceDesc, digestDesc, scrapeErrDesc, waitingDesc, waitingAgeDesc} {
 		out <- d
 	}
 }
@@ -295,6 +306,15 @@ func (p present) collectTelling(ctx context.Context, out chan<- prometheus.Metri
 		gauge(out, backlogDesc, float64(n))
 		gauge(out, oldestDesc, age)
 	}
+	waiting, since, err3 := p.store.Undelivered(ctx, p.cluster)
+	if err3 == nil {
+		age := 0.0
+		if waiting > 0 {
+			age = max(0, time.Since(since).Seconds())
+		}
+		gauge(out, waitingDesc, float64(waiting))
+		gauge(out, waitingAgeDesc, age)
+	}
 	d, had, err2 := p.store.LastDigest(ctx, p.cluster, "")
 	if err2 == nil {
 		at := 0.0
@@ -306,7 +326,7 @@ func (p present) collectTelling(ctx context.Context, out chan<- prometheus.Metri
 		}
 		gauge(out, digestDesc, at)
 	}
-	return errors.Join(err, err2)
+	return errors.Join(err, err2, err3)
 }
 
 // register adds the metrics of a cluster that are read when they are scraped.

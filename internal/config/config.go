@@ -78,6 +78,8 @@ type Config struct {
 	PriceDiscount        float64       `env:"PRICE_DISCOUNT" envDefault:"0"`
 	BudgetList           string        `env:"BUDGETS"`
 	RolloutList          string        `env:"ROLLOUTS"`
+	WebhookURL           Secret        `env:"WEBHOOK_URL"`
+	WebhookSecret        Secret        `env:"WEBHOOK_SECRET"`
 	ScalingRetention     time.Duration `env:"SCALING_RETENTION" envDefault:"2160h"`
 	EventRetention       time.Duration `env:"EVENT_RETENTION" envDefault:"24h"`
 	HTTPAddr             string        `env:"HTTP_ADDR" envDefault:":8080"`
@@ -96,6 +98,7 @@ type Config struct {
 	Prices     *pricing.Book // of PricesFile and PriceDiscount; never nil
 	Budgets    []Budget      // of BudgetList
 	Rollouts   []string      // of RolloutList
+	Webhook    Webhook       // of WebhookURL and WebhookSecret
 }
 
 // Mistake is one thing wrong with the environment.
@@ -179,6 +182,7 @@ func Load(environ map[string]string) (Config, error) {
 	l.checkPrices(&c)
 	l.checkBudgets(&c)
 	l.checkRollouts(&c)
+	l.checkWebhook(&c)
 	l.checkAddr(c.HTTPAddr)
 	if err := c.Level.UnmarshalText([]byte(c.LogLevel)); err != nil {
 		l.wrong("LOG_LEVEL", "%q is not a level; write %s", c.LogLevel,
@@ -216,7 +220,7 @@ var tokenLike = regexp.MustCompile(`xox[a-z][-.][A-Za-z0-9.%-]+|xapp-[A-Za-z0-9.
 // wrong notes a mistake, without any token that its text would show.
 func (l *loader) wrong(variable, format string, args ...any) {
 	problem := fmt.Sprintf(format, args...)
-	for _, name := range []string{"SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"} {
+	for _, name := range []string{"SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "WEBHOOK_URL", "WEBHOOK_SECRET"} {
 		if value := l.environ[name]; len(value) >= 12 {
 			problem = strings.ReplaceAll(problem, value, redacted)
 		}

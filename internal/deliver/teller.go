@@ -64,12 +64,7 @@ type TellerStore interface {
 
 	// What a message says.
 	Members(ctx context.Context, wave int64) ([]wave.Member, error)
-	Totals(ctx context.Context, cluster string) (fleet.Totals, error)
-	Machines(ctx context.Context, cluster string) (map[fleet.Machine]int, error)
-	Baseline(ctx context.Context, cluster string) (fleet.Totals, []fleet.Group, map[fleet.Machine]int, error)
-	Muted(ctx context.Context, mute int64) (wave.Muted, error)
-	Swaps(ctx context.Context, w wave.Wave) ([]wave.Swap, error)
-	Pools(ctx context.Context, cluster string) ([]fleet.Pool, error)
+	Totals
 
 	// What becomes of a wave.
 	Accepted(ctx context.Context, p wave.Posting, told int64, now time.Time) error
@@ -581,36 +576,9 @@ func (t *Teller) render(ctx context.Context, w wave.Wave) (message.Message, erro
 	return alert.Render(w, totals, first, t.alert), err
 }
 
-// totals reads what a wave's message says beside its nodes: the cluster's totals, the groups of the first start, and
-// what it fills in: the replacements that its nodes have a part in, their pools, and what its mute hid.
-func (t *Teller) totals(ctx context.Context, w *wave.Wave) (totals fleet.Totals, first []fleet.Group, err error) {
-	if totals, err = t.store.Totals(ctx, w.Cluster); err != nil {
-		return totals, nil, err
-	}
-	var machines map[fleet.Machine]int
-	if alert.ToldOnce(w.Kind) {
-		totals, first, machines, err = t.store.Baseline(ctx, w.Cluster)
-	} else if t.alert.Price != nil {
-		machines, err = t.store.Machines(ctx, w.Cluster)
-	}
-	if err != nil {
-		return totals, nil, err
-	}
-	totals.Cost = message.CostOf(machines, t.alert.Price)
-	if w.Swaps, err = t.store.Swaps(ctx, *w); err != nil {
-		return totals, nil, err
-	}
-	if w.Kind == wave.KindJoined && slices.ContainsFunc(w.Members, func(m wave.Member) bool {
-		return m.Node.Owner.Kind == "NodeClaim"
-	}) {
-		if w.Pools, err = t.store.Pools(ctx, w.Cluster); err != nil {
-			return totals, nil, err
-		}
-	}
-	if w.Mute != nil && !w.ClosedAt.IsZero() {
-		w.Muted, err = t.store.Muted(ctx, w.Mute.ID)
-	}
-	return totals, first, err
+// totals reads what a wave's message says beside its nodes.
+func (t *Teller) totals(ctx context.Context, w *wave.Wave) (fleet.Totals, []fleet.Group, error) {
+	return totals(ctx, t.store, t.alert, w)
 }
 
 func (t *Teller) editIfPosted(ctx context.Context, w wave.Wave, now time.Time) (bool, error) {

@@ -21,6 +21,7 @@ import (
 	"rollcall/internal/command"
 	"rollcall/internal/slackemu"
 	"rollcall/internal/slackemu/page"
+	"rollcall/internal/webhook/receiver"
 )
 
 // Config says what to show and where. The zero value is what `make demo` runs.
@@ -90,6 +91,9 @@ func Run(ctx context.Context, c Config, out io.Writer) error {
 		parts.Go(func() error { return d.sim.Run(partsCtx) })
 		parts.Go(func() error { return d.follow(partsCtx) })
 	}
+	if d.receiver != nil {
+		parts.Go(func() error { return d.hear(partsCtx) })
+	}
 	parts.Go(func() error { return d.tally.run(partsCtx) })
 	parts.Go(func() error { return d.faults.run(partsCtx) })
 	parts.Go(func() error { return d.bot.run(partsCtx) })
@@ -149,15 +153,17 @@ func environment(environ []string) map[string]string {
 
 // demo is everything that runs.
 type demo struct {
-	slack  *slackemu.Server
-	sim    *clustersim.Cluster // nil for a real cluster
-	bot    *bot
-	tally  *tally
-	faults *faults
-	page   *page.Page
-	log    *os.File
-	notify *notifier
-	late   late
+	slack *slackemu.Server
+	sim   *clustersim.Cluster // nil for a real cluster
+	// receiver takes the events of the webhook; nil if the environment names another one.
+	receiver *receiver.Receiver
+	bot      *bot
+	tally    *tally
+	faults   *faults
+	page     *page.Page
+	log      *os.File
+	notify   *notifier
+	late     late
 }
 
 // The demo's day is short, so the bot is told to wait less: these are the variables and options
@@ -194,6 +200,10 @@ func newDemo(c Config, env map[string]string, dir string, addr net.Addr) (*demo,
 		"SLACK_API_URL": d.slack.APIURL(), "HTTP_ADDR": "127.0.0.1:0",
 		// They name channels and people of a real workspace.
 		"DIGEST_CHANNEL": "", "SLACK_ALLOWED_USERS": "", "SLACK_ALLOWED_CHANNELS": "",
+	}
+	if env["WEBHOOK_URL"] == "" {
+		d.receiver = receiver.New(webhookSecret, nil, eventsKept)
+		own["WEBHOOK_URL"], own["WEBHOOK_SECRET"] = base+webhookPath, webhookSecret
 	}
 	if env["DATABASE_URL"] == "" {
 		own["DATABASE_URL"] = "sqlite:" + filepath.Join(dir, "rollcall.db")
@@ -283,6 +293,8 @@ func (d *demo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case d.sim != nil && strings.HasPrefix(path, clusterPath+"/"):
 		http.StripPrefix(clusterPath, d.sim).ServeHTTP(w, r)
+	case d.receiver != nil && path == webhookPath:
+		d.receiver.ServeHTTP(w, r)
 	case slackPath(path):
 		d.slack.ServeHTTP(w, r)
 	default:

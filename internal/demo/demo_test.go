@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -390,4 +391,40 @@ func TestTimedTroubles(t *testing.T) {
 	if got := <-ended; got != "long" || f.left("long") != 0 {
 		t.Errorf("%s ended, %v left", got, f.left("long"))
 	}
+}
+
+// TestDemoWebhook breaks the demo's receiver: Slack is told meanwhile, and the receiver gets the rest afterwards.
+func TestDemoWebhook(t *testing.T) {
+	t.Parallel()
+	d := show(t, Config{Seed: 3})
+	events := func() int {
+		n, _ := strconv.Atoi(d.counter("events").Value)
+		return n
+	}
+	d.until("an event is shown", func() error {
+		p := d.panel()
+		if len(p.Lists) != 1 || len(p.Lists[0].Rows) == 0 || !good(d.counter("events")) {
+			return fmt.Errorf("%+v", p.Lists)
+		}
+		return nil
+	})
+	d.press("webhook", "on")
+	before, told := events(), d.counter("joined").Value
+	d.press("burst", "")
+	d.until("the channel is told while the receiver is broken", func() error {
+		if d.counter("joined").Value == told {
+			return fmt.Errorf("still %s", told)
+		}
+		return nil
+	})
+	if n := events(); n > before+1 { // one may have been on its way
+		t.Errorf("a broken receiver has taken %d events", n-before)
+	}
+	d.press("webhook", "off")
+	d.until("the receiver has caught up", func() error {
+		if n := events(); n < before+200 || !good(d.counter("events")) {
+			return fmt.Errorf("%d events after %d, %+v", n, before, d.counter("events"))
+		}
+		return nil
+	})
 }

@@ -197,6 +197,11 @@ func (d *demo) do(_ context.Context, control, value string) error {
 		d.faults.toggle("limit", limitStorm, func() func() {
 			return d.slack.Inject(slackemu.Rule{Fault: slackemu.RateLimited(5)})
 		})
+	case "webhook":
+		if d.receiver == nil {
+			return fmt.Errorf("the webhook is not the demo's own")
+		}
+		d.faults.toggle("webhook", webhookOutage, d.failWebhook)
 	case "kill":
 		if !d.bot.kill() {
 			return fmt.Errorf("the bot does not run just now; it starts again by itself")
@@ -215,6 +220,11 @@ func (d *demo) panel() page.PanelState {
 		sim = d.sim.State()
 		p.Title, p.Clock, p.Phase = "Simulated cluster", sim.Clock, sim.Phase
 		p.Controls = d.clusterControls(sim)
+	}
+	if d.receiver != nil {
+		p.Controls = append(p.Controls, d.timed("Webhook", "webhook", "The receiver is broken",
+			"It answers 500 for a minute. Slack is told all the same, and the receiver gets what it has missed, in order."))
+		p.Lists = append(p.Lists, d.deliveries())
 	}
 	p.Controls = append(p.Controls,
 		d.timed("Slack", "outage", "Slack is down",
@@ -353,6 +363,9 @@ func (d *demo) counters(sim clustersim.State) []page.Counter {
 	number("limited", "answered 429", limited, "")
 	number("failed", "failed otherwise", failed, "")
 
+	if d.receiver != nil {
+		cs = append(cs, d.webhookCounters()...)
+	}
 	b := d.bot.state()
 	switch {
 	case b.PID == 0 && b.Trouble != "":

@@ -230,6 +230,9 @@ func setCause(ctx context.Context, tx tx, cluster string, e *wave.Explained, ids
 			if err == nil {
 				err = setChain(ctx, tx, e.Change, e.Chain)
 			}
+			if err == nil {
+				_, err = tx.exec(ctx, feedCauseSQL, e.Change, e.Strength, cluster)
+			}
 			if err != nil {
 				return err
 			}
@@ -574,8 +577,11 @@ func deleteChanges(ctx context.Context, tx tx, ids []int64) (int64, error) {
 		return 0, nil
 	}
 	var sql dialect
-	if _, err := tx.exec(ctx, `DELETE FROM chains WHERE `+sql.in(`change_id`), sql.list(ids)); err != nil {
-		return 0, err
+	for _, stmt := range []string{missedChangesSQL + sql.in(`c.id`) + `)`,
+		`DELETE FROM chains WHERE ` + sql.in(`change_id`), `DELETE FROM feed_causes WHERE ` + sql.in(`change_id`)} {
+		if _, err := tx.exec(ctx, stmt, sql.list(ids)); err != nil {
+			return 0, err
+		}
 	}
 	return tx.exec(ctx, `DELETE FROM changes WHERE `+sql.in(`id`), sql.list(ids))
 }

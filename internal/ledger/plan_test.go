@@ -39,7 +39,7 @@ func plans(t *testing.T, l *Ledger, call func(ctx context.Context)) []string {
 // scan finds the steps that read a whole large table, whatever it is called in the statement.
 var scan = regexp.MustCompile(
 	`(?m)^  SCAN (e|en|n|c|r|t|w|h|events|nodes|changes|waves|messages|mutes|u|label_sets|s|event_names|chains|claims|kp|keeps|` +
-		`rollout_steps|causes)\b` +
+		`rollout_steps|causes|deliveries|d|feed_causes|feed_waves|f)\b` +
 		`.*$|^  .* INDEX nodes_\w+ ` +
 		`\(cluster=\?\)$`)
 
@@ -64,6 +64,7 @@ func TestRetellPlan(t *testing.T) {
 // fail on busy machines; a plan does not.)
 func TestPlans(t *testing.T) {
 	l := fresh(t)
+	check(t, l.BeginFeed(t.Context(), "prod", t0))
 	fleetOf(t, l, some()...)
 	var many []fleet.Node
 	for i := range maxNamed + 1 {
@@ -81,6 +82,8 @@ func TestPlans(t *testing.T) {
 		Cause: fleet.Cause{Kind: fleet.Demand, For: fleet.Workload{Namespace: "shop", Name: "checkout"}}, Strength: 1}}}))
 	check(t, l.Apply(t.Context(), "prod", "C1",
 		wave.Plan{New: []wave.Opening{{Kind: wave.KindJoined, Changes: []int64{1, 2}}}}, false, t0))
+	check(t, l.Collect(t.Context(), "prod", wave.Collected{Cursor: wave.Cursor{Change: 1}, Deliveries: []wave.Delivery{
+		{Seq: 1, Key: "e1", Created: t0}}}))
 	told := must[[]wave.Wave](t)(l.LiveWaves(t.Context(), "prod"))[0]
 	label := query.NodeFilter{
 		Labels: []query.LabelRequirement{{Key: "team", Operator: query.LabelIn, Values: []string{"ml"}}},
@@ -424,6 +427,26 @@ func TestPlans(t *testing.T) {
 			return nil
 		}},
 		{"gaps", "INDEX gaps_at", func(ctx context.Context) error { _, err := l.Gaps(ctx, "prod", t0); return err }},
+		{"new changes for a feed", "INTEGER PRIMARY KEY (rowid>? AND rowid<?)", func(ctx context.Context) error {
+			_, err := l.Feed(ctx, "prod", 5)
+			return err
+		}},
+		{"causes for a feed", "PRIMARY KEY (cluster=? AND change_id<?)", func(ctx context.Context) error {
+			_, err := l.Feed(ctx, "prod", 5000)
+			return err
+		}},
+		{"waves of a feed", "PRIMARY KEY (cluster=?)", func(ctx context.Context) error {
+			_, err := l.Feed(ctx, "prod", 5000)
+			return err
+		}},
+		{"the next event of a feed", "INDEX deliveries_seq (cluster=?)", func(ctx context.Context) error {
+			_, _, err := l.NextDelivery(ctx, "prod")
+			return err
+		}},
+		{"what waits in a feed", "COVERING INDEX deliveries_seq (cluster=?)", func(ctx context.Context) error {
+			_, _, err := l.Undelivered(ctx, "prod")
+			return err
+		}},
 		{"active mutes", "INDEX mutes_at",
 			func(ctx context.Context) error { _, err := l.Mutes(ctx, "prod", t0); return err }},
 		{"untold mutes", "INDEX mutes_untold",

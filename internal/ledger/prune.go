@@ -87,6 +87,7 @@ func (l *Ledger) Prune(ctx context.Context, r Retention, now time.Time) (rows in
 		}
 		prune(func() (int64, error) { return l.pruneEvents(ctx, c.Cluster, 0, now.Add(-r.Other).UnixMilli()) })
 		prune(func() (int64, error) { return l.pruneEvents(ctx, c.Cluster, 1, old) })
+		prune(func() (int64, error) { return l.pruneDeliveries(ctx, c.Cluster, old, maxDeliveries) })
 		prune(func() (int64, error) { return l.pruneChanges(ctx, c.Cluster, old) })
 		drop(`DELETE FROM nodes WHERE (cluster, uid) IN (SELECT n.cluster, n.uid FROM nodes n WHERE n.cluster = ?
 			AND n.removed_at < ? AND NOT EXISTS (

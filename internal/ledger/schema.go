@@ -529,6 +529,7 @@ CREATE TABLE rollout_globs (                    -- whose rollouts are told, and 
 ) WITHOUT ROWID;
 CREATE INDEX waves_rollout ON waves (cluster, opened_at) WHERE kind = 'rollout';
 `,
+	feedMigration,
 }
 
 // keepsMigration makes the table of what keeps nodes.
@@ -561,6 +562,45 @@ INSERT INTO keeps (cluster, node_uid, kind, namespace, name, why, note, since_at
 			AND c.occurrence = (SELECT max(o.occurrence) FROM changes o WHERE o.cluster = n.cluster AND o.node_uid = n.uid
 				AND o.kind = 'cordoned')
 		WHERE n.removed_at IS NULL AND n.cordoned = 1 AND n.leaving = 0) x;
+`
+
+// feedMigration makes the tables of the feeds of a second sink.
+const feedMigration = `
+CREATE TABLE feeds (                            -- how far a cluster's feed is: see wave.Cursor
+	cluster   TEXT PRIMARY KEY,
+	change_id INTEGER NOT NULL,
+	wave_id   INTEGER NOT NULL,
+	digest_id INTEGER NOT NULL,
+	seq       INTEGER NOT NULL DEFAULT 0,         -- of its last event
+	missed    INTEGER NOT NULL DEFAULT 0,         -- events that were given up, and of which it has not told yet
+	begun_at  INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE deliveries (                       -- events that the receiver has not taken yet
+	key        TEXT PRIMARY KEY,                  -- the event's ID
+	cluster    TEXT NOT NULL,
+	seq        INTEGER NOT NULL,                  -- its place in the feed
+	type       TEXT NOT NULL,
+	body       TEXT NOT NULL,                     -- as it is sent
+	created_at INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX deliveries_seq ON deliveries (cluster, seq);
+CREATE TABLE feed_causes (                      -- why nodes came or left, as far as a feed is still to tell it
+	cluster   TEXT NOT NULL,
+	change_id INTEGER NOT NULL,
+	strength  INTEGER NOT NULL,
+	PRIMARY KEY (cluster, change_id)
+) WITHOUT ROWID;
+CREATE TABLE feed_waves (                       -- what a feed has told of waves: see wave.FedState
+	cluster TEXT NOT NULL,
+	wave_id INTEGER NOT NULL,
+	key     TEXT NOT NULL,
+	kind    TEXT NOT NULL,
+	events  INTEGER NOT NULL,
+	state   TEXT NOT NULL,
+	said    INTEGER NOT NULL,
+	at      INTEGER,
+	PRIMARY KEY (cluster, wave_id)
+) WITHOUT ROWID;
 `
 
 // migrationWith is the number of the migration that contains a text.

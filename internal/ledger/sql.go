@@ -131,7 +131,8 @@ var hot = []string{writerSQL, oldNodeSQL, upsertNodeSQL, insertChangeSQL, markSQ
 	waitSQL, putWaitSQL, endWaitSQL, waitedSQL,
 	keepSQL, openStatesSQL, endKeepsSQL, putStepSQL,
 	spentLifeSQL, spendKeySQL, findSpendGroupSQL, insertSpendGroupSQL, spendBoundsSQL, spendNextSQL, spendLastSQL,
-	copySpendSQL, addSpendSQL, setGroupSQL, lastWentSQL, setInterruptedSQL}
+	copySpendSQL, addSpendSQL, setGroupSQL, lastWentSQL, setInterruptedSQL,
+	moveFeedSQL, insertDeliverySQL, deliveredSQL, feedCauseSQL, toldCauseSQL, fedWaveSQL}
 
 // tx is a write transaction.
 type tx struct {

@@ -10,6 +10,7 @@
 //     disk, a clock that is set by seconds to days, a second process on the ledger by another path;
 //   - from the API server: killed, history compacted, etcd restored from a backup, another server in its place, event
 //     pages of megabytes, connections cut, silent, slow or refused;
+//   - from the webhook's receiver: errors, limits, answers that come late, never, or are lost;
 //   - from Slack: calls that fail before or after their effect or are carried out up to 40 s late, limits of a day,
 //     refusals that nobody has heard of, edits forbidden, the channel archived and replaced, outages, sockets dropped,
 //     refreshed or half-open;
@@ -41,6 +42,9 @@
 // that adds an offset from a shared file to the wall clock. That is a second's work for the linker,
 // where a patched package time would have every dependency compiled again, and it leaves the
 // monotonic clock alone, as setting a machine's clock does.
+//
+// The webhook's receiver discards repeats by their ID, and must then have every change that the ledger holds once, in
+// the order in which they were recorded, and no other; each event must be valid and signed.
 //
 // A failing episode is played again with fewer and fewer steps, and the shortest list that still
 // fails is printed with the command that plays it. Whether a list fails depends on the moments too,
@@ -220,6 +224,8 @@ func report(t *testing.T, seed uint64, took time.Duration, totals map[string]int
 	row("messages", "%d, with %d causes on their cards, of which none may be false", totals["messages"],
 		totals["causes told"])
 	row("calls of Slack", "%d (%s)", totals["calls"], group("calls "))
+	row("events", "%d, in %d tries, of which %d brought one again", totals["events"], totals["tries of events"],
+		totals["repeats of events"])
 	row("exits for a full disk", "%d", totals["exits for a full disk"])
 	row("second processes", "%d refused; %d exits because of one", totals["second processes refused"],
 		totals["exits for a second process"])

@@ -20,6 +20,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"rollcall/internal/slackemu"
+	"rollcall/internal/webhook/receiver"
 	"rollcall/test/cluster"
 )
 
@@ -85,15 +86,17 @@ func (a *arena) startAPI() (err error) {
 // episode is one fresh ledger, one fresh Slack, one emptied cluster, and what happens to them.
 type episode struct {
 	*arena
-	steps  []Step
-	ctx    context.Context
-	end    context.CancelFunc
-	slack  *slackemu.Server
-	ledger string // its directory
-	bot    *keeper
-	clock  clock
-	truth  truth
-	blind  bool
+	steps []Step
+	ctx   context.Context
+	end   context.CancelFunc
+	slack *slackemu.Server
+	// receiver takes the events of the webhook.
+	receiver *receiver.Receiver
+	ledger   string // its directory
+	bot      *keeper
+	clock    clock
+	truth    truth
+	blind    bool
 
 	clockMoves bool          // the plan sets the clock
 	made       int           // nodes; the nodes' lane's own
@@ -198,6 +201,12 @@ func (a *arena) play(ctx context.Context, steps []Step, patience time.Duration) 
 		return out, err
 	}
 	defer stop()
+	events, hook, deaf, err := listen()
+	if err != nil {
+		return out, err
+	}
+	defer deaf()
+	e.receiver = events
 	if e.blind {
 		e.slack.RemoveScope(slackemu.DefaultBotToken, "channels:history")
 		e.slack.RemoveScope(slackemu.DefaultBotToken, "groups:history")
@@ -212,7 +221,7 @@ func (a *arena) play(ctx context.Context, steps []Step, patience time.Duration) 
 		"SLACK_APP_TOKEN=" + slackemu.DefaultAppToken,
 		"SLACK_CHANNEL=" + e.channel(), "SLACK_API_URL=" + address + "/api/", "KUBECONFIG=" + a.kubeconfig, "CLUSTER_NAME=prod",
 		"DATABASE_URL=sqlite:" + filepath.Join(e.ledger, "rollcall.db"), "HTTP_ADDR=127.0.0.1:0", "ALERT_WAVE_GAP=3s",
-		"BLIND_AFTER=" + blindAfter.String(),
+		"BLIND_AFTER=" + blindAfter.String(), "WEBHOOK_URL=" + hook, "WEBHOOK_SECRET=" + webhookSecret,
 		"LOG_LEVEL=debug", "CHAOS_CLOCK=" + e.clock.path, "GOMEMLIMIT=" + fmt.Sprint(podMemory*9/10) + "MiB",
 	})
 	if strings.Contains(steps[0].What, "routed") {
@@ -364,6 +373,7 @@ func (e *episode) settle(patience time.Duration) time.Duration {
 	})
 	e.slack.ClearFaults()
 	e.slack.RefuseSockets(false)
+	e.receiver.Fail("", 0)
 	if err := e.clock.set(0); err != nil {
 		e.fail(err)
 		return 0
@@ -409,6 +419,7 @@ func (e *episode) judge() []violation {
 			copies, forgiven)...)
 	}
 	out = append(out, e.truth.judge(s)...)
+	out = append(out, e.judgeEvents()...)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	out = append(out, e.truth.misplaced(s, e.routes, e.channels)...)
@@ -529,6 +540,10 @@ func (e *episode) tally() {
 			}
 		}
 	}
+	tries, repeats := e.receiver.Tally()
+	e.count("events", len(e.receiver.Events()))
+	e.count("tries of events", tries)
+	e.count("repeats of events", repeats)
 	for method, c := range e.slack.Counts() {
 		n := 0
 		for _, k := range c.Statuses {

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"rollcall/internal/slackemu"
+	"rollcall/internal/webhook/receiver"
 	"rollcall/test/cluster"
 )
 
@@ -138,6 +139,9 @@ func (e *episode) act(s Step) error {
 		}
 		e.slack.SetOutage(kind)
 		e.lasting(s.For, func() { e.slack.SetOutage(slackemu.OutageOff) }, "people")
+	case Webhook:
+		e.receiver.Fail(receiver.Fault(s.What), s.N)
+		count += " " + s.What
 	case Sockets:
 		e.sockets(s)
 		count += " " + s.What
@@ -263,6 +267,8 @@ func (e *episode) kill(s Step) {
 		default:
 		}
 		wait(e.born, time.Duration(s.Wait%10)*time.Millisecond)
+	case atEvent:
+		wait(e.receiver.Changed(), time.Duration(s.Wait%3)*time.Millisecond)
 	}
 	if rule.Method != "" {
 		remove := e.slack.Inject(rule)

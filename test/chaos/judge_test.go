@@ -9,6 +9,31 @@ import (
 	"rollcall/internal/slackemu"
 )
 
+// The judgement of events finds what is lost, doubled, made up, in another order, or refused.
+func TestCompareEvents(t *testing.T) {
+	a, b := fed{"a", joined, 1}, fed{"b", joined, 1}
+	for name, tc := range map[string]struct {
+		got   []fed
+		wrong []string
+		want  []string
+	}{
+		"right":         {[]fed{a, b}, nil, nil},
+		"lost":          {[]fed{b}, nil, []string{lost}},
+		"doubled":       {[]fed{a, b, a}, nil, []string{doubled}},
+		"made up":       {[]fed{a, b, {"c", joined, 1}}, nil, []string{other}},
+		"another order": {[]fed{b, a}, nil, []string{wrongOrder}},
+		"refused":       {[]fed{a, b}, []string{"no signature"}, []string{other}},
+	} {
+		var kinds []string
+		for _, v := range compareEvents([]fed{a, b}, tc.got, tc.wrong) {
+			kinds = append(kinds, v.kind)
+		}
+		if !slices.Equal(kinds, tc.want) {
+			t.Errorf("%s: %q, want %q", name, kinds, tc.want)
+		}
+	}
+}
+
 // lived is a node's life in one line, for tests: "a joined ready ?removed", where what has a
 // question mark may be told.
 func lived(lines ...string) *truth {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"rollcall/internal/webhook/receiver"
 )
 
 // Kind is what a step does.
@@ -58,6 +60,7 @@ const (
 	Notes    Kind = "notes"   // N events with notes of 700 KB are written
 	Move     Kind = "move"    // the channel is archived, and For later the program is started with another one
 	Reroute  Kind = "reroute" // For later the program is started with other ROUTES
+	Webhook  Kind = "webhook" // N events are not taken, or not heard to be; What is a receiver.Fault
 	Second   Kind = "second"  // a second process runs on the ledger by another path; What is "symlink" or "hardlink"
 )
 
@@ -67,7 +70,8 @@ const (
 	beforePost = "before-post" // Slack has the request, and has not posted yet
 	afterPost  = "after-post"  // Slack has posted, and has not answered yet
 	atEdit     = "at-edit"
-	atNode     = "at-node" // a node has just been created
+	atNode     = "at-node"  // a node has just been created
+	atEvent    = "at-event" // the webhook's receiver has taken an event
 )
 
 // Step is one step of an episode: what, with which parameters, and how long after the step before
@@ -170,7 +174,7 @@ var lanes = map[Kind]string{
 	Slack:  troubleLane,
 	Outage: troubleLane, Impostor: troubleLane,
 	Sockets: troubleLane, DiskFull: troubleLane, Clock: troubleLane, Restore: troubleLane, Notes: troubleLane,
-	Move: troubleLane, Reroute: troubleLane, Second: troubleLane,
+	Move: troubleLane, Reroute: troubleLane, Second: troubleLane, Webhook: troubleLane,
 }
 
 // lane returns the steps of one lane.
@@ -294,15 +298,15 @@ var questions = []string{"/nodes", "/nodes+list", "/nodes+--not-ready", "/events
 func planTrouble(r *rand.Rand) []Step {
 	var steps []Step
 	for range 18 + r.IntN(5) {
-		s := Step{Kind: Kill,
-			What: weighted(r, []choice[string]{{8, anyMoment}, {3, beforePost}, {4, afterPost}, {2, atEdit}, {3, atNode}})}
+		s := Step{Kind: Kill, What: weighted(r, []choice[string]{{8, anyMoment}, {3, beforePost}, {4, afterPost},
+			{2, atEdit}, {3, atNode}, {3, atEvent}})}
 		if r.IntN(4) == 0 {
 			s.For = ms(r, 500, 4000)
 		}
 		steps = append(steps, s)
 	}
 	kinds := []choice[Kind]{{4, Stop}, {1, Term}, {1, Compact}, {3, Cut}, {2, Stall}, {1, Slow}, {2, Refuse}, {9, Slack},
-		{2, Impostor}, {2, Outage}, {4, Sockets}, {1, DiskFull}, {2, Clock}, {1, Second}}
+		{2, Impostor}, {2, Outage}, {4, Sockets}, {1, DiskFull}, {2, Clock}, {1, Second}, {5, Webhook}}
 	others := 19 + r.IntN(5)
 	if r.IntN(5) < 3 { // dear on a small machine
 		others--
@@ -389,6 +393,13 @@ func planFault(r *rand.Rand, kind Kind) Step {
 	case Sockets:
 		s.What = []string{"refresh", "warning", "drop", "half", "refuse"}[r.IntN(5)]
 		s.N, s.For = 1+r.IntN(6), ms(r, 500, 4000)
+	case Webhook:
+		// One that is closed to us is asked again only after a minute or two.
+		s.What = string([]receiver.Fault{receiver.Broken, receiver.Limited, receiver.Refuses, receiver.Slow, receiver.Dropped,
+			receiver.Reset, receiver.Hangs}[r.IntN(7)])
+		if s.N = 1 + r.IntN(4); s.What == string(receiver.Hangs) {
+			s.N = 1 // it takes the client's whole time-out
+		}
 	case DiskFull:
 		s.For = ms(r, 500, 4000)
 	case Second:

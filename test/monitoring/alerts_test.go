@@ -187,6 +187,11 @@ func TestAlerts(t *testing.T) {
 			26*hour + 20*time.Minute, ""},
 		{"RollcallDigestLate", []string{`rollcall_digest_last_timestamp_seconds{cluster="prod"} 0x3000`}, 48 * hour, ""},
 
+		{"RollcallWebhookLags", []string{`rollcall_webhook_waiting_age_seconds{cluster="prod"} 0+60x20 0x20`}, 30 * time.Minute,
+			""},
+		{"RollcallWebhookLags", []string{`rollcall_webhook_waiting_age_seconds{cluster="prod"} 0+60x60`}, 40 * time.Minute,
+			"prod: the webhook has not taken an event for 40m 0s."},
+
 		{"RollcallLedgerGrows", []string{`rollcall_ledger_size_bytes{cluster="prod"} 1200000000x70`}, hour, ""},
 		{"RollcallLedgerGrows", []string{`rollcall_ledger_size_bytes{cluster="prod"} 2147483648x70`}, hour,
 			"prod: the ledger has grown to 2GiB."},

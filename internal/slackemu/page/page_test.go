@@ -69,6 +69,7 @@ func (f *fakePanel) state() page.PanelState {
 			{ID: "once", Label: "Told exactly once", Value: "120 of 120", Good: &yes, Note: "every node, every change"},
 			{ID: "twice", Label: "Told twice", Value: "1", Good: &no},
 		},
+		Lists: []page.List{{ID: "webhook", Title: "To the webhook", Note: "In order.", Empty: "None yet."}},
 	}
 }
 
@@ -214,7 +215,7 @@ func snapshot(t *testing.T, srv *httptest.Server, user string) state {
 	}
 	if strings.Contains(body, "[null") ||
 		regexp.MustCompile(
-			`"(users|channels|commands|words|files|repliers|modals|controls|counters|options)":null`).MatchString(body) {
+			`"(users|channels|commands|words|files|repliers|modals|controls|counters|options|lists|rows)":null`).MatchString(body) {
 		t.Errorf("a list is null, which the browser does not expect: %s", body)
 	}
 	return s

@@ -1,6 +1,9 @@
 package page
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Panel is a strip of controls and numbers beside the workspace, for whatever the Slack app tells about. The page only
 // shows it and hands on what a person does; it knows nothing of what the controls mean.
@@ -23,6 +26,7 @@ type PanelState struct {
 
 	Controls []Control `json:"controls"`
 	Counters []Counter `json:"counters"`
+	Lists    []List    `json:"lists"`
 }
 
 // Kinds of Control.
@@ -59,6 +63,23 @@ type Counter struct {
 	Value string `json:"value"`
 	Note  string `json:"note"`
 	Good  *bool  `json:"good"` // whether it is as it should be; nil where there is no such thing
+}
+
+// List is what was handed to somebody else, the newest first.
+type List struct {
+	ID    string `json:"id"`
+	Title string `json:"title"`
+	Note  string `json:"note"`  // what it is, in a sentence
+	Empty string `json:"empty"` // what is said while there is nothing
+	Rows  []Row  `json:"rows"`
+}
+
+// Row is one line of a List.
+type Row struct {
+	ID    string    `json:"id"`
+	At    time.Time `json:"at"`
+	Label string    `json:"label"`
+	Text  string    `json:"text"`
 }
 
 // CommandHint tells the composer about one slash command.

@@ -289,6 +289,10 @@ func (p *Page) panel() *PanelState {
 		s.Controls[i].Options = append([]Option{}, s.Controls[i].Options...)
 	}
 	s.Controls = append([]Control{}, s.Controls...)
+	s.Lists = append([]List{}, s.Lists...)
+	for i := range s.Lists {
+		s.Lists[i].Rows = append([]Row{}, s.Lists[i].Rows...)
+	}
 	return &s
 }
 

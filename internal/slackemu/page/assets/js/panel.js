@@ -60,6 +60,13 @@ function counters(list) {
     <th scope="row">${c.label}${c.note ? html`<small>${c.note}</small>` : nothing}</th><td>${c.value}</td><td class="verdict">${verdict(c.good)}</td></tr>`)}</tbody></table>`;
 }
 
+function list(l) {
+  return html`<section class="handed" aria-label=${l.title} data-list=${l.id}><h3>${l.title}</h3>
+    ${l.note ? html`<p class="dim">${l.note}</p>` : nothing}
+    ${l.rows.length ? html`<ol>${repeat(l.rows, (r) => r.id, (r) => html`<li><div class="handed-head"><code>${r.label}</code><span class="grow"></span>
+      <time title=${full(Date.parse(r.at))}>${clock(Date.parse(r.at))}</time></div><p>${r.text}</p></li>`)}</ol>` : html`<p class="empty">${l.empty}</p>`}</section>`;
+}
+
 // phone is what the lock screen would show: the top-level text alone, as it was when the message was posted.
 function phone() {
   const list = rung(4);
@@ -79,5 +86,6 @@ export function sideColumn() {
     <div class="side-body">
       ${p ? html`${p.clock || p.phase ? html`<div class="clock"><b>${p.clock}</b> <span>${p.phase}</span></div>` : nothing}${controls(p.controls)}${counters(p.counters)}` : nothing}
       ${phone()}
+      ${p ? p.lists.map(list) : nothing}
     </div></aside>`;
 }
