@@ -291,7 +291,8 @@ func (t *Teller) plan(ctx context.Context) (more bool, err error) {
 	}
 	// A first message that may go out at once saves a write: that its posting begins is recorded
 	// with its wave.
-	posting := t.busy == 0 && len(plan.New) == 1 && !t.outbox.PostAt(wave.Posting{Channel: plan.New[0].To.Channel}, now).After(now) &&
+	posting := t.busy == 0 && len(plan.New) == 1 &&
+		!t.outbox.PostAt(wave.Posting{Channel: plan.New[0].To.Channel}, now).After(now) &&
 		!slices.ContainsFunc(live, func(w wave.Wave) bool { return w.Main.ID == "" })
 	t.live = nil
 	if err := t.store.Apply(ctx, t.cluster, t.alert.Routes.Rest, plan, posting, now); err != nil {

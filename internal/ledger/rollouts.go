@@ -62,7 +62,8 @@ func putSteps(ctx context.Context, tx tx, cluster string, steps []fleet.RolloutS
 
 // Stepped returns the Deployments of which steps were recorded after others, and the number of the last step of all; 0
 // is before the first one. Namespace and Name are set.
-func (l *Ledger) Stepped(ctx context.Context, cluster string, after int64) (of []fleet.ObjectRef, last int64, err error) {
+func (l *Ledger) Stepped(ctx context.Context, cluster string, after int64) (of []fleet.ObjectRef, last int64,
+	err error) {
 	defer doing(&err, "looking for new steps of Deployments of %s", cluster)
 	last, _, err = one(ctx, l.r, value[int64], `SELECT coalesce(max(id), 0) FROM rollout_steps`)
 	if err != nil || last <= after {

@@ -60,8 +60,8 @@ func workspace() slackemu.Config {
 	}
 }
 
-// reroute starts the program with other routes after a while. It reports false if it did not: a program that cannot read
-// what it has posted does not know what was posted before.
+// reroute starts the program with other routes after a while. It reports false if it did not: a program that cannot
+// read what it has posted does not know what was posted before.
 func (e *episode) reroute(after time.Duration) bool {
 	e.mu.Lock()
 	if e.blind || len(e.routes) == 0 {
