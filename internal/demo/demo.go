@@ -170,7 +170,11 @@ type demo struct {
 // for which a real day has time.
 var hasty = map[string]string{"ALERT_WAVE_GAP": "8s", "ALERT_WAVE_MAX": "1m",
 	"KEPT_ALERT": "0.05,20%,40s", "BUDGETS": "demo=1/day",
-	"ROLLOUTS": "payments/*"}
+	"ROLLOUTS": "payments/*", "REMIND_AFTER": "1m",
+	"ROUTES": "severity=warning -> " + channelOncall + " " + slackemu.GroupOncall}
+
+// channelOncall is the channel of what may need somebody.
+const channelOncall = "C0ONCALL"
 
 // digestAfter is the schedule of digests for days that begin now: each comes in the first minute after a day's end, so
 // that it is about that day, from its night to the next. A day that does not divide an hour has digests of its length.
@@ -251,7 +255,7 @@ func newDemo(c Config, env map[string]string, dir string, addr net.Addr) (*demo,
 			d.bot.environ = append(d.bot.environ, k+"="+v)
 		}
 	}
-	d.tally = newTally(d.slack, slackemu.ChannelOps, d.notify.all)
+	d.tally = newTally(d.slack, []string{slackemu.ChannelOps, channelOncall}, d.notify.all)
 	d.faults = newFaults(d)
 	panel := &page.Panel{State: d.panel, Changed: d.notify.subscribe, Do: d.do}
 	host, _, _ := net.SplitHostPort(addr.String())
@@ -270,6 +274,7 @@ func workspace(base string) slackemu.Config {
 		Channels: []slackemu.Channel{
 			{ID: slackemu.ChannelOps, Name: "cluster-nodes", Members: append(people, slackemu.UserEve), IsShared: true,
 				Topic: "Rollcall tells here what the nodes do"},
+			{ID: channelOncall, Name: "on-call", Members: people, Topic: "Rollcall tells here what may need somebody"},
 			{ID: slackemu.ChannelPrivate, Name: "platform-team", Members: people, IsPrivate: true,
 				Topic: "Commands work here too"},
 			{ID: slackemu.ChannelOther, Name: "random", Members: people[1:], Topic: "Rollcall is not in this channel"},

@@ -313,12 +313,12 @@ func (d *demo) counters(sim clustersim.State) []page.Counter {
 	case d.sim == nil:
 		number("told", "Nodes by the channel", t.Alive, "")
 	case !t.Based && t.Joined == 0:
-		add("told", "Nodes told in the channel", "–", "nothing told yet", nil)
+		add("told", "Nodes told in the channels", "–", "nothing told yet", nil)
 	case t.Muted:
-		add("told", "Nodes told in the channel", strconv.Itoa(max(0, t.Alive)), "alerts are muted", nil)
+		add("told", "Nodes told in the channels", strconv.Itoa(max(0, t.Alive)), "alerts are muted", nil)
 	default:
 		kept, note := d.late.judge("told", t.Alive == sim.Alive, "the same", "on its way")
-		add("told", "Nodes told in the channel", strconv.Itoa(t.Alive), note, kept)
+		add("told", "Nodes told in the channels", strconv.Itoa(t.Alive), note, kept)
 	}
 	if d.sim != nil && t.Based {
 		quiet := t.KeptJoined + t.KeptRemoved

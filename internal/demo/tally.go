@@ -15,14 +15,14 @@ import (
 	"rollcall/internal/slackemu"
 )
 
-// tally counts what the channel tells, message by message, as a person would who keeps a list.
+// tally counts what the channels tell, message by message, as a person would who keeps a list.
 type tally struct {
-	slack   *slackemu.Server
-	channel string
-	changed func()
+	slack    *slackemu.Server
+	channels []string
+	changed  func()
 
 	mu       sync.Mutex
-	said     map[string]statement      // by the message's ts
+	said     map[string]statement      // by the message: see place
 	names    map[string]map[string]int // step → node → how often it is named
 	counts   map[string]int            // step → how many nodes, as the headlines say
 	mutes    int                       // that go on
@@ -37,17 +37,20 @@ type statement struct {
 	names  []channel.Telling
 	counts map[string]int
 	muted  bool   // it says that alerts are muted
-	wave   string // the ts of its wave's message
+	wave   string // its wave's message
 	nodes  int    // how many its wave has, and how many by cause; of the wave's message only
 	causes map[string]int
 }
 
-func newTally(s *slackemu.Server, ch string, changed func()) *tally {
-	return &tally{slack: s, channel: ch, changed: changed, said: map[string]statement{},
+// place is where a message is: two channels may have messages with one ts.
+func place(channel, ts string) string { return channel + "/" + ts }
+
+func newTally(s *slackemu.Server, channels []string, changed func()) *tally {
+	return &tally{slack: s, channels: channels, changed: changed, said: map[string]statement{},
 		names: map[string]map[string]int{}, counts: map[string]int{}}
 }
 
-// run follows the channel until ctx ends.
+// run follows the channels until ctx ends.
 func (t *tally) run(ctx context.Context) error {
 	sub := t.slack.Subscribe()
 	defer sub.Close()
@@ -59,7 +62,7 @@ func (t *tally) run(ctx context.Context) error {
 		any := false
 		for _, c := range changes {
 			switch {
-			case c.Channel != t.channel:
+			case !slices.Contains(t.channels, c.Channel):
 			case c.Kind == slackemu.ChangePosted, c.Kind == slackemu.ChangeUpdated, c.Kind == slackemu.ChangeDeleted:
 				t.read(c)
 				any = true
@@ -92,9 +95,10 @@ func (t *tally) read(c slackemu.Change) {
 			t.baseline, t.based = n, true
 		}
 	}
-	t.add(t.said[c.TS], -1)
+	at := place(c.Channel, c.TS)
+	t.add(t.said[at], -1)
 	t.add(now, 1)
-	t.said[c.TS] = now
+	t.said[at] = now
 }
 
 // statement reads a message. While a wave goes on its headline counts its nodes and its thread
@@ -113,7 +117,7 @@ func (t *tally) statement(m slackemu.Message) statement {
 		}
 		about, parent = p, &p
 	}
-	s := statement{names: channel.Of(m, parent), counts: map[string]int{}, wave: about.TS}
+	s := statement{names: channel.Of(m, parent), counts: map[string]int{}, wave: place(m.Channel, about.TS)}
 	if parent == nil {
 		s.causes = channel.Causes(m)
 	}

@@ -4,7 +4,7 @@ import "testing"
 
 // What a mute hides is counted once its end says how much it was, and nothing is judged before.
 func TestMutesInTheTally(t *testing.T) {
-	y := newTally(nil, "C1", func() {})
+	y := newTally(nil, []string{"C1"}, func() {})
 	y.based, y.baseline = true, 12
 	y.add(statement{counts: map[string]int{"joined": 3}}, 1)
 	begun := mute("prod: alerts for pool general are muted until 13:00 UTC (by Ada)")
