@@ -257,7 +257,7 @@ func (f *Feeder) quiet(x wave.FedChange, mutes []wave.Mute) Quiet {
 		return QuietSelector
 	}
 	for _, m := range mutes {
-		if m.Matches(x.Node) {
+		if m.Matches(x.Node) && f.Alert.Routes.Mutes(m, f.Alert.Routes.OfChange(x.Node, x.Change.Kind).Channel) {
 			return QuietMute
 		}
 	}

@@ -90,6 +90,9 @@ func (t *truth) misplaced(s channelView, routes []routing, base []string) (out [
 	pools := map[string][]string{}
 	for _, l := range t.lives {
 		pools[l.name] = append(pools[l.name], l.pool)
+		if !l.visitEnd.IsZero() { // of a node that was never seen nobody knows the pool
+			pools[l.name] = append(pools[l.name], "")
+		}
 	}
 	may := func(c claim, channel string) bool {
 		return slices.ContainsFunc(pools[c.node], func(pool string) bool {
