@@ -43,9 +43,11 @@ type Summaries struct {
 	Price fleet.Pricer   // nil: no price is known
 	Zone  *time.Location // of the moments in a summary; nil: UTC
 	Keep  time.Duration  // how long the ledger keeps nodes that left; 0: for ever
-	// Covers selects the nodes that a digest is about; nil: all. What is about workloads and not about nodes is left out
-	// of a digest of some nodes, and so is the use of spot nodes.
-	Covers func(fleet.Node) bool
+	// Covers selects the nodes that a digest is about; nil, or a result of nil: all. What is about workloads and not
+	// about nodes is left out of a digest of some nodes, and so is the use of spot nodes.
+	Covers func(d wave.Digest) func(fleet.Node) bool
+
+	covers func(fleet.Node) bool // of the digest that is summed up; nil: all
 }
 
 // withDefaults fills in what is not set.
@@ -87,6 +89,9 @@ func (s Summaries) Last(ctx context.Context, cluster string, length time.Duratio
 // Scheduled sums up the period of a digest, and compares it with those of the ticks before.
 func (s Summaries) Scheduled(ctx context.Context, d wave.Digest, ticks *schedule.Schedule,
 	now time.Time) (digest.Summary, error) {
+	if s.Covers != nil {
+		s.covers = s.Covers(d)
+	}
 	var before []message.Period
 	for until := d.From; len(before) < compared && (len(before) < 3 || d.From.Sub(until) < comparedBack-2*time.Hour); {
 		from := ticks.Last(until.Add(-1))
@@ -117,7 +122,7 @@ func (s Summaries) Of(ctx context.Context, cluster string, span message.Period, 
 		}
 	}
 	f.Lives = s.Store.Lives(ctx, cluster, earliest, span.Until)
-	if s.Covers != nil {
+	if s.covers != nil {
 		if f, err = s.part(ctx, f, earliest, now); err != nil {
 			return digest.Summary{}, err
 		}
@@ -160,7 +165,7 @@ func (s Summaries) part(ctx context.Context, f digest.Facts, earliest, now time.
 		if err != nil {
 			return f, err
 		}
-		if s.Covers(n) {
+		if s.covers(n) {
 			covered[n.UID] = true
 		}
 	}

@@ -28,6 +28,7 @@ import (
 	"rollcall/internal/k8s"
 	"rollcall/internal/ledger"
 	"rollcall/internal/slackapp"
+	"rollcall/internal/wave"
 )
 
 // Options change what the environment cannot. The zero value is production.
@@ -115,7 +116,8 @@ func Run(ctx context.Context, c config.Config, sources []Source, o Options, log 
 		g.Go(func() error { return err })
 		return g.Wait()
 	}
-	p.summaries = answer.Summaries{Store: p.store, Price: c.Prices.Price, Zone: c.Zone, Keep: c.ScalingRetention}
+	p.summaries = answer.Summaries{Store: p.store, Price: c.Prices.Price, Zone: c.Zone, Keep: c.ScalingRetention,
+		Covers: p.covers}
 	for i, s := range sources {
 		p.clusters = append(p.clusters, p.newCluster(s.Name, clients[i]))
 	}
@@ -176,6 +178,18 @@ func (p *process) parts(ctx context.Context, addr string) (run []func() error) {
 		})
 	}
 	return run
+}
+
+// covers selects the nodes that a digest is about, if it is not about all.
+func (p *process) covers(d wave.Digest) func(fleet.Node) bool {
+	for _, to := range p.config.DigestsTo {
+		if to.Part && to.Audience == d.Audience {
+			routes := p.config.Routes
+			routes.Cluster = d.Cluster
+			return routes.Covers(to.Channel)
+		}
+	}
+	return nil
 }
 
 // refusedPause is how long a part waits after a sink has refused our credentials before it tries again.

@@ -51,12 +51,8 @@ func (p *process) newCluster(name string, client *k8s.Client) *Cluster {
 		Store: p.store, Evidence: p.store.Evidence(name), Alert: settings, Log: log, Opened: m.opened,
 		Sight: sight(x.watcher, time.Now())})
 	for _, to := range c.DigestsTo {
-		summaries := p.summaries
-		if to.Part {
-			summaries.Covers = settings.Routes.Covers(to.Channel)
-		}
 		x.digesters = append(x.digesters, deliver.NewDigester(deliver.DigesterConfig{Cluster: name, Channel: to.Channel,
-			Audience: to.Audience, Outbox: p.outbox, Store: p.store, Summaries: summaries, Schedules: c.Digest,
+			Audience: to.Audience, Outbox: p.outbox, Store: p.store, Summaries: p.summaries, Schedules: c.Digest,
 			SkipQuiet: c.DigestWhenQuiet == "skip", Live: func() bool { return x.problem() == "" }, Draw: picture.PNG,
 			Log: log}))
 	}

@@ -332,7 +332,8 @@ func TestDigestOfAChannel(t *testing.T) {
 			Lines: []alert.Route{when("team", "shop", slackemu.ChannelPrivate, "")}}
 		stop := e.run()
 		e.config.Channel, e.config.Audience = slackemu.ChannelPrivate, slackemu.ChannelPrivate
-		e.config.Summaries = answer.Summaries{Store: e.ledger, Price: dollar, Covers: routes.Covers(slackemu.ChannelPrivate)}
+		e.config.Summaries = answer.Summaries{Store: e.ledger, Price: dollar,
+			Covers: func(wave.Digest) func(fleet.Node) bool { return routes.Covers(slackemu.ChannelPrivate) }}
 		stopPart := e.run()
 		for range 3 {
 			time.Sleep(12 * time.Hour)
