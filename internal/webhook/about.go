@@ -125,6 +125,35 @@ func newAbout(w wave.Wave) map[string]any {
 		put("lived_seconds", seconds(l.Lived))
 		put("cost_per_hour", newCost(l.Cost))
 	}
+	if r := a.Rollout; r != nil {
+		put("deployment", map[string]any{"namespace": clip(r.Deployment.Namespace), "name": clip(r.Deployment.Name)})
+		word("replica_set", r.Set)
+		var olds []string
+		for _, set := range r.Olds[:min(len(r.Olds), maxRows)] {
+			olds = append(olds, clip(set))
+		}
+		if olds != nil {
+			put("old_replica_sets", olds)
+		}
+		put("state", r.State)
+		put("new_pods", r.New)
+		put("old_pods", r.Old)
+		put("back", r.Back)
+		put("missed_steps", r.Missed)
+		put("nodes", r.Nodes)
+		moment("last", r.Last)
+		var warnings []map[string]any
+		for _, w := range r.Warnings[:min(len(r.Warnings), maxRows)] {
+			warnings = append(warnings, map[string]any{"reason": clip(w.Reason), "note": clip(w.Note), "pods": w.Pods})
+		}
+		if warnings != nil {
+			put("warnings", warnings)
+		}
+	}
+	if w.Look != (wave.Look{}) {
+		word("looked_by", w.Look.Name)
+		moment("looked_at", w.Look.At)
+	}
 	if len(about) == 0 {
 		return nil
 	}

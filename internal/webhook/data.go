@@ -91,6 +91,7 @@ type messageData struct {
 	Cluster   string         `json:"cluster"`
 	Text      string         `json:"text"`
 	Key       string         `json:"key"`
+	Channel   string         `json:"channel,omitempty"`
 	Kind      wave.Kind      `json:"kind"`
 	Phase     string         `json:"phase"`
 	Since     time.Time      `json:"since,omitzero"`
@@ -109,6 +110,7 @@ type digestData struct {
 	Cluster     string    `json:"cluster"`
 	Text        string    `json:"text"`
 	Key         string    `json:"key"`
+	Channel     string    `json:"channel,omitempty"`
 	Schedule    string    `json:"schedule"`
 	From        time.Time `json:"from"`
 	Until       time.Time `json:"until"`

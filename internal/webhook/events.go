@@ -114,7 +114,7 @@ func (e Events) Cause(s deliver.Stamp, c wave.FedCause) (wave.Delivery, error) {
 // Message implements [deliver.Events].
 func (e Events) Message(s deliver.Stamp, m deliver.FedMessage) (wave.Delivery, error) {
 	w := m.Wave
-	data := messageData{Cluster: e.Cluster, Key: w.Key, Kind: w.Kind, Phase: string(m.Phase),
+	data := messageData{Cluster: e.Cluster, Key: w.Key, Channel: w.Main.Channel, Kind: w.Kind, Phase: string(m.Phase),
 		Text: fleet.Cut(message.Clean(m.Text), maxText), Since: w.OpenedAt, NodeCount: len(w.Members), About: newAbout(w)}
 	if m.Phase == deliver.Withdrawn {
 		data.Text = fmt.Sprintf("%s: what this message told is told by another one.", e.Cluster)
@@ -131,7 +131,7 @@ func (e Events) Message(s deliver.Stamp, m deliver.FedMessage) (wave.Delivery, e
 // Digest implements [deliver.Events].
 func (e Events) Digest(s deliver.Stamp, d wave.Digest, sum digest.Summary, text string) (wave.Delivery, error) {
 	data := digestData{Cluster: e.Cluster, Key: d.Key, Text: fleet.Cut(message.Clean(text), maxText),
-		Schedule: d.Schedule, From: sum.From, Until: sum.Until, NodesBefore: sum.Start, NodesAfter: sum.End,
+		Channel: d.Audience, Schedule: d.Schedule, From: sum.From, Until: sum.Until, NodesBefore: sum.Start, NodesAfter: sum.End,
 		Peak: sum.Peak, Low: sum.Low, Joined: sum.Joined, Left: sum.Left, Cost: newCost(sum.Cost),
 		UnsureUSD: sum.UnsureUSD, NotReady: sum.Down.Incidents}
 	return e.write(s, "digest", d.Key, s.Now, data, d.Key)

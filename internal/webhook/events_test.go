@@ -96,6 +96,7 @@ func TestExamples(t *testing.T) {
 	away := change(fleet.Removed)
 	away.NotBefore, away.Proof, away.GapID = t0.Add(-9*time.Minute), fleet.ProofNone, 3
 	waiting := wave.Wave{ID: 12, Key: "ledger-12-abcdefghijklm", Cluster: "prod", Kind: wave.KindWaiting, OpenedAt: t0,
+		Main: wave.Posting{Channel: "C0ONCALL"}, Look: wave.Look{By: "U0ADA", Name: "ada", At: t0.Add(time.Minute)},
 		About: wave.About{Standing: &wave.Standing{Key: "k", Since: t0.Add(-12 * time.Minute)},
 			Waiting: &wave.Waiting{Waiting: fleet.Waiting{
 				State: fleet.Refused, Refusal: fleet.Refusal{Kind: fleet.AtLimit, By: fleet.Karpenter, Pool: "gpu"}, Pods: 4,
