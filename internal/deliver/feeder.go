@@ -358,7 +358,7 @@ func stateOf(w wave.Wave) (string, error) {
 	h := fnv.New64a()
 	n := w.Counts
 	fmt.Fprint(h, w.Kind, string(about), w.ClosedAt.IsZero(), n.Members, n.Pending, n.Unready, n.LastChange,
-		n.Unexplained, n.Causeless)
+		n.Unexplained, n.Causeless, w.Look.By)
 	if w.Mute != nil {
 		fmt.Fprint(h, w.Mute.End())
 	}
@@ -369,7 +369,7 @@ func stateOf(w wave.Wave) (string, error) {
 func saidOf(w wave.Wave, m message.Message) (uint64, error) {
 	about, err := json.Marshal(w.About)
 	h := fnv.New64a()
-	fmt.Fprint(h, m.Kind, "|", m.Nodes, "|", m.Text, "|", string(about))
+	fmt.Fprint(h, m.Kind, "|", m.Nodes, "|", m.Text, "|", string(about), "|", w.Look.By)
 	return h.Sum64(), err
 }
 
