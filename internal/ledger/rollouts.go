@@ -13,8 +13,6 @@ const (
 	putStepSQL = `INSERT INTO rollout_steps (cluster, namespace, deployment, replica_set, at, from_size, to_size, up,
 			uid) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (cluster, namespace, deployment, replica_set, at, from_size, to_size) DO NOTHING`
-	stepsSQL = `SELECT s.replica_set, s.at, s.from_size, s.to_size, s.up, s.uid FROM rollout_steps s
-		WHERE s.cluster = ? AND s.namespace = ? AND s.deployment = ? ORDER BY s.at DESC, s.id DESC LIMIT ?`
 	// The last step of each ReplicaSet says which ones a Deployment has had.
 	oldStepsSQL = `DELETE FROM rollout_steps WHERE id IN (SELECT s.id FROM rollout_steps s WHERE s.cluster = ?
 		AND s.at < ? AND (s.at < ? OR EXISTS (SELECT 1 FROM rollout_steps n WHERE n.cluster = s.cluster
@@ -41,6 +39,9 @@ const (
 var steppedSQL = `SELECT DISTINCT s.namespace, s.deployment FROM rollout_steps s WHERE s.id > ? AND ` +
 	dialect{}.unindexed(`s.cluster`) + ` = ?`
 
+var stepsSQL = `SELECT s.replica_set, s.at, s.from_size, s.to_size, s.up, s.uid FROM rollout_steps s
+	WHERE s.cluster = ? AND s.namespace = ? AND s.deployment = ? ORDER BY ` + dialect{}.unindexed(`s.at`) + ` DESC LIMIT ?`
+
 // stepsKept is for how long all steps of Deployments are kept at most; after that the last one of each ReplicaSet is.
 const stepsKept = 7 * 24 * time.Hour
 
@@ -62,7 +63,8 @@ func putSteps(ctx context.Context, tx tx, cluster string, steps []fleet.RolloutS
 
 // Stepped returns the Deployments of which steps were recorded after others, and the number of the last step of all; 0
 // is before the first one. Namespace and Name are set.
-func (l *Ledger) Stepped(ctx context.Context, cluster string, after int64) (of []fleet.ObjectRef, last int64, err error) {
+func (l *Ledger) Stepped(ctx context.Context, cluster string, after int64) (of []fleet.ObjectRef, last int64,
+	err error) {
 	defer doing(&err, "looking for new steps of Deployments of %s", cluster)
 	last, _, err = one(ctx, l.r, value[int64], `SELECT coalesce(max(id), 0) FROM rollout_steps`)
 	if err != nil || last <= after {
