@@ -35,20 +35,21 @@ func rolloutSteps(t *testing.T, text string) (steps []RolloutStep) {
 
 // told is a rollout in short: "b from a, 0-12, done, 40/0 of 40".
 func told(r Rollout) string {
-	s := fmt.Sprintf("%s from %s, %.0f-%.0f, %s, %d/%d", r.Set, strings.Join(r.Olds, "+"),
+	var s strings.Builder
+	fmt.Fprintf(&s, "%s from %s, %.0f-%.0f, %s, %d/%d", r.Set, strings.Join(r.Olds, "+"),
 		r.Start.Sub(rolloutNoon).Seconds(), r.Last.Sub(rolloutNoon).Seconds(), r.State, r.New, r.Old)
 	if r.Want > 0 {
-		s += fmt.Sprintf(" of %d", r.Want)
+		fmt.Fprintf(&s, " of %d", r.Want)
 	}
 	for _, word := range []struct {
 		is   bool
 		word string
 	}{{r.Back, "back"}, {!r.Began, "began before"}, {r.Missed, "missed"}, {r.By != "", "by " + r.By}} {
 		if word.is {
-			s += ", " + word.word
+			s.WriteString(", " + word.word)
 		}
 	}
-	return s
+	return s.String()
 }
 
 // TestRollouts holds what the steps of a Deployment are said to be.

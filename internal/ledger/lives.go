@@ -46,10 +46,10 @@ func (l *Ledger) Lives(ctx context.Context, cluster string, from, until time.Tim
 	})
 }
 
-const nodesBetweenSQL = `SELECT ` + nodeColumns + ` FROM nodes n` + nodeSets + ` WHERE n.cluster = ?
-		AND n.removed_at IS NULL AND n.created_at + 0 < ?
+var nodesBetweenSQL = `SELECT ` + nodeColumns + ` FROM nodes n` + nodeSets + ` WHERE n.cluster = ?
+		AND n.removed_at IS NULL AND ` + dialect{}.unindexed(`n.created_at`) + ` < ?
 	UNION ALL SELECT ` + nodeColumns + ` FROM nodes n` + nodeSets + ` WHERE n.cluster = ? AND n.removed_at >= ?
-		AND n.created_at + 0 < ?`
+		AND ` + dialect{}.unindexed(`n.created_at`) + ` < ?`
 
 // NodesBetween yields the nodes of the lives that Lives yields, as they were last seen, in no order, and at most one
 // error, which is the last.

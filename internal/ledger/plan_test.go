@@ -124,7 +124,7 @@ func TestPlans(t *testing.T) {
 			_, _, err := l.Stepped(ctx, "prod", -1)
 			return err
 		}},
-		{"steps of a Deployment", "INDEX rollout_steps_of (cluster=? AND namespace=? AND deployment=?)",
+		{"steps of a Deployment", "INDEX sqlite_autoindex_rollout_steps_1 (cluster=? AND namespace=? AND deployment=?)",
 			func(ctx context.Context) error {
 				_, err := l.RolloutSteps(ctx, "prod", fleet.ObjectRef{Namespace: "shop", Name: "web"})
 				return err

@@ -13,8 +13,6 @@ const (
 	putStepSQL = `INSERT INTO rollout_steps (cluster, namespace, deployment, replica_set, at, from_size, to_size, up,
 			uid) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (cluster, namespace, deployment, replica_set, at, from_size, to_size) DO NOTHING`
-	stepsSQL = `SELECT s.replica_set, s.at, s.from_size, s.to_size, s.up, s.uid FROM rollout_steps s
-		WHERE s.cluster = ? AND s.namespace = ? AND s.deployment = ? ORDER BY s.at DESC, s.id DESC LIMIT ?`
 	// The last step of each ReplicaSet says which ones a Deployment has had.
 	oldStepsSQL = `DELETE FROM rollout_steps WHERE id IN (SELECT s.id FROM rollout_steps s WHERE s.cluster = ?
 		AND s.at < ? AND (s.at < ? OR EXISTS (SELECT 1 FROM rollout_steps n WHERE n.cluster = s.cluster
@@ -40,6 +38,9 @@ const (
 // steppedSQL finds few rows by their numbers, and not all of a cluster.
 var steppedSQL = `SELECT DISTINCT s.namespace, s.deployment FROM rollout_steps s WHERE s.id > ? AND ` +
 	dialect{}.unindexed(`s.cluster`) + ` = ?`
+
+var stepsSQL = `SELECT s.replica_set, s.at, s.from_size, s.to_size, s.up, s.uid FROM rollout_steps s
+	WHERE s.cluster = ? AND s.namespace = ? AND s.deployment = ? ORDER BY ` + dialect{}.unindexed(`s.at`) + ` DESC LIMIT ?`
 
 // stepsKept is for how long all steps of Deployments are kept at most; after that the last one of each ReplicaSet is.
 const stepsKept = 7 * 24 * time.Hour

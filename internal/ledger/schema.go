@@ -521,7 +521,6 @@ CREATE TABLE rollout_steps (                    -- that a ReplicaSet was given a
 	UNIQUE (cluster, namespace, deployment, replica_set, at, from_size, to_size)
 );
 CREATE INDEX rollout_steps_at ON rollout_steps (cluster, at);
-CREATE INDEX rollout_steps_of ON rollout_steps (cluster, namespace, deployment, at, id);
 CREATE TABLE rollout_globs (                    -- whose rollouts are told, and since when
 	cluster  TEXT NOT NULL,
 	pattern  TEXT NOT NULL,                     -- a glob of namespace/name
