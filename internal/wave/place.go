@@ -16,7 +16,7 @@ type Place struct {
 // And is a place that rings those of another place too.
 func (p Place) And(mentions string) Place {
 	all := strings.Fields(p.Mentions)
-	for _, m := range strings.Fields(mentions) {
+	for m := range strings.FieldsSeq(mentions) {
 		if !strings.Contains(" "+strings.Join(all, " ")+" ", " "+m+" ") {
 			all = append(all, m)
 		}
