@@ -131,7 +131,8 @@ func (e Events) Message(s deliver.Stamp, m deliver.FedMessage) (wave.Delivery, e
 // Digest implements [deliver.Events].
 func (e Events) Digest(s deliver.Stamp, d wave.Digest, sum digest.Summary, text string) (wave.Delivery, error) {
 	data := digestData{Cluster: e.Cluster, Key: d.Key, Text: fleet.Cut(message.Clean(text), maxText),
-		Channel: d.Audience, Schedule: d.Schedule, From: sum.From, Until: sum.Until, NodesBefore: sum.Start, NodesAfter: sum.End,
+		Channel: d.Audience, Schedule: d.Schedule,
+		From: sum.From, Until: sum.Until, NodesBefore: sum.Start, NodesAfter: sum.End,
 		Peak: sum.Peak, Low: sum.Low, Joined: sum.Joined, Left: sum.Left, Cost: newCost(sum.Cost),
 		UnsureUSD: sum.UnsureUSD, NotReady: sum.Down.Incidents}
 	return e.write(s, "digest", d.Key, s.Now, data, d.Key)
