@@ -89,7 +89,7 @@ func TestApply(t *testing.T) {
 			t.Errorf("%s: %v", folder, err)
 		}
 	}
-	if err := apply(t, c, example(t), metav1.DryRunAll); err != nil {
+	if err := apply(t, c, examples(t), metav1.DryRunAll); err != nil {
 		t.Error(err)
 	}
 	for _, o := range render(t, "base") {

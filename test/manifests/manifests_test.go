@@ -262,36 +262,50 @@ func TestVariables(t *testing.T) {
 	}
 }
 
-// The Secret is not part of what is applied, and its example has just the keys that are asked for.
-func TestSecret(t *testing.T) {
-	secret := one[corev1.Secret](t, example(t), "Secret")
+// The Secrets are not part of what is applied, and their examples have just the keys that are asked for.
+func TestSecrets(t *testing.T) {
 	all := render(t, "base")
 	_, c := deployment(t, all)
-	var keys []string
+	asked := map[string]bool{} // Secret and key
 	for _, v := range c.Env {
 		if v.ValueFrom == nil {
 			continue
 		}
-		keys = append(keys, v.Name)
-		if ref := v.ValueFrom.SecretKeyRef; ref.Name != secret.Name || ref.Key != v.Name || secret.StringData[ref.Key] == "" {
-			t.Errorf("%s is taken from key %s of Secret %s", v.Name, ref.Key, ref.Name)
+		ref := v.ValueFrom.SecretKeyRef
+		asked[ref.Name+"/"+ref.Key] = true
+		if optional := ref.Optional != nil && *ref.Optional; ref.Key != v.Name || optional != (ref.Name == "rollcall-webhook") {
+			t.Errorf("%s is taken from key %s of Secret %s, optional %t", v.Name, ref.Key, ref.Name, optional)
 		}
 	}
-	if len(keys) != 2 || len(secret.StringData) != 2 ||
-		secret.Namespace != one[corev1.Namespace](t, all, "Namespace").Name {
-		t.Errorf("the variables %v, the example's %v", keys, secret.StringData)
+	given := map[string]bool{}
+	for _, o := range examples(t) {
+		var secret corev1.Secret
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &secret); err != nil {
+			t.Fatal(err)
+		}
+		if secret.Namespace != one[corev1.Namespace](t, all, "Namespace").Name {
+			t.Errorf("Secret %s is in namespace %s", secret.Name, secret.Namespace)
+		}
+		for key, value := range secret.StringData {
+			given[secret.Name+"/"+key] = value != ""
+		}
+	}
+	if !maps.Equal(asked, given) || len(asked) != 4 {
+		t.Errorf("the variables are taken from %v, the examples have %v", asked, given)
 	}
 }
 
-// example is the example of a Secret.
-func example(t *testing.T) []*unstructured.Unstructured {
+// examples are the examples of Secrets.
+func examples(t *testing.T) (all []*unstructured.Unstructured) {
 	t.Helper()
-	const name = "slack-secret.example.yaml"
-	text, err := os.ReadFile(filepath.Join(root, name))
-	if err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"slack-secret.example.yaml", "webhook-secret.example.yaml"} {
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, objects(t, name, text)...)
 	}
-	return objects(t, name, text)
+	return all
 }
 
 // The rights are also those that every other test with a cluster grants.

@@ -100,7 +100,7 @@ func TestSchemas(t *testing.T) {
 				}
 			}
 		}
-		for _, o := range example(t) {
+		for _, o := range examples(t) {
 			if err := invalid(versions[version], o); err != nil {
 				t.Errorf("%s, the example of a Secret: %v", version, err)
 			}
