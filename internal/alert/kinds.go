@@ -177,7 +177,7 @@ func ToldOnce(k wave.Kind) bool { return kindOf(k).once }
 // that an older Rollcall has posted gets them with its next edit, and is not edited for their
 // sake.
 func Buttons(w wave.Wave) []message.Button {
-	return append(lookButton(w, kindOf(w.Kind).loud && isSo(w)), ownButtons(w)...)
+	return append(lookButton(w, isLoud(w)), ownButtons(w)...)
 }
 
 // ownButtons are those of the wave's kind.

@@ -10,14 +10,18 @@ import (
 	"rollcall/internal/wave"
 )
 
-// isSo reports whether what a wave tells is not known to be over: that nodes are not ready, or what is so for a time.
-func isSo(w wave.Wave) bool {
-	if s := w.About.Standing; s != nil {
-		return s.Until.IsZero()
+// isLoud reports whether a wave tells what is loud and not known to be over: that nodes are not ready, whatever else it
+// tells, or what is loud by its kind.
+func isLoud(w wave.Wave) bool {
+	k := kindOf(w.Kind)
+	if len(w.Members) == 0 {
+		s := w.About.Standing
+		return k.loud && (s == nil || s.Until.IsZero())
 	}
-	return len(w.Members) == 0 || slices.ContainsFunc(w.Members, func(m wave.Member) bool {
-		_, recovered := m.Step(fleet.Recovered)
-		return !recovered && m.RemovedAt.IsZero()
+	return (k.loud || k.mixed) && slices.ContainsFunc(w.Members, func(m wave.Member) bool {
+		went, ok := m.Step(fleet.WentUnready)
+		back, recovered := m.Step(fleet.Recovered)
+		return ok && (!recovered || back.Occurrence < went.Occurrence) && m.RemovedAt.IsZero()
 	})
 }
 
@@ -41,7 +45,7 @@ func lookLines(w wave.Wave) []message.Line {
 func RenderReminder(w wave.Wave, cfg Config) message.Message {
 	main := Render(w, fleet.Totals{}, nil, cfg)
 	about, _, _ := strings.Cut(strings.TrimPrefix(main.Text, w.Cluster+": "), "\n")
-	if w.Counts.Unready > 0 && !kindOf(w.Kind).loud {
+	if !isLoud(w) {
 		if m, ok := RenderNeverReady(w, cfg); ok {
 			about = strings.TrimPrefix(m.Text, w.Cluster+": ")
 		}

@@ -216,9 +216,9 @@ func loudSince(w wave.Wave) (since time.Time, ok bool) {
 		return since, false
 	case k.loud && k.ends != nil: // until it ends
 		return w.Main.Posted, w.About.Standing == nil || w.About.Standing.Until.IsZero()
-	case k.loud && w.Counts.Members > 0: // until its nodes are well again
-		return w.Main.Posted, w.Counts.Pending > 0
-	case k.loud:
+	case k.loud && w.Counts.Members == 0:
+		return w.Main.Posted, true
+	case (k.loud || k.mixed) && w.Counts.Pending > w.Counts.Unready: // until its nodes are well again
 		return w.Main.Posted, true
 	}
 	i := slices.IndexFunc(w.Parts, func(p wave.Posting) bool { return p.Part == wave.PartStuck && p.ID != "" })
@@ -234,8 +234,13 @@ func looked(w wave.Wave) (steps []Step) {
 		return nil
 	}
 	const why = "somebody looks at it"
-	if w.Main.ID != "" && !w.Main.Looked && !w.Main.Frozen {
+	said := func(p wave.Posting) bool { return p.Part == wave.PartUpdate && (p.Looked || p.ID == "") }
+	switch {
+	case w.Main.ID == "" || w.Main.Looked:
+	case !w.Main.Frozen:
 		steps = append(steps, Step{Action: Edit, At: w.Main.EditedAt.Add(leastSpacing), Why: why})
+	case !slices.ContainsFunc(w.Parts, said):
+		steps = append(steps, Step{Action: AddUpdate, At: w.Main.EditedAt, Why: why})
 	}
 	for i, p := range w.Parts {
 		if (p.Part == wave.PartStuck || p.Part == wave.PartRemind) && p.ID != "" && !p.Looked && !p.Frozen {

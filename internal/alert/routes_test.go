@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rollcall/internal/fleet"
+	"rollcall/internal/message"
 	"rollcall/internal/wave"
 )
 
@@ -258,6 +259,9 @@ func TestReminder(t *testing.T) {
 		{"waiting", with(func(w *wave.Wave) {
 			w.Kind, w.Counts, w.ClosedAt, w.About = wave.KindWaiting, wave.Counts{}, time.Time{}, wave.About{Standing: standing}
 		}), cfg, t0.Add(30 * time.Minute)},
+		{"not ready, found after a gap", with(func(w *wave.Wave) { w.Kind = wave.KindAway }), cfg, t0.Add(30 * time.Minute)},
+		{"joined in a gap, not ready yet", with(func(w *wave.Wave) { w.Kind, w.Counts.Unready = wave.KindAway, 1 }), cfg,
+			time.Time{}},
 		{"stuck", with(func(w *wave.Wave) {
 			w.Kind, w.Counts.Unready, w.Parts = wave.KindJoined, 1, []wave.Posting{stuck}
 		}), cfg, t0.Add(31 * time.Minute)},
@@ -295,6 +299,11 @@ func TestLooked(t *testing.T) {
 		t.Errorf("steps %v, want %v", got, want)
 	}
 	w.Main.Frozen, w.Parts[1].Looked = true, true
+	if s := Next(w, time.Time{}, t0, Config{}.WithDefaults()); len(s) != 1 || s[0].Action != AddUpdate {
+		t.Errorf("of a message that takes no edits, its thread does not say it: %+v", s)
+	}
+	w.Parts = append(w.Parts, wave.Posting{Part: wave.PartUpdate, ID: "1.5"}, wave.Posting{Part: wave.PartUpdate,
+		ID: "1.6", Looked: true})
 	if s := Next(w, time.Time{}, t0, Config{}.WithDefaults()); len(s) != 1 || s[0].Action != Finish {
 		t.Errorf("steps %+v", s)
 	}
@@ -344,6 +353,44 @@ func TestBusy(t *testing.T) {
 		}
 		if !slices.Equal(waits, tc.waits) || len(p.Merge) > 0 {
 			t.Errorf("%s: %v wait, want %v; %+v", tc.name, waits, tc.waits, p)
+		}
+	}
+}
+
+// What is loud has a button as long as it is so, whatever kind of message tells it.
+func TestLookButton(t *testing.T) {
+	steps := func(kinds ...fleet.ChangeKind) (m wave.Member) {
+		for i, k := range kinds {
+			m.Steps = append(m.Steps, fleet.Change{ID: int64(i + 1), Kind: k, Occurrence: 1})
+		}
+		return m
+	}
+	again := steps(fleet.WentUnready, fleet.Recovered, fleet.WentUnready)
+	again.Steps[2].Occurrence = 2
+	gone := steps(fleet.WentUnready)
+	gone.RemovedAt = t0
+	over := &wave.Standing{Since: t0, Until: t0}
+	for name, tc := range map[string]struct {
+		w    wave.Wave
+		want bool
+	}{
+		"not ready":         {wave.Wave{Kind: wave.KindNotReady, Members: []wave.Member{steps(fleet.WentUnready)}}, true},
+		"recovered":         {wave.Wave{Kind: wave.KindNotReady, Members: []wave.Member{steps(fleet.WentUnready, fleet.Recovered)}}, false},
+		"again":             {wave.Wave{Kind: wave.KindCatchUp, Members: []wave.Member{again}}, true},
+		"gone":              {wave.Wave{Kind: wave.KindNotReady, Members: []wave.Member{gone}}, false},
+		"found after a gap": {wave.Wave{Kind: wave.KindAway, Members: []wave.Member{steps(fleet.Removed), steps(fleet.WentUnready)}}, true},
+		"joined in a gap":   {wave.Wave{Kind: wave.KindAway, Members: []wave.Member{steps(fleet.Joined)}}, false},
+		"joined":            {wave.Wave{Kind: wave.KindJoined, Members: []wave.Member{steps(fleet.Joined)}}, false},
+		"surge":             {wave.Wave{Kind: wave.KindSurge}, true},
+		"creep":             {wave.Wave{Kind: wave.KindCreep}, false},
+		"waiting":           {wave.Wave{Kind: wave.KindWaiting, About: wave.About{Standing: &wave.Standing{}}}, true},
+		"waits no more":     {wave.Wave{Kind: wave.KindWaiting, About: wave.About{Standing: over}}, false},
+		"somebody looks":    {wave.Wave{Kind: wave.KindSurge, Look: wave.Look{By: "U1"}}, false},
+		"baseline":          {wave.Wave{Kind: wave.KindBaseline}, false},
+	} {
+		got := slices.ContainsFunc(Buttons(tc.w), func(b message.Button) bool { return b.Verb == message.Look })
+		if got != tc.want {
+			t.Errorf("%s: a button %t, want %t", name, got, tc.want)
 		}
 	}
 }

@@ -360,6 +360,22 @@ func TestFeedTellsWhatIsSoForATime(t *testing.T) {
 		check(t, r.ledger.Apply(ctx, "prod", "C1", wave.Plan{New: []wave.Opening{{Kind: wave.KindWaiting, About: about}}},
 			false, time.Now()))
 		time.Sleep(5 * time.Minute)
+		live, err := r.ledger.LiveWaves(ctx, "prod")
+		check(t, err)
+		_, ok, err := r.ledger.Look(ctx, live[0].Key, wave.Look{By: "U1", Name: "Ada", At: time.Now()})
+		if check(t, err); !ok {
+			t.Error("nobody looks at it")
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		var data struct {
+			Channel string
+			About   map[string]any
+		}
+		all := r.receiver.Events()
+		if check(t, all[len(all)-1].DataAs(&data)); data.About["looked_by"] != "Ada" || data.Channel != "C1" {
+			t.Errorf("that somebody looks at it is not told: %+v", data)
+		}
 		check(t, r.ledger.SetAbout(ctx, 1, about.Over(time.Now())))
 		time.Sleep(time.Hour)
 		synctest.Wait()
@@ -400,6 +416,7 @@ func TestFeedSaysWhatIsQuiet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newFeedRig(t)
 		defer r.end()
+		r.alert.Routes = alert.Routes{Rest: "C1", Lines: []alert.Route{when(alert.KeyKind, "removed", "C2", "")}}
 		r.alert.Alerts = func(labels map[string]string) bool { return labels["team"] != "ads" }
 		r.start()
 		synctest.Wait()
@@ -420,6 +437,15 @@ func TestFeedSaysWhatIsQuiet(t *testing.T) {
 		r.joins("n2")
 		if got := quiet(); got != "mute" {
 			t.Errorf("a muted node is quiet because of %q", got)
+		}
+		_, err = r.ledger.AddMute(context.Background(), wave.Mute{Request: "n", Cluster: "prod", Scope: wave.MuteType,
+			Value: "m7.large", Channel: "C2", At: time.Now(), Until: time.Now().Add(time.Hour)})
+		check(t, err)
+		other := r.known["n1"].Node
+		other.UID, other.Name, other.Pool, other.InstanceType = "uid-n4", "n4", "web", "m7.large"
+		r.record(fleet.First(other, time.Now()))
+		if got := quiet(); got != "" {
+			t.Errorf("a mute of another channel makes it quiet: %s", got)
 		}
 		time.Sleep(2 * time.Hour)
 		n := r.known["n1"].Node

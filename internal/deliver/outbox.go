@@ -484,7 +484,7 @@ func (o *Outbox) freeze(ctx context.Context, p wave.Posting) (Result, error) {
 	}
 	for _, f := range found {
 		if f.ID == p.ID && f.Told > 0 {
-			p.Found = true
+			p.Found, p.Looked = true, false
 			return Fixed, o.store.Accepted(ctx, p, f.Told, time.Now())
 		}
 	}

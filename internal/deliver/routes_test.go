@@ -176,6 +176,40 @@ func TestRoutesChangedAfterLostAnswer(t *testing.T) {
 	r.tells(slackemu.ChannelOps, "joined", r.names["gpu"][:2])
 }
 
+// Whom a line rings is changed while Slack may have a message: it is looked for, and not posted again.
+func TestMentionsChangedAfterLostAnswer(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, threeChannels())
+	r.pace = fast
+	r.alert.Routes = alert.Routes{Lines: []alert.Route{when(alert.KeyPool, "gpu", gpuChannel, "")}}
+	r.slack.Inject(slackemu.Rule{Method: "chat.postMessage", Fault: slackemu.CutConnection().AfterEffect()})
+	r.start()
+	r.joinPool("gpu", 0, 2)
+	r.eventually(20*time.Second, func() error {
+		if n := len(r.slack.Messages(gpuChannel)); n != 1 {
+			return fmt.Errorf("%d messages", n)
+		}
+		return nil
+	})
+	r.halt()
+	r.slack.ClearFaults()
+	r.alert.Routes = alert.Routes{Lines: []alert.Route{when(alert.KeyPool, "gpu", gpuChannel, slackemu.UserAda)}}
+	r.start()
+	r.eventually(20*time.Second, func() error {
+		if n, _, err := r.ledger.Backlog(t.Context(), "prod"); err != nil || n > 0 {
+			return fmt.Errorf("%d untold, %v", n, err)
+		}
+		return nil
+	})
+	r.tells(gpuChannel, "joined", r.names["gpu"])
+	if n := len(r.slack.Messages(gpuChannel)); n != 1 {
+		t.Errorf("%d messages, want the one that was posted", n)
+	}
+	if got := r.rung(gpuChannel); got != nil {
+		t.Errorf("rung are %q by an edit", got)
+	}
+}
+
 // A mute that was asked for in one channel hides nothing in another; one that was asked for elsewhere hides all.
 func TestMuteOfAChannel(t *testing.T) {
 	t.Parallel()
@@ -280,6 +314,58 @@ func TestLookAndRemind(t *testing.T) {
 			}
 			if first := look(); first.By != slackemu.UserAda {
 				t.Errorf("%+v looks at it", first)
+			}
+		})
+	}
+}
+
+// Whoever looks at nodes that do not become ready is named where they are called out, and below a message that takes no
+// edits.
+func TestLookElsewhere(t *testing.T) {
+	t.Parallel()
+	for _, frozen := range []bool{false, true} {
+		t.Run(fmt.Sprint("edits are forbidden: ", frozen), func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, threeChannels())
+			r.pace = fast
+			r.alert.WaveGap, r.alert.ReadyDeadline = 300*time.Millisecond, time.Second
+			r.start()
+			r.join(0, 1)
+			says := func(text, without string) {
+				t.Helper()
+				r.eventually(20*time.Second, func() error {
+					for _, m := range r.slack.AllMessages(slackemu.ChannelOps) {
+						if said := slackemu.PlainText(m); m.ThreadTS != "" && m.ThreadTS != m.TS && strings.Contains(said, text) &&
+							(without == "" || !strings.Contains(said, without)) {
+							return nil
+						}
+					}
+					return fmt.Errorf("no reply says %q", text)
+				})
+			}
+			says("I look at it", "")
+			if frozen {
+				r.slack.Inject(slackemu.Rule{Method: "chat.update", Fault: slackemu.Refuse("edit_window_closed")})
+			}
+			w := channel.Waves(r.slack, slackemu.ChannelOps)[0]
+			if _, ok, err := r.ledger.Look(t.Context(), w.Key, wave.Look{By: slackemu.UserAda, Name: "Ada",
+				At: time.Now()}); err != nil || !ok {
+				t.Fatalf("%t, %v", ok, err)
+			}
+			says("👀 Ada looks at it since", "I look at it")
+			r.eventually(20*time.Second, func() error { // and that is all
+				live, err := r.ledger.LiveWaves(t.Context(), "prod")
+				if err != nil || len(live) != 1 || slices.ContainsFunc(live[0].Parts, func(p wave.Posting) bool {
+					return p.ID == "" || !p.Looked
+				}) {
+					return fmt.Errorf("%+v, %v", live, err)
+				}
+				return nil
+			})
+			time.Sleep(2 * time.Second)
+			want := map[bool]int{false: 1, true: 2}[frozen]
+			if n := len(channel.Waves(r.slack, slackemu.ChannelOps)[0].Replies); n != want {
+				t.Errorf("%d replies, want %d", n, want)
 			}
 		})
 	}

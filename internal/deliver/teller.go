@@ -663,8 +663,8 @@ func (t *Teller) reroute(ctx context.Context, mutes []wave.Mute, now time.Time) 
 	return t.readLive(ctx, now)
 }
 
-// replace records where a wave that the sink surely does not have belongs by now, if that is one place; else all that
-// it was to tell becomes a to-do again.
+// replace records where a wave belongs by now that is not posted, if that is one place; else all that it was to tell
+// becomes a to-do again. In another channel the sink surely does not have it.
 func (t *Teller) replace(ctx context.Context, w wave.Wave, to wave.Place, one bool) error {
 	t.log.Info("a message that is not posted yet goes elsewhere, as ROUTES has it now", "wave", w.ID, "kind", w.Kind,
 		"old", w.Main.Channel, "channel", to.Channel)
@@ -737,6 +737,7 @@ func (t *Teller) postPart(ctx context.Context, w wave.Wave, rec wave.Posting) er
 			return err
 		}
 		d.Told, d.Variants = w.LastChange(), Ordinary(alert.RenderUpdate(w, totals, t.alert))
+		rec.Looked = w.Look != (wave.Look{})
 		return t.post(ctx, w, rec, d)
 	}
 	first := 0

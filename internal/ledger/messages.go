@@ -147,8 +147,8 @@ func (l *Ledger) MarkUpload(ctx context.Context, p wave.Posting) (err error) {
 }
 
 const (
-	acceptSQL = `UPDATE messages SET ts = ?, hash = ?, edited_at = ?, looked = ?, posted_at = coalesce(posted_at, ?)
-		WHERE key = ?`
+	acceptSQL = `UPDATE messages SET ts = ?, hash = ?, edited_at = ?, looked = CASE WHEN ? THEN 1 ELSE looked END,
+		posted_at = coalesce(posted_at, ?) WHERE key = ?`
 	tellSQL = `UPDATE changes SET told_at = ? WHERE wave_id = ? AND id <= ? AND told_at IS NULL`
 	// The causes of what the main message has told, as they are by now.
 	tellCausesSQL = `UPDATE changes SET told_cause = cause_id WHERE wave_id = ? AND id <= ? AND told_at IS NOT NULL

@@ -502,7 +502,8 @@ func merge(ctx context.Context, tx tx, m wave.Merge, now time.Time) error {
 	return err
 }
 
-// Move records that a wave that nobody has begun to post, or that Slack surely does not have, belongs to another place.
+// Move records that a wave that is not posted belongs to another place. If that is in another channel, Slack surely does
+// not have it; in the same one it may have it, as before.
 func (l *Ledger) Move(ctx context.Context, id int64, to wave.Place) (err error) {
 	defer doing(&err, "moving wave %d", id)
 	return l.tx(ctx, func(tx tx) error {
@@ -510,7 +511,7 @@ func (l *Ledger) Move(ctx context.Context, id int64, to wave.Place) (err error) 
 			return err
 		}
 		_, err := tx.exec(ctx, `UPDATE messages SET channel = ?, tried_at = NULL, doubtful_at = NULL
-			WHERE wave_id = ? AND ts IS NULL`, to.Channel, id)
+			WHERE wave_id = ? AND ts IS NULL AND channel <> ?`, to.Channel, id, to.Channel)
 		return err
 	})
 }

@@ -286,3 +286,36 @@ func TestHostileTexts(t *testing.T) {
 		Kind: wave.KindJoined, Key: "k", Members: slices.Repeat([]wave.Member{{Node: n}}, 5000)}})
 	valid(t, validate, d, err)
 }
+
+// What a rollout is about, and who looks at a message, is in its event.
+func TestAbout(t *testing.T) {
+	w := alerttest.Scenes()["rollout"]
+	w.Key, w.Look, w.Main.Channel = "k", wave.Look{By: "U1", Name: "ada", At: t0}, "C0SHOP00"
+	d, err := events.Message(stamp, deliver.FedMessage{Wave: w, Phase: deliver.Changed, Events: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var e struct {
+		Data struct {
+			Channel string
+			About   struct {
+				Deployment       struct{ Namespace, Name string }
+				Replica_Set      string
+				Old_Replica_Sets []string
+				New_Pods, Nodes  int
+				Warnings         []struct{ Pods int }
+				State, Looked_By string
+			}
+		}
+	}
+	if err := json.Unmarshal(d.Body, &e); err != nil {
+		t.Fatal(err)
+	}
+	about := e.Data.About
+	if e.Data.Channel != "C0SHOP00" || about.Deployment.Namespace+"/"+about.Deployment.Name != "shop/web" ||
+		about.Replica_Set != "web-7d4f19" || !slices.Equal(about.Old_Replica_Sets, []string{"web-6b9cf8"}) ||
+		about.New_Pods != 24 || about.Nodes != 3 || len(about.Warnings) != 3 || about.Warnings[0].Pods != 3 ||
+		about.State != string(fleet.RollingOut) || about.Looked_By != "ada" {
+		t.Errorf("%s", d.Body)
+	}
+}

@@ -37,6 +37,13 @@ func places(t *testing.T, fresh Open) {
 	if w := must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))[1]; w.Main.Tried {
 		t.Error("what was moved counts as begun")
 	}
+	// In the same channel Slack may have what was begun, whomever it rings.
+	check(t, l.MarkPosting(ctx, live[2].Main, t0))
+	check(t, l.Move(ctx, live[2].ID, shop.And("U2")))
+	placesAre("after other mentions", shop, oncall, shop.And("U2"), oncall)
+	if w := must[[]wave.Wave](t)(l.LiveWaves(ctx, "prod"))[2]; !w.Main.Tried {
+		t.Error("what was begun counts as not begun because of its mentions")
+	}
 	check(t, l.Dissolve(ctx, live[2].ID))
 	placesAre("after dissolving", shop, oncall, oncall)
 	todo, _, err := l.Todo(ctx, "prod", 10)
