@@ -502,8 +502,8 @@ func merge(ctx context.Context, tx tx, m wave.Merge, now time.Time) error {
 	return err
 }
 
-// Move records that a wave that is not posted belongs to another place. If that is in another channel, Slack surely does
-// not have it; in the same one it may have it, as before.
+// Move records that a wave that is not posted belongs to another place. If that is in another channel, Slack surely
+// does not have it; in the same one it may have it, as before.
 func (l *Ledger) Move(ctx context.Context, id int64, to wave.Place) (err error) {
 	defer doing(&err, "moving wave %d", id)
 	return l.tx(ctx, func(tx tx) error {

@@ -59,6 +59,12 @@ func TestWaveButtons(t *testing.T) {
 	for kind, want := range want {
 		w := wave.Wave{Cluster: "prod", Key: "k-7", Kind: kind, About: scenes["creep"].About, Mute: scenes["mute"].Mute,
 			Members: scenes["joined-one"].Members}
+		switch kind {
+		case wave.KindNotReady:
+			w.Members = scenes["not-ready"].Members
+		case wave.KindSurge:
+			w.Members = nil
+		}
 		m := alert.Render(w, fleet.Totals{Nodes: 1}, nil, alert.Config{}.WithDefaults())
 		if diff := cmp.Diff(want, pressable(t, render(m, onMessage))); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", kind, diff)
