@@ -4,7 +4,7 @@
 
 # How long one package's tests may take. The end-to-end tests run a control plane and kill the
 # program many times.
-TEST_TIMEOUT ?= 30m
+TEST_TIMEOUT ?= 20m
 
 # These packages keep both cores busy, with browsers, compilers and whole days; the others test when
 # things happen, and are better off without them.

@@ -374,19 +374,21 @@ func TestLookButton(t *testing.T) {
 		w    wave.Wave
 		want bool
 	}{
-		"not ready":         {wave.Wave{Kind: wave.KindNotReady, Members: []wave.Member{steps(fleet.WentUnready)}}, true},
-		"recovered":         {wave.Wave{Kind: wave.KindNotReady, Members: []wave.Member{steps(fleet.WentUnready, fleet.Recovered)}}, false},
-		"again":             {wave.Wave{Kind: wave.KindCatchUp, Members: []wave.Member{again}}, true},
-		"gone":              {wave.Wave{Kind: wave.KindNotReady, Members: []wave.Member{gone}}, false},
-		"found after a gap": {wave.Wave{Kind: wave.KindAway, Members: []wave.Member{steps(fleet.Removed), steps(fleet.WentUnready)}}, true},
-		"joined in a gap":   {wave.Wave{Kind: wave.KindAway, Members: []wave.Member{steps(fleet.Joined)}}, false},
-		"joined":            {wave.Wave{Kind: wave.KindJoined, Members: []wave.Member{steps(fleet.Joined)}}, false},
-		"surge":             {wave.Wave{Kind: wave.KindSurge}, true},
-		"creep":             {wave.Wave{Kind: wave.KindCreep}, false},
-		"waiting":           {wave.Wave{Kind: wave.KindWaiting, About: wave.About{Standing: &wave.Standing{}}}, true},
-		"waits no more":     {wave.Wave{Kind: wave.KindWaiting, About: wave.About{Standing: over}}, false},
-		"somebody looks":    {wave.Wave{Kind: wave.KindSurge, Look: wave.Look{By: "U1"}}, false},
-		"baseline":          {wave.Wave{Kind: wave.KindBaseline}, false},
+		"not ready": {wave.Wave{Kind: wave.KindNotReady, Members: []wave.Member{steps(fleet.WentUnready)}}, true},
+		"recovered": {wave.Wave{Kind: wave.KindNotReady, Members: []wave.Member{steps(fleet.WentUnready,
+			fleet.Recovered)}}, false},
+		"again": {wave.Wave{Kind: wave.KindCatchUp, Members: []wave.Member{again}}, true},
+		"gone":  {wave.Wave{Kind: wave.KindNotReady, Members: []wave.Member{gone}}, false},
+		"found after a gap": {wave.Wave{Kind: wave.KindAway, Members: []wave.Member{steps(fleet.Removed),
+			steps(fleet.WentUnready)}}, true},
+		"joined in a gap": {wave.Wave{Kind: wave.KindAway, Members: []wave.Member{steps(fleet.Joined)}}, false},
+		"joined":          {wave.Wave{Kind: wave.KindJoined, Members: []wave.Member{steps(fleet.Joined)}}, false},
+		"surge":           {wave.Wave{Kind: wave.KindSurge}, true},
+		"creep":           {wave.Wave{Kind: wave.KindCreep}, false},
+		"waiting":         {wave.Wave{Kind: wave.KindWaiting, About: wave.About{Standing: &wave.Standing{}}}, true},
+		"waits no more":   {wave.Wave{Kind: wave.KindWaiting, About: wave.About{Standing: over}}, false},
+		"somebody looks":  {wave.Wave{Kind: wave.KindSurge, Look: wave.Look{By: "U1"}}, false},
+		"baseline":        {wave.Wave{Kind: wave.KindBaseline}, false},
 	} {
 		got := slices.ContainsFunc(Buttons(tc.w), func(b message.Button) bool { return b.Verb == message.Look })
 		if got != tc.want {

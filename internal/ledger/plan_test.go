@@ -410,8 +410,10 @@ func TestPlans(t *testing.T) {
 				}
 				return nil
 			}},
-		{"to-dos", "INDEX changes_todo (cluster=?)",
+		{"whether there are to-dos", "INDEX changes_todo (cluster=?)",
 			func(ctx context.Context) error { _, _, err := l.Todo(ctx, "prod", 5); return err }},
+		{"to-dos", "INDEX changes_todo (cluster=?)",
+			func(ctx context.Context) error { _, err := collect(ctx, l.r, scanTodo, todoSQL, "prod", 5); return err }},
 		{"backlog", "INDEX changes_wave (wave_id=?)",
 			func(ctx context.Context) error { _, _, err := l.Backlog(ctx, "prod"); return err }},
 		{"live waves", "INDEX waves_live",

@@ -24,6 +24,10 @@ const todoSQL = `SELECT ` + changeColumns + `, ` + nodeColumns + `,
 	FROM changes c JOIN nodes n ON n.cluster = c.cluster AND n.uid = c.node_uid` + nodeSets + `
 	WHERE c.cluster = ? AND c.wave_id IS NULL AND c.tell = 1 AND NOT ` + heldBack + ` ORDER BY c.id LIMIT ?`
 
+const anythingSQL = `SELECT EXISTS (SELECT 1 FROM clusters WHERE cluster = ? AND baseline_at IS NOT NULL
+		AND baseline_wave IS NULL),
+	EXISTS (SELECT 1 FROM changes WHERE cluster = ? AND wave_id IS NULL AND tell = 1)`
+
 // heldBack is true of a change c of a node n that is told only if the node is not ended after all: see alert.Plan.
 const heldBack = `(c.kind = 'not_ready' AND n.leaving = 1 AND n.removed_at IS NULL)`
 
@@ -42,10 +46,11 @@ func scanTodo(r row) (t wave.Todo, err error) {
 // at most limit; and whether the baseline is still to be told.
 func (l *Ledger) Todo(ctx context.Context, cluster string, limit int) (todo []wave.Todo, baseline bool, err error) {
 	defer doing(&err, "reading to-dos of %s", cluster)
-	baseline, _, err = one(ctx, l.r, value[bool], `SELECT EXISTS (SELECT 1 FROM clusters WHERE cluster = ?
-		AND baseline_at IS NOT NULL AND baseline_wave IS NULL)`, cluster)
-	if err != nil {
-		return nil, false, err
+	// Mostly there is nothing, and to find that out costs less than to look for all that belongs to a to-do.
+	var any bool
+	_, _, err = one(ctx, l.r, scanTo(&baseline, &any), anythingSQL, cluster, cluster)
+	if err != nil || !any {
+		return nil, baseline, err
 	}
 	todo, err = collect(ctx, l.r, scanTodo, todoSQL, cluster, limit)
 	return todo, baseline, err
