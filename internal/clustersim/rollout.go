@@ -52,16 +52,7 @@ func (c *Cluster) rollOut(l *line, bad bool) bool {
 	const part = rolloutPods / rolloutSteps
 	c.resize(next, 0, part)
 	if bad {
-		l.after(rolloutStep, func() {
-			for range 2 { // the second repeats the first
-				for range part {
-					pod := reference{apiVersion: "v1", kind: "Pod", namespace: next.namespace, name: next.name + "-" +
-						suffix(c.api.rand, 5), uid: c.uid()}
-					c.event(author{"kubelet", ""}, pod, warning, "BackOff", "Back-off restarting failed container api in pod "+
-						pod.name)
-				}
-			}
-		})
+		l.after(rolloutStep, func() { c.crash(next, part) })
 		l.after(rolloutFails, func() {
 			c.resize(next, part, 0)
 			x.Ended = time.Now()
@@ -80,6 +71,23 @@ func (c *Cluster) rollOut(l *line, bad bool) bool {
 		})
 	}
 	return true
+}
+
+// crash tells that pods of a ReplicaSet crash, each of them twice, on the nodes that have been ready for longest.
+func (c *Cluster) crash(set reference, pods int) {
+	for _, n := range c.nodes {
+		if pods == 0 || !n.ready() {
+			continue
+		}
+		pods--
+		pod := set
+		pod.apiVersion, pod.kind, pod.name, pod.uid = "v1", "Pod", set.name+"-"+suffix(c.api.rand, 5), c.uid()
+		pod.fieldPath = "spec.containers{" + c.api.short() + "}"
+		for range 2 { // the second repeats the first
+			c.event(kubelet(n), pod, warning, "BackOff", fmt.Sprintf("Back-off restarting failed container %s in pod %s_%s(%s)",
+				c.api.short(), pod.name, pod.namespace, pod.uid))
+		}
+	}
 }
 
 // resize tells that a ReplicaSet of the Deployment got another size.

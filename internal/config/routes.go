@@ -60,8 +60,13 @@ func (l *loader) checkRoutes(c *Config) {
 		c.Routes.Lines = append(c.Routes.Lines, r)
 	}
 	l.digestsTo(c)
-	if c.RemindAfter != 0 {
-		l.atLeast("REMIND_AFTER", c.RemindAfter, time.Minute, ": whoever was rung must have read it; 0s turns it off")
+	if c.RemindAfter == 0 {
+		return
+	}
+	l.atLeast("REMIND_AFTER", c.RemindAfter, time.Minute, ": whoever was rung must have read it; 0s turns it off")
+	if !slices.ContainsFunc(c.Routes.Lines, func(r alert.Route) bool { return r.To.Mentions != "" }) && !l.found("ROUTES") {
+		l.wrong("REMIND_AFTER", "it rings whom ROUTES names, and ROUTES names nobody; write for example "+
+			"severity=warning -> C0123456789 S0123456789 there")
 	}
 }
 

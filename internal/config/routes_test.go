@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -84,6 +85,13 @@ func TestWrongRoutes(t *testing.T) {
 	if _, err := Load(right("REMIND_AFTER", "5s")); err == nil || !strings.Contains(err.Error(), "at least 1m0s") {
 		t.Errorf("a reminder after seconds: %v", err)
 	}
+	for routes, want := range map[string]string{"": "ROUTES names nobody", "kind=surge -> C0ML0000": "ROUTES names nobody",
+		"kind=surge -> C0ML0000 @here": ""} {
+		if _, err := Load(right("REMIND_AFTER", "5m", "ROUTES", routes)); (err != nil) != (want != "") ||
+			err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("a reminder with %q: %v", routes, err)
+		}
+	}
 }
 
 // A channel to which lines lead gets the digest of what they cover, any other that of all nodes.
@@ -127,4 +135,23 @@ func FuzzRoutes(f *testing.F) {
 			r.Mismatch(alert.NodeAttributes(fleet.Node{}, fleet.Joined))
 		}
 	})
+}
+
+// What it costs to find where a change of a node goes that no line matches.
+func BenchmarkRoutes(b *testing.B) {
+	var lines []string
+	for i := range 10 {
+		lines = append(lines, fmt.Sprintf("pool=pool-%d,kind in (joined,removed),team!=shop -> C0ML%04d", i, i))
+	}
+	c, err := Load(right("ROUTES", strings.Join(lines, ";")))
+	if err != nil {
+		b.Fatal(err)
+	}
+	n := fleet.Node{Cluster: "prod", Pool: "pool-11", Labels: map[string]string{"team": "web"}}
+	b.ReportAllocs()
+	for b.Loop() {
+		if to := c.Routes.OfChange(n, fleet.Joined); to.Channel != c.SlackChannel {
+			b.Fatalf("it goes to %v", to)
+		}
+	}
 }

@@ -11,8 +11,11 @@ import (
 	"rollcall/internal/answer"
 	"rollcall/internal/digest"
 	"rollcall/internal/digest/picture"
+	"rollcall/internal/digest/schedule"
+	"rollcall/internal/fleet"
 	"rollcall/internal/ledger"
 	"rollcall/internal/pricing"
+	"rollcall/internal/wave"
 )
 
 // BenchmarkDigest sums up the last day of the large ledger, 66,000 node lives and 170,000 scaling
@@ -21,6 +24,55 @@ import (
 func BenchmarkDigest(b *testing.B) {
 	path := largeLedger(b)
 	b.Run("day", func(b *testing.B) { measureDigest(b, path) })
+	b.Run("part", func(b *testing.B) { measurePart(b, path) })
+	b.Run("feed", func(b *testing.B) { measureFeed(b, path) })
+}
+
+// measurePart sums up the same day of every other node, by its name, as of a channel to which ROUTES sends those.
+func measurePart(b *testing.B, path string) {
+	l, err := ledger.Open(b.Context(), path, ledger.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	ticks, err := schedule.Parse("0 0 * * *", time.UTC)
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := answer.Summaries{Store: l, Price: pricing.New(0, pricing.Overrides{}).Price,
+		Covers: func(wave.Digest) func(fleet.Node) bool {
+			return func(n fleet.Node) bool { return n.Name[len(n.Name)-1]%2 == 0 }
+		}}
+	of := wave.Digest{Cluster: "prod", From: large.End.Add(-24 * time.Hour), Until: large.End}
+	began := time.Now()
+	const times = 3
+	for range times {
+		sum, err := s.Scheduled(b.Context(), of, ticks, large.End)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if !sum.Part || sum.Joined < 20_000 || sum.Joined > 50_000 {
+			b.Fatalf("the digest is not of a part: %d joined", sum.Joined)
+		}
+	}
+	b.ReportMetric(float64(time.Since(began).Milliseconds())/times, "ms-summary")
+}
+
+// measureFeed looks for what is new where nothing is, as the feed of a webhook does every two seconds.
+func measureFeed(b *testing.B, path string) {
+	l, err := ledger.Open(b.Context(), path, ledger.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	if err := l.BeginFeed(b.Context(), "prod", large.End); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := l.Feed(b.Context(), "prod", 500); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 func measureDigest(b *testing.B, path string) {
