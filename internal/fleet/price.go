@@ -74,6 +74,12 @@ type Cost struct {
 // Exact reports whether no price in the sum is a bound.
 func (c Cost) Exact() bool { return !c.AtMost && !c.AtLeast }
 
+// Comparable reports whether two sums are of exact prices, or bounds of the same kind.
+func (c Cost) Comparable(d Cost) bool { return c.AtMost == d.AtMost && c.AtLeast == d.AtLeast }
+
+// Left is how many nodes are not in the sum.
+func (c Cost) Left() int { return c.Unpriced + c.Billed }
+
 // Add adds what n machines of a price cost over a span; an hour gives the cost by the hour.
 func (c *Cost) Add(p Price, n int, d time.Duration) {
 	switch {
