@@ -39,7 +39,7 @@ func measurePart(b *testing.B, path string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s := answer.Summaries{Store: l, Price: pricing.New(0, pricing.Overrides{}).Price,
+	s := answer.Summaries{Store: l, Price: pricing.New(0, pricing.Overrides{}, large.End).Price,
 		Covers: func(wave.Digest) func(fleet.Node) bool {
 			return func(n fleet.Node) bool { return n.Name[len(n.Name)-1]%2 == 0 }
 		}}
@@ -82,7 +82,7 @@ func measureDigest(b *testing.B, path string) {
 		b.Fatal(err)
 	}
 	defer l.Close()
-	s := answer.Summaries{Store: l, Price: pricing.New(0, pricing.Overrides{}).Price}
+	s := answer.Summaries{Store: l, Price: pricing.New(0, pricing.Overrides{}, large.End).Price}
 	var sum digest.Summary
 	debug.FreeOSMemory()
 	before := resident(b)
