@@ -3,21 +3,24 @@ package platforms
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	diff "github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -108,6 +111,9 @@ func objects(t *testing.T) (all []object) {
 		o.node = node
 		all = append(all, o)
 	}
+	if len(all) < 45 {
+		t.Errorf("only %d nodes", len(all))
+	}
 	return all
 }
 
@@ -142,11 +148,11 @@ func serve(w http.ResponseWriter, r *http.Request, all []object) {
 // store is a ledger that tells when the first list is recorded.
 type store struct {
 	*ledger.Ledger
-	listed chan struct{}
+	listed func()
 }
 
 func (s store) FinishBaseline(ctx context.Context, b fleet.Batch, keep func(uid string) bool) error {
-	defer close(s.listed)
+	defer s.listed()
 	return s.Ledger.FinishBaseline(ctx, b, keep)
 }
 
@@ -157,15 +163,16 @@ func watch(t *testing.T, l *ledger.Ledger, url, cluster string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := store{l, make(chan struct{})}
-	w := k8s.New(k8s.Config{Cluster: cluster, Client: client, Store: s})
+	listed := make(chan struct{})
+	w := k8s.New(k8s.Config{Cluster: cluster, Client: client, Store: store{l, sync.OnceFunc(func() { close(listed) })}})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()
+	defer cancel()
 	select {
-	case <-s.listed:
-	case <-time.After(time.Minute):
-		t.Errorf("%s: no list within a minute: %+v", cluster, w.Status())
+	case <-listed:
+	case err := <-done:
+		t.Fatalf("%s: the watch ended before it had read the nodes: %v", cluster, err)
 	}
 	cancel()
 	if err := <-done; err != nil {
@@ -184,7 +191,7 @@ func TestPlatforms(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	price := pricing.New(0, pricing.Overrides{}).Price
+	price := pricing.New(0, pricing.Overrides{}, now).Price
 	var rows []string
 	for _, o := range all {
 		watch(t, l, api.URL, o.name)
@@ -210,7 +217,8 @@ func card(n fleet.Node, price fleet.Pricer) string {
 	if n.Ready.Status != fleet.Ready {
 		steps = steps[:1]
 	}
-	w := wave.Wave{Cluster: n.Cluster, Kind: wave.KindJoined, OpenedAt: came, Members: []wave.Member{{Node: n, Steps: steps}}}
+	w := wave.Wave{Cluster: n.Cluster, Kind: wave.KindJoined, OpenedAt: came,
+		Members: []wave.Member{{Node: n, Steps: steps}}}
 	m := alert.Render(w, fleet.Totals{Nodes: 1}, nil, alert.Config{Price: price}.WithDefaults())
 	m.Parts = slices.DeleteFunc(m.Parts, func(p message.Part) bool { return len(p.Footer) > 0 })
 	return fmt.Sprintf("notification: %s\n\n%s", m.Text, m.Plain())
@@ -240,55 +248,74 @@ func golden(t *testing.T, path, got string) {
 	if err != nil {
 		t.Fatalf("%v (run go test -update to write it)", err)
 	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", path, diff)
+	if d := diff.Diff(string(want), got); d != "" {
+		t.Errorf("%s (-want +got):\n%s", path, d)
 	}
 }
 
 // row is a node's line in the document's table.
 func row(o object, n fleet.Node, price fleet.Pricer) string {
-	cost := "none"
-	if p := price(n.Machine()); p.Known {
-		cost = message.Hourly(p.Hourly()) + " (" + p.Source + ")"
+	p := price(n.Machine())
+	cost := p.Billed
+	if p.Known {
+		cost = message.Hourly(p.Hourly())
+	}
+	if p.Source != "" {
+		cost = strings.TrimSpace(cost + " (" + p.Source + ")")
 	}
 	cells := []string{o.platform}
 	for _, value := range []string{n.InstanceType, n.CapacityType, n.Zone, n.Pool, n.Arch, cost, believed(n)} {
-		if value == "" {
-			value = "–"
-		}
-		cells = append(cells, value)
+		cells = append(cells, cmp.Or(value, "–"))
 	}
 	return "| " + strings.Join(cells, " | ") + " |\n"
 }
 
-// believed lists the labels that the type, the capacity type, the zone and the pool of a node are from: those without
-// which, or with another value of which, they would be other ones.
+// believed lists what the type, the capacity type, the zone and the pool of a node are from: the labels without which,
+// or with another value of which, they would be other ones; where several say the same, each that says it alone.
 func believed(n fleet.Node) string {
-	var keys []string
+	var from []string
 	for _, of := range []func(fleet.Node) string{
 		func(n fleet.Node) string { return n.InstanceType }, func(n fleet.Node) string { return n.CapacityType },
 		func(n fleet.Node) string { return n.Zone }, func(n fleet.Node) string { return n.Pool },
 	} {
-		for key, value := range n.Labels {
+		if of(n) == "" {
+			continue
+		}
+		with := func(change func(*fleet.Node)) string {
 			other := n
-			other.Labels = map[string]string{}
-			for k, v := range n.Labels {
-				other.Labels[k] = v
-			}
-			other.Labels[key] = value + "-x"
+			other.Labels = maps.Clone(n.Labels)
+			change(&other)
 			fleet.Describe(&other)
-			changed := of(other) != of(n)
-			delete(other.Labels, key)
-			if fleet.Describe(&other); of(n) != "" && (changed || of(other) != of(n)) && !slices.Contains(keys, key) {
-				keys = append(keys, key)
+			return of(other)
+		}
+		var needed, enough []string
+		for key, value := range n.Labels {
+			quoted := "`" + key + "`"
+			if with(func(n *fleet.Node) { n.Labels[key] = value + "-x" }) != of(n) ||
+				with(func(n *fleet.Node) { delete(n.Labels, key) }) != of(n) {
+				needed = append(needed, quoted)
+			}
+			alone := func(n *fleet.Node) { *n = fleet.Node{Name: n.Name, Labels: map[string]string{key: value}} }
+			if with(alone) == of(n) {
+				enough = append(enough, quoted)
 			}
 		}
+		for what, change := range map[string]func(*fleet.Node){
+			"its provider ID": func(n *fleet.Node) { n.ProviderID = "" },
+			"its taint":       func(n *fleet.Node) { n.Taints = nil },
+			"its Machine":     func(n *fleet.Node) { n.Owner = fleet.ObjectRef{} },
+		} {
+			if with(change) == "" {
+				needed = append(needed, what)
+			}
+		}
+		if len(needed) == 0 {
+			needed = enough
+		}
+		from = append(from, needed...)
 	}
-	slices.Sort(keys)
-	for i, k := range keys {
-		keys[i] = "`" + k + "`"
-	}
-	return strings.Join(keys, ", ")
+	slices.Sort(from)
+	return strings.Join(slices.Compact(from), ", ")
 }
 
 const documented = "../../docs/platforms.md"
@@ -305,7 +332,7 @@ func document(t *testing.T, rows []string) {
 	if !ok || !ok2 {
 		t.Fatalf("%s has no markers <!-- nodes --> and <!-- /nodes -->", documented)
 	}
-	got := "| node | type | capacity type | zone | pool | arch | price | labels that were believed |\n" +
+	got := "| node | type | capacity type | zone | pool | arch | price | believed |\n" +
 		"|---|---|---|---|---|---|---|---|\n" + strings.Join(rows, "")
 	if *update {
 		inside = got
@@ -314,7 +341,7 @@ func document(t *testing.T, rows []string) {
 			t.Fatal(err)
 		}
 	}
-	if diff := cmp.Diff(inside, got); diff != "" {
-		t.Errorf("%s is not current; run go test ./test/platforms -update (-want +got):\n%s", documented, diff)
+	if d := diff.Diff(inside, got); d != "" {
+		t.Errorf("%s is not current; run go test ./test/platforms -update (-want +got):\n%s", documented, d)
 	}
 }
