@@ -179,7 +179,9 @@ func (a *Answerer) nodeLines(n query.NodeRecord, now time.Time) []message.Line {
 	if !n.RemovedAt.IsZero() {
 		say(append(message.Line{{Text: "Left "}}, leftSpans(n, now)...)...)
 	}
-	say(message.Span{Text: a.costWords(n, now)})
+	if words := a.costWords(n, now); words != "" {
+		say(message.Span{Text: words})
+	}
 	if n.Ready.Status != fleet.Ready {
 		words, original := message.Unready(n.Ready), strings.Trim(n.Ready.Reason+": "+n.Ready.Message, ": ")
 		if original != "" && original != words {
@@ -312,7 +314,7 @@ func nodeLine(n query.NodeRecord, cluster string) string {
 	return nodesLine(command.Nodes{View: command.One, Name: n.UID, Cluster: cluster})
 }
 
-// costWords says what a node costs and has cost so far, and how that is known.
+// costWords says what a node costs and has cost so far, and how that is known; "" of a node that nobody bills.
 func (a *Answerer) costWords(n query.NodeRecord, now time.Time) string {
 	p := a.price(n.Machine())
 	switch {
@@ -320,6 +322,8 @@ func (a *Answerer) costWords(n query.NodeRecord, now time.Time) string {
 		return fmt.Sprintf("%s: %s.", strings.ToUpper(p.Billed[:1])+p.Billed[1:], p.Source)
 	case !p.Known && p.Source != "":
 		return "Price unknown: " + p.Source + "."
+	case !p.Known && !n.Billed():
+		return ""
 	case !p.Known:
 		return "Price unknown."
 	}

@@ -77,6 +77,7 @@ var capacityKeys = []string{
 	"spotinst.io/node-lifecycle",
 	"scheduling.cast.ai/lifecycle",
 	"node.kubernetes.io/lifecycle",
+	"node.cloudprovider.kubernetes.io/lifecycle", // Talos
 	"node-lifecycle",
 	"lifecycle",
 }
@@ -271,8 +272,11 @@ func providerOf(n *Node) string {
 		}
 	}
 	for _, t := range n.Taints {
-		if t.Key == virtualTaint {
+		switch t.Key {
+		case virtualTaint:
 			return cmp.Or(virtualProviders[t.Value], t.Value)
+		case superTaint:
+			return "tencent"
 		}
 	}
 	return ""

@@ -5,15 +5,17 @@ import (
 	"strings"
 )
 
-// What stands in the place of an instance type on a node that is no machine: its pods are run by a service of the
-// cloud, whose size they have.
+// What stands in the place of an instance type on a node that has none: on one that is no machine, because a service of
+// the cloud runs its pods or another cluster does, and on one that is somebody's own machine.
 const (
 	Fargate     = "fargate"
 	VirtualNode = "virtual node"
+	HybridNode  = "hybrid node" // of EKS Hybrid Nodes
 )
 
 const (
 	virtualTaint = "virtual-kubelet.io/provider"
+	superTaint   = "eks.tke.cloud.tencent.com/eklet"
 	computeType  = "eks.amazonaws.com/compute-type"
 )
 
@@ -30,6 +32,8 @@ func instanceTypeOf(n *Node) string {
 		return Fargate
 	case isVirtual(n):
 		return VirtualNode
+	case n.Labels[computeType] == "hybrid" || strings.HasPrefix(n.ProviderID, "eks-hybrid:"):
+		return HybridNode
 	}
 	return believed(claims(n.Labels, instanceTypeKeys, isType))
 }
@@ -41,13 +45,13 @@ func isVirtual(n *Node) bool {
 		}
 	}
 	_, role := n.Labels["node-role.kubernetes.io/virtual-node"] // OKE's
-	return role || n.Labels["type"] == "virtual-kubelet" ||
-		slices.ContainsFunc(n.Taints, func(t Taint) bool { return t.Key == virtualTaint })
+	return role || n.Labels["type"] == "virtual-kubelet" || n.Labels["liqo.io/type"] == "virtual-node" ||
+		slices.ContainsFunc(n.Taints, func(t Taint) bool { return t.Key == virtualTaint || t.Key == superTaint })
 }
 
 // notTypes are what distributions and other software write where a machine's type belongs, in lower case.
-var notTypes = []string{"rke2", "k3s", "k0s", "virtual-kubelet", "eklet", "kubevirt", "harvester", "hrobot", "unknown",
-	"none", "n/a"}
+var notTypes = []string{"rke2", "k3s", "k0s", "virtual-kubelet", "eklet", "kubevirt", "harvester", "hrobot", "external",
+	"unknown", "none", "n/a"}
 
 // isType reports whether the value of an instance type's label is one.
 func isType(v string) bool { return !slices.Contains(notTypes, strings.ToLower(v)) }
@@ -79,11 +83,17 @@ var platforms = map[string]has{
 	"equinix":      {},
 }
 
+// Billed reports whether somebody bills the node, so that it has a price, known or not.
+func (n *Node) Billed() bool {
+	_, ok := platforms[n.Provider]
+	return ok && n.InstanceType != HybridNode
+}
+
 // Unknown names what a node of its platform should have and nothing tells: type, capacity type, zone, pool,
 // architecture. It is empty for a platform that has none of them, and for a node that is no machine.
 func (n *Node) Unknown() (names []string) {
 	p, ok := platforms[n.Provider]
-	if !ok || n.Virtual() || strings.HasPrefix(n.ProviderID, "eks-hybrid:") || n.Labels[computeType] == "hybrid" {
+	if !ok || n.Virtual() || n.InstanceType == HybridNode {
 		return nil
 	}
 	for _, a := range []struct {

@@ -118,5 +118,6 @@ func attachesGPUs(instanceType string) bool {
 func hasGPUs(n *Node) bool {
 	return n.Capacity.GPUs > 0 || n.Labels["cloud.google.com/gke-accelerator"] != "" ||
 		n.Labels["nvidia.com/gpu.product"] != "" || n.Labels["nvidia.com/gpu.count"] != "" ||
-		n.Labels["nvidia.com/gpu.present"] == "true"
+		n.Labels["nvidia.com/gpu.present"] == "true" ||
+		slices.ContainsFunc(n.Taints, func(t Taint) bool { return t.Key == "nvidia.com/gpu" })
 }

@@ -31,22 +31,29 @@ func Attributes(n fleet.Node) string {
 // Machine is a node's type, or its size if it has none: m5.large, "4 CPU, 15.3Gi".
 func Machine(n fleet.Node) string {
 	if n.InstanceType == "" && n.Capacity.Memory > 0 {
-		return fmt.Sprintf("%.3g CPU, %s", float64(n.Capacity.MilliCPU)/1000, ShortMemory(n.Capacity.Memory))
+		text := fmt.Sprintf("%.3g CPU, %s", float64(n.Capacity.MilliCPU)/1000, ShortMemory(n.Capacity.Memory))
+		if n.Capacity.GPUs > 0 {
+			text += ", " + Count(int(n.Capacity.GPUs), "GPU")
+		}
+		return text
 	}
 	return n.InstanceType
 }
 
-// ShortMemory is a size in bytes with three digits at most: 15.3Gi.
+// ShortMemory is a size in bytes with about three digits: 15.3Gi.
 func ShortMemory(bytes int64) string {
 	v, suffix := float64(bytes), ""
 	for _, s := range []string{"Ki", "Mi", "Gi", "Ti", "Pi"} {
-		if v < 999.5 {
+		if v < 1023.5 {
 			break
 		}
 		v, suffix = v/1024, s
 	}
 	if suffix == "" {
 		return strconv.FormatInt(bytes, 10)
+	}
+	if v >= 100 {
+		return strconv.FormatFloat(v, 'f', 0, 64) + suffix
 	}
 	return strconv.FormatFloat(v, 'g', 3, 64) + suffix
 }

@@ -72,7 +72,7 @@ func TestResources(t *testing.T) {
 			t.Errorf("%+v: %q, want %q", tt.of, got, tt.want)
 		}
 	}
-	for bytes, want := range map[int64]string{0: "0", 999: "999", 1 << 10: "1Ki", 16093940 << 10: "15.3Gi", 1000 << 30: "0.977Ti", 256 << 30: "256Gi"} {
+	for bytes, want := range map[int64]string{0: "0", 999: "999", 1 << 10: "1Ki", 16093940 << 10: "15.3Gi", 1000 << 30: "1000Gi", 256 << 30: "256Gi"} {
 		if got := ShortMemory(bytes); got != want {
 			t.Errorf("%d bytes: %q, want %q", bytes, got, want)
 		}

@@ -115,7 +115,7 @@ var otherwise = []struct {
 }{
 	{fleet.BilledByPod, "billed by pod", "what its pods ask for is billed, not the node"},
 	{fleet.BilledByHost, "billed by host", "the dedicated host is billed, not what runs on it"},
-	{fleet.BilledAhead, "paid in advance", "it is paid for in advance, not by the hour"},
+	{fleet.BilledAhead, "paid in advance", "at a price of its own, not by the hour"},
 }
 
 // autoFee is the part of the on-demand list price that EKS Auto Mode costs besides, also for spot machines and with any
@@ -156,8 +156,11 @@ func onTop(p fleet.Price, m fleet.Machine, listed rates) fleet.Price {
 		return p
 	}
 	if p.AtMost {
-		return fleet.Price{Source: "nothing says whether it is spot, nor what " + strings.TrimPrefix(strings.Join(without,
-			" and "), "what ") + " costs"}
+		missing := "nothing says whether it is spot"
+		if m.CapacityType == "spot" {
+			missing = "its spot price is not known"
+		}
+		return fleet.Price{Source: missing + ", and no price has " + strings.Join(without, " and ") + " in it"}
 	}
 	p.AtLeast = true
 	p.Source += ", without " + strings.Join(without, " and ")
