@@ -58,8 +58,8 @@ func (a *Answerer) summary(ctx context.Context, cluster query.ClusterRecord, req
 	return v, nil
 }
 
-// grouped are the nodes of a summary in groups: those that are asked for, or by type, or by what they have where no type
-// is known, as on bare metal.
+// grouped are the nodes of a summary in groups: those that are asked for, or by type, or by what they have where no
+// type is known, as on bare metal.
 func (a *Answerer) grouped(ctx context.Context, name string, req command.Nodes, now time.Time) (g query.NodeGroups,
 	by query.Dimension, err error) {
 	for _, by = range []query.Dimension{cmp.Or(req.By, query.ByType), query.ByPool, query.ByZone, query.ByArch} {

@@ -96,7 +96,8 @@ func printSources(out io.Writer, sources []pricing.Source) {
 	}
 	w.Flush()
 	if old {
-		fmt.Fprintln(out, "\nPrices that are a year old are marked as old wherever Rollcall shows them. PRICES_FILE takes newer ones.")
+		fmt.Fprintln(out, "\nPrices that are a year old are marked as old wherever Rollcall shows them. PRICES_FILE takes "+
+			"newer ones.")
 	}
 }
 

@@ -64,7 +64,8 @@ func (l *loader) checkRoutes(c *Config) {
 		return
 	}
 	l.atLeast("REMIND_AFTER", c.RemindAfter, time.Minute, ": whoever was rung must have read it; 0s turns it off")
-	if !slices.ContainsFunc(c.Routes.Lines, func(r alert.Route) bool { return r.To.Mentions != "" }) && !l.found("ROUTES") {
+	rings := func(r alert.Route) bool { return r.To.Mentions != "" }
+	if !slices.ContainsFunc(c.Routes.Lines, rings) && !l.found("ROUTES") {
 		l.wrong("REMIND_AFTER", "it rings whom ROUTES names, and ROUTES names nobody; write for example "+
 			"severity=warning -> C0123456789 S0123456789 there")
 	}

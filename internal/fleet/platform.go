@@ -20,7 +20,8 @@ const (
 )
 
 // virtualProviders maps what the taint of a virtual node says to our name of the provider.
-var virtualProviders = map[string]string{"alibabacloud": "alibaba", "azure": "azure", "huawei": "huawei", "tencent": "tencent", "oci": "oracle", "oracle": "oracle", "aws": "aws"}
+var virtualProviders = map[string]string{"alibabacloud": "alibaba", "azure": "azure", "huawei": "huawei",
+	"tencent": "tencent", "oci": "oracle", "oracle": "oracle", "aws": "aws"}
 
 // Virtual reports whether the node is no machine, so that it has no type, capacity type or pool.
 func (n *Node) Virtual() bool { return n.InstanceType == Fargate || n.InstanceType == VirtualNode }

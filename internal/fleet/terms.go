@@ -22,7 +22,8 @@ const (
 )
 
 // TermNames are all constants.
-var TermNames = []Terms{BilledByPod, BilledByHost, BilledAhead, EKSAutoFee, AutopilotFee, DedicatedHardware, WindowsLicence, AttachedGPUs}
+var TermNames = []Terms{BilledByPod, BilledByHost, BilledAhead, EKSAutoFee, AutopilotFee, DedicatedHardware,
+	WindowsLicence, AttachedGPUs}
 
 const edge = "edge="
 

@@ -283,7 +283,8 @@ func moveSomeSpending(ctx context.Context, tx tx, cluster, last string) (next st
 			ORDER BY c.occurrence DESC LIMIT 1), ''),
 		coalesce((SELECT s.kind FROM changes c JOIN causes s ON s.id = c.cause_id WHERE c.cluster = n.cluster
 			AND c.node_uid = n.uid AND c.kind = 'joined' AND c.occurrence = 1 AND c.cause_id IS NOT NULL), ''),
-		n.provider, n.region, n.instance_type, n.capacity_type, '', n.label_price, n.zone, n.pool, 0, created_at, `+wentSQL+`, `+doubtSQL+`
+		n.provider, n.region, n.instance_type, n.capacity_type, '', n.label_price, n.zone, n.pool, 0, created_at,
+		`+wentSQL+`, `+doubtSQL+`
 		FROM nodes n WHERE n.cluster = ? AND n.uid > ? AND n.group_id IS NULL ORDER BY n.uid LIMIT ?`, cluster, last,
 		moveStep)
 	if err != nil {
@@ -314,8 +315,9 @@ func moveSomeSpending(ctx context.Context, tx tx, cluster, last string) (next st
 func groupBefore(ctx context.Context, tx tx, k spendKey) (int64, error) {
 	args := []any{k.cluster, k.Provider, k.Region, k.InstanceType, k.CapacityType, k.LabelPrice, k.Zone, k.Pool,
 		string(k.Came)}
-	id, ok, err := one(ctx, tx, value[int64], `SELECT id FROM spend_groups WHERE cluster = ? AND provider = ? AND region = ?
-		AND instance_type = ? AND capacity_type = ? AND label_price = ? AND zone = ? AND pool = ? AND came = ?`, args...)
+	id, ok, err := one(ctx, tx, value[int64], `SELECT id FROM spend_groups
+		WHERE cluster = ? AND provider = ? AND region = ? AND instance_type = ? AND capacity_type = ? AND label_price = ?
+		AND zone = ? AND pool = ? AND came = ?`, args...)
 	if err == nil && !ok {
 		id, _, err = one(ctx, tx, value[int64], `INSERT INTO spend_groups (cluster, provider, region, instance_type,
 			capacity_type, label_price, zone, pool, came) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`, args...)

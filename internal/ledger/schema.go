@@ -552,8 +552,8 @@ CREATE TABLE spend_groups (                     -- nodes that cost the same for 
 	came          TEXT NOT NULL,                -- kind of the cause
 	UNIQUE (cluster, provider, region, instance_type, capacity_type, terms, label_price, zone, pool, came)
 );
-INSERT INTO spend_groups SELECT id, cluster, provider, region, instance_type, capacity_type, '', label_price, zone, pool,
-	came FROM spend_groups_before;
+INSERT INTO spend_groups SELECT id, cluster, provider, region, instance_type, capacity_type, '', label_price, zone,
+	pool, came FROM spend_groups_before;
 DELETE FROM sqlite_sequence WHERE name = 'spend_groups';
 UPDATE sqlite_sequence SET name = 'spend_groups' WHERE name = 'spend_groups_before';
 DROP TABLE spend_groups_before;

@@ -22,7 +22,8 @@ type Budget struct {
 	At    time.Time `json:"at"`
 	Spent float64   `json:"spent"`
 	// What is not known of it: from when on nodes are known, if that is not from the beginning; whether it is only a
-	// bound; of how many nodes no price is known, and so on, as in fleet.Cost; and what more it may be, because nobody watched when nodes left.
+	// bound; of how many nodes no price is known, and so on, as in fleet.Cost; and what more it may
+	// be, because nobody watched when nodes left.
 	Since    time.Time `json:"since,omitzero"`
 	AtMost   bool      `json:"at_most,omitempty"`
 	AtLeast  bool      `json:"at_least,omitempty"`
