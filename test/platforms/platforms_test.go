@@ -53,8 +53,8 @@ type object struct {
 	node     *corev1.Node
 }
 
-// objects reads testdata. A file begins with comments: what it is; "Source: " and where it is from, once or more; and
-// how much of it is from there.
+// objects reads testdata. A file begins with comments: what it is; "Source: " and where it is from, or "See: " and the
+// documentation, once or more; and how much of it is from there.
 func objects(t *testing.T) (all []object) {
 	t.Helper()
 	files, err := filepath.Glob("testdata/*/node.yaml")
@@ -75,7 +75,7 @@ func objects(t *testing.T) (all []object) {
 			case o.platform == "":
 				o.platform = comment
 				continue
-			case strings.HasPrefix(comment, "Source: https://"):
+			case strings.HasPrefix(comment, "Source: https://"), strings.HasPrefix(comment, "See: https://"):
 				sources++
 				continue
 			default:
