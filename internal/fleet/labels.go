@@ -21,6 +21,8 @@ var (
 		"topology.ebs.csi.aws.com/zone",
 		"topology.gke.io/zone",
 		"topology.disk.csi.azure.com/zone",
+		"topology.com.tencent.cloud.csi.cbs/zone",
+		"eks.tke.cloud.tencent.com/zone-name",
 	}
 	regionKeys = []string{
 		"topology.kubernetes.io/region",
@@ -207,7 +209,7 @@ func Describe(n *Node) {
 	l := n.Labels
 	n.Provider = providerOf(n)
 	n.InstanceType = instanceTypeOf(n)
-	n.CapacityType = capacityOf(l)
+	n.CapacityType = capacityOf(n)
 	n.Zone = believed(zones(n))
 	n.Region = firstOf(l, regionKeys)
 	if n.Region == "" {
@@ -315,7 +317,8 @@ func capacityClaims(labels map[string]string) (cs []claim) {
 	return cs
 }
 
-func capacityOf(labels map[string]string) string {
+func capacityOf(n *Node) string {
+	labels := n.Labels
 	if flagged(labels, "cloud.google.com/gke-flex-start") { // neither of our words: cheaper than on-demand, for a time
 		return ""
 	}
@@ -326,6 +329,10 @@ func capacityOf(labels map[string]string) string {
 		if labels[k] != "" {
 			return "on-demand"
 		}
+	}
+	// OpenShift's Machine API marks each spot machine on these, and only there can it make one.
+	if isOpenShift(n.Owner) && platforms[n.Provider].spot {
+		return "on-demand"
 	}
 	return ""
 }
@@ -344,10 +351,10 @@ func zones(n *Node) []claim {
 }
 
 // isZone reports whether a value of a zone label is one. AKS writes the fault domain of a node without a zone there,
-// and nova is the name that OpenStack gives to all machines of a cloud without zones.
+// Tencent the zone's number, whose name is in other labels, and nova is the name that OpenStack gives to all machines of a cloud without zones.
 func isZone(provider, v string) bool {
 	switch provider {
-	case "azure":
+	case "azure", "tencent":
 		return strings.Trim(v, "0123456789") != ""
 	case "openstack":
 		return v != "nova"
@@ -381,8 +388,13 @@ const letters = "abcdefghijklmnopqrstuvwxyz"
 // machineSet is the set of OpenShift's that made a machine, in whose name it is; "" for any other owner. OpenShift
 // gives its nodes no label for it.
 func machineSet(owner ObjectRef) string {
-	if owner.Kind != "Machine" || owner.Namespace != "openshift-machine-api" {
+	if !isOpenShift(owner) {
 		return ""
 	}
 	return ClaimPool(owner.Name)
+}
+
+// isOpenShift reports whether OpenShift's Machine API made the machine.
+func isOpenShift(owner ObjectRef) bool {
+	return owner.Kind == "Machine" && owner.Namespace == "openshift-machine-api"
 }

@@ -54,8 +54,21 @@ func isVirtual(n *Node) bool {
 var notTypes = []string{"rke2", "k3s", "k0s", "virtual-kubelet", "eklet", "kubevirt", "harvester", "hrobot", "external",
 	"unknown", "none", "n/a"}
 
-// isType reports whether the value of an instance type's label is one.
-func isType(v string) bool { return !slices.Contains(notTypes, strings.ToLower(v)) }
+// isType reports whether the value of an instance type's label is one. On some clouds of OpenStack it is the ID of one.
+func isType(v string) bool { return !slices.Contains(notTypes, strings.ToLower(v)) && !isUUID(v) }
+
+func isUUID(v string) bool {
+	parts := strings.Split(v, "-")
+	if len(parts) != 5 || len(v) != 36 {
+		return false
+	}
+	for i, p := range parts {
+		if len(p) != [5]int{8, 4, 4, 4, 12}[i] || strings.Trim(strings.ToLower(p), "0123456789abcdef") != "" {
+			return false
+		}
+	}
+	return true
+}
 
 // has is what the nodes of a provider have, so that it should be known of each.
 type has struct{ spot, zones, pools bool }
