@@ -15,6 +15,7 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -45,6 +46,7 @@ func main() {
 	flag.StringVar(&o.registry, "registry", "", "push the chart into this registry and folder")
 	flag.BoolVar(&o.plainHTTP, "plain-http", false, "speak HTTP with the registry")
 	flag.Parse()
+	slog.SetLogLoggerLevel(slog.LevelWarn) // Helm says of every link in the chart that it follows it
 	if o.version == "" || o.out == "" || flag.NArg() > 0 {
 		flag.Usage()
 		os.Exit(2)
@@ -204,8 +206,8 @@ func writeLayout(ctx context.Context, path string, meta *chart.Metadata, data []
 	}
 	// The manifest is that of helm push, to the byte: whoever copies the layout has what push makes.
 	text, err := json.Marshal(ocispec.Manifest{
-		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
-		Config: about, Layers: []ocispec.Descriptor{layer},
+		Versioned: specs.Versioned{SchemaVersion: 2},
+		Config:    about, Layers: []ocispec.Descriptor{layer},
 		Annotations: map[string]string{
 			ocispec.AnnotationTitle: meta.Name, ocispec.AnnotationVersion: meta.Version,
 			ocispec.AnnotationDescription: meta.Description, ocispec.AnnotationCreated: when.Format(time.RFC3339),
