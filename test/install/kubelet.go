@@ -41,11 +41,24 @@ func NewKubelet(tb testing.TB, c *cluster.Cluster, differ map[string]string) *Ku
 	tb.Helper()
 	k := &Kubelet{cluster: c, program: filepath.Join(tb.TempDir(), "rollcall"), differ: differ,
 		claims: map[string]string{}}
-	build := exec.Command("go", "build", "-o", k.program, "rollcall/cmd/bot")
+	build := exec.Command("go", "build", "-o", k.program, "./cmd/bot")
+	build.Dir = module(tb)
 	if out, err := build.CombinedOutput(); err != nil {
 		tb.Fatalf("building cmd/bot: %v\n%s", err, out)
 	}
 	return k
+}
+
+// module is the program's own module, which says what it is made of; the test may be in another one inside of it.
+func module(tb testing.TB) string {
+	tb.Helper()
+	for dir := "."; len(dir) < 100; dir = filepath.Join("..", dir) {
+		if _, err := os.Stat(filepath.Join(dir, "cmd", "bot")); err == nil {
+			return dir
+		}
+	}
+	tb.Fatal("cmd/bot is in no folder above the working folder")
+	return ""
 }
 
 // Pod is the program of a Deployment, started.
