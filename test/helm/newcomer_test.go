@@ -44,20 +44,23 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// newcomer is somebody with a shell, a cluster and docs/helm.md.
+// newcomer is somebody with a shell, a cluster, and docs/install.md and docs/helm.md.
 type newcomer struct {
-	dir  string
-	env  []string
-	page string
+	dir   string
+	env   []string
+	pages string
 }
 
 func newNewcomer(t *testing.T, c *cluster.Cluster) *newcomer {
 	t.Helper()
-	page, err := os.ReadFile("../../docs/helm.md")
-	if err != nil {
-		t.Fatal(err)
+	n := &newcomer{dir: t.TempDir()}
+	for _, page := range []string{"../../docs/install.md", "../../docs/helm.md"} {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.pages += string(text)
 	}
-	n := &newcomer{dir: t.TempDir(), page: string(page)}
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -75,13 +78,13 @@ func newNewcomer(t *testing.T, c *cluster.Cluster) *newcomer {
 	return n
 }
 
-// block are the lines of a block of the page, with what the reader fills in.
+// block are the lines of a block of the documents, with what the reader fills in.
 func (n *newcomer) block(t *testing.T, name string) string {
 	t.Helper()
-	_, text, ok := strings.Cut(n.page, "<!-- "+name+" -->\n")
+	_, text, ok := strings.Cut(n.pages, "<!-- "+name+" -->\n")
 	text, _, ok2 := strings.Cut(text, "<!-- /"+name+" -->")
 	if !ok || !ok2 {
-		t.Fatalf("docs/helm.md has no block %s", name)
+		t.Fatalf("the documents have no block %s", name)
 	}
 	return strings.NewReplacer("xoxb-…", slackemu.DefaultBotToken, "xapp-…", slackemu.DefaultAppToken,
 		"C…", slackemu.ChannelOps).Replace(text)
@@ -105,18 +108,23 @@ func (n *newcomer) must(t *testing.T, lines string) string {
 	return out
 }
 
-// Somebody who follows docs/helm.md gets a message in the channel, changes a setting, and uninstalls. What runs is the
-// program as the stored Deployment says, with the ServiceAccount's own token.
-func TestANewcomersRun(t *testing.T) {
-	c := cluster.Shared(t)
-	slack, n, admin := slackemu.Start(t, slackemu.Config{}), newNewcomer(t, c), c.Admin()
-	pack := exec.Command("go", "run", "./pack", "-version", "v1.0.0", "-image", "registry.example.com/rollcall",
-		"-out", filepath.Join(n.dir, "bin"))
+// makeChart is make chart VERSION=v1.0.0 CHART_IMAGE=registry.example.com/rollcall.
+func (n *newcomer) makeChart(t *testing.T) {
+	t.Helper()
+	pack := exec.CommandContext(t.Context(), "go", "run", "./pack", "-version", "v1.0.0",
+		"-image", "registry.example.com/rollcall", "-out", filepath.Join(n.dir, "bin"))
 	if out, err := pack.CombinedOutput(); err != nil {
 		t.Fatalf("make chart: %v\n%s", err, out)
 	}
+}
 
-	said := n.must(t, n.block(t, "install"))
+// Somebody who follows docs/install.md gets a message in the channel, changes a setting, and uninstalls. What runs is the
+// program as the stored Deployment says, with the ServiceAccount's own token.
+func TestANewcomersRun(t *testing.T) {
+	c := cluster.Shared(t)
+	slack, n, admin := install.Slack(t), newNewcomer(t, c), c.Admin()
+	n.makeChart(t)
+	said := n.must(t, n.block(t, "helm"))
 	if !strings.Contains(said, "kubectl -n rollcall rollout status deployment/rollcall") {
 		t.Errorf("helm install does not say the next step:\n%s", said)
 	}
@@ -196,7 +204,7 @@ func TestANewcomersRun(t *testing.T) {
 	if _, err := admin.CoreV1().Secrets("rollcall").Get(t.Context(), "rollcall-slack", metav1.GetOptions{}); err != nil {
 		t.Errorf("the Secret is gone: %v", err)
 	}
-	_, again, _ := strings.Cut(n.block(t, "install"), "helm install")
+	_, again, _ := strings.Cut(n.block(t, "helm"), "helm install")
 	n.must(t, "helm install"+again)
 	kept, err := admin.CoreV1().PersistentVolumeClaims("rollcall").Get(t.Context(), "rollcall", metav1.GetOptions{})
 	if err != nil || kept.UID != claim.UID {
@@ -223,6 +231,48 @@ func baselines(slack *slackemu.Server, want int) error {
 		return fmt.Errorf("the channel says %d times that Rollcall is watching, want %d: %q", n, want, texts)
 	}
 	return nil
+}
+
+// What kustomize installed becomes a release, which goes on with the ledger.
+func TestFromKustomize(t *testing.T) {
+	c := cluster.Start(t, cluster.Options{})
+	slack, n, admin := install.Slack(t), newNewcomer(t, c), c.Admin()
+	n.makeChart(t)
+	base, err := filepath.Abs(filepath.Join(manifests, "base"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, secret, _ := strings.Cut(n.block(t, "helm"), "kubectl -n rollcall create secret")
+	secret, _, _ = strings.Cut(secret, "helm install")
+	n.must(t, "kubectl apply -k '"+base+"'\nkubectl -n rollcall create secret"+secret)
+	kubelet := install.NewKubelet(t, c, map[string]string{"SLACK_API_URL": slack.APIURL(), "HTTP_ADDR": "127.0.0.1:0",
+		"SLACK_CHANNEL": slackemu.ChannelOps, "CLUSTER_NAME": "prod"})
+	running := kubelet.Start(t, "rollcall", "rollcall")
+	running.Ready(t)
+	cluster.Eventually(t, 20*time.Second, func(context.Context) error { return baselines(slack, 1) })
+	running.Stop(t)
+	claims := admin.CoreV1().PersistentVolumeClaims("rollcall")
+	before, err := claims.Get(t.Context(), "rollcall", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	n.must(t, n.block(t, "move"))
+	if after, err := claims.Get(t.Context(), "rollcall", metav1.GetOptions{}); err != nil || after.UID != before.UID {
+		t.Fatalf("the claim is another one: %v", err)
+	}
+	running = kubelet.Start(t, "rollcall", "rollcall")
+	running.Ready(t)
+	if _, err := c.CreateNode(t.Context(), cluster.NewNode("after-the-move", cluster.Ready())); err != nil {
+		t.Fatal(err)
+	}
+	cluster.Eventually(t, 20*time.Second, func(context.Context) error {
+		return channel.Expect(slack, slackemu.ChannelOps, "joined", []string{"after-the-move"})
+	})
+	running.Stop(t)
+	if err := baselines(slack, 1); err != nil {
+		t.Errorf("it began anew: %v", err)
+	}
 }
 
 // A mistake on the command line is refused with a message that names it, before anything is there.

@@ -5,12 +5,15 @@ import (
 	"flag"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
+	"helm.sh/helm/v4/pkg/cli/values"
+	"helm.sh/helm/v4/pkg/getter"
 
 	"rollcall/internal/config"
 )
@@ -190,6 +193,38 @@ func TestMissingValues(t *testing.T) {
 	}
 }
 
+// The files of docs/helm.md are taken, by the program too.
+func TestDocumentedFiles(t *testing.T) {
+	page, err := os.ReadFile("../../docs/helm.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"file", "prices"} {
+		_, text, ok := strings.Cut(string(page), "<!-- "+name+" -->\n")
+		text, _, ok2 := strings.Cut(text, "<!-- /"+name+" -->")
+		file := filepath.Join(t.TempDir(), "rollcall.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil || !ok || !ok2 {
+			t.Fatalf("docs/helm.md has no block %s: %v", name, err)
+		}
+		options := values.Options{ValueFiles: []string{file}, Values: few}
+		vals, err := options.MergeValues(getter.Providers{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := template(t, "rollcall", "rollcall", vals); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		env := map[string]string{"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1"}
+		for name, value := range vals["config"].(map[string]any) {
+			env[name] = value.(string)
+		}
+		delete(env, "PRICES_FILE") // which is not here
+		if _, err := config.Load(env); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // row is a value as the document shows it.
 type row struct{ name, standard, meaning string }
 
@@ -256,16 +291,16 @@ func TestValuesAreDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var values yaml.Node
-	if err := yaml.Unmarshal(text, &values); err != nil {
+	var top yaml.Node
+	if err := yaml.Unmarshal(text, &top); err != nil {
 		t.Fatal(err)
 	}
 	// The comment above the first key is the file's own.
-	first := values.Content[0].Content[0]
+	first := top.Content[0].Content[0]
 	first.HeadComment = ""
 	var b strings.Builder
 	b.WriteString("| value | default | meaning |\n|---|---|---|\n")
-	rows := documented(t, "", values.Content[0])
+	rows := documented(t, "", top.Content[0])
 	if len(rows) < 40 {
 		t.Errorf("there are only %d values", len(rows))
 	}
@@ -301,8 +336,8 @@ func TestSchemaIsThatOfTheValues(t *testing.T) {
 	if err := json.Unmarshal(c.Schema, &schema); err != nil {
 		t.Fatal(err)
 	}
-	var compare func(path string, values, schema map[string]any)
-	compare = func(path string, values, schema map[string]any) {
+	var compare func(path string, given, schema map[string]any)
+	compare = func(path string, given, schema map[string]any) {
 		properties, _ := schema["properties"].(map[string]any)
 		if properties == nil || path == ".config" {
 			return
@@ -311,11 +346,11 @@ func TestSchemaIsThatOfTheValues(t *testing.T) {
 			t.Errorf("the schema takes unknown values in %q", path)
 		}
 		names := slices.DeleteFunc(slices.Sorted(maps.Keys(properties)), func(name string) bool { return path+name == "global" })
-		if diff := gocmp.Diff(slices.Sorted(maps.Keys(values)), names); diff != "" && path != ".affinity" && path != ".resources" &&
+		if diff := gocmp.Diff(slices.Sorted(maps.Keys(given)), names); diff != "" && path != ".affinity" && path != ".resources" &&
 			path != ".resources.limits" {
 			t.Errorf("in %q, -values +schema:\n%s", path, diff)
 		}
-		for name, value := range values {
+		for name, value := range given {
 			if below, ok := value.(map[string]any); ok && properties[name] != nil {
 				compare(path+"."+name, below, properties[name].(map[string]any))
 			}

@@ -228,8 +228,8 @@ func TestServiceAccountMayReadNodesAndEventsAlone(t *testing.T) {
 	}
 }
 
-// The program works with the ServiceAccount's rights and the container's variables: all that is
-// different here is where Slack, the API server and the disk are.
+// The program works with the ServiceAccount's rights, the container's variables, and without any optional scope: all
+// that is different here is where Slack, the API server and the disk are.
 func TestProgramRunsAsItsServiceAccount(t *testing.T) {
 	c := installed(t)
 	d, _ := deployment(t, render(t, "base"))
@@ -241,13 +241,20 @@ func TestProgramRunsAsItsServiceAccount(t *testing.T) {
 	t.Cleanup(func() {
 		c.Admin().CoreV1().Secrets(d.Namespace).Delete(context.Background(), secret.Name, metav1.DeleteOptions{})
 	})
-	slack := slackemu.Start(t, slackemu.Config{})
+	declined := []string{"channels:history", "groups:history", "im:history", "files:write"}
+	slack := install.Slack(t, declined...)
 	kubelet := install.NewKubelet(t, c, map[string]string{"SLACK_CHANNEL": slackemu.ChannelOps,
 		"SLACK_API_URL": slack.APIURL(), "HTTP_ADDR": "127.0.0.1:0"})
 	pod := kubelet.Start(t, d.Namespace, d.Name)
 	pod.Ready(t)
-	if out, err := pod.Check(); err != nil || !strings.Contains(out, "Everything is in place.") {
+	out, err := pod.Check()
+	if err != nil || !strings.Contains(out, "Everything is in place.") {
 		t.Errorf("rollcall check: %v\n%s", err, out)
+	}
+	for _, scope := range declined {
+		if !strings.Contains(out, "Slack scope "+scope+": not given (optional): ") {
+			t.Errorf("rollcall check does not say that %s is not given:\n%s", scope, out)
+		}
 	}
 	node, err := c.CreateNode(t.Context(), cluster.NewNode("", cluster.Ready()))
 	if err != nil {

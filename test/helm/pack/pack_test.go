@@ -140,7 +140,8 @@ func TestPush(t *testing.T) {
 	archive, layout, rest := packed(t, options{version: "v1.2.3+build.7", registry: "oci://" + host + "/team/",
 		plainHTTP: true, credentials: filepath.Join(t.TempDir(), "none.json")})
 	manifest := indexed(t, layout)
-	if want := "oci://" + host + "/team/rollcall:1.2.3_build.7@" + manifest.Digest.String(); len(rest) != 1 || rest[0] != want {
+	want := "oci://" + host + "/team/rollcall:1.2.3_build.7@" + manifest.Digest.String()
+	if len(rest) != 1 || rest[0] != want {
 		t.Errorf("it pushed %q, want %s", rest, want)
 	}
 	client, err := registry.NewClient(registry.ClientOptPlainHTTP(),
