@@ -15,10 +15,10 @@ STATICCHECK = go tool -modfile="$(CURDIR)/tools/go.mod" staticcheck -checks inhe
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test short bench soak chaos fuzz lint vulncheck screenshots controlplane browser buildah build image \
-	licences clean
+	chart licences clean
 
 # Modules of their own, so that what they need reaches nothing else; test/controlplane has no tests.
-MODULES = tools test/dockerfile test/monitoring
+MODULES = tools test/dockerfile test/helm test/monitoring
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,7 +97,7 @@ buildah: ## find what the image's tests build it with, or install it from Debian
 build: ## build the static program bin/rollcall
 	CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o bin/rollcall ./cmd/bot
 
-# VERSION names the image; the version in the program comes from the commit.
+# VERSION names the image and the chart; the version in the program comes from the commit.
 VERSION ?= $(shell git describe --tags --always --dirty)
 IMAGE ?= rollcall:$(VERSION)
 BUILDER ?= $(firstword $(foreach builder,docker podman buildah,$(if $(shell command -v $(builder)),$(builder))))
@@ -105,6 +105,15 @@ BUILDER ?= $(firstword $(foreach builder,docker podman buildah,$(if $(shell comm
 image: ## build the image (IMAGE: its name, BUILDER: docker, podman or buildah, BUILD: further options)
 	$(or $(BUILDER),$(error install docker, podman or buildah)) build \
 		--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) $(BUILD) -t $(IMAGE) .
+
+# The registry and folder that the chart is pushed to, with the credentials of helm registry login or docker login; and
+# where its image is, which becomes the chart's default.
+CHART_REGISTRY ?=
+CHART_IMAGE ?=
+
+chart: ## package the Helm chart into bin/, as a layout of OCI too (CHART_REGISTRY: push it, CHART_IMAGE: its image)
+	@go -C test/helm run ./pack -version "$(VERSION)" -out "$(CURDIR)/bin" -image "$(CHART_IMAGE)" \
+		-registry "$(CHART_REGISTRY)" $(if $(CHART_PLAIN_HTTP),-plain-http)
 
 licences: build ## write bin/licences and the bill of materials bin/sbom.cdx.json
 	go -C tools run ./release -binary ../bin/rollcall -out ../bin

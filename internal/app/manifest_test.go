@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 
 	"rollcall/internal/answer"
+	"rollcall/internal/slackemu"
 	"rollcall/manifests"
 )
 
@@ -22,7 +23,14 @@ func manifestOf(t *testing.T, environ []string, args ...string) (string, slack.M
 		t.Fatalf("it ended with %d: %v", code, err)
 	}
 	var m slack.Manifest
-	if err := yaml.UnmarshalStrict(out.Bytes(), &m); err != nil {
+	data, err := yaml.ToJSON(out.Bytes())
+	if err == nil {
+		err = slackemu.CheckManifest(data)
+	}
+	if err == nil {
+		err = yaml.UnmarshalStrict(out.Bytes(), &m)
+	}
+	if err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
 	return out.String(), m

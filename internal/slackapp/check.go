@@ -22,7 +22,8 @@ type Finding struct {
 }
 
 // Scopes of the bot token: those without which nothing works, and those for working well, each
-// with what is missed without it. manifests/slack-app.yaml asks for all of them.
+// with what is missed without it. manifests/slack-app.yaml asks for all of them, and lets people decline those for
+// working well but the one that tells who somebody is.
 var (
 	requiredScopes = []string{"chat:write", "commands"}
 	optionalScopes = [][2]string{
@@ -77,7 +78,8 @@ func CheckBot(ctx context.Context, api *slack.Client, channels []string, listed 
 					"organisations, and refuses everybody; " + addScope(scope) + ", or name who may use it in SLACK_ALLOWED_USERS"})
 		default:
 			findings = append(findings, Finding{What: "Slack scope " + scope, OK: true,
-				Detail: fmt.Sprintf("not given (optional): %s; to give it, %s", without, addScope(scope))})
+				Detail: fmt.Sprintf("not given (optional): %s; to give it, install the app again and allow it there, or, if it is "+
+					"not offered, %s", without, addScope(scope))})
 		}
 	}
 	for _, id := range channels {

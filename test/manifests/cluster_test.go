@@ -1,18 +1,11 @@
 package manifests
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -31,6 +24,7 @@ import (
 	"rollcall/internal/channel"
 	"rollcall/internal/slackemu"
 	"rollcall/test/cluster"
+	"rollcall/test/install"
 )
 
 func TestMain(m *testing.M) { os.Exit(cluster.Main(m)) }
@@ -143,7 +137,7 @@ func TestServiceAccountMayReadNodesAndEventsAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx := t.Context()
-	waitForRights(t, client)
+	install.WaitForRights(t, client)
 	review, err := client.AuthorizationV1().SelfSubjectRulesReviews().Create(ctx,
 		&authv1.SelfSubjectRulesReview{Spec: authv1.SelfSubjectRulesReviewSpec{Namespace: d.Namespace}},
 		metav1.CreateOptions{})
@@ -234,79 +228,34 @@ func TestServiceAccountMayReadNodesAndEventsAlone(t *testing.T) {
 	}
 }
 
-// waitForRights returns when the API server, which follows RBAC objects by a watch, knows the
-// ServiceAccount's.
-func waitForRights(t *testing.T, client *kubernetes.Clientset) {
-	t.Helper()
-	cluster.Eventually(t, 10*time.Second, func(ctx context.Context) error {
-		if _, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{Limit: 1}); err != nil {
-			return err
-		}
-		_, err := client.EventsV1().Events("").List(ctx, metav1.ListOptions{Limit: 1})
-		return err
-	})
-}
-
-// The program works with the ServiceAccount's rights and the container's variables: all that is
-// different here is where Slack, the API server and the disk are.
+// The program works with the ServiceAccount's rights, the container's variables, and without any optional scope: all
+// that is different here is where Slack, the API server and the disk are.
 func TestProgramRunsAsItsServiceAccount(t *testing.T) {
 	c := installed(t)
-	all := render(t, "base")
-	d, container := deployment(t, all)
-	config, kubeconfig := c.ServiceAccount(t, d.Namespace, d.Spec.Template.Spec.ServiceAccountName)
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
+	d, _ := deployment(t, render(t, "base"))
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "rollcall-slack"}, StringData: map[string]string{
+		"SLACK_BOT_TOKEN": slackemu.DefaultBotToken, "SLACK_APP_TOKEN": slackemu.DefaultAppToken}}
+	if _, err := c.Admin().CoreV1().Secrets(d.Namespace).Create(t.Context(), secret, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	waitForRights(t, client)
-
-	slack, dir := slackemu.Start(t, slackemu.Config{}), t.TempDir()
-	env := variables(t, container, all)
-	env["SLACK_BOT_TOKEN"], env["SLACK_APP_TOKEN"] = slackemu.DefaultBotToken, slackemu.DefaultAppToken
-	env["SLACK_CHANNEL"], env["SLACK_API_URL"] = slackemu.ChannelOps, slack.APIURL()
-	env["KUBECONFIG"], env["HTTP_ADDR"] = kubeconfig, "127.0.0.1:0"
-	for _, name := range []string{"DATABASE_URL", "TMPDIR"} {
-		env[name] = strings.Replace(env[name], "/var/lib/rollcall", dir, 1)
-	}
-	bot := filepath.Join(dir, "bot")
-	if out, err := exec.Command("go", "build", "-o", bot, "rollcall/cmd/bot").CombinedOutput(); err != nil {
-		t.Fatalf("building cmd/bot: %v\n%s", err, out)
-	}
-	command := func(args ...string) *exec.Cmd {
-		cmd := exec.Command(bot, args...)
-		cmd.Env = []string{}
-		for k, v := range env {
-			cmd.Env = append(cmd.Env, k+"="+v)
-		}
-		return cmd
-	}
-
-	check := func() {
-		t.Helper()
-		out, err := command("check").CombinedOutput()
-		if err != nil || !strings.Contains(string(out), "Everything is in place.") {
-			t.Errorf("rollcall check: %v\n%s", err, out)
-		}
-	}
-	check()
-	var log output
-	cmd := command()
-	cmd.Stderr = &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
 	t.Cleanup(func() {
-		cmd.Process.Kill()
-		if t.Failed() {
-			t.Logf("the program printed:\n%s", log.String())
-		}
+		c.Admin().CoreV1().Secrets(d.Namespace).Delete(context.Background(), secret.Name, metav1.DeleteOptions{})
 	})
-	for _, probe := range []*corev1.Probe{container.LivenessProbe, container.ReadinessProbe} {
-		cluster.Eventually(t, 20*time.Second, func(context.Context) error { return get(log.address(), probe.HTTPGet.Path) })
+	declined := []string{"channels:history", "groups:history", "im:history", "files:write"}
+	slack := install.Slack(t, declined...)
+	kubelet := install.NewKubelet(t, c, map[string]string{"SLACK_CHANNEL": slackemu.ChannelOps,
+		"SLACK_API_URL": slack.APIURL(), "HTTP_ADDR": "127.0.0.1:0"})
+	pod := kubelet.Start(t, d.Namespace, d.Name)
+	pod.Ready(t)
+	out, err := pod.Check()
+	if err != nil || !strings.Contains(out, "Everything is in place.") {
+		t.Errorf("rollcall check: %v\n%s", err, out)
 	}
-	check() // as in the pod, beside the one that runs
+	for _, scope := range declined {
+		if !strings.Contains(out, "Slack scope "+scope+": not given (optional): ") {
+			t.Errorf("rollcall check does not say that %s is not given:\n%s", scope, out)
+		}
+	}
 	node, err := c.CreateNode(t.Context(), cluster.NewNode("", cluster.Ready()))
 	if err != nil {
 		t.Fatal(err)
@@ -314,54 +263,5 @@ func TestProgramRunsAsItsServiceAccount(t *testing.T) {
 	cluster.Eventually(t, 20*time.Second, func(context.Context) error {
 		return channel.Expect(slack, slackemu.ChannelOps, "joined", []string{node.Name})
 	})
-	cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case err := <-exited:
-		if err != nil {
-			t.Errorf("after SIGTERM: %v", err)
-		}
-	case <-time.After(time.Duration(*d.Spec.Template.Spec.TerminationGracePeriodSeconds) * time.Second):
-		t.Error("it did not end within the grace period")
-	}
-}
-
-func get(address, path string) error {
-	response, err := http.Get("http://" + address + path)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", path, response.Status)
-	}
-	return nil
-}
-
-// output is what a program logs.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
-
-// address is where it serves health, as it logs when it starts.
-func (o *output) address() string {
-	for line := range strings.Lines(o.String()) {
-		var l struct{ HTTP string }
-		if json.Unmarshal([]byte(line), &l) == nil && l.HTTP != "" {
-			return l.HTTP
-		}
-	}
-	return ""
+	pod.Stop(t)
 }

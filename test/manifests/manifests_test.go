@@ -4,7 +4,6 @@
 package manifests
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
 	"os"
@@ -20,12 +19,10 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/yaml"
-	"sigs.k8s.io/kustomize/api/krusty"
-	"sigs.k8s.io/kustomize/kyaml/filesys"
 
 	"rollcall/internal/config"
 	"rollcall/test/cluster"
+	"rollcall/test/install"
 )
 
 //go:generate go run ./mkschemas testdata/schemas.jsonl
@@ -39,65 +36,24 @@ var folders = []string{"base", "overlays/ephemeral", "overlays/kubeconfig"}
 // components are what people may add to one of them.
 var components = []string{"components/closed-metrics", "components/karpenter"}
 
-var rendered = map[string][]byte{}
+var rendered = map[string][]*unstructured.Unstructured{}
 
 // render is kubectl kustomize of a folder. Its objects are the caller's to change.
-func render(t *testing.T, folder string) []*unstructured.Unstructured {
+func render(t *testing.T, folder string) (all []*unstructured.Unstructured) {
 	t.Helper()
-	if text, ok := rendered[folder]; ok {
-		return objects(t, folder, text)
+	if rendered[folder] == nil {
+		rendered[folder] = install.Kustomize(t, root, "resources: [../manifests/"+folder+"]\n")
 	}
-	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(),
-		filepath.Join(root, folder))
-	if err != nil {
-		t.Fatalf("%s: %v", folder, err)
+	for _, o := range rendered[folder] {
+		all = append(all, o.DeepCopy())
 	}
-	text, err := resources.AsYaml()
-	if err != nil {
-		t.Fatalf("%s: %v", folder, err)
-	}
-	rendered[folder] = text
-	return objects(t, folder, text)
-}
-
-// objects decodes YAML documents.
-func objects(t *testing.T, name string, text []byte) (all []*unstructured.Unstructured) {
-	t.Helper()
-	for decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096); ; {
-		var o unstructured.Unstructured
-		if err := decoder.Decode(&o.Object); err != nil {
-			if err.Error() == "EOF" {
-				return all
-			}
-			t.Fatalf("%s: %v", name, err)
-		}
-		all = append(all, &o)
-	}
-}
-
-// one finds the only object of a kind and decodes it; nil if there is none.
-func one[T any](t *testing.T, all []*unstructured.Unstructured, kind string) *T {
-	t.Helper()
-	var found *T
-	for _, o := range all {
-		if o.GetKind() != kind {
-			continue
-		}
-		if found != nil {
-			t.Fatalf("there are several objects of kind %s", kind)
-		}
-		found = new(T)
-		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, found); err != nil {
-			t.Fatalf("%s %s: %v", kind, o.GetName(), err)
-		}
-	}
-	return found
+	return all
 }
 
 // deployment is a folder's Deployment and its only container.
 func deployment(t *testing.T, all []*unstructured.Unstructured) (*appsv1.Deployment, corev1.Container) {
 	t.Helper()
-	d := one[appsv1.Deployment](t, all, "Deployment")
+	d := install.One[appsv1.Deployment](t, all, "Deployment")
 	if d == nil || len(d.Spec.Template.Spec.Containers) != 1 || len(d.Spec.Template.Spec.InitContainers) > 0 {
 		t.Fatal("not one Deployment with one container")
 	}
@@ -180,7 +136,7 @@ func TestDeployment(t *testing.T) {
 					t.Errorf("%s selects everything", what)
 				}
 			}
-			policy := one[networkingv1.NetworkPolicy](t, all, "NetworkPolicy")
+			policy := install.One[networkingv1.NetworkPolicy](t, all, "NetworkPolicy")
 			found("the Deployment", d.Spec.Selector.MatchLabels)
 			found("the NetworkPolicy", policy.Spec.PodSelector.MatchLabels)
 			port := c.Ports[0]
@@ -210,7 +166,8 @@ func TestDeployment(t *testing.T) {
 			if durable := pod.Spec.Volumes[ledger].PersistentVolumeClaim != nil; durable != evictable {
 				t.Errorf("the ledger is durable: %t, and the pod may be evicted: %t", durable, evictable)
 			}
-			if token := *pod.Spec.AutomountServiceAccountToken; token != (one[rbacv1.ClusterRoleBinding](t, all, "ClusterRoleBinding") != nil) {
+			binding := install.One[rbacv1.ClusterRoleBinding](t, all, "ClusterRoleBinding")
+			if token := *pod.Spec.AutomountServiceAccountToken; token != (binding != nil) {
 				t.Errorf("the pod has a token: %t", token)
 			}
 		})
@@ -221,7 +178,7 @@ func TestDeployment(t *testing.T) {
 func variables(t *testing.T, c corev1.Container, all []*unstructured.Unstructured) map[string]string {
 	t.Helper()
 	env := map[string]string{}
-	settings := one[corev1.ConfigMap](t, all, "ConfigMap")
+	settings := install.One[corev1.ConfigMap](t, all, "ConfigMap")
 	if len(c.EnvFrom) != 1 || c.EnvFrom[0].ConfigMapRef.Name != settings.Name {
 		t.Fatalf("the container's variables are not those of ConfigMap %s", settings.Name)
 	}
@@ -283,7 +240,7 @@ func TestSecrets(t *testing.T) {
 		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &secret); err != nil {
 			t.Fatal(err)
 		}
-		if secret.Namespace != one[corev1.Namespace](t, all, "Namespace").Name {
+		if secret.Namespace != install.One[corev1.Namespace](t, all, "Namespace").Name {
 			t.Errorf("Secret %s is in namespace %s", secret.Name, secret.Namespace)
 		}
 		for key, value := range secret.StringData {
@@ -303,7 +260,7 @@ func examples(t *testing.T) (all []*unstructured.Unstructured) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, objects(t, name, text)...)
+		all = append(all, install.Objects(t, name, text)...)
 	}
 	return all
 }
@@ -311,8 +268,8 @@ func examples(t *testing.T) (all []*unstructured.Unstructured) {
 // The rights are also those that every other test with a cluster grants.
 func TestRights(t *testing.T) {
 	all := render(t, "base")
-	role, binding := one[rbacv1.ClusterRole](t, all, "ClusterRole"),
-		one[rbacv1.ClusterRoleBinding](t, all, "ClusterRoleBinding")
+	role, binding := install.One[rbacv1.ClusterRole](t, all, "ClusterRole"),
+		install.One[rbacv1.ClusterRoleBinding](t, all, "ClusterRoleBinding")
 	if diff := cmp.Diff(cluster.ReadNodesAndEvents(), role.Rules); diff != "" {
 		t.Errorf("the rules differ from those that the end-to-end tests grant, -tests +manifest:\n%s", diff)
 	}
@@ -330,41 +287,16 @@ func TestRights(t *testing.T) {
 
 // The folder of one's own that docs/install.md shows does what it says.
 func TestDocumentedOverlay(t *testing.T) {
-	install, err := os.ReadFile("../../docs/install.md")
+	page, err := os.ReadFile("../../docs/install.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, text, ok := strings.Cut(string(install), "<!-- overlay -->\n")
+	_, text, ok := strings.Cut(string(page), "<!-- overlay -->\n")
 	text, _, ok2 := strings.Cut(text, "<!-- /overlay -->")
 	if !ok || !ok2 {
 		t.Fatal("docs/install.md has no markers <!-- overlay --> and <!-- /overlay -->")
 	}
-	files := filesys.MakeFsInMemory()
-	if err := files.WriteFile("/mine/kustomization.yaml", []byte(text)); err != nil {
-		t.Fatal(err)
-	}
-	base, err := filepath.Glob(filepath.Join(root, "base", "*.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range base {
-		data, err := os.ReadFile(name)
-		if err == nil {
-			err = files.WriteFile("/manifests/base/"+filepath.Base(name), data)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(files, "/mine")
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := resources.AsYaml()
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := objects(t, "the overlay of docs/install.md", out)
+	all := install.Kustomize(t, root, text)
 	_, c := deployment(t, all)
 	env := variables(t, c, all)
 	if c.Image != "registry.example.com/rollcall:v1.0.0" || env["SLACK_CHANNEL"] != "C0EXAMPLE" ||
@@ -379,30 +311,13 @@ func withComponent(t *testing.T, folder, component string) []*unstructured.Unstr
 	if !slices.Contains(components, component) {
 		t.Fatalf("%s is not among the components", component)
 	}
-	dir, err := os.MkdirTemp(".", "component-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	text := "resources: [../" + root + "/" + folder + "]\ncomponents: [../" + root + "/" + component + "]\n"
-	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rendered, err := resources.AsYaml()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return objects(t, dir, rendered)
+	return install.Kustomize(t, root, "resources: [../manifests/"+folder+"]\ncomponents: [../manifests/"+component+"]\n")
 }
 
 // The component lets nobody but the monitoring's namespace in, and leaves the way out as it is.
 func TestClosedMetrics(t *testing.T) {
-	open := one[networkingv1.NetworkPolicy](t, render(t, "base"), "NetworkPolicy")
-	closed := one[networkingv1.NetworkPolicy](t, withComponent(t, "base", "components/closed-metrics"), "NetworkPolicy")
+	open := install.One[networkingv1.NetworkPolicy](t, render(t, "base"), "NetworkPolicy")
+	closed := install.One[networkingv1.NetworkPolicy](t, withComponent(t, "base", "components/closed-metrics"), "NetworkPolicy")
 	in := closed.Spec.Ingress
 	if len(in) != 1 || len(in[0].From) != 1 || in[0].From[0].PodSelector != nil || in[0].From[0].IPBlock != nil ||
 		in[0].From[0].NamespaceSelector.MatchLabels["kubernetes.io/metadata.name"] != "monitoring" {
@@ -426,8 +341,8 @@ func TestKarpenter(t *testing.T) {
 			added = append(added, o)
 		}
 	}
-	role, binding := one[rbacv1.ClusterRole](t, added, "ClusterRole"),
-		one[rbacv1.ClusterRoleBinding](t, added, "ClusterRoleBinding")
+	role, binding := install.One[rbacv1.ClusterRole](t, added, "ClusterRole"),
+		install.One[rbacv1.ClusterRoleBinding](t, added, "ClusterRoleBinding")
 	if len(added) != 2 || role == nil || binding == nil {
 		t.Fatalf("it adds %d objects", len(added))
 	}
@@ -439,7 +354,7 @@ func TestKarpenter(t *testing.T) {
 	if want := (rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name}); binding.RoleRef != want {
 		t.Errorf("the binding refers to %v", binding.RoleRef)
 	}
-	of := one[rbacv1.ClusterRoleBinding](t, render(t, "base"), "ClusterRoleBinding") // which has the standard labels
+	of := install.One[rbacv1.ClusterRoleBinding](t, render(t, "base"), "ClusterRoleBinding") // which has the standard labels
 	if diff := cmp.Diff(of.Subjects, binding.Subjects); diff != "" {
 		t.Errorf("subjects, -base +component:\n%s", diff)
 	}
