@@ -15,13 +15,13 @@ STATICCHECK = go tool -modfile="$(CURDIR)/tools/go.mod" staticcheck -checks inhe
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test short bench soak chaos fuzz lint vulncheck screenshots controlplane browser buildah build image \
-	licences clean
+	demo-image licences clean
 
 # Modules of their own, so that what they need reaches nothing else; test/controlplane has no tests.
 MODULES = tools test/dockerfile test/monitoring
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## show Rollcall at work in a browser: no Slack account, no cluster
 	@go build -o bin/demo ./cmd/demo
@@ -102,12 +102,18 @@ VERSION ?= $(shell git describe --tags --always --dirty)
 IMAGE ?= rollcall:$(VERSION)
 BUILDER ?= $(firstword $(foreach builder,docker podman buildah,$(if $(shell command -v $(builder)),$(builder))))
 
+DEMO_IMAGE ?= rollcall-demo:$(VERSION)
+build_image = $(or $(BUILDER),$(error install docker, podman or buildah)) build \
+	--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) $(BUILD)
+
 image: ## build the image (IMAGE: its name, BUILDER: docker, podman or buildah, BUILD: further options)
-	$(or $(BUILDER),$(error install docker, podman or buildah)) build \
-		--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) $(BUILD) -t $(IMAGE) .
+	$(build_image) --target rollcall -t $(IMAGE) .
+
+demo-image: ## build the demo's image (DEMO_IMAGE: its name; BUILDER and BUILD as above)
+	$(build_image) --target demo -t $(DEMO_IMAGE) .
 
 licences: build ## write bin/licences and the bill of materials bin/sbom.cdx.json
-	go -C tools run ./release -binary ../bin/rollcall -out ../bin
+	go -C tools run ./licences -binary ../bin/rollcall -out ../bin
 
 clean: ## remove bin/ (the control plane stays in its cache, see test/controlplane/README.md)
 	rm -rf bin

@@ -1,8 +1,8 @@
-// Command release writes what an image must carry beside the program: the licences of all that is
+// Command licences writes what an image must carry beside the program: the licences of all that is
 // linked into it, and its bill of materials as CycloneDX. Both are read off the program itself, so
 // they cannot differ from it, and the same program gives the same files.
 //
-//	go -C tools run ./release -binary ../bin/rollcall -out ../bin
+//	go -C tools run ./licences -binary ../bin/rollcall -out ../bin
 //
 // It refuses a program with a module whose licence is missing, unknown, or not permissive.
 package main
@@ -36,7 +36,7 @@ func main() {
 		os.Exit(2)
 	}
 	if err := run(*binary, *source, *out); err != nil {
-		fmt.Fprintln(os.Stderr, "release:", err)
+		fmt.Fprintln(os.Stderr, "licences:", err)
 		os.Exit(1)
 	}
 }
@@ -64,6 +64,7 @@ func run(binary, source, out string) error {
 // licence is what a module may be used under.
 type licence struct {
 	module, version string
+	registry        string   // where it is published, as package URLs name it: golang or npm
 	ids             []string // SPDX identifiers, sorted
 	files           []file
 }
@@ -84,6 +85,11 @@ var permissive = []string{"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", 
 // chosen names the file of the licence that is taken where a module offers several.
 var chosen = map[string]string{"github.com/golang/freetype": "licenses/ftl.txt"}
 
+// vendored are works of others that a package of ours carries in its folder.
+var vendored = []struct{ pkg, folder, name, version, registry string }{
+	{"internal/slackemu/page", "assets/lit-html", "lit-html", "3.3.3", "npm"},
+}
+
 // licences finds the licences of every module that info says is linked: its files in the folders of
 // the linked packages and in those above, since a part may have terms of its own.
 func licences(info *debug.BuildInfo, source string) ([]licence, error) {
@@ -101,7 +107,7 @@ func licences(info *debug.BuildInfo, source string) ([]licence, error) {
 	var all []licence
 	var mistakes []error
 	for _, m := range modules {
-		l := licence{module: m.Path, version: m.Version}
+		l := licence{module: m.Path, version: m.Version, registry: "golang"}
 		if m.Replace != nil {
 			l.version = m.Replace.Version
 		}
@@ -124,6 +130,20 @@ func licences(info *debug.BuildInfo, source string) ([]licence, error) {
 			mistakes = append(mistakes, err)
 		}
 		all = append(all, l)
+	}
+	own := folders[info.Main.Path]
+	for _, v := range vendored {
+		if pkg := filepath.Join(own[0], v.pkg); slices.Contains(own[1:], pkg) {
+			l := licence{module: v.name, version: v.version, registry: v.registry}
+			folder := filepath.Join(pkg, v.folder)
+			if l.files, err = licenceFiles(folder, []string{folder}); err != nil {
+				return nil, err
+			}
+			if l.ids, err = identify(l); err != nil {
+				mistakes = append(mistakes, err)
+			}
+			all = append(all, l)
+		}
 	}
 	return all, errors.Join(mistakes...)
 }
@@ -286,7 +306,7 @@ func writeLicences(all []licence, folder string) error {
 // the same for the same program.
 func bill(info *debug.BuildInfo, all []licence) *cyclonedx.BOM {
 	component := func(l licence, kind cyclonedx.ComponentType) cyclonedx.Component {
-		purl := "pkg:golang/" + l.module
+		purl := "pkg:" + l.registry + "/" + l.module
 		if l.version != "" && l.version != "(devel)" {
 			purl += "@" + strings.ReplaceAll(l.version, "+", "%2B")
 		}
