@@ -15,7 +15,7 @@ STATICCHECK = go tool -modfile="$(CURDIR)/tools/go.mod" staticcheck -checks inhe
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test short bench soak chaos fuzz lint vulncheck screenshots controlplane browser buildah build image \
-	demo-image licences clean
+	demo-image release licences clean
 
 # Modules of their own, so that what they need reaches nothing else; test/controlplane has no tests.
 MODULES = tools test/dockerfile test/monitoring
@@ -111,6 +111,11 @@ image: ## build the image (IMAGE: its name, BUILDER: docker, podman or buildah, 
 
 demo-image: ## build the demo's image (DEMO_IMAGE: its name; BUILDER and BUILD as above)
 	$(build_image) --target demo -t $(DEMO_IMAGE) .
+
+# In tools/release is what it does, in docs/releasing.md how.
+release: ## make the release VERSION=v1.2.3 in bin/release, and publish it in REGISTRY=registry.example.com/team if named
+	@go -C tools run ./release -version "$(VERSION)" -registry "$(REGISTRY)" -charts "$(CHARTS)" \
+		$(if $(filter-out 0,$(DRY_RUN)),-dry-run) -builder "$(BUILDER)" -build "$(BUILD)"
 
 licences: build ## write bin/licences and the bill of materials bin/sbom.cdx.json
 	go -C tools run ./licences -binary ../bin/rollcall -out ../bin
