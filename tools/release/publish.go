@@ -21,10 +21,14 @@ import (
 // check all of it.
 const answerWithin = 5 * time.Minute
 
-func options(ctx context.Context) []remote.Option {
+var patient = func() http.RoundTripper {
 	t := remote.DefaultTransport.(*http.Transport).Clone()
 	t.ResponseHeaderTimeout = answerWithin
-	return []remote.Option{remote.WithContext(ctx), remote.WithTransport(t),
+	return t
+}()
+
+func options(ctx context.Context) []remote.Option {
+	return []remote.Option{remote.WithContext(ctx), remote.WithTransport(patient),
 		remote.WithAuthFromKeychain(authn.DefaultKeychain)}
 }
 
