@@ -154,9 +154,10 @@ func makeAll(ctx context.Context, c config, commit commit) error {
 // makeChart has the chart made by `make chart`, which prints the files that it wrote: the package, and the same as an
 // OCI image layout. The image that it installs is the one of this release.
 func makeChart(ctx context.Context, c config, source, files string) (artefact, error) {
-	args := []string{"--no-print-directory", "-C", source, "chart", "VERSION=" + c.version}
+	// Whatever the environment says: here it is only made.
+	args := []string{"--no-print-directory", "-C", source, "chart", "VERSION=" + c.version, "CHART_REGISTRY=", "CHART_IMAGE="}
 	if c.registry != "" {
-		args = append(args, "CHART_IMAGE="+c.repository(programName))
+		args[len(args)-1] += c.repository(programName)
 	}
 	printed, err := command(ctx, "", nil, "make", args...)
 	if err != nil {
