@@ -268,8 +268,8 @@ func same(t *testing.T, i *image, arch string) {
 // only one folder can be written.
 func (i *image) start(t *testing.T, volume string, env []string, args ...string) (*exec.Cmd, *bytes.Buffer) {
 	t.Helper()
-	script := `set -e; mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"; mount --bind "$2" "$1$3"
-		root=$1; shift 3; exec chroot --userspec=65532:65532 --groups= "$root" "$@"`
+	script := `set -e; mkdir -p "$1/proc"; mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"
+		mount --bind /proc "$1/proc"; mount --bind "$2" "$1$3"; root=$1; shift 3; exec chroot --userspec=65532:65532 --groups= "$root" "$@"`
 	c := i.description.OCIv1.Config
 	cmd := exec.Command("unshare", slices.Concat([]string{"--mount", "sh", "-c", script, "sh", i.root, volume, c.WorkingDir},
 		c.Entrypoint, args)...)
@@ -403,6 +403,11 @@ func TestDemoRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd, log := i.start(t, volume, append(slices.Clone(env), "DEMO_ADDR=0.0.0.0:"+port))
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("its log:\n%s", log)
+		}
+	})
 	exited := make(chan error, 1)
 	go func() { exited <- cmd.Wait() }()
 	// Whoever listens at 127.0.0.1 alone is not reached at another address of the machine.
