@@ -112,8 +112,8 @@ image: ## build the image (IMAGE: its name, BUILDER: docker, podman or buildah, 
 demo-image: ## build the demo's image (DEMO_IMAGE: its name; BUILDER and BUILD as above)
 	$(build_image) --target demo -t $(DEMO_IMAGE) .
 
-# In tools/release is what it does, in docs/releasing.md how.
-release: ## make the release VERSION=v1.2.3 in bin/release, and publish it in REGISTRY=registry.example.com/team if named
+# Without a REGISTRY, or with DRY_RUN=1, nothing is published: see docs/releasing.md.
+release: ## make a release in bin/release, and publish it (VERSION=v1.2.3 REGISTRY=registry.example.com/team)
 	@go -C tools run ./release -version "$(VERSION)" -registry "$(REGISTRY)" -charts "$(CHARTS)" \
 		$(if $(filter-out 0,$(DRY_RUN)),-dry-run) -builder "$(BUILDER)" -build "$(BUILD)"
 

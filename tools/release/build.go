@@ -38,7 +38,8 @@ func findBuilder(name string) (builder, error) {
 }
 
 // build builds a target of the Dockerfile, and returns the image as the builder saved it in file.
-func (b builder) build(ctx context.Context, c config, commit commit, source, target, arch, file string) (v1.Image, error) {
+func (b builder) build(ctx context.Context, c config, commit commit, source, target, arch, file string) (v1.Image,
+	error) {
 	name := "localhost/rollcall-release:" + target + "-" + arch
 	args := []string{"build", "--platform", "linux/" + arch, "--target", target, "--build-arg", "VERSION=" + c.version,
 		"--build-arg", "REVISION=" + commit.revision, "-t", name}
@@ -155,7 +156,8 @@ func makeAll(ctx context.Context, c config, commit commit) error {
 // OCI image layout. The image that it installs is the one of this release.
 func makeChart(ctx context.Context, c config, source, files string) (artefact, error) {
 	// Whatever the environment says: here it is only made.
-	args := []string{"--no-print-directory", "-C", source, "chart", "VERSION=" + c.version, "CHART_REGISTRY=", "CHART_IMAGE="}
+	args := []string{"--no-print-directory", "-C", source, "chart", "VERSION=" + c.version, "CHART_REGISTRY=",
+		"CHART_IMAGE="}
 	if c.registry != "" {
 		args[len(args)-1] += c.repository(programName)
 	}

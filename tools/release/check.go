@@ -26,8 +26,8 @@ func checkVersion(version string) error {
 	case canonical != version:
 		return fmt.Errorf("VERSION=%s: write VERSION=%s, in full and with nothing after a plus sign", version, canonical)
 	case semver.Major(version) != "v0" && semver.Major(version) != "v1":
-		return fmt.Errorf("VERSION=%s: Go gives the module rollcall only versions of v0 and v1; from v2 on its path in go.mod "+
-			"ends in /%s", version, semver.Major(version))
+		return fmt.Errorf("VERSION=%s: Go gives the module rollcall only versions of v0 and v1; from v2 on its path in "+
+			"go.mod ends in /%s", version, semver.Major(version))
 	}
 	return nil
 }

@@ -47,7 +47,8 @@ func read(img v1.Image) (content, error) {
 		Env: built.Env, Entrypoint: built.Entrypoint, Cmd: built.Cmd, Volumes: built.Volumes, WorkingDir: built.WorkingDir,
 		Labels: maps.Clone(built.Labels)}}
 	// Nothing in these images is looked up in a PATH; some builders set one all the same.
-	c.config.Env = slices.DeleteFunc(slices.Clone(built.Env), func(kv string) bool { return strings.HasPrefix(kv, "PATH=") })
+	c.config.Env = slices.DeleteFunc(slices.Clone(built.Env),
+		func(kv string) bool { return strings.HasPrefix(kv, "PATH=") })
 	delete(c.config.Labels, "io.buildah.version")
 	flat := mutate.Extract(img)
 	defer flat.Close()
@@ -105,7 +106,8 @@ func (c content) image(at time.Time) (v1.Image, error) {
 	if err := writeTar(&b, c.files, at); err != nil {
 		return nil, err
 	}
-	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.Bytes())), nil },
+	open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.Bytes())), nil }
+	layer, err := tarball.LayerFromOpener(open,
 		tarball.WithMediaType(types.OCILayer), tarball.WithCompressionLevel(gzip.DefaultCompression),
 		tarball.WithCompressedCaching)
 	if err != nil {
