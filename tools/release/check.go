@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/mod/semver"
@@ -123,6 +124,8 @@ func git(ctx context.Context, dir string, args ...string) (string, error) {
 func command(ctx context.Context, dir string, env []string, name string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // builders have things to clean up
+	cmd.WaitDelay = 10 * time.Second
 	// The variables of the make that started us are for it alone.
 	cmd.Env = slices.DeleteFunc(append(os.Environ(), env...), func(kv string) bool {
 		key, _, _ := strings.Cut(kv, "=")
