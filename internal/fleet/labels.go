@@ -351,7 +351,8 @@ func zones(n *Node) []claim {
 }
 
 // isZone reports whether a value of a zone label is one. AKS writes the fault domain of a node without a zone there,
-// Tencent the zone's number, whose name is in other labels, and nova is the name that OpenStack gives to all machines of a cloud without zones.
+// Tencent the zone's number, whose name is in other labels, and nova is the name that OpenStack gives to all machines
+// of a cloud without zones.
 func isZone(provider, v string) bool {
 	switch provider {
 	case "azure", "tencent":
