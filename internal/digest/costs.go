@@ -151,7 +151,8 @@ func RenderCosts(c Costs) message.Message {
 		m.Headline = fmt.Sprintf("%s: %s in %s%s", c.Cluster, message.Dollars(known(c.Cost)), spanWords(c.Length()),
 			c.compared())
 		if c.Cost.Priced == 0 {
-			m.Headline = fmt.Sprintf("%s: %s in %s, price unknown", c.Cluster, nodeHours(c.Hours.Sure), spanWords(c.Length()))
+			m.Headline = fmt.Sprintf("%s: %s in %s, %s", c.Cluster, nodeHours(c.Hours.Sure), spanWords(c.Length()),
+				message.Dollars(c.Cost))
 		}
 	}
 	m.Text = m.Headline
