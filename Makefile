@@ -114,8 +114,8 @@ demo-image: ## build the demo's image (DEMO_IMAGE: its name; BUILDER and BUILD a
 
 # Without a REGISTRY, or with DRY_RUN=1, nothing is published: see docs/releasing.md.
 release: ## make a release in bin/release, and publish it (VERSION=v1.2.3 REGISTRY=registry.example.com/team)
-	@go -C tools run ./release -out "$(CURDIR)/bin/release" -version "$(VERSION)" -registry "$(REGISTRY)" -charts "$(CHARTS)" \
-		$(if $(filter-out 0,$(DRY_RUN)),-dry-run) -builder "$(BUILDER)" -build "$(BUILD)"
+	@go -C tools run ./release -out "$(CURDIR)/bin/release" -version "$(VERSION)" -registry "$(REGISTRY)" \
+		-charts "$(CHARTS)" $(if $(filter-out 0,$(DRY_RUN)),-dry-run) -builder "$(BUILDER)" -build "$(BUILD)"
 
 # The registry and folder that the chart is pushed to, with the credentials of helm registry login or docker login; and
 # where its image is, which becomes the chart's default.

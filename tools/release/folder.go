@@ -37,24 +37,24 @@ type artefact struct {
 // readRelease reads a release's folder, and refuses one that is damaged or that belongs to another commit or registry.
 func readRelease(c config, commit commit) (release, error) {
 	var r release
-	again := fmt.Sprintf("remove %s, and it is made again", c.folder())
+	remedy := fmt.Sprintf("remove %s, and it is made again", c.folder())
 	if err := checkSums(c.folder()); err != nil {
-		return r, fmt.Errorf("%w: %s", err, again)
+		return r, fmt.Errorf("%w: %s", err, remedy)
 	}
 	text, err := os.ReadFile(filepath.Join(c.folder(), releaseFile))
 	if err != nil {
 		return r, err
 	}
 	if err := json.Unmarshal(text, &r); err != nil {
-		return r, fmt.Errorf("%s: %w: %s", releaseFile, err, again)
+		return r, fmt.Errorf("%s: %w: %s", releaseFile, err, remedy)
 	}
 	if r.Version != c.version || r.Revision != commit.revision {
 		return r, fmt.Errorf("%s was made of %s at %.12s, not of %s at %.12s: %s", c.folder(), r.Version, r.Revision,
-			c.version, commit.revision, again)
+			c.version, commit.revision, remedy)
 	}
 	for _, a := range r.Artefacts {
 		if want := c.repository(a.Name); a.Repository != want {
-			return r, fmt.Errorf("%s was made for %s, not for %s: %s", c.folder(), a.Repository, want, again)
+			return r, fmt.Errorf("%s was made for %s, not for %s: %s", c.folder(), a.Repository, want, remedy)
 		}
 	}
 	return r, nil

@@ -25,7 +25,7 @@ var at = time.Date(2026, 12, 1, 9, 0, 0, 0, time.UTC)
 func built(t *testing.T, arch, by string, at time.Time, layers ...[]tar.Header) v1.Image {
 	t.Helper()
 	image, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{Architecture: arch, OS: "linux", Created: v1.Time{Time: at},
-		DockerVersion: by, Config: v1.Config{User: "65532:65532", Hostname: by, Entrypoint: []string{"/rollcall"},
+		Author: by, Config: v1.Config{User: "65532:65532", Hostname: by, Entrypoint: []string{"/rollcall"},
 			Env:    []string{"PATH=/bin:/" + by, "TMPDIR=/tmp"},
 			Labels: map[string]string{"org.opencontainers.image.version": "v1.0.0", "io.buildah.version": by}}})
 	if err != nil {

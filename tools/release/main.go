@@ -119,7 +119,7 @@ func run(ctx context.Context, c config, out io.Writer) error {
 		return nil
 	}
 	if err := publish(ctx, c, r, out); err != nil {
-		return fmt.Errorf("%w\nrun it again: what is made is kept, and what is published is not done twice", err)
+		return err
 	}
 	fmt.Fprintf(out, "%s is published; the files for its page: %s\n", c.version, c.folder())
 	return nil

@@ -67,6 +67,9 @@ func notPublished(ctx context.Context, c config) error {
 		c.registry)
 }
 
+// again is what to do about a registry that fails.
+const again = "run it again: what is made is kept, and what is uploaded is not uploaded twice"
+
 // publish uploads all that the release holds, by digest, and tags it when all of it is there.
 //
 // Killed before the first tag: nothing of the version can be found, and the next run uploads what is missing. Killed
@@ -109,7 +112,7 @@ func publish(ctx context.Context, c config, r release, out io.Writer) error {
 	}
 	for _, i := range items {
 		if err := remote.Push(i.tag.Context().Digest(i.digest.String()), i.thing, options(ctx)...); err != nil {
-			return fmt.Errorf("uploading %s: %w", i.tag.Context(), err)
+			return fmt.Errorf("uploading %s: %w\n%s", i.tag.Context(), err, again)
 		}
 	}
 	for _, i := range items {
@@ -119,7 +122,7 @@ func publish(ctx context.Context, c config, r release, out io.Writer) error {
 		}
 		if !set {
 			if err := remote.Tag(i.tag, i.thing, options(ctx)...); err != nil {
-				return fmt.Errorf("tagging %s: %w", i.tag, err)
+				return fmt.Errorf("tagging %s: %w\n%s", i.tag, err, again)
 			}
 		}
 		fmt.Fprintf(out, "%s@%s\n", i.tag, i.digest)
