@@ -225,7 +225,7 @@ func GroupTable(groups []fleet.Group) (common Line, t *Table) {
 // HourlyCell is what nodes cost by the hour, and whether prices in it are old, as a table has it.
 func HourlyCell(c fleet.Cost) string {
 	if c.Old > 0 {
-		return Hourly(c) + " (old price)"
+		return Hourly(c) + " (old)"
 	}
 	return Hourly(c)
 }
