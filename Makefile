@@ -108,9 +108,6 @@ image: ## build the image (IMAGE: its name, BUILDER: docker, podman or buildah, 
 
 # The registry and folder that the chart is pushed to, with the credentials of helm registry login or docker login; and
 # where its image is, which becomes the chart's default.
-CHART_REGISTRY ?=
-CHART_IMAGE ?=
-
 chart: ## package the Helm chart into bin/, as a layout of OCI too (CHART_REGISTRY: push it, CHART_IMAGE: its image)
 	@go -C test/helm run ./pack -version "$(VERSION)" -out "$(CURDIR)/bin" -image "$(CHART_IMAGE)" \
 		-registry "$(CHART_REGISTRY)" $(if $(CHART_PLAIN_HTTP),-plain-http)
