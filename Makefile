@@ -15,13 +15,13 @@ STATICCHECK = go tool -modfile="$(CURDIR)/tools/go.mod" staticcheck -checks inhe
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test short bench soak chaos fuzz lint vulncheck screenshots controlplane browser buildah build image \
-	chart licences clean
+	demo-image chart release licences clean
 
 # Modules of their own, so that what they need reaches nothing else; test/controlplane has no tests.
 MODULES = tools test/dockerfile test/helm test/monitoring
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## show Rollcall at work in a browser: no Slack account, no cluster
 	@go build -o bin/demo ./cmd/demo
@@ -102,9 +102,20 @@ VERSION ?= $(shell git describe --tags --always --dirty)
 IMAGE ?= rollcall:$(VERSION)
 BUILDER ?= $(firstword $(foreach builder,docker podman buildah,$(if $(shell command -v $(builder)),$(builder))))
 
+DEMO_IMAGE ?= rollcall-demo:$(VERSION)
+build_image = $(or $(BUILDER),$(error install docker, podman or buildah)) build \
+	--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) $(BUILD)
+
 image: ## build the image (IMAGE: its name, BUILDER: docker, podman or buildah, BUILD: further options)
-	$(or $(BUILDER),$(error install docker, podman or buildah)) build \
-		--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) $(BUILD) -t $(IMAGE) .
+	$(build_image) --target rollcall -t $(IMAGE) .
+
+demo-image: ## build the demo's image (DEMO_IMAGE: its name; BUILDER and BUILD as above)
+	$(build_image) --target demo -t $(DEMO_IMAGE) .
+
+# Without a REGISTRY, or with DRY_RUN=1, nothing is published: see docs/releasing.md.
+release: ## make a release in bin/release, and publish it (VERSION=v1.2.3 REGISTRY=registry.example.com/team)
+	@go -C tools run ./release -out "$(CURDIR)/bin/release" -version "$(VERSION)" -registry "$(REGISTRY)" -charts "$(CHARTS)" \
+		$(if $(filter-out 0,$(DRY_RUN)),-dry-run) -builder "$(BUILDER)" -build "$(BUILD)"
 
 # The registry and folder that the chart is pushed to, with the credentials of helm registry login or docker login; and
 # where its image is, which becomes the chart's default.
@@ -113,7 +124,7 @@ chart: ## package the Helm chart into bin/, as a layout of OCI too (CHART_REGIST
 		-registry "$(CHART_REGISTRY)" $(if $(CHART_PLAIN_HTTP),-plain-http)
 
 licences: build ## write bin/licences and the bill of materials bin/sbom.cdx.json
-	go -C tools run ./release -binary ../bin/rollcall -out ../bin
+	go -C tools run ./licences -binary ../bin/rollcall -out ../bin
 
 clean: ## remove bin/ (the control plane stays in its cache, see test/controlplane/README.md)
 	rm -rf bin

@@ -152,13 +152,16 @@ func budgetButtons(w wave.Wave) []message.Button {
 	return []message.Button{{Label: "Costs", Verb: message.Open, Value: line}}
 }
 
-// usd is an amount, a bound if it is one.
-func usd(v float64, atMost bool) string {
-	return message.Dollars(fleet.Cost{USD: v, Priced: 1, AtMost: atMost})
+// usd is an amount.
+func usd(v float64) string { return message.Dollars(fleet.Cost{USD: v, Priced: 1}) }
+
+// usdOf is an amount that is a bound if what was spent of a budget is one.
+func usdOf(b wave.Budget, v float64) string {
+	return message.Dollars(fleet.Cost{USD: v, Priced: 1, AtMost: b.AtMost, AtLeast: b.AtLeast})
 }
 
 // roundUSD is an amount without cents if it has none.
-func roundUSD(v float64) string { return strings.TrimSuffix(usd(v, false), ".00") }
+func roundUSD(v float64) string { return strings.TrimSuffix(usd(v), ".00") }
 
 // budgetPeriod is what people call a period of a budget.
 func budgetPeriod(b wave.Budget) string {
@@ -201,19 +204,24 @@ func sayBudget(r *rendering) {
 	if b.Limit > 0 {
 		percent = math.Floor(100*b.Spent/b.Limit + 1e-9)
 	}
-	of := usd(b.Spent, b.AtMost) + " of " + roundUSD(b.Limit)
+	of := usdOf(b, b.Spent) + " of " + roundUSD(b.Limit)
 	over := r.wave.About.Standing != nil && !r.wave.About.Standing.Until.IsZero() && b.Step == wave.BudgetHalf
 	left := ", " + message.Duration(b.Until.Sub(b.At).Round(time.Minute)) + " before its end"
 	upTo := ""
-	if b.AtMost {
+	switch {
+	case b.AtMost && b.AtLeast:
+		upTo = "about "
+	case b.AtMost:
 		upTo = "up to "
+	case b.AtLeast:
+		upTo = "at least "
 	}
 	switch {
 	case over:
 		r.titled("🏁", "%s%.0f %% of %s was spent: %s", upTo, percent, what, of)
 	case b.Step == wave.BudgetForecast:
 		r.titled("📈", "%s will be passed %s: %s expected, %s of it spent by now", what, passed(b),
-			roundUSD(math.Round(b.Likely)), usd(b.Spent, b.AtMost))
+			roundUSD(math.Round(b.Likely)), usdOf(b, b.Spent))
 	case b.Step == wave.BudgetPassed && b.AtMost:
 		r.titled("🔴", "%s may be passed: %s%s", what, of, left)
 	case b.Step == wave.BudgetPassed:
@@ -231,17 +239,12 @@ func sayBudget(r *rendering) {
 		since := b.Since.In(b.From.Location()).Format("2 Jan 15:04")
 		r.add(line("Counted since " + since + ": what was before is not known."))
 	}
-	if b.AtMost {
-		r.add(line("≤: of some nodes it is only known what they cost at most."))
-	}
-	switch {
-	case b.Unpriced == 1:
-		r.add(line("The price of 1 node is not known; it is in no sum."))
-	case b.Unpriced > 1:
-		r.add(line(fmt.Sprintf("The prices of %d nodes are not known; they are in no sum.", b.Unpriced)))
+	for _, text := range message.CostDoubts(fleet.Cost{Priced: max(1, b.Priced), Unpriced: b.Unpriced, Billed: b.Billed,
+		AtMost: b.AtMost, AtLeast: b.AtLeast, Old: b.Old}) {
+		r.add(line(text))
 	}
 	if b.Unsure >= 0.005 {
-		r.add(line("Up to " + usd(b.Unsure, false) + " more: when some nodes left was not seen."))
+		r.add(line("Up to " + usd(b.Unsure) + " more: when some nodes left was not seen."))
 	}
 	if b.Step == wave.BudgetHalf && !over {
 		r.add(line("This message goes on until ", b.Until, "; 80 and 100 % are told on their own."))
@@ -264,12 +267,12 @@ func budgetExpected(b wave.Budget) []message.Line {
 	case b.Days != 0 && left > 0 && b.At.Sub(b.From) > left/10:
 		pace := b.Spent / b.At.Sub(fleet.Latest(b.From, b.Since)).Hours() * left.Hours()
 		return []message.Line{line(fmt.Sprintf("If it goes on at this pace: %s by the end. I know %s, too few for a "+
-			"forecast.", usd(math.Round(b.Spent+pace), b.AtMost), message.Count(max(0, b.Days), "whole day")))}
+			"forecast.", usdOf(b, math.Round(b.Spent+pace)), message.Count(max(0, b.Days), "whole day")))}
 	case b.Likely <= 0:
 		return nil
 	}
 	text := fmt.Sprintf("Expected by the end: %s, nine times in ten between %s and %s",
-		usd(math.Round(b.Likely), b.AtMost), roundUSD(math.Floor(b.Low)), roundUSD(math.Ceil(b.High)))
+		usdOf(b, math.Round(b.Likely)), roundUSD(math.Floor(b.Low)), roundUSD(math.Ceil(b.High)))
 	if !b.Passed.IsZero() && b.Step != wave.BudgetForecast && b.Spent < b.Limit {
 		text += "; passed " + passed(b)
 	}
@@ -281,7 +284,7 @@ func budgetGrown(b wave.Budget) []message.Line {
 	if b.Before <= 0 {
 		return nil
 	}
-	text := fmt.Sprintf("By the same time of the %s before: %s", b.Per, usd(b.Before, b.AtMost))
+	text := fmt.Sprintf("By the same time of the %s before: %s", b.Per, usdOf(b, b.Before))
 	var parts []string
 	for _, g := range b.Grew {
 		name := g.What + " " + message.OneWord(cmp.Or(g.Name, fleet.Unknown))
@@ -296,7 +299,7 @@ func budgetGrown(b wave.Budget) []message.Line {
 				name = "replacements"
 			}
 		}
-		parts = append(parts, fmt.Sprintf("%s +%s", name, usd(g.USD, false)))
+		parts = append(parts, fmt.Sprintf("%s +%s", name, usd(g.USD)))
 	}
 	if len(parts) > 0 {
 		text += ". What grew: " + strings.Join(parts, ", ")

@@ -103,7 +103,7 @@ func NewCosts(lives iter.Seq2[fleet.Life, error], price fleet.Pricer) (*Costs, e
 			continue
 		}
 		p := price(life.Machine)
-		if !p.Known || p.AtMost {
+		if !p.Exact() {
 			return &Costs{unknown: true}, nil
 		}
 		c.joined = append(c.joined, spending{life.Joined.UnixNano(), p.USD})
@@ -354,7 +354,7 @@ func costOf(machines map[fleet.Machine]int, price fleet.Pricer) (usd float64) {
 			return 0
 		}
 		p := price(m)
-		if !p.Known || p.AtMost {
+		if !p.Exact() {
 			return 0
 		}
 		usd += float64(n) * p.USD

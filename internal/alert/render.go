@@ -109,7 +109,11 @@ func (r *rendering) notification() string {
 		n := members[0]
 		return fmt.Sprintf("%s: %s%s", r.wave.Cluster, n.Node.Name, r.kind.one(n, r.cfg))
 	}
-	return fmt.Sprintf("%s (%s)%s", r.m.Headline, message.TypesInShort(Groups(members, nil)), r.causesInShort())
+	text := r.m.Headline
+	if types := message.TypesInShort(Groups(members, nil)); types != "" {
+		text += " (" + types + ")"
+	}
+	return text + r.causesInShort()
 }
 
 func (r *rendering) footer() message.Line {
@@ -186,7 +190,7 @@ func (r *rendering) costWords() string {
 func costMore(came, _ fleet.Cost) string { return message.Hourly(came) + " more" }
 func costLess(_, left fleet.Cost) string { return message.Hourly(left) + " less" }
 func costDifference(came, left fleet.Cost) string {
-	if came.AtMost || left.AtMost { // the difference of two bounds is not a bound
+	if !came.Exact() || !left.Exact() { // the difference of two bounds is not a bound
 		return ""
 	}
 	switch d := came.USD - left.USD; {

@@ -141,7 +141,11 @@ func lifetime(m wave.Member, left fleet.Change, cfg Config) message.Line {
 
 // machineWords says what kind of machine a node is, for the notification about it.
 func machineWords(n fleet.Node, cfg Config) string {
-	return fmt.Sprintf(" (%s%s)", message.InShort(n), message.AndHourly(cfg.priceOf(n).Hourly()))
+	text := message.InShort(n)
+	if price := message.HourlyPrice(cfg.priceOf(n)); price != "" {
+		text += ", " + price
+	}
+	return " (" + text + ")"
 }
 
 // oneJoined is the notification that one node joined, after its name.

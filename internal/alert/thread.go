@@ -130,7 +130,11 @@ func RenderNeverReady(w wave.Wave, cfg Config) (message.Message, bool) {
 		if joined && !ready && m.RemovedAt.IsZero() && m.Node.Ready.Status != fleet.Ready {
 			why := cmp.Or(message.Unready(m.Node.Ready), "no Ready condition")
 			stuck, whys = append(stuck, m.Node), append(whys, why)
-			names = append(names, m.Node.Name+" ("+cmp.Or(m.Node.InstanceType, "type unknown")+"): "+why)
+			name := m.Node.Name
+			if machine := message.Machine(m.Node); machine != "" {
+				name += " (" + machine + ")"
+			}
+			names = append(names, name+": "+why)
 		}
 	}
 	if len(names) == 0 {

@@ -131,11 +131,11 @@ func (a *Answerer) today(ctx context.Context, cluster string, now time.Time) (st
 		sum = sum.Plus(c)
 	}
 	days := len(costs) - 1
-	if days == 0 || sum.Priced == 0 || sum.AtMost != costs[0].AtMost || sum.Unpriced > 0 {
+	if days == 0 || sum.Priced == 0 || !sum.Comparable(costs[0]) || sum.Left() > 0 {
 		return text + ".", nil
 	}
 	usual := sum.USD / float64(days)
-	mean := message.Dollars(fleet.Cost{USD: usual, Priced: 1, AtMost: sum.AtMost})
+	mean := message.Dollars(fleet.Cost{USD: usual, Priced: 1, AtMost: sum.AtMost, AtLeast: sum.AtLeast})
 	if days == 1 {
 		return fmt.Sprintf("%s. By this time yesterday: %s.", text, mean), nil
 	}

@@ -141,7 +141,14 @@ func (a *Answerer) grid(ctx context.Context, nodes []query.NodeRecord, removed b
 		columns = append(columns, column{"$/h", func(n query.NodeRecord) message.Cell {
 			p := a.price(n.Machine())
 			hourly := p.Hourly()
-			return numeric(p.Known, hourly.USD, strings.TrimSuffix(message.Hourly(hourly), "/h"))
+			text := strings.TrimSuffix(message.Hourly(hourly), "/h")
+			if p.Old {
+				text += " (old)"
+			}
+			if p.Billed != "" {
+				return message.Cell{Text: p.Billed, Number: -1, Numeric: true}
+			}
+			return numeric(p.Known, hourly.USD, text)
 		}, false})
 	}
 	return fill(columns, nodes), nil

@@ -162,8 +162,8 @@ func (a *Answerer) keptCards(sum fleet.Kept, now time.Time) message.Part {
 		if n.Pool != "" {
 			what += " · pool " + n.Pool
 		}
-		if price := a.price(n.Machine); price.Known {
-			what += " · " + message.Hourly(price.Hourly())
+		if price := message.HourlyPrice(a.price(n.Machine)); price != "" {
+			what += " · " + price
 		}
 		why := message.KeptBy(n.Keeper)
 		if n.Others > 0 {

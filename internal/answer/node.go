@@ -179,7 +179,9 @@ func (a *Answerer) nodeLines(n query.NodeRecord, now time.Time) []message.Line {
 	if !n.RemovedAt.IsZero() {
 		say(append(message.Line{{Text: "Left "}}, leftSpans(n, now)...)...)
 	}
-	say(message.Span{Text: a.costWords(n, now)})
+	if words := a.costWords(n, now); words != "" {
+		say(message.Span{Text: words})
+	}
 	if n.Ready.Status != fleet.Ready {
 		words, original := message.Unready(n.Ready), strings.Trim(n.Ready.Reason+": "+n.Ready.Message, ": ")
 		if original != "" && original != words {
@@ -188,11 +190,15 @@ func (a *Answerer) nodeLines(n query.NodeRecord, now time.Time) []message.Line {
 		say(message.Span{Text: "Not ready since "}, message.Span{At: n.Ready.Since, Day: true},
 			message.Span{Text: strings.TrimSuffix(": "+words, ": ")})
 	}
+	for _, c := range n.Contradictions() {
+		say(message.Span{Text: fmt.Sprintf("Its labels disagree on its %s: %s says %s, %s says %s. The first is believed, "+
+			"because %s.", c.What, c.Key, c.Value, c.Other, c.Different, c.Why)})
+	}
 	if n.Cordoned {
 		say(message.Span{Text: "Cordoned: no pod is scheduled here."})
 	}
-	say(message.Span{Text: fmt.Sprintf("Capacity %s; for pods %s.", resourceWords(n.Capacity),
-		resourceWords(n.Allocatable))})
+	say(message.Span{Text: fmt.Sprintf("Capacity: %s. Allocatable: %s.", message.Resources(n.Capacity),
+		message.Resources(n.Allocatable))})
 	rest := slices.DeleteFunc([]string{n.Region, n.OS, n.KubeletVersion, n.ProviderID},
 		func(s string) bool { return s == "" })
 	if len(rest) > 0 {
@@ -308,10 +314,17 @@ func nodeLine(n query.NodeRecord, cluster string) string {
 	return nodesLine(command.Nodes{View: command.One, Name: n.UID, Cluster: cluster})
 }
 
-// costWords says what a node costs and has cost so far, and how that is known.
+// costWords says what a node costs and has cost so far, and how that is known; "" of a node that nobody bills.
 func (a *Answerer) costWords(n query.NodeRecord, now time.Time) string {
 	p := a.price(n.Machine())
-	if !p.Known {
+	switch {
+	case p.Billed != "":
+		return fmt.Sprintf("%s: %s.", strings.ToUpper(p.Billed[:1])+p.Billed[1:], p.Source)
+	case !p.Known && p.Source != "":
+		return "Price unknown: " + p.Source + "."
+	case !p.Known && !n.Billed():
+		return ""
+	case !p.Known:
 		return "Price unknown."
 	}
 	until, so := now, "so far"
@@ -340,10 +353,4 @@ func lifeLine(x query.ChangeRecord) message.Line {
 		l = append(l, message.Span{Text: " 🔕 muted"})
 	}
 	return l
-}
-
-// resourceWords shows resources as people read them: 4 CPU, 16 GiB, 58 pods.
-func resourceWords(r fleet.Resources) string {
-	cpu := fmt.Sprintf("%.3g", float64(r.MilliCPU)/1000)
-	return fmt.Sprintf("%s CPU, %.3g GiB, %d pods", cpu, float64(r.Memory)/(1<<30), r.Pods)
 }

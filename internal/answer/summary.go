@@ -16,8 +16,7 @@ import (
 // summary answers /nodes without more: totals, groups, what changed.
 func (a *Answerer) summary(ctx context.Context, cluster query.ClusterRecord, req command.Nodes,
 	now time.Time) (message.Message, error) {
-	by := cmp.Or(req.By, query.ByType)
-	groups, err := a.store.GroupNodes(ctx, cluster.Cluster, req.Filter(now), by, groupRows)
+	groups, by, err := a.grouped(ctx, cluster.Cluster, req, now)
 	if err != nil {
 		return message.Message{}, err
 	}
@@ -25,7 +24,13 @@ func (a *Answerer) summary(ctx context.Context, cluster query.ClusterRecord, req
 	if err != nil {
 		return message.Message{}, err
 	}
-	table := message.Part{Table: a.groupTable(groups, by, req.Removed)}
+	table := []message.Part{{Table: a.groupTable(groups, by, req.Removed)}}
+	if !req.Removed {
+		cost := message.CostOf(groups.Machines, a.price)
+		for _, text := range message.CostDoubts(fleet.Cost{Priced: cost.Priced, Old: cost.Old}) {
+			table = append(table, message.Part{Note: message.NewLine(text)})
+		}
+	}
 	if filtered(req) {
 		lines := []message.Line{{{Text: "Only " + filterWords(req)}}, a.freshness(cluster, now)}
 		if groups.Total == 0 {
@@ -35,7 +40,7 @@ func (a *Answerer) summary(ctx context.Context, cluster query.ClusterRecord, req
 			}
 			lines = append(lines, there...)
 		}
-		v.Parts = append(v.Parts, message.Part{Lines: lines}, table)
+		v.Parts = append(append(v.Parts, message.Part{Lines: lines}), table...)
 	} else {
 		last, err := a.lastDay(ctx, cluster.Cluster, now)
 		if err != nil {
@@ -45,12 +50,25 @@ func (a *Answerer) summary(ctx context.Context, cluster query.ClusterRecord, req
 		if err != nil {
 			return message.Message{}, err
 		}
-		v.Parts = append(v.Parts, message.Part{Lines: []message.Line{a.freshness(cluster, now), last}}, table)
-		v.Parts = append(v.Parts, more...)
+		v.Parts = append(v.Parts, message.Part{Lines: []message.Line{a.freshness(cluster, now), last}})
+		v.Parts = append(append(v.Parts, table...), more...)
 	}
 	v.Parts = append(v.Parts, message.Part{Buttons: regroupButtons(req, by)},
 		message.Part{Buttons: summaryButtons(req, v.Icon == notAllReady)})
 	return v, nil
+}
+
+// grouped are the nodes of a summary in groups: those that are asked for, or by type, or by what they have where no
+// type is known, as on bare metal.
+func (a *Answerer) grouped(ctx context.Context, name string, req command.Nodes, now time.Time) (g query.NodeGroups,
+	by query.Dimension, err error) {
+	for _, by = range []query.Dimension{cmp.Or(req.By, query.ByType), query.ByPool, query.ByZone, query.ByArch} {
+		g, err = a.store.GroupNodes(ctx, name, req.Filter(now), by, groupRows)
+		if err != nil || req.By != "" || g.Total == 0 || g.Distinct > 1 || g.Groups[0].Value != "" {
+			break
+		}
+	}
+	return g, by, err
 }
 
 // notAllReady is the icon of a summary with nodes that are not ready.
@@ -203,7 +221,7 @@ func (a *Answerer) groupTable(g query.NodeGroups, by query.Dimension, removed bo
 		shown += x.Nodes
 		row := []string{cmp.Or(x.Value, fleet.Unknown), fmt.Sprint(x.Nodes)}
 		if costs {
-			row = append(row, message.Hourly(message.CostOf(x.Machines, a.price)))
+			row = append(row, message.HourlyCell(message.CostOf(x.Machines, a.price)))
 		}
 		if !removed {
 			row = append(row, fmt.Sprint(x.Ready))

@@ -191,9 +191,10 @@ var (
 		[]string{"instance_type"}, nil)
 	costDesc = prometheus.NewDesc("rollcall_cost_dollars_per_hour",
 		"What the live nodes cost by the hour in US dollars, as far as their prices are known.", nil, nil)
-	unpricedDesc = prometheus.NewDesc("rollcall_nodes_unpriced", "Live nodes whose price is not known.", nil, nil)
-	backlogDesc  = prometheus.NewDesc("rollcall_untold_changes", "Changes that Slack has not accepted yet.", nil, nil)
-	oldestDesc   = prometheus.NewDesc("rollcall_untold_age_seconds",
+	unpricedDesc = prometheus.NewDesc("rollcall_nodes_unpriced",
+		"Live nodes whose price is not known, or that are not billed by the hour.", nil, nil)
+	backlogDesc = prometheus.NewDesc("rollcall_untold_changes", "Changes that Slack has not accepted yet.", nil, nil)
+	oldestDesc  = prometheus.NewDesc("rollcall_untold_age_seconds",
 		"How long ago the oldest change happened that Slack has not accepted yet; 0 if there is none.", nil, nil)
 	failuresDesc = prometheus.NewDesc("rollcall_watch_interruptions_total",
 		"How often a watch was interrupted and begun again since the start, by watch.", []string{"watch"}, nil)
@@ -278,7 +279,7 @@ func (p present) collectNodes(ctx context.Context, out chan<- prometheus.Metric)
 	}
 	cost := message.CostOf(groups.Machines, p.price)
 	gauge(out, costDesc, cost.USD)
-	gauge(out, unpricedDesc, float64(cost.Unpriced))
+	gauge(out, unpricedDesc, float64(cost.Left()))
 	if rest.Nodes <= 0 {
 		return nil
 	}

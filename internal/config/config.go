@@ -375,7 +375,7 @@ func (l *loader) checkPrices(c *Config) {
 			l.wrong("PRICES_FILE", "%v; set it to a CSV file that can be read, or leave it empty", err)
 		}
 	}
-	c.Prices = pricing.New(discount, overrides)
+	c.Prices = pricing.New(discount, overrides, time.Now())
 }
 
 // readPrices reads the user's own prices. Its error is pricing.Mistakes if the file can be read.

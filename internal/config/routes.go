@@ -64,7 +64,8 @@ func (l *loader) checkRoutes(c *Config) {
 		return
 	}
 	l.atLeast("REMIND_AFTER", c.RemindAfter, time.Minute, ": whoever was rung must have read it; 0s turns it off")
-	if !slices.ContainsFunc(c.Routes.Lines, func(r alert.Route) bool { return r.To.Mentions != "" }) && !l.found("ROUTES") {
+	rings := func(r alert.Route) bool { return r.To.Mentions != "" }
+	if !slices.ContainsFunc(c.Routes.Lines, rings) && !l.found("ROUTES") {
 		l.wrong("REMIND_AFTER", "it rings whom ROUTES names, and ROUTES names nobody; write for example "+
 			"severity=warning -> C0123456789 S0123456789 there")
 	}
@@ -236,24 +237,43 @@ var notRouted = map[string]string{
 // mismatch says which requirement of a selector something does not meet.
 func mismatch(s labels.Selector) func(alert.Attributes) string {
 	requirements, _ := s.Requirements()
+	folded := slices.Clone(requirements)
+	for i, r := range requirements {
+		if r.Key() == alert.KeyType {
+			var values []string
+			for v := range r.Values() {
+				values = append(values, strings.ToLower(v))
+			}
+			if same, err := labels.NewRequirement(r.Key(), r.Operator(), values); err == nil {
+				folded[i] = *same
+			}
+		}
+	}
 	return func(of alert.Attributes) string {
-		for _, r := range requirements {
+		for i, r := range folded {
 			if !r.Matches(attributes(of)) {
-				return r.String()
+				return requirements[i].String()
 			}
 		}
 		return ""
 	}
 }
 
-// attributes are looked at by a selector as labels are.
+// attributes are looked at by a selector as labels are. The names of machine types differ in case between sources, so
+// it counts on neither side; and what stands in the place of one may have a space, which no selector can.
 type attributes alert.Attributes
 
 // Has implements labels.Labels.
 func (a attributes) Has(key string) bool { _, ok := a(key); return ok }
 
 // Get implements labels.Labels.
-func (a attributes) Get(key string) string { v, _ := a(key); return v }
+func (a attributes) Get(key string) string { v, _ := a.Lookup(key); return v }
 
 // Lookup implements labels.Labels.
-func (a attributes) Lookup(key string) (string, bool) { return a(key) }
+func (a attributes) Lookup(key string) (string, bool) {
+	v, ok := a(key)
+	if key == alert.KeyType {
+		v = strings.ToLower(strings.ReplaceAll(v, " ", "-"))
+	}
+	return v, ok
+}

@@ -55,6 +55,20 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
+// The case of a machine type's name does not count, and a node that is no machine can be named.
+func TestRoutesOfTypes(t *testing.T) {
+	c, err := Load(right("ROUTES", "type in (standard_D2s_v3,virtual-node) -> C0TYPES0; type!=M5.Large -> C0OTHER0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind, want := range map[string]string{"Standard_D2s_v3": "C0TYPES0", fleet.VirtualNode: "C0TYPES0",
+		"c5.large": "C0OTHER0", "m5.large": c.SlackChannel} {
+		if to := c.Routes.OfChange(fleet.Node{InstanceType: kind}, fleet.Joined); to.Channel != want {
+			t.Errorf("%s goes to %s, want %s", kind, to.Channel, want)
+		}
+	}
+}
+
 func TestWrongRoutes(t *testing.T) {
 	for text, want := range map[string]string{
 		"pool=gpu C0ML0000":            `line 1, "pool=gpu C0ML0000": it has no ->; write pool=gpu,kind!=ready -> C0123456789 S0123456789`,

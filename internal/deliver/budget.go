@@ -112,13 +112,16 @@ func (g *budgeting) spent(ctx context.Context, b alert.Budget, from, until, know
 		return s, err
 	}
 	now := g.count(b, spending, 0)
-	s.Spent, s.AtMost, s.Unpriced, s.Unsure = now.usd, now.atMost, now.unpriced, now.unsure
+	c := now.cost
+	s.Spent, s.AtMost, s.AtLeast, s.Unsure = c.USD, c.AtMost, c.AtLeast, now.unsure
+	s.Unpriced, s.Billed, s.Priced, s.Old = c.Unpriced, c.Billed, c.Priced, c.Old
 	if len(periods) < 2 {
 		return s, nil
 	}
 	// A time in which no price is known is no time that cost nothing.
-	if then := g.count(b, spending, 1); then.usd > 0 && then.unpriced == 0 && then.atMost == now.atMost {
-		s.Before = then.usd
+	if then := g.count(b, spending, 1); then.cost.USD > 0 && then.cost.Left() == 0 &&
+		then.cost.Comparable(c) {
+		s.Before = then.cost.USD
 		s.Grew = grew(now.by, then.by, b.USD)
 	}
 	return s, nil
@@ -126,10 +129,9 @@ func (g *budgeting) spent(ctx context.Context, b alert.Budget, from, until, know
 
 // counted is what the nodes of a budget cost in a period.
 type counted struct {
-	usd, unsure float64
-	atMost      bool
-	unpriced    int
-	by          map[wave.BudgetRow]float64 // by what may have grown; without its USD
+	cost   fleet.Cost
+	unsure float64
+	by     map[wave.BudgetRow]float64 // by what may have grown; without its USD
 }
 
 func (g *budgeting) count(b alert.Budget, s query.Spending, period int) counted {
@@ -140,12 +142,12 @@ func (g *budgeting) count(b alert.Budget, s query.Spending, period int) counted 
 			continue
 		}
 		p := g.teller.alert.Price(of.Machine)
+		c.cost.Add(p, x.Nodes(), 0)
 		if !p.Known {
-			c.unpriced += x.Nodes()
 			continue
 		}
 		usd := p.USD * x.Sure.Hours()
-		c.usd, c.unsure, c.atMost = c.usd+usd, c.unsure+p.USD*x.Unsure.Hours(), c.atMost || p.AtMost
+		c.cost.USD, c.unsure = c.cost.USD+usd, c.unsure+p.USD*x.Unsure.Hours()
 		if b.Pool == "" {
 			c.by[wave.BudgetRow{What: "pool", Name: of.Pool}] += usd
 		} else {
@@ -202,7 +204,7 @@ func (g *budgeting) history(ctx context.Context, known, now time.Time) error {
 	g.today, g.daily = today, make([][]float64, len(g.all))
 	for i, b := range g.all {
 		for day := range days {
-			g.daily[i] = append(g.daily[i], g.count(b, s, day).usd)
+			g.daily[i] = append(g.daily[i], g.count(b, s, day).cost.USD)
 		}
 	}
 	return nil

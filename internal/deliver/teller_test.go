@@ -39,8 +39,9 @@ type rig struct {
 	known   map[string]fleet.Observation
 	names   map[string][]string // step → nodes that took it
 	stop    func()
-	restart func()     // of a bubble's teller
-	ended   chan error // what Run returned
+	restart func()              // of a bubble's teller
+	away    func(time.Duration) // no teller runs meanwhile
+	ended   chan error          // what Run returned
 }
 
 var fast = deliver.Limits{Posts: 1000, PostBurst: 1000, Edits: 1000, EditBurst: 1000, MaxPause: 2 * time.Second,

@@ -69,6 +69,11 @@ func bubble(t *testing.T, f func(r *rig), tune ...func(r *rig)) {
 			stop()
 			stop = run()
 		}
+		r.away = func(d time.Duration) {
+			stop()
+			time.Sleep(d)
+			stop = run()
+		}
 		f(r)
 		stop()
 		for method, c := range emu.Counts() {
@@ -229,10 +234,12 @@ func TestSmallSurge(t *testing.T) {
 				func(string) bool { return true }); err != nil {
 				r.t.Fatal(err)
 			}
-			time.Sleep(49 * time.Hour)
+			r.away(49 * time.Hour) // nothing is to be told of two days without a change
 			r.now = time.Now()
 			r.join(2, 4)
-			time.Sleep(25 * time.Hour)
+			time.Sleep(5 * time.Hour)
+			r.away(20 * time.Hour)
+			time.Sleep(time.Minute)
 			if n := len(r.waves("surge")) + len(r.waves("creep")); n != 0 {
 				r.t.Errorf("%d messages of growth for four nodes", n)
 			}

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -58,12 +59,19 @@ func Run(ctx context.Context, c Config, out io.Writer) error {
 		return err
 	}
 	defer ln.Close()
+	// Whatever reaches the page from elsewhere, through a published port say, must not reach these.
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("serving the emulated Slack: %w", err)
+	}
+	defer inner.Close()
 	dir, err := os.MkdirTemp("", "rollcall-demo-")
 	if err != nil {
-		return fmt.Errorf("making a folder for the demo: %w", err)
+		return fmt.Errorf("making a folder for the demo: %w; let TMPDIR name one that can be written to, or run the "+
+			"container with --tmpfs /tmp", err)
 	}
 	defer os.RemoveAll(dir)
-	d, err := newDemo(c, env, dir, ln.Addr())
+	d, err := newDemo(c, env, dir, ln.Addr(), inner.Addr())
 	if err != nil {
 		return err
 	}
@@ -76,17 +84,21 @@ func Run(ctx context.Context, c Config, out io.Writer) error {
 	parts, partsCtx := errgroup.WithContext(ctx)
 	serving, stopServing := context.WithCancel(context.Background())
 	defer stopServing()
-	server := &http.Server{Handler: d, ReadHeaderTimeout: 5 * time.Second,
-		BaseContext: func(net.Listener) context.Context { return serving },
-		ErrorLog:    slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
-	served := make(chan error, 1)
-	go func() {
-		err := server.Serve(ln)
-		if !errors.Is(err, http.ErrServerClosed) {
-			cancel(fmt.Errorf("serving the page: %w", err))
-		}
-		served <- err
-	}()
+	var servers []*http.Server
+	var served sync.WaitGroup
+	serve := func(what string, ln net.Listener, h http.Handler) {
+		server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second,
+			BaseContext: func(net.Listener) context.Context { return serving },
+			ErrorLog:    slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
+		servers = append(servers, server)
+		served.Go(func() {
+			if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+				cancel(fmt.Errorf("serving %s: %w", what, err))
+			}
+		})
+	}
+	serve("the page", ln, d.page)
+	serve("the emulated Slack", inner, http.HandlerFunc(d.serveInner))
 	if d.sim != nil {
 		parts.Go(func() error { return d.sim.Run(partsCtx) })
 		parts.Go(func() error { return d.follow(partsCtx) })
@@ -98,14 +110,16 @@ func Run(ctx context.Context, c Config, out io.Writer) error {
 	parts.Go(func() error { return d.faults.run(partsCtx) })
 	parts.Go(func() error { return d.bot.run(partsCtx) })
 	url := "http://" + display(ln.Addr())
-	fmt.Fprintf(out, "Rollcall's demo is at %s (Ctrl-C ends it)\n", url)
+	fmt.Fprintln(out, announcement(ln.Addr()))
 	if c.Started != nil {
 		c.Started(url, d.slack)
 	}
 	err = parts.Wait()
 	stopServing()
-	server.Close()
-	<-served
+	for _, s := range servers {
+		s.Close()
+	}
+	served.Wait()
 	if err == nil {
 		if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 			err = cause
@@ -135,11 +149,27 @@ func listen(addr string) (net.Listener, error) {
 
 // display is an address that a browser on this machine can open.
 func display(a net.Addr) string {
-	host, port, err := net.SplitHostPort(a.String())
-	if ip := net.ParseIP(host); err == nil && (ip == nil || ip.IsUnspecified()) {
+	if everywhere(a) {
+		_, port, _ := net.SplitHostPort(a.String())
 		return net.JoinHostPort("127.0.0.1", port)
 	}
 	return a.String()
+}
+
+// everywhere reports whether an address stands for all addresses of the machine, as in a container.
+func everywhere(a net.Addr) bool {
+	host, _, err := net.SplitHostPort(a.String())
+	ip := net.ParseIP(host)
+	return err == nil && (ip == nil || ip.IsUnspecified())
+}
+
+// announcement says where the page is.
+func announcement(a net.Addr) string {
+	if everywhere(a) {
+		return fmt.Sprintf("Rollcall's demo is at http://%s, or at the port of this machine that a container publishes it "+
+			"at (Ctrl-C ends it)", display(a))
+	}
+	return fmt.Sprintf("Rollcall's demo is at http://%s (Ctrl-C ends it)", display(a))
 }
 
 func environment(environ []string) map[string]string {
@@ -195,8 +225,9 @@ const (
 	hastyCatchUpAfter  = 20 * time.Second
 )
 
-func newDemo(c Config, env map[string]string, dir string, addr net.Addr) (*demo, error) {
-	base := "http://" + display(addr)
+// newDemo puts the demo together: its page is served at addr, all else at inner, a loopback address.
+func newDemo(c Config, env map[string]string, dir string, addr, inner net.Addr) (*demo, error) {
+	base := "http://" + inner.String()
 	d := &demo{slack: slackemu.New(workspace(base)), notify: &notifier{subs: map[chan struct{}]bool{}}}
 	own := map[string]string{
 		"SLACK_BOT_TOKEN": slackemu.DefaultBotToken, "SLACK_APP_TOKEN": slackemu.DefaultAppToken,
@@ -258,8 +289,12 @@ func newDemo(c Config, env map[string]string, dir string, addr net.Addr) (*demo,
 	d.tally = newTally(d.slack, []string{slackemu.ChannelOps, channelOncall}, d.notify.all)
 	d.faults = newFaults(d)
 	panel := &page.Panel{State: d.panel, Changed: d.notify.subscribe, Do: d.do}
-	host, _, _ := net.SplitHostPort(addr.String())
-	d.page = page.New(page.Config{Slack: d.slack, Panel: panel, Commands: hints, Hosts: []string{host}})
+	var hosts []string
+	if !everywhere(addr) {
+		host, _, _ := net.SplitHostPort(addr.String())
+		hosts = append(hosts, host)
+	}
+	d.page = page.New(page.Config{Slack: d.slack, Panel: panel, Commands: hints, Hosts: hosts})
 	return d, nil
 }
 
@@ -289,32 +324,20 @@ var hints = []page.CommandHint{
 	{Command: "/events", Hint: "[filters] [text]: what happened, the newest first", Words: command.Words("/events")},
 }
 
-// clusterPath is where the simulated API server answers, beside the page.
+// clusterPath is where the simulated API server answers, beside the emulated Slack.
 const clusterPath = "/cluster"
 
-// ServeHTTP answers the page, Slack and the simulated API server.
-func (d *demo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	path := r.URL.Path
-	switch {
+// serveInner answers the program: Slack, the simulated API server and the webhook's receiver. Their tokens are known to
+// everybody, so it is served at a loopback address alone.
+func (d *demo) serveInner(w http.ResponseWriter, r *http.Request) {
+	switch path := r.URL.Path; {
 	case d.sim != nil && strings.HasPrefix(path, clusterPath+"/"):
 		http.StripPrefix(clusterPath, d.sim).ServeHTTP(w, r)
 	case d.receiver != nil && path == webhookPath:
 		d.receiver.ServeHTTP(w, r)
-	case slackPath(path):
-		d.slack.ServeHTTP(w, r)
 	default:
-		d.page.ServeHTTP(w, r)
+		d.slack.ServeHTTP(w, r)
 	}
-}
-
-// slackPath reports whether the emulator answers a path.
-func slackPath(path string) bool {
-	for _, p := range []string{"/api/", "/link/", "/upload/", "/commands/", "/files-pri/"} {
-		if strings.HasPrefix(path, p) {
-			return true
-		}
-	}
-	return false
 }
 
 // follow hands the simulation's changes on to the panel.

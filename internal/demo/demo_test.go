@@ -345,26 +345,53 @@ func TestBotThatDoesNotStart(t *testing.T) {
 	}
 }
 
-// TestPaths holds that the page, Slack and the cluster answer each under their own paths, and
-// that the page is refused under a foreign name.
+// TestPaths holds that Slack, the cluster and the webhook answer at their own address, that the page's address, which
+// others may reach, has the page alone, and that the page is refused under a foreign name.
 func TestPaths(t *testing.T) {
-	d, err := newDemo(Config{}, map[string]string{}, t.TempDir(), &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1234})
+	everywhere, inner := &net.TCPAddr{IP: net.IPv4zero, Port: 1234}, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 99}
+	d, err := newDemo(Config{}, map[string]string{}, t.TempDir(), everywhere, inner)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.slack.Close()
 	defer d.log.Close()
-	for path, want := range map[string]int{
-		"http://127.0.0.1:1234/":                     200,
-		"http://evil.example/":                       421,
-		"http://127.0.0.1:1234/api/auth.test":        200, // which says not_authed
-		"http://127.0.0.1:1234/cluster/api/v1/nodes": 401,
-		"http://127.0.0.1:1234/cluster":              404,
+	for _, c := range []struct {
+		url         string
+		page, inner int
+	}{
+		{"http://127.0.0.1:1234/", 200, 404},
+		{"http://localhost:9000/", 200, 404}, // a published port
+		{"http://evil.example/", 421, 404},
+		{"http://0.0.0.0:1234/", 421, 404},
+		{"http://127.0.0.1:1234/api/auth.test", 404, 200}, // which says not_authed
+		{"http://127.0.0.1:1234/cluster/api/v1/nodes", 404, 401},
+		{"http://127.0.0.1:1234/cluster", 404, 404},
+		{"http://127.0.0.1:1234/webhook", 404, 400},
 	} {
-		w := httptest.NewRecorder()
-		d.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
-		if w.Code != want {
-			t.Errorf("%s: %d, want %d", path, w.Code, want)
+		for handler, want := range map[http.Handler]int{d.page: c.page, inside{d}: c.inner} {
+			w := httptest.NewRecorder()
+			handler.ServeHTTP(w, httptest.NewRequest("GET", c.url, nil))
+			if w.Code != want {
+				t.Errorf("%s of %T: %d, want %d", c.url, handler, w.Code, want)
+			}
+		}
+	}
+}
+
+// inside is what a demo serves for the program.
+type inside struct{ *demo }
+
+func (i inside) ServeHTTP(w http.ResponseWriter, r *http.Request) { i.serveInner(w, r) }
+
+func TestAnnouncement(t *testing.T) {
+	for ip, want := range map[string]string{
+		"0.0.0.0":     "Rollcall's demo is at http://127.0.0.1:8080, or at the port of this machine that a container",
+		"::":          "Rollcall's demo is at http://127.0.0.1:8080, or at the port of this machine that a container",
+		"127.0.0.1":   "Rollcall's demo is at http://127.0.0.1:8080 (Ctrl-C ends it)",
+		"192.168.1.5": "Rollcall's demo is at http://192.168.1.5:8080 (Ctrl-C ends it)",
+	} {
+		if got := announcement(&net.TCPAddr{IP: net.ParseIP(ip), Port: 8080}); !strings.HasPrefix(got, want) {
+			t.Errorf("at %s: %q", ip, got)
 		}
 	}
 }

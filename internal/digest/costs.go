@@ -38,11 +38,11 @@ type Costs struct {
 // used is what nodes used, and what of it costs what.
 func used(x query.Spent, p fleet.Price) Use {
 	u := Use{Nodes: x.Nodes(), Hours: Hours{x.Sure, x.Unsure}}
+	u.Cost.Add(p, u.Nodes, 0)
 	if !p.Known {
-		u.Cost.Unpriced = u.Nodes
 		return u
 	}
-	u.Cost = fleet.Cost{USD: p.USD * x.Sure.Hours(), Priced: u.Nodes, AtMost: p.AtMost}
+	u.Cost.USD = p.USD * x.Sure.Hours()
 	u.UnsureUSD = p.USD * x.Unsure.Hours()
 	return u
 }
@@ -151,7 +151,8 @@ func RenderCosts(c Costs) message.Message {
 		m.Headline = fmt.Sprintf("%s: %s in %s%s", c.Cluster, message.Dollars(known(c.Cost)), spanWords(c.Length()),
 			c.compared())
 		if c.Cost.Priced == 0 {
-			m.Headline = fmt.Sprintf("%s: %s in %s, price unknown", c.Cluster, nodeHours(c.Hours.Sure), spanWords(c.Length()))
+			m.Headline = fmt.Sprintf("%s: %s in %s, %s", c.Cluster, nodeHours(c.Hours.Sure), spanWords(c.Length()),
+				message.Dollars(c.Cost))
 		}
 	}
 	m.Text = m.Headline
@@ -173,9 +174,6 @@ func RenderCosts(c Costs) message.Message {
 		if t != "" {
 			doubts = append(doubts, message.NewLine(t))
 		}
-	}
-	if c.Cost.AtMost {
-		doubts = append(doubts, message.NewLine("≤: of some nodes it is only known what they cost at most."))
 	}
 	if len(doubts) > 0 {
 		m.Parts = append(m.Parts, message.Part{Heading: "Not known", Lines: doubts})
@@ -212,7 +210,7 @@ func (c Costs) grew() (texts []string) {
 	switch {
 	case c.Before == nil && !c.Coverage.Shortened:
 		return []string{"The time before is not known whole, so there is nothing to compare with."}
-	case c.Before == nil || c.Before.Cost.Priced == 0 || c.Cost.AtMost != c.Before.Cost.AtMost:
+	case c.Before == nil || c.Before.Cost.Priced == 0 || !c.Cost.Comparable(c.Before.Cost):
 		return nil
 	}
 	type change struct {
@@ -221,7 +219,7 @@ func (c Costs) grew() (texts []string) {
 	}
 	var all []change
 	for _, r := range c.Rows {
-		if d := r.Cost.USD - r.Before.Cost.USD; math.Abs(d) >= 0.005 && r.Cost.Unpriced+r.Before.Cost.Unpriced == 0 {
+		if d := r.Cost.USD - r.Before.Cost.USD; math.Abs(d) >= 0.005 && r.Cost.Left()+r.Before.Cost.Left() == 0 {
 			all = append(all, change{c.shown(r.Name), d})
 		}
 	}

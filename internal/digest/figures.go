@@ -68,7 +68,7 @@ func (s *summing) groupUses() (all []GroupUse) {
 // columns are those of CSV.
 var columns = []string{"cluster", "from", "until", "pool", "instance_type", "capacity_type", "region", "nodes_start",
 	"joined", "left", "nodes_end", "node_hours", "node_hours_unsure", "cost_usd", "cost_is_upper_bound",
-	"nodes_without_price"}
+	"nodes_without_price", "cost_is_lower_bound", "nodes_not_billed_by_hour"}
 
 // CSV is the figures of a summary for a spreadsheet, one row for each of its groups: RFC 4180, with a row that names
 // the columns, times as ISO 8601 has them, and numbers without units. What is not known is empty.
@@ -80,13 +80,15 @@ func CSV(s Summary) []byte {
 	write(columns)
 	from, until := s.From.Format(time.RFC3339), s.Until.Format(time.RFC3339)
 	for _, g := range s.Groups {
-		cost, bound := "", ""
+		cost, atMost, atLeast := "", "", ""
 		if g.Cost.Priced > 0 {
-			cost, bound = strconv.FormatFloat(g.Cost.USD, 'f', 4, 64), strconv.FormatBool(g.Cost.AtMost)
+			cost = strconv.FormatFloat(g.Cost.USD, 'f', 4, 64)
+			atMost, atLeast = strconv.FormatBool(g.Cost.AtMost), strconv.FormatBool(g.Cost.AtLeast)
 		}
 		write([]string{cell(s.Cluster), from, until, cell(g.Pool), cell(g.InstanceType), cell(g.CapacityType),
 			cell(g.Region), strconv.Itoa(g.Start), strconv.Itoa(g.Joined), strconv.Itoa(g.Left), strconv.Itoa(g.End),
-			decimal(g.Hours.Sure), decimal(g.Hours.Unsure), cost, bound, strconv.Itoa(g.Cost.Unpriced)})
+			decimal(g.Hours.Sure), decimal(g.Hours.Unsure), cost, atMost, strconv.Itoa(g.Cost.Unpriced), atLeast,
+			strconv.Itoa(g.Cost.Billed)})
 	}
 	w.Flush()
 	return out.Bytes()

@@ -28,9 +28,9 @@ func TestCSV(t *testing.T) {
 		t.Fatalf("the period begins at %s", from)
 	}
 	want := strings.Join(columns, ",") + "\r\n" +
-		"'-prod," + from + "," + until + ",general,m5.large,on-demand,us-east-1,1,1,1,1,27.000,0.000,81.0000,false,0\r\n" +
-		"'-prod," + from + "," + until + `,"'=1+1,""x""  ",m5.large,spot,us-east-1,0,1,0,1,1.500,0.000,1.5000,true,0` + "\r\n" +
-		"'-prod," + from + "," + until + ",'@SUM(A1),weird,,,1,0,1,0,4.000,0.000,,,1\r\n"
+		"'-prod," + from + "," + until + ",general,m5.large,on-demand,us-east-1,1,1,1,1,27.000,0.000,81.0000,false,0,false,0\r\n" +
+		"'-prod," + from + "," + until + `,"'=1+1,""x""  ",m5.large,spot,us-east-1,0,1,0,1,1.500,0.000,1.5000,true,0,false,0` + "\r\n" +
+		"'-prod," + from + "," + until + ",'@SUM(A1),weird,,,1,0,1,0,4.000,0.000,,,1,,0\r\n"
 	if got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}

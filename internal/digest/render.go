@@ -55,7 +55,7 @@ func Render(s Summary, mutes []wave.Mute) message.Message {
 		return v
 	}
 	if s.Quiet() {
-		add("", w.period(), w.quiet(), w.comparison(), w.unpriced())
+		add("", append([]string{w.period(), w.quiet(), w.comparison()}, message.CostDoubts(s.Cost)...)...)
 		add("Kept", w.kept()...)
 		add("Rollouts", w.rollouts()...)
 		return v
@@ -193,9 +193,9 @@ func percent(now fleet.Cost, length time.Duration, before fleet.Cost, lengthBefo
 }
 
 // ratio is how many times as much one cost is as another, by the hour. It is not known where one of them is not, or
-// where only one is an upper bound.
+// where only one is a bound.
 func ratio(now fleet.Cost, length time.Duration, before fleet.Cost, lengthBefore time.Duration) (float64, bool) {
-	if length <= 0 || lengthBefore <= 0 || before.USD <= 0 || now.Priced == 0 || now.AtMost != before.AtMost {
+	if length <= 0 || lengthBefore <= 0 || before.USD <= 0 || now.Priced == 0 || !now.Comparable(before) {
 		return 0, false
 	}
 	return now.USD / length.Hours() / (before.USD / lengthBefore.Hours()), true
@@ -245,6 +245,8 @@ func rounded(c fleet.Cost) string {
 		c.USD = math.Round(c.USD)
 		if c.AtMost { // a bound stays one
 			c.USD = math.Ceil(usd - 1e-6)
+		} else if c.AtLeast {
+			c.USD = math.Floor(usd + 1e-6)
 		}
 	}
 	return strings.TrimSuffix(message.Dollars(c), ".00")
@@ -381,7 +383,7 @@ func (w words) alike() bool {
 
 // known is a cost without what is said of its unknown part elsewhere.
 func known(c fleet.Cost) fleet.Cost {
-	c.Unpriced = 0
+	c.Unpriced, c.Billed = 0, 0
 	return c
 }
 
@@ -458,7 +460,7 @@ func (w words) machines() *message.Table {
 	row := func(name string, u, before Use) {
 		cells := []string{name}
 		switch {
-		case costs && u.Cost.Priced == 0 && u.Cost.Unpriced > 0:
+		case costs && u.Cost.Priced == 0 && u.Cost.Left() > 0:
 			cells = append(cells, fleet.Unknown)
 		case costs:
 			cells = append(cells, message.Dollars(u.Cost))
@@ -500,7 +502,7 @@ func change(now, before Use) string {
 	switch {
 	case before.Nodes == 0 && now.Nodes > 0:
 		return "new"
-	case now.Cost.Unpriced+before.Cost.Unpriced == 0:
+	case now.Cost.Left()+before.Cost.Left() == 0:
 		if d := now.Cost.USD - before.Cost.USD; math.Abs(d) >= 0.005 {
 			return signed(d)
 		}
@@ -689,23 +691,7 @@ func (w words) unknown() (texts []string) {
 		}
 		texts = append(texts, text+": when some nodes left was not seen.")
 	}
-	return append(texts, w.unpriced())
-}
-
-func (w words) unpriced() string {
-	s := w.s
-	switch n := s.Cost.Unpriced; {
-	case n == 0:
-		return ""
-	case s.Cost.Priced == 0 && n == 1:
-		return "The price of the node is not known."
-	case s.Cost.Priced == 0:
-		return fmt.Sprintf("The prices of all %d nodes are not known.", n)
-	case n == 1:
-		return "The price of 1 node is not known; it is in no sum."
-	default:
-		return fmt.Sprintf("The prices of %d nodes are not known; they are in no sum.", n)
-	}
+	return append(texts, message.CostDoubts(s.Cost)...)
 }
 
 // maxGaps is how many gaps are named.

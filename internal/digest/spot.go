@@ -64,7 +64,7 @@ func NewSpotUse(s query.Spending, price fleet.Pricer) (u SpotUse) {
 		}
 		r := SpotRow{Nodes: x.Nodes(), Hours: x.Sure, Interrupted: len(x.Interrupted), Gone: x.Gone, lives: x.Interrupted}
 		spot, onDemand := price(g.Machine), price(onDemand(g.Machine))
-		if spot.Known && onDemand.Known && !spot.AtMost && !onDemand.AtMost {
+		if spot.Exact() && onDemand.Exact() {
 			r.Compared, r.SpotUSD, r.OnDemandUSD = x.Sure, spot.USD*x.Sure.Hours(), onDemand.USD*x.Sure.Hours()
 		}
 		k := key{g.InstanceType, g.Zone}

@@ -11,7 +11,7 @@ import (
 //
 // Every heartbeat of every node comes through here, so it allocates nothing.
 func Fingerprint(n *Node) uint64 {
-	h := newHash
+	h := newHash.number(descriptions)
 	h = h.text(n.Name).text(n.ProviderID).text(n.KubeletVersion).text(n.Arch).text(n.OS)
 	h = h.text(string(n.Ready.Status)).text(n.Ready.Reason).number(n.Ready.Since.Unix())
 	cordoned := int64(0)
@@ -20,7 +20,7 @@ func Fingerprint(n *Node) uint64 {
 	}
 	h = h.number(cordoned)
 	for _, r := range [...]*Resources{&n.Capacity, &n.Allocatable} {
-		h = h.number(r.MilliCPU).number(r.Memory).number(r.Pods)
+		h = h.number(r.MilliCPU).number(r.Memory).number(r.Pods).number(r.GPUs)
 	}
 	for i := range n.Taints {
 		t := &n.Taints[i]
@@ -44,6 +44,10 @@ func Fingerprint(n *Node) uint64 {
 	}
 	return sum
 }
+
+// descriptions counts how often what [Describe] tells of a node's labels has changed, so that the nodes that the ledger
+// has are described anew, each when it is seen next.
+const descriptions = 1
 
 // hash is FNV-1a, 64 bit: hash/fnv would copy each string to the heap.
 type hash uint64

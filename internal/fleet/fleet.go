@@ -48,6 +48,7 @@ type Resources struct {
 	MilliCPU int64 `json:"cpu_m"`    // thousandths of a core
 	Memory   int64 `json:"memory_b"` // bytes
 	Pods     int64 `json:"pods"`
+	GPUs     int64 `json:"gpus,omitempty"` // of NVIDIA and AMD, once their driver has said so
 }
 
 // Node is what Rollcall keeps of one Node object: one life, identified by (Cluster, UID).
@@ -58,13 +59,14 @@ type Node struct {
 	Name    string
 
 	Provider     string // aws, gcp, azure, or "" when unknown
-	InstanceType string // "" when unknown, as are the next five
+	InstanceType string // "" when unknown, as are the next five; Fargate or VirtualNode of a node that is no machine
 	CapacityType string // "spot", "on-demand", "reserved" or ""
 	Zone         string
 	Region       string
 	Pool         string // node pool, node group or autoscaling group
 	Arch         string
 	OS           string
+	Terms        Terms
 
 	Labels map[string]string
 	Detail

@@ -10,7 +10,7 @@ func TestMachine(t *testing.T) {
 		"-1": 0, "0": 0, "cheap": 0, "10000.1": 0} {
 		n := Node{Provider: "aws", Region: "us-east-1", InstanceType: "m5.large", CapacityType: "spot",
 			Labels: map[string]string{PriceLabel: label}}
-		if got := n.Machine(); got != (Machine{"aws", "us-east-1", "m5.large", "spot", want}) {
+		if got := n.Machine(); got != (Machine{"aws", "us-east-1", "m5.large", "spot", "", want}) {
 			t.Errorf("label %q: %+v", label, got)
 		}
 	}

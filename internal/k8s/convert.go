@@ -171,8 +171,17 @@ func keep(n *fleet.Node) {
 	fleet.Describe(n)
 }
 
+// gpuResources are what the device plugins of the two makers call their GPUs.
+var gpuResources = [...]corev1.ResourceName{"nvidia.com/gpu", "amd.com/gpu"}
+
 func resources(l corev1.ResourceList) fleet.Resources {
-	return fleet.Resources{MilliCPU: l.Cpu().MilliValue(), Memory: l.Memory().Value(), Pods: l.Pods().Value()}
+	r := fleet.Resources{MilliCPU: l.Cpu().MilliValue(), Memory: l.Memory().Value(), Pods: l.Pods().Value()}
+	for _, k := range gpuResources {
+		if q, ok := l[k]; ok {
+			r.GPUs += q.Value()
+		}
+	}
+	return r
 }
 
 // moment is a time in UTC, the zero time if it is not known. Only the years 1 to 9999 can be written as RFC 3339, the

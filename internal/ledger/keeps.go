@@ -58,7 +58,7 @@ const (
 	keepColumns = `kp.node_uid, kp.kind || '` + unit + `' || kp.namespace || '` + unit + `' || kp.name || '` + unit +
 		`' || kp.why, kp.since_at, kp.at_least, kp.last_at, kp.until_at`
 	keptColumns = `n.name || '` + unit + `' || n.pool || '` + unit + `' || n.provider || '` + unit + `' || n.region || '` +
-		unit + `' || n.instance_type || '` + unit + `' || n.capacity_type, n.label_price`
+		unit + `' || n.instance_type || '` + unit + `' || n.capacity_type || '` + unit + `' || n.terms, n.label_price`
 	ofNodeSQL = `SELECT ` + keepColumns + `, ` + keptColumns + ` FROM keeps kp
 		JOIN nodes n ON n.cluster = kp.cluster AND n.uid = kp.node_uid WHERE kp.cluster = ? AND kp.since_at < ?
 		AND kp.until_at `
@@ -242,9 +242,10 @@ func scanKeep(cluster string, notes bool) func(row) (fleet.Keep, error) {
 		}
 		k.Keeper = known
 		if node != lastNode {
-			p := units(node, 6)
+			p := units(node, 7)
 			k.Node, k.Pool, lastNode = p[0], p[1], node
-			k.Machine.Provider, k.Machine.Region, k.Machine.InstanceType, k.Machine.CapacityType = p[2], p[3], p[4], p[5]
+			k.Machine = fleet.Machine{Provider: p[2], Region: p[3], InstanceType: p[4], CapacityType: p[5],
+				Terms: fleet.Terms(p[6]), LabelPrice: k.Machine.LabelPrice}
 		}
 		return k, nil
 	}

@@ -283,7 +283,8 @@ func moveSomeSpending(ctx context.Context, tx tx, cluster, last string) (next st
 			ORDER BY c.occurrence DESC LIMIT 1), ''),
 		coalesce((SELECT s.kind FROM changes c JOIN causes s ON s.id = c.cause_id WHERE c.cluster = n.cluster
 			AND c.node_uid = n.uid AND c.kind = 'joined' AND c.occurrence = 1 AND c.cause_id IS NOT NULL), ''),
-		`+spendKeyColumns+`, 0, created_at, `+wentSQL+`, `+doubtSQL+`
+		n.provider, n.region, n.instance_type, n.capacity_type, '', n.label_price, n.zone, n.pool, 0, created_at,
+		`+wentSQL+`, `+doubtSQL+`
 		FROM nodes n WHERE n.cluster = ? AND n.uid > ? AND n.group_id IS NULL ORDER BY n.uid LIMIT ?`, cluster, last,
 		moveStep)
 	if err != nil {
@@ -291,7 +292,7 @@ func moveSomeSpending(ctx context.Context, tx tx, cluster, last string) (next st
 	}
 	var t tally
 	for _, n := range nodes {
-		if n.life.group, err = t.group(ctx, tx, n.key); err != nil {
+		if n.life.group, err = groupBefore(ctx, tx, n.key); err != nil {
 			return last, false, err
 		}
 		t.count(n.life, 1)
@@ -308,6 +309,20 @@ func moveSomeSpending(ctx context.Context, tx tx, cluster, last string) (next st
 		}
 	}
 	return last, len(nodes) > 0, nil
+}
+
+// groupBefore is the number of a group, which is recorded if it is new, in the schema of the time, which had no terms.
+func groupBefore(ctx context.Context, tx tx, k spendKey) (int64, error) {
+	args := []any{k.cluster, k.Provider, k.Region, k.InstanceType, k.CapacityType, k.LabelPrice, k.Zone, k.Pool,
+		string(k.Came)}
+	id, ok, err := one(ctx, tx, value[int64], `SELECT id FROM spend_groups
+		WHERE cluster = ? AND provider = ? AND region = ? AND instance_type = ? AND capacity_type = ? AND label_price = ?
+		AND zone = ? AND pool = ? AND came = ?`, args...)
+	if err == nil && !ok {
+		id, _, err = one(ctx, tx, value[int64], `INSERT INTO spend_groups (cluster, provider, region, instance_type,
+			capacity_type, label_price, zone, pool, came) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`, args...)
+	}
+	return id, err
 }
 
 // sumUpStep adds to the next step of a cluster what was before it. How far that is stands in meta.

@@ -19,7 +19,7 @@ type nodeDetail struct {
 
 // lightColumns are what nodeRow.light receives, of nodes n: all that is read quickly.
 const lightColumns = `n.cluster, n.uid, n.name, n.provider, n.instance_type, n.capacity_type, n.zone, n.region, n.pool,
-	n.arch, n.os, n.status, n.ready_reason, n.ready_since, n.cordoned, n.created_at, n.ready_at, n.removed_at,
+	n.arch, n.os, n.terms, n.status, n.ready_reason, n.ready_since, n.cordoned, n.created_at, n.ready_at, n.removed_at,
 	n.removed_after`
 
 // nodeColumns are what nodeRow.dest receives, of nodes n with nodeSets.
@@ -37,7 +37,7 @@ type nodeRow struct {
 func (r *nodeRow) light() []any {
 	n := &r.rec
 	return []any{&n.Cluster, &n.UID, &n.Name, &n.Provider, &n.InstanceType, &n.CapacityType, &n.Zone, &n.Region, &n.Pool,
-		&n.Arch, &n.OS, &n.Ready.Status, &n.Ready.Reason, at{&n.Ready.Since}, &n.Cordoned, at{&n.CreatedAt},
+		&n.Arch, &n.OS, &n.Terms, &n.Ready.Status, &n.Ready.Reason, at{&n.Ready.Since}, &n.Cordoned, at{&n.CreatedAt},
 		at{&n.FirstReady}, at{&n.RemovedAt}, at{&n.RemovedAfter}}
 }
 
@@ -261,9 +261,9 @@ func back(o *fleet.Observation) bool {
 
 const upsertNodeSQL = `INSERT INTO nodes (cluster, uid, name, provider, instance_type, capacity_type, zone, region,
 		pool, arch, os, detail, status, ready_reason, ready_since, cordoned, ever_ready, unready, cordons, fingerprint,
-		created_at, ready_at, removed_at, removed_after, label_set, own_labels, label_price, since_moves, ready_claim,
-		returns, owner, leaving, group_id)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		created_at, ready_at, removed_at, removed_after, label_set, own_labels, terms, label_price, since_moves,
+		ready_claim, returns, owner, leaving, group_id)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 	ON CONFLICT (cluster, uid) DO UPDATE SET name = excluded.name, provider = excluded.provider,
 		instance_type = excluded.instance_type, capacity_type = excluded.capacity_type, zone = excluded.zone,
 		region = excluded.region, pool = excluded.pool, arch = excluded.arch, os = excluded.os, detail = excluded.detail,
@@ -276,7 +276,8 @@ const upsertNodeSQL = `INSERT INTO nodes (cluster, uid, name, provider, instance
 		removed_after = CASE WHEN excluded.returns > nodes.returns THEN NULL
 			ELSE coalesce(nodes.removed_after, excluded.removed_after) END,
 		returns = CASE WHEN excluded.returns > nodes.returns THEN excluded.returns ELSE nodes.returns END,
-		label_set = excluded.label_set, own_labels = excluded.own_labels, label_price = excluded.label_price,
+		label_set = excluded.label_set, own_labels = excluded.own_labels, terms = excluded.terms,
+		label_price = excluded.label_price,
 		since_moves = excluded.since_moves, ready_claim = excluded.ready_claim,
 		owner = CASE excluded.owner WHEN '' THEN nodes.owner ELSE excluded.owner END, leaving = excluded.leaving,
 		group_id = excluded.group_id`
@@ -315,7 +316,7 @@ func upsertNode(ctx context.Context, tx tx, o *fleet.Observation, old oldRow, sp
 	if _, err = tx.exec(ctx, upsertNodeSQL, n.Cluster, n.UID, n.Name, n.Provider, n.InstanceType, n.CapacityType, n.Zone,
 		n.Region, n.Pool, n.Arch, n.OS, string(detail), string(n.Ready.Status), n.Ready.Reason, ms(n.Ready.Since), n.Cordoned,
 		k.EverReady, k.Unready, k.Cordons, int64(k.Fingerprint), n.CreatedAt.UnixMilli(), readyAt, removedAt, removedAfter,
-		set, own, n.Machine().LabelPrice, k.SinceMoves, k.ReadyClaim*1000, k.Returns,
+		set, own, string(n.Terms), n.Machine().LabelPrice, k.SinceMoves, k.ReadyClaim*1000, k.Returns,
 		ownerText(n.Owner), leaving, group); err != nil || !lives {
 		return err
 	}

@@ -530,6 +530,34 @@ CREATE TABLE rollout_globs (                    -- whose rollouts are told, and 
 CREATE INDEX waves_rollout ON waves (cluster, opened_at) WHERE kind = 'rollout';
 `,
 	feedMigration,
+	`
+-- What prices depend on besides: see fleet.Terms. Nodes that live get theirs when they are seen next.
+ALTER TABLE nodes ADD COLUMN terms TEXT NOT NULL DEFAULT '';
+DROP INDEX nodes_list;
+CREATE INDEX nodes_list ON nodes (cluster, removed_at, created_at DESC, name, status, cordoned, instance_type,
+	capacity_type, zone, pool, arch, label_set, own_labels, provider, region, terms, label_price, ready_at,
+	removed_after);
+ALTER TABLE spend_groups RENAME TO spend_groups_before;
+CREATE TABLE spend_groups (                     -- nodes that cost the same for the same reason: see query.SpendGroup
+	id            INTEGER PRIMARY KEY AUTOINCREMENT, -- one number is one group for ever
+	cluster       TEXT NOT NULL,
+	provider      TEXT NOT NULL,
+	region        TEXT NOT NULL,
+	instance_type TEXT NOT NULL,
+	capacity_type TEXT NOT NULL,
+	terms         TEXT NOT NULL,
+	label_price   REAL NOT NULL,
+	zone          TEXT NOT NULL,
+	pool          TEXT NOT NULL,
+	came          TEXT NOT NULL,                -- kind of the cause
+	UNIQUE (cluster, provider, region, instance_type, capacity_type, terms, label_price, zone, pool, came)
+);
+INSERT INTO spend_groups SELECT id, cluster, provider, region, instance_type, capacity_type, '', label_price, zone,
+	pool, came FROM spend_groups_before;
+DELETE FROM sqlite_sequence WHERE name = 'spend_groups';
+UPDATE sqlite_sequence SET name = 'spend_groups' WHERE name = 'spend_groups_before';
+DROP TABLE spend_groups_before;
+`,
 }
 
 // keepsMigration makes the table of what keeps nodes.

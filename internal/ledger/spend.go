@@ -80,8 +80,8 @@ type spendKey struct {
 }
 
 func (k spendKey) args() []any {
-	return []any{k.cluster, k.Provider, k.Region, k.InstanceType, k.CapacityType, k.LabelPrice, k.Zone, k.Pool,
-		string(k.Came)}
+	return []any{k.cluster, k.Provider, k.Region, k.InstanceType, k.CapacityType, string(k.Terms), k.LabelPrice,
+		k.Zone, k.Pool, string(k.Came)}
 }
 
 // spendStep is a group in a step.
@@ -123,9 +123,9 @@ func (t *tally) add(l spentLife, at int64, s spendSums, sign int64) {
 
 const (
 	findSpendGroupSQL = `SELECT id FROM spend_groups WHERE cluster = ? AND provider = ? AND region = ?
-		AND instance_type = ? AND capacity_type = ? AND label_price = ? AND zone = ? AND pool = ? AND came = ?`
+		AND instance_type = ? AND capacity_type = ? AND terms = ? AND label_price = ? AND zone = ? AND pool = ? AND came = ?`
 	insertSpendGroupSQL = `INSERT INTO spend_groups (cluster, provider, region, instance_type, capacity_type,
-		label_price, zone, pool, came) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`
+		terms, label_price, zone, pool, came) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`
 	spendBoundsSQL = `SELECT (SELECT min(step) FROM spend_steps WHERE cluster = ?),
 		(SELECT max(step) FROM spend_steps WHERE cluster = ?)`
 	spendNextSQL = `SELECT min(step) FROM spend_steps WHERE cluster = ? AND step >= ?`
@@ -448,11 +448,11 @@ func spending(ctx context.Context, q asker, cluster string, periods []query.Peri
 	return s, index, nil
 }
 
-const spendGroupColumns = `g.id, g.provider, g.region, g.instance_type, g.capacity_type, g.label_price, g.zone, g.pool,
-	g.came`
+const spendGroupColumns = `g.id, g.provider, g.region, g.instance_type, g.capacity_type, g.terms, g.label_price, g.zone,
+	g.pool, g.came`
 
 func spendGroupDest(id *int64, g *query.SpendGroup) []any {
-	return []any{id, &g.Provider, &g.Region, &g.InstanceType, &g.CapacityType, &g.LabelPrice, &g.Zone, &g.Pool, &g.Came}
+	return slices.Concat([]any{id}, machineDest(&g.Machine), []any{&g.Zone, &g.Pool, &g.Came})
 }
 
 // spendGroups reads the groups of a cluster of a capacity type, "" for all, and returns where each is, by its number.

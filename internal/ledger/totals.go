@@ -70,10 +70,10 @@ func (c *liveCounts) change(cluster string, f func() (steps, error)) error {
 }
 
 // machineColumns are what machineDest receives, of nodes n.
-const machineColumns = `n.provider, n.region, n.instance_type, n.capacity_type, n.label_price`
+const machineColumns = `n.provider, n.region, n.instance_type, n.capacity_type, n.terms, n.label_price`
 
 func machineDest(m *fleet.Machine) []any {
-	return []any{&m.Provider, &m.Region, &m.InstanceType, &m.CapacityType, &m.LabelPrice}
+	return []any{&m.Provider, &m.Region, &m.InstanceType, &m.CapacityType, &m.Terms, &m.LabelPrice}
 }
 
 // liveKindColumns are what liveKind.dest receives, of nodes n.

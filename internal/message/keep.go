@@ -90,12 +90,14 @@ func Kept(n, could int, hourly, spent fleet.Cost) string {
 // Spent says what something has cost as a headline has it: from a hundred dollars on without cents, and without how
 // many nodes are not priced, which is said of their hours.
 func Spent(c fleet.Cost) string {
-	c.Unpriced = 0
+	c.Unpriced, c.Billed = 0, 0
 	switch {
 	case c.USD < 100:
 		return Dollars(c)
 	case c.AtMost:
 		c.USD = math.Ceil(c.USD - 1e-6) // a bound stays one
+	case c.AtLeast:
+		c.USD = math.Floor(c.USD + 1e-6)
 	default:
 		c.USD = math.Round(c.USD)
 	}

@@ -20,6 +20,46 @@ func CostOf(machines map[fleet.Machine]int, price fleet.Pricer) (c fleet.Cost) {
 	return c
 }
 
+// CostDoubts say what is not known of a cost, and what is left out: a sentence each.
+func CostDoubts(c fleet.Cost) (texts []string) {
+	switch {
+	case c.Priced == 0:
+	case c.AtMost && c.AtLeast:
+		texts = append(texts, "≈: of some nodes it is only known what they cost at most, of others what at least.")
+	case c.AtMost:
+		texts = append(texts, "≤: of some nodes it is only known what they cost at most.")
+	case c.AtLeast:
+		texts = append(texts, "≥: of some nodes it is only known what they cost at least.")
+	}
+	switch n := c.Unpriced; {
+	case n == 0:
+	case c.Priced == 0 && n == 1:
+		texts = append(texts, "The price of the node is not known.")
+	case c.Priced == 0 && c.Billed == 0:
+		texts = append(texts, fmt.Sprintf("The prices of all %d nodes are not known.", n))
+	case n == 1:
+		texts = append(texts, "The price of 1 node is not known; it is in no sum.")
+	default:
+		texts = append(texts, fmt.Sprintf("The prices of %d nodes are not known; they are in no sum.", n))
+	}
+	switch n := c.Billed; {
+	case n == 1:
+		texts = append(texts, "1 node is not billed by the hour, but by pod, by host or in advance; it is in no sum.")
+	case n > 1:
+		texts = append(texts, fmt.Sprintf("%d nodes are not billed by the hour, but by pod, by host or in advance; they are "+
+			"in no sum.", n))
+	}
+	switch n := c.Old; {
+	case n == 0:
+	case n == c.Priced:
+		texts = append(texts, "The prices are list prices that are a year old or older.")
+	default:
+		texts = append(texts, fmt.Sprintf("The prices of %d of %d nodes are list prices that are a year old or older.", n,
+			c.Priced))
+	}
+	return texts
+}
+
 // Hourly says what nodes cost by the hour: $0.0104/h, $12.34/h, ≤ $0.34/h + 3 not priced.
 func Hourly(c fleet.Cost) string { return cost(c, "/h", small) }
 
@@ -40,9 +80,15 @@ func cost(c fleet.Cost, unit string, below func(float64) string) string {
 	if c.Priced == 0 && c.Unpriced > 0 || !(c.USD >= 0) || math.IsInf(c.USD, 0) { // NaN too
 		return "price unknown"
 	}
+	if c.Priced == 0 && c.Billed > 0 {
+		return "not billed by node"
+	}
 	sum := amount(c, below) + unit
 	if c.Unpriced > 0 {
 		sum += fmt.Sprintf(" + %d not priced", c.Unpriced)
+	}
+	if c.Billed > 0 {
+		sum += fmt.Sprintf(" + %d not billed by node", c.Billed)
 	}
 	return sum
 }
@@ -50,8 +96,13 @@ func cost(c fleet.Cost, unit string, below func(float64) string) string {
 func amount(c fleet.Cost, below func(float64) string) string {
 	// The same amount reads the same in whatever order it was added up.
 	usd, mark := c.USD*(1+1e-12), ""
-	if c.AtMost {
+	switch {
+	case c.AtMost && c.AtLeast:
+		mark = "≈ "
+	case c.AtMost:
 		mark = "≤ "
+	case c.AtLeast:
+		mark = "≥ "
 	}
 	cents := math.Round(usd * 100)
 	least := 0.01
@@ -61,6 +112,8 @@ func amount(c fleet.Cost, below func(float64) string) string {
 	switch {
 	case usd == 0:
 		return "$0"
+	case usd < least && c.AtLeast:
+		return mark + "$0"
 	case usd < least:
 		if mark == "" {
 			mark = "<"

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,31 +13,74 @@ import (
 )
 
 // Attributes lists what kind of machine a node is. What a cloud's node should have and does not tell is said to be
-// unknown, once; what a platform does not have is left out.
+// unknown, once; what a platform does not have is left out. A machine without a type is known by its size.
 func Attributes(n fleet.Node) string {
-	var known, unknown []string
-	for _, a := range []struct{ value, before, name string }{
-		{n.InstanceType, "", "type"}, {n.CapacityType, "", "capacity type"}, {n.Zone, "", "zone"}, {n.Pool, "pool ", "pool"},
-		{n.Arch, "", "architecture"},
-	} {
-		if a.value == "" {
-			unknown = append(unknown, a.name)
-			continue
-		}
-		known = append(known, a.before+a.value)
+	pool := n.Pool
+	if pool != "" {
+		pool = "pool " + pool
 	}
-	switch {
-	case len(known) == 0:
-		return "unknown machine"
-	case n.Provider != "" && len(unknown) > 0:
+	known := slices.DeleteFunc([]string{Machine(n), n.CapacityType, n.Zone, pool, n.Arch}, func(s string) bool {
+		return s == ""
+	})
+	if unknown := n.Unknown(); len(unknown) > 0 {
 		known = append(known, strings.Join(unknown, ", ")+" unknown")
 	}
-	return strings.Join(known, " · ")
+	return cmp.Or(strings.Join(known, " · "), "unknown machine")
+}
+
+// Machine is a node's type, or its size if it has none: m5.large, "4 CPU, 15.3Gi".
+func Machine(n fleet.Node) string {
+	if n.InstanceType == "" && n.Capacity.Memory > 0 {
+		text := fmt.Sprintf("%.3g CPU, %s", float64(n.Capacity.MilliCPU)/1000, ShortMemory(n.Capacity.Memory))
+		if n.Capacity.GPUs > 0 {
+			text += ", " + Count(int(n.Capacity.GPUs), "GPU")
+		}
+		return text
+	}
+	return n.InstanceType
+}
+
+// ShortMemory is a size in bytes with about three digits: 15.3Gi.
+func ShortMemory(bytes int64) string {
+	v, suffix := float64(bytes), ""
+	for _, s := range []string{"Ki", "Mi", "Gi", "Ti", "Pi"} {
+		if v < 1023.5 {
+			break
+		}
+		v, suffix = v/1024, s
+	}
+	if suffix == "" {
+		return strconv.FormatInt(bytes, 10)
+	}
+	if v >= 100 {
+		return strconv.FormatFloat(v, 'f', 0, 64) + suffix
+	}
+	return strconv.FormatFloat(v, 'g', 3, 64) + suffix
+}
+
+// Resources are what a node offers, as kubectl prints quantities: cpu 3920m, memory 15071Mi, pods 58, GPUs 1.
+func Resources(r fleet.Resources) string {
+	cpu := strconv.FormatInt(r.MilliCPU/1000, 10)
+	if r.MilliCPU%1000 != 0 {
+		cpu = strconv.FormatInt(r.MilliCPU, 10) + "m"
+	}
+	memory, suffix := r.Memory, ""
+	for _, s := range []string{"Ki", "Mi", "Gi", "Ti", "Pi"} {
+		if memory == 0 || memory%1024 != 0 {
+			break
+		}
+		memory, suffix = memory/1024, s
+	}
+	text := fmt.Sprintf("cpu %s, memory %d%s, pods %d", cpu, memory, suffix, r.Pods)
+	if r.GPUs > 0 {
+		text += fmt.Sprintf(", GPUs %d", r.GPUs)
+	}
+	return text
 }
 
 // InShort says what kind of machine a node is, for a notification: "m5.large, spot, us-east-1a".
 func InShort(n fleet.Node) string {
-	known := slices.DeleteFunc([]string{n.InstanceType, n.CapacityType, n.Zone}, func(s string) bool { return s == "" })
+	known := slices.DeleteFunc([]string{Machine(n), n.CapacityType, n.Zone}, func(s string) bool { return s == "" })
 	return cmp.Or(strings.Join(known, ", "), "unknown machine")
 }
 
@@ -46,10 +90,24 @@ func Priced(n fleet.Node, price fleet.Pricer) string {
 	if price == nil {
 		return s
 	}
-	if p := price(n.Machine()); p.Known {
-		s += " · " + Hourly(p.Hourly())
+	if text := HourlyPrice(price(n.Machine())); text != "" {
+		s += " · " + text
 	}
 	return s
+}
+
+// HourlyPrice says what one machine costs by the hour, or what is billed instead, and whether that is an old price; ""
+// if nothing is known.
+func HourlyPrice(p fleet.Price) string {
+	switch {
+	case p.Billed != "":
+		return p.Billed
+	case !p.Known:
+		return ""
+	case p.Old:
+		return Hourly(p.Hourly()) + " (old price)"
+	}
+	return Hourly(p.Hourly())
 }
 
 // Totals counts a cluster's nodes: "prod: 45 nodes, 43 ready, 1 cordoned, $12.30/h".
@@ -109,7 +167,13 @@ func GroupTable(groups []fleet.Group) (common Line, t *Table) {
 		priced = priced || g.Cost.Priced > 0
 	}
 	words := func(k kind) string {
-		return strings.TrimSpace(fmt.Sprintf("%d %s %s", nodes[k], cmp.Or(k.instance, "of unknown type"), k.capacity))
+		switch {
+		case k.instance == "" && k.capacity == "":
+			return Count(nodes[k], "node")
+		case k.instance == "":
+			return fmt.Sprintf("%d %s", nodes[k], k.capacity)
+		}
+		return strings.TrimSpace(fmt.Sprintf("%d %s %s", nodes[k], k.instance, k.capacity))
 	}
 	parts := slices.DeleteFunc([]string{spread("pool", pools), inZones(zones), spread("", arches)},
 		func(p string) bool { return p == "" })
@@ -117,7 +181,7 @@ func GroupTable(groups []fleet.Group) (common Line, t *Table) {
 		for k, c := range cost {
 			only := []string{words(k)}
 			if priced {
-				only = append(only, Hourly(c))
+				only = append(only, HourlyCell(c))
 			}
 			return NewLine(strings.Join(append(only, parts...), " · ")), nil
 		}
@@ -140,7 +204,7 @@ func GroupTable(groups []fleet.Group) (common Line, t *Table) {
 	row := func(what string, c fleet.Cost) {
 		r := []string{what}
 		if priced {
-			r = append(r, Hourly(c))
+			r = append(r, HourlyCell(c))
 		}
 		t.Rows = append(t.Rows, r)
 	}
@@ -156,6 +220,14 @@ func GroupTable(groups []fleet.Group) (common Line, t *Table) {
 		row(fmt.Sprintf("%d of %d other types", rest, len(kinds)-shown), more)
 	}
 	return common, t
+}
+
+// HourlyCell is what nodes cost by the hour, and whether prices in it are old, as a table has it.
+func HourlyCell(c fleet.Cost) string {
+	if c.Old > 0 {
+		return Hourly(c) + " (old price)"
+	}
+	return Hourly(c)
 }
 
 // inZones is the zone of all nodes, or how many are in each, without what the names of all zones begin with: "us-east-1
@@ -215,11 +287,14 @@ func spread(name string, count map[string]int) string {
 	return text
 }
 
-// TypesInShort names the largest groups for a notification: 2× m5.large spot, 1× c6i.xlarge.
+// TypesInShort names the largest groups for a notification: 2× m5.large spot, 1× c6i.xlarge; "" if none has a type.
 func TypesInShort(groups []fleet.Group) string {
 	count := map[string]int{}
 	for _, g := range groups {
 		count[strings.TrimSpace(cmp.Or(g.InstanceType, "type unknown")+" "+g.CapacityType)] += g.Nodes
+	}
+	if len(count) == 1 && count["type unknown"] > 0 {
+		return ""
 	}
 	const most = 3
 	var parts []string

@@ -33,7 +33,7 @@ func TestGroupTable(t *testing.T) {
 		"two pools of a zone": {[]fleet.Group{
 			{InstanceType: "a", Zone: "z", Pool: "p", Nodes: 2}, {InstanceType: "b", Zone: "z", Pool: "q", Nodes: 1},
 		}, "pools p 2, q 1 · z", "Nodes\n2 a\n1 b"},
-		"little is known": {[]fleet.Group{{Nodes: 2}, {Zone: "eu-west-1a", Nodes: 1}}, "3 of unknown type · zone unknown 2, eu-west-1a 1",
+		"little is known": {[]fleet.Group{{Nodes: 2}, {Zone: "eu-west-1a", Nodes: 1}}, "3 nodes · zone unknown 2, eu-west-1a 1",
 			""},
 		"zones of two regions": {[]fleet.Group{{InstanceType: "a", Zone: "us-east-1a", Nodes: 1},
 			{InstanceType: "a", Zone: "us-west-2b", Nodes: 2}}, "3 a · us east-1a 1, west-2b 2", ""},
@@ -56,6 +56,29 @@ func TestGroupTable(t *testing.T) {
 	}
 }
 
+// TestResources holds that quantities read as kubectl prints them.
+func TestResources(t *testing.T) {
+	for _, tt := range []struct {
+		of   fleet.Resources
+		want string
+	}{
+		{fleet.Resources{MilliCPU: 4000, Memory: 16093940 << 10, Pods: 58}, "cpu 4, memory 16093940Ki, pods 58"},
+		{fleet.Resources{MilliCPU: 3920, Memory: 15071 << 20, Pods: 58, GPUs: 1}, "cpu 3920m, memory 15071Mi, pods 58, GPUs 1"},
+		{fleet.Resources{MilliCPU: 500, Memory: 16 << 30}, "cpu 500m, memory 16Gi, pods 0"},
+		{fleet.Resources{Memory: 4_000_000_000}, "cpu 0, memory 3906250Ki, pods 0"},
+		{fleet.Resources{Memory: 1001}, "cpu 0, memory 1001, pods 0"},
+	} {
+		if got := Resources(tt.of); got != tt.want {
+			t.Errorf("%+v: %q, want %q", tt.of, got, tt.want)
+		}
+	}
+	for bytes, want := range map[int64]string{0: "0", 999: "999", 1 << 10: "1Ki", 16093940 << 10: "15.3Gi", 1000 << 30: "1000Gi", 256 << 30: "256Gi"} {
+		if got := ShortMemory(bytes); got != want {
+			t.Errorf("%d bytes: %q, want %q", bytes, got, want)
+		}
+	}
+}
+
 func TestAttributes(t *testing.T) {
 	for _, tt := range []struct {
 		node        fleet.Node
@@ -66,7 +89,11 @@ func TestAttributes(t *testing.T) {
 		{fleet.Node{Provider: "aws", InstanceType: "m5.large", Arch: "amd64"},
 			"m5.large · amd64 · capacity type, zone, pool unknown", "m5.large"},
 		{fleet.Node{Arch: "arm64"}, "arm64", "unknown machine"}, // a laptop's
-		{fleet.Node{Provider: "aws"}, "unknown machine", "unknown machine"},
+		{fleet.Node{Provider: "aws"}, "type, capacity type, zone, pool, architecture unknown", "unknown machine"},
+		{fleet.Node{Provider: "rke2", Arch: "amd64", Detail: fleet.Detail{Capacity: fleet.Resources{MilliCPU: 4000,
+			Memory: 16093940 << 10}}}, "4 CPU, 15.3Gi · amd64", "4 CPU, 15.3Gi"},
+		{fleet.Node{Provider: "aws", InstanceType: fleet.Fargate, Zone: "eu-central-1b", Arch: "amd64"},
+			"fargate · eu-central-1b · amd64", "fargate, eu-central-1b"},
 		{fleet.Node{}, "unknown machine", "unknown machine"},
 	} {
 		if got, short := Attributes(tt.node), InShort(tt.node); got != tt.want || short != tt.short {

@@ -5,9 +5,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"rollcall/internal/fleet"
 )
+
+// day is when prices of 2026 are not old, and those of 2025 are.
+var day = time.Date(2026, 9, 1, 0, 0, 0, 0, time.UTC)
 
 // overrides reads a table that is right.
 func overrides(t *testing.T, csv string) Overrides {
@@ -23,7 +27,7 @@ func TestPrice(t *testing.T) {
 	list := fleet.Price{USD: 0.096, Known: true, Source: "AWS list price of 2026-07-20"}
 	atMost := list
 	atMost.AtMost = true
-	spot := fleet.Price{USD: 0.03168, Known: true, Source: "AWS spot average of 2025-05-28"}
+	spot := fleet.Price{USD: 0.03168, Known: true, Old: true, Source: "AWS spot average of 2025-05-28, which is old"}
 	own := func(usd float64) fleet.Price { return fleet.Price{USD: usd, Known: true, Source: "PRICES_FILE"} }
 	ownAtMost := own(0.08)
 	ownAtMost.AtMost = true
@@ -70,7 +74,8 @@ func TestPrice(t *testing.T) {
 			fleet.Price{USD: 0.096 * 0.875, Known: true, Source: "AWS list price of 2026-07-20, 12.5% off"}},
 		{"discount on spot",
 			fleet.Machine{Provider: "aws", Region: "us-east-1", InstanceType: "m5.large", CapacityType: "spot"}, 50, "",
-			fleet.Price{USD: spot.USD / 2, Known: true, Source: "AWS spot average of 2025-05-28, 50% off"}},
+			fleet.Price{USD: spot.USD / 2, Known: true, Old: true,
+				Source: "AWS spot average of 2025-05-28, 50% off, which is old"}},
 		{"label", fleet.Machine{Provider: "aws", Region: "us-east-1", InstanceType: "m5.large", LabelPrice: 0.5}, 50,
 			"instance_type,usd_per_hour\nm5.large,0.08",
 			fleet.Price{USD: 0.5, Known: true, Source: "label eks-node-viewer/instance-price"}},
@@ -101,7 +106,7 @@ func TestPrice(t *testing.T) {
 			if test.csv != "" {
 				o = overrides(t, test.csv)
 			}
-			if got := New(test.discount, o).Price(test.machine); got != test.want {
+			if got := New(test.discount, o, day).Price(test.machine); got != test.want {
 				t.Errorf("got  %+v\nwant %+v", got, test.want)
 			}
 		})
@@ -110,7 +115,7 @@ func TestPrice(t *testing.T) {
 
 // What labels ask for is bounded in memory, and what is forgotten can be asked for again.
 func TestManyRegions(t *testing.T) {
-	b := New(0, Overrides{})
+	b := New(0, Overrides{}, day)
 	first := fleet.Machine{Region: "us-east-1", InstanceType: "m5.large", CapacityType: "on-demand"}
 	var wg sync.WaitGroup
 	for range 2 {
@@ -143,7 +148,7 @@ func heap() uint64 {
 
 func TestMemory(t *testing.T) {
 	before := heap()
-	b := New(0, Overrides{})
+	b := New(0, Overrides{}, day)
 	for _, m := range biggest {
 		if !b.Price(m).Known {
 			t.Fatalf("%+v has no price", m)
@@ -166,7 +171,7 @@ var biggest = []fleet.Machine{
 }
 
 func TestPriceAllocatesNothing(t *testing.T) {
-	b := New(10, overrides(t, "instance_type,region,usd_per_hour\nm5.large,eu-west-1,0.1"))
+	b := New(10, overrides(t, "instance_type,region,usd_per_hour\nm5.large,eu-west-1,0.1"), day)
 	m := biggest[3]
 	b.Price(m)
 	if n := testing.AllocsPerRun(100, func() { b.Price(m) }); n > 0 {
@@ -175,7 +180,7 @@ func TestPriceAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkPrice(b *testing.B) {
-	book := New(10, Overrides{})
+	book := New(10, Overrides{}, day)
 	m := fleet.Machine{Provider: "aws", Region: "us-east-1", InstanceType: "m5.large", CapacityType: "spot"}
 	b.ReportAllocs()
 	for b.Loop() {
@@ -191,7 +196,7 @@ func BenchmarkLoad(b *testing.B) {
 
 func TestQuotes(t *testing.T) {
 	b := New(0, overrides(t,
-		"instance_type,region,usd_per_hour\nm5.large,cellar-1,0.01\nm5.large,eu-west-1,0.1\nm5.large,,0.2\nrack-1,,0.3\n"))
+		"instance_type,region,usd_per_hour\nm5.large,cellar-1,0.01\nm5.large,eu-west-1,0.1\nm5.large,,0.2\nrack-1,,0.3\n"), day)
 	quotes := b.Quotes("m5.large")
 	if len(quotes) < 20 {
 		t.Fatalf("m5.large is in %d regions only", len(quotes))

@@ -1,11 +1,15 @@
 package pricing
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math/bits"
 	"slices"
 	"strings"
+
+	"rollcall/internal/fleet"
+	"rollcall/internal/nearest"
 )
 
 // Overrides are the prices that a user gives. The zero value has none.
@@ -14,14 +18,19 @@ type Overrides struct {
 	// By instance type, which of the other columns its rows give: bit i of the value stands for
 	// the combination i of the bits below.
 	given map[string]uint8
+	terms bool // some rows give terms
 }
 
-// row names what a price is for; "" is any.
-type row struct{ instanceType, capacityType, region, provider string }
+// row names what a price is for; "" is any, but for the terms, of which it is none. The instance type is in lower case.
+type row struct {
+	instanceType, capacityType, region, provider string
+	terms                                        fleet.Terms
+}
 
 type price struct {
-	usd  float64
-	line int
+	usd     float64
+	line    int
+	written string // the instance type as it was written
 }
 
 // The columns besides the instance type that a row gives. The more a row gives the more specific
@@ -76,7 +85,7 @@ func (r row) only(c uint8) row {
 // find returns the price of the most specific row that matches.
 func (o Overrides) find(r row) (float64, bool) {
 	given := o.given[r.instanceType]
-	if given == 0 {
+	if given == 0 || r.terms != "" && !o.terms {
 		return 0, false
 	}
 	can := r.gives()
@@ -93,7 +102,7 @@ func (o Overrides) find(r row) (float64, bool) {
 
 var (
 	overrideColumns = []string{"instance_type", "usd_per_hour", "provider", "region", "capacity_type",
-		"on_demand_usd_per_hour", "spot_usd_per_hour", "as_of"}
+		"terms", "on_demand_usd_per_hour", "spot_usd_per_hour", "as_of"}
 	capacityTypes = []string{"on-demand", "spot", "reserved"}
 )
 
@@ -104,6 +113,9 @@ const overrideExample = "instance_type,usd_per_hour"
 // means any. The most specific row that matches a machine wins: the one that gives most of these
 // three; among as many a capacity type counts more than a region, and a region more than a
 // provider. No two rows may be for the same.
+//
+// The column terms names what else the price includes ([fleet.TermNames], with + between several): the row is for the
+// machines with just these terms, and for them it comes before every other price.
 //
 // A table in the form of the built-in one's CSV is read, too (on_demand_usd_per_hour and
 // spot_usd_per_hour instead of usd_per_hour and capacity_type).
@@ -119,6 +131,9 @@ func ReadOverrides(r io.Reader) (Overrides, error) {
 			if s.fits() {
 				o.read(s)
 			}
+		}
+		for r := range o.rows {
+			o.terms = o.terms || r.terms != ""
 		}
 		if s.err() == nil {
 			return o, nil
@@ -147,13 +162,17 @@ func checkColumns(s *sheet) bool {
 
 // read takes the sheet's row.
 func (o Overrides) read(s *sheet) {
-	r := row{instanceType: s.get("instance_type"), region: s.get("region"), provider: strings.ToLower(s.get("provider"))}
+	r := row{instanceType: strings.ToLower(s.get("instance_type")), region: s.get("region"),
+		provider: strings.ToLower(s.get("provider"))}
 	if r.instanceType == "" {
 		s.wrong("instance_type", "it is missing; write it as in the label node.kubernetes.io/instance-type")
 		return
 	}
+	var ok bool
+	if r.terms, ok = terms(s); !ok {
+		return
+	}
 	if s.has("usd_per_hour") {
-		var ok bool
 		if r.capacityType, ok = capacity(s); ok {
 			if usd, ok := s.price("usd_per_hour", false); ok {
 				o.add(s, r, usd)
@@ -175,8 +194,29 @@ func (o Overrides) add(s *sheet, r row, usd float64) {
 		s.wrong("instance_type", "line %d gives a price for the same; leave one of them", first.line)
 		return
 	}
-	o.rows[r] = price{usd, s.line}
+	o.rows[r] = price{usd, s.line, s.get("instance_type")}
 	o.given[r.instanceType] |= 1 << r.gives()
+}
+
+// terms returns what else the row's price includes, and notes what is none.
+func terms(s *sheet) (fleet.Terms, bool) {
+	given := strings.FieldsFunc(strings.ToLower(s.get("terms")), func(r rune) bool { return r == '+' || r == ' ' })
+	var in []string
+	for _, t := range fleet.TermNames { // in the order that a machine has them
+		if i := slices.Index(given, string(t)); i >= 0 {
+			in, given = append(in, string(t)), slices.Delete(given, i, i+1)
+		}
+	}
+	if len(given) == 0 {
+		return fleet.Terms(strings.Join(in, ",")), true
+	}
+	var names []string
+	for _, t := range fleet.TermNames {
+		names = append(names, string(t))
+	}
+	s.wrong("terms", "%q is none; write %s, with + between several", given[0], cmp.Or(nearest.Word(given[0], names...),
+		"some of "+strings.Join(names, ", ")))
+	return "", false
 }
 
 // capacity returns the row's capacity type, and notes what is none.

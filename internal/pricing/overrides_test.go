@@ -25,11 +25,11 @@ func TestReadOverrides(t *testing.T) {
 		"every column, in another order, with a mark, blanks, quotes, comments": {
 			"\uFEFF# ours\r\n\r\nRegion , usd_per_hour,provider,Instance_Type,capacity_type\r\n  \r\n# spot\r\neu-west-1, " +
 				"0.03 ,AWS,\"m5.large\",Spot\r\n,1e-1,,m5.large,\r\n,,,,\r\n",
-			map[row]float64{{"m5.large", "spot", "eu-west-1", "aws"}: 0.03, {instanceType: "m5.large"}: 0.1}},
+			map[row]float64{{"m5.large", "spot", "eu-west-1", "aws", ""}: 0.03, {instanceType: "m5.large"}: 0.1}},
 		"the built-in table's form": {
 			packHeader + "aws,us-east-1,m5.large,0.096,0.04,2026-07-20\naws,us-east-1,c5.large,0.085,,2026-07-20\n",
-			map[row]float64{{"m5.large", "on-demand", "us-east-1", "aws"}: 0.096, {"m5.large", "spot", "us-east-1", "aws"}: 0.04,
-				{"c5.large", "on-demand", "us-east-1", "aws"}: 0.085}},
+			map[row]float64{{"m5.large", "on-demand", "us-east-1", "aws", ""}: 0.096, {"m5.large", "spot", "us-east-1", "aws", ""}: 0.04,
+				{"c5.large", "on-demand", "us-east-1", "aws", ""}: 0.085}},
 		"free":        {"usd_per_hour,instance_type\n0,rack-1", map[row]float64{{instanceType: "rack-1"}: 0}},
 		"short lines": {"instance_type,usd_per_hour,region\nm5.large,1", map[row]float64{{instanceType: "m5.large"}: 1}},
 	} {
@@ -132,14 +132,14 @@ func TestFindMostSpecific(t *testing.T) {
 		csv.WriteString("instance_type,capacity_type,region,provider,usd_per_hour\n")
 		var rows []row
 		for range random.IntN(6) {
-			r := row{any("a", "b"), any("", "spot", "on-demand"), any("", "r1", "r2"), any("", "p1", "p2")}
+			r := row{any("a", "b"), any("", "spot", "on-demand"), any("", "r1", "r2"), any("", "p1", "p2"), ""}
 			if !slices.Contains(rows, r) {
 				rows = append(rows, r)
 				fmt.Fprintf(&csv, "%s,%s,%s,%s,%d\n", r.instanceType, r.capacityType, r.region, r.provider, len(rows))
 			}
 		}
 		o := overrides(t, csv.String())
-		asked := row{any("a", "b"), any("", "spot"), any("", "r1"), any("", "p1")}
+		asked := row{any("a", "b"), any("", "spot"), any("", "r1"), any("", "p1"), ""}
 		want, best := 0, -1
 		for i, r := range rows {
 			matches := func(have, given string) bool { return given == "" || given == have }

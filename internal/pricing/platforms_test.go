@@ -8,7 +8,7 @@ import (
 
 // Nodes as the platforms make them have prices.
 func TestPlatforms(t *testing.T) {
-	b := New(0, Overrides{})
+	b := New(0, Overrides{}, day)
 	for _, c := range []struct {
 		name     string
 		id       string

@@ -51,10 +51,24 @@ type rates struct{ onDemand, spot float64 }
 
 // region is the prices of a region.
 type region struct {
-	rates          map[string]rates // by instance type
-	asOf, spotAsOf string           // dates
-	list, spot     string           // the sources, for people
-	used           uint64           // the Book's clock when it was last asked
+	rates          map[string]rates  // by instance type
+	asOf, spotAsOf string            // dates
+	names          map[string]string // the types that have capital letters, by their names without
+	list, spot     source
+	used           uint64 // the Book's clock when it was last asked
+}
+
+// find returns the prices of an instance type, whatever the case of its name: Azure's API takes any, and gives back
+// what it was given.
+func (r *region) find(instanceType string) rates {
+	if found, ok := r.rates[instanceType]; ok {
+		return found
+	}
+	lower := strings.ToLower(instanceType)
+	if found, ok := r.rates[lower]; ok {
+		return found
+	}
+	return r.rates[r.names[lower]]
 }
 
 // load reads a region from the built-in table. It returns nil if there is none.
@@ -97,6 +111,12 @@ func read(f *zip.File) (*region, error) {
 			}
 		}
 		r.rates[instanceType] = row
+		if lower := strings.ToLower(instanceType); lower != instanceType {
+			if r.names == nil {
+				r.names = map[string]string{}
+			}
+			r.names[lower] = instanceType
+		}
 	}
 	return r, nil
 }

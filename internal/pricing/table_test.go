@@ -67,7 +67,7 @@ func TestPack(t *testing.T) {
 	}
 	want := &region{rates: map[string]rates{"m5.large": {0.096, 0.04}, "c5.large": {0.085, 0}}, asOf: "2026-07-20",
 		spotAsOf: "2025-05-28"}
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(region{}, rates{})); diff != "" {
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(region{}, rates{}, source{})); diff != "" {
 		t.Error(diff)
 	}
 	if _, _, err := Pack(strings.NewReader(packHeader+lines[0]), map[string]string{"awz": "2025-05-28"}); err == nil ||

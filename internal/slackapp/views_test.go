@@ -149,7 +149,7 @@ func storyNode(n int) fleet.Node {
 	node := fleet.Node{Cluster: "prod", UID: fmt.Sprintf("uid-%02d", n),
 		Name: fmt.Sprintf("ip-10-0-%d-%d.ec2.internal", n, 10*n+7), CreatedAt: born,
 		Detail: fleet.Detail{
-			ProviderID: fmt.Sprintf("aws:///us-east-1a/i-%017d", n), KubeletVersion: "v1.36.3-eks",
+			ProviderID: fmt.Sprintf("aws:///us-east-1%c/i-%017d", 'a'+n%3, n), KubeletVersion: "v1.36.3-eks",
 			Capacity:    fleet.Resources{MilliCPU: 8000, Memory: 16 << 30, Pods: 58},
 			Allocatable: fleet.Resources{MilliCPU: 7910, Memory: 15 << 30, Pods: 58},
 		},

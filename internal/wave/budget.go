@@ -22,10 +22,15 @@ type Budget struct {
 	At    time.Time `json:"at"`
 	Spent float64   `json:"spent"`
 	// What is not known of it: from when on nodes are known, if that is not from the beginning; whether it is only a
-	// bound; of how many nodes no price is known; and what more it may be, because nobody watched when nodes left.
+	// bound; of how many nodes no price is known, and so on, as in fleet.Cost; and what more it may
+	// be, because nobody watched when nodes left.
 	Since    time.Time `json:"since,omitzero"`
 	AtMost   bool      `json:"at_most,omitempty"`
+	AtLeast  bool      `json:"at_least,omitempty"`
 	Unpriced int       `json:"unpriced,omitempty"`
+	Billed   int       `json:"billed,omitempty"` // nodes that are not billed by the hour
+	Priced   int       `json:"priced,omitempty"` // nodes whose price is known, and how many of these prices are old
+	Old      int       `json:"old,omitempty"`
 	Unsure   float64   `json:"unsure,omitempty"`
 
 	// Before is what was spent by the same time of the period before, if that is known, and Grew what has grown most

@@ -1,6 +1,7 @@
 package wave
 
 import (
+	"strings"
 	"time"
 
 	"rollcall/internal/fleet"
@@ -38,7 +39,7 @@ type Mute struct {
 }
 
 // Matches reports whether the mute is about the node, at whatever time. Pool and type must be
-// equal to the node's: a mute hides what it names and nothing like it.
+// the node's: a mute hides what it names and nothing like it.
 func (m Mute) Matches(n fleet.Node) bool {
 	if n.Cluster != m.Cluster {
 		return false
@@ -49,7 +50,7 @@ func (m Mute) Matches(n fleet.Node) bool {
 	case MutePool:
 		return n.Pool == m.Value
 	case MuteType:
-		return n.InstanceType == m.Value
+		return strings.EqualFold(n.InstanceType, m.Value) // sources differ in case
 	}
 	return false
 }

@@ -66,6 +66,7 @@ func newAbout(w wave.Wave) map[string]any {
 		put("per", b.Per)
 		put("spent_usd", b.Spent)
 		put("spent_at_most", b.AtMost)
+		put("spent_at_least", b.AtLeast)
 		moment("from", b.From)
 		moment("period_until", b.Until)
 		moment("counted_at", b.At)

@@ -43,12 +43,16 @@ type node struct {
 	CPUMillicores int64             `json:"cpu_millicores,omitempty"`
 	MemoryBytes   int64             `json:"memory_bytes,omitempty"`
 	Pods          int64             `json:"pods,omitempty"`
+	GPUs          int64             `json:"gpus,omitempty"`
+	Billed        string            `json:"billed,omitempty"`
 	Price         *price            `json:"price,omitempty"`
 }
 
 type price struct {
 	USDPerHour float64 `json:"usd_per_hour"`
 	AtMost     bool    `json:"at_most,omitempty"`
+	AtLeast    bool    `json:"at_least,omitempty"`
+	Old        bool    `json:"old,omitempty"`
 	Source     string  `json:"source,omitempty"`
 }
 
@@ -139,17 +143,21 @@ type checkData struct {
 type cost struct {
 	USD      float64 `json:"usd"`
 	AtMost   bool    `json:"at_most,omitempty"`
+	AtLeast  bool    `json:"at_least,omitempty"`
 	Unpriced int     `json:"unpriced,omitempty"`
+	Billed   int     `json:"not_billed_by_hour,omitempty"`
 }
 
-func newCost(c fleet.Cost) cost { return cost{USD: c.USD, AtMost: c.AtMost, Unpriced: c.Unpriced} }
+func newCost(c fleet.Cost) cost {
+	return cost{USD: c.USD, AtMost: c.AtMost, AtLeast: c.AtLeast, Unpriced: c.Unpriced, Billed: c.Billed}
+}
 
 func (e Events) node(n fleet.Node) node {
 	d := node{Name: clip(n.Name), UID: clip(n.UID), Provider: n.Provider, ProviderID: clip(n.ProviderID),
 		InstanceType: clip(n.InstanceType), CapacityType: clip(n.CapacityType), Zone: clip(n.Zone), Region: clip(n.Region),
 		Pool: clip(n.Pool), Arch: clip(n.Arch), OS: clip(n.OS), Kubelet: clip(n.KubeletVersion),
 		Labels: map[string]string{}, CreatedAt: n.CreatedAt, CPUMillicores: n.Capacity.MilliCPU,
-		MemoryBytes: n.Capacity.Memory, Pods: n.Capacity.Pods}
+		MemoryBytes: n.Capacity.Memory, Pods: n.Capacity.Pods, GPUs: n.Capacity.GPUs}
 	room := maxLabels
 	for _, key := range slices.Sorted(maps.Keys(n.Labels)) {
 		k, v := message.Clean(key), message.Clean(n.Labels[key])
@@ -160,8 +168,10 @@ func (e Events) node(n fleet.Node) node {
 		d.Labels[k] = v
 	}
 	if e.Price != nil {
-		if p := e.Price(n.Machine()); p.Known {
-			d.Price = &price{USDPerHour: p.USD, AtMost: p.AtMost, Source: clip(p.Source)}
+		p := e.Price(n.Machine())
+		d.Billed = p.Billed
+		if p.Known {
+			d.Price = &price{USDPerHour: p.USD, AtMost: p.AtMost, AtLeast: p.AtLeast, Old: p.Old, Source: clip(p.Source)}
 		}
 	}
 	return d

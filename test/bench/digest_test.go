@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"hash/crc32"
 	"os"
 	"runtime/debug"
 	"strconv"
@@ -28,7 +29,7 @@ func BenchmarkDigest(b *testing.B) {
 	b.Run("feed", func(b *testing.B) { measureFeed(b, path) })
 }
 
-// measurePart sums up the same day of every other node, by its name, as of a channel to which ROUTES sends those.
+// measurePart sums up the same day of every other node, as of a channel to which ROUTES sends those.
 func measurePart(b *testing.B, path string) {
 	l, err := ledger.Open(b.Context(), path, ledger.Options{})
 	if err != nil {
@@ -39,9 +40,9 @@ func measurePart(b *testing.B, path string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s := answer.Summaries{Store: l, Price: pricing.New(0, pricing.Overrides{}).Price,
+	s := answer.Summaries{Store: l, Price: pricing.New(0, pricing.Overrides{}, large.End).Price,
 		Covers: func(wave.Digest) func(fleet.Node) bool {
-			return func(n fleet.Node) bool { return n.Name[len(n.Name)-1]%2 == 0 }
+			return func(n fleet.Node) bool { return crc32.ChecksumIEEE([]byte(n.UID))%2 == 0 }
 		}}
 	of := wave.Digest{Cluster: "prod", From: large.End.Add(-24 * time.Hour), Until: large.End}
 	began := time.Now()
@@ -82,7 +83,7 @@ func measureDigest(b *testing.B, path string) {
 		b.Fatal(err)
 	}
 	defer l.Close()
-	s := answer.Summaries{Store: l, Price: pricing.New(0, pricing.Overrides{}).Price}
+	s := answer.Summaries{Store: l, Price: pricing.New(0, pricing.Overrides{}, large.End).Price}
 	var sum digest.Summary
 	debug.FreeOSMemory()
 	before := resident(b)

@@ -100,7 +100,7 @@ func BenchmarkStart(b *testing.B) {
 func sizes(b *testing.B) (program, image float64) {
 	b.Helper()
 	beside := b.TempDir()
-	if out, err := exec.Command("go", "-C", "../../tools", "run", "./release", "-binary", bot, "-out",
+	if out, err := exec.Command("go", "-C", "../../tools", "run", "./licences", "-binary", bot, "-out",
 		beside).CombinedOutput(); err != nil {
 		b.Fatalf("collecting licences: %v\n%s", err, out)
 	}

@@ -31,7 +31,7 @@ func markdown(t *testing.T) []string {
 
 var (
 	link   = regexp.MustCompile(`(?:\]\(|src=")([^)#:"]*)(?:#([^)"]*))?[)"]`)
-	target = regexp.MustCompile("(?m)(?:`|^ {4,})make ([a-z]+)")
+	target = regexp.MustCompile("(?m)(?:`|^ {4,})make ([a-z][a-z-]*)")
 	folder = regexp.MustCompile("`((?:internal|cmd|test|manifests|tools|docs)/[A-Za-z0-9_./-]*)`")
 	oldBot = regexp.MustCompile("(?m)bin/bot\\b|(?:`|^ {4,})bot (?:check|price|digest|backup|restore|version)\\b")
 )

@@ -17,14 +17,30 @@ type Evidence struct {
 	Nodes  []fleet.Node
 	// Lookups counts the calls.
 	Lookups int
+
+	named map[string][]fleet.ObjectRef // what events name, by what names it
 }
 
-func (e *Evidence) pick(from, until time.Time, limit int, is func(fleet.Event) bool) []fleet.Event {
+// names are the objects that an event names, which takes long to find.
+func (e *Evidence) names(x *fleet.Event) []fleet.ObjectRef {
+	key := x.UID + "\x00" + x.Note
+	names, ok := e.named[key]
+	if !ok {
+		names = x.Names()
+		if e.named == nil {
+			e.named = map[string][]fleet.ObjectRef{}
+		}
+		e.named[key] = names
+	}
+	return names
+}
+
+func (e *Evidence) pick(from, until time.Time, limit int, is func(*fleet.Event) bool) []fleet.Event {
 	e.Lookups++
 	var out []fleet.Event
-	for _, x := range e.Events {
-		if !x.Last.Before(from) && !x.First.After(until) && is(x) {
-			out = append(out, x)
+	for i := range e.Events {
+		if x := &e.Events[i]; !x.Last.Before(from) && !x.First.After(until) && is(x) {
+			out = append(out, *x)
 		}
 	}
 	slices.SortStableFunc(out, func(a, b fleet.Event) int {
@@ -41,7 +57,7 @@ func same(a, b fleet.ObjectRef) bool {
 
 // On implements cause.Evidence.
 func (e *Evidence) On(_ context.Context, of fleet.ObjectRef, from, until time.Time, limit int) ([]fleet.Event, error) {
-	return e.pick(from, until, limit, func(x fleet.Event) bool {
+	return e.pick(from, until, limit, func(x *fleet.Event) bool {
 		uid := x.Regarding.UID
 		return same(x.Regarding, of) && (of.UID == "" || uid == "" || uid == of.UID || uid == x.Regarding.Name)
 	}), nil
@@ -50,14 +66,14 @@ func (e *Evidence) On(_ context.Context, of fleet.ObjectRef, from, until time.Ti
 // Naming implements cause.Evidence.
 func (e *Evidence) Naming(_ context.Context, of fleet.ObjectRef, from, until time.Time, limit int) ([]fleet.Event,
 	error) {
-	return e.pick(from, until, limit, func(x fleet.Event) bool {
-		return slices.ContainsFunc(x.Names(), func(ref fleet.ObjectRef) bool { return same(ref, of) })
+	return e.pick(from, until, limit, func(x *fleet.Event) bool {
+		return slices.ContainsFunc(e.names(x), func(ref fleet.ObjectRef) bool { return same(ref, of) })
 	}), nil
 }
 
 // Because implements cause.Evidence.
 func (e *Evidence) Because(_ context.Context, reason string, from, until time.Time, limit int) ([]fleet.Event, error) {
-	return e.pick(from, until, limit, func(x fleet.Event) bool { return x.Reason == reason }), nil
+	return e.pick(from, until, limit, func(x *fleet.Event) bool { return x.Reason == reason }), nil
 }
 
 // Claim implements cause.Evidence.

@@ -36,10 +36,11 @@ func node(n int) fleet.Node {
 		Cluster: "prod", UID: fmt.Sprintf("uid-%d", n), Name: fmt.Sprintf("node-%d", n), Provider: "aws",
 		InstanceType: "m5.large", CapacityType: "spot",
 		Zone: "us-east-1a", Region: "us-east-1", Pool: "general", Arch: "amd64", OS: "linux",
+		Terms:  fleet.EKSAutoFee,
 		Labels: map[string]string{"a": "b"}, CreatedAt: t0,
 		Detail: fleet.Detail{ProviderID: "aws:///us-east-1a/i-1", KubeletVersion: "v1.36.3",
 			Taints:   []fleet.Taint{{Key: "k", Effect: "NoSchedule"}},
-			Capacity: fleet.Resources{MilliCPU: 2000, Memory: 8 << 30, Pods: 29}},
+			Capacity: fleet.Resources{MilliCPU: 2000, Memory: 8 << 30, Pods: 29, GPUs: 1}},
 		Ready: fleet.Condition{Status: fleet.NotReady, Reason: "KubeletNotReady", Since: t0},
 	}
 }

@@ -80,9 +80,9 @@ func TestFiles(t *testing.T) {
 func TestBill(t *testing.T) {
 	info := &debug.BuildInfo{GoVersion: "go1.26.0",
 		Settings: []debug.BuildSetting{{Key: "GOOS", Value: "linux"}, {Key: "-trimpath", Value: "true"}}}
-	all := []licence{{module: "rollcall", version: "v1.0.0+dirty", ids: []string{"Apache-2.0"}},
-		{module: stdlib, version: "1.26.0", ids: []string{"BSD-3-Clause"}},
-		{module: "example.com/m", version: "v0.1.0", ids: []string{"ISC", "MIT"}}}
+	all := []licence{{module: "rollcall", version: "v1.0.0+dirty", registry: "golang", ids: []string{"Apache-2.0"}},
+		{module: stdlib, version: "1.26.0", registry: "golang", ids: []string{"BSD-3-Clause"}},
+		{module: "example.com/m", version: "v0.1.0", registry: "golang", ids: []string{"ISC", "MIT"}}}
 	text := func() string {
 		var b bytes.Buffer
 		if err := cyclonedx.NewBOMEncoder(&b, cyclonedx.BOMFileFormatJSON).Encode(bill(info, all)); err != nil {
@@ -106,5 +106,26 @@ func TestBill(t *testing.T) {
 	}
 	if m := (*bom.Components)[1]; m.PackageURL != "pkg:golang/example.com/m@v0.1.0" || len(*m.Licenses) != 2 {
 		t.Errorf("a module is %+v", m)
+	}
+}
+
+// What is vendored is there, under a licence that is known, in the version that its README names.
+func TestVendored(t *testing.T) {
+	for _, v := range vendored {
+		folder := filepath.Join("../..", v.pkg, v.folder)
+		files, err := licenceFiles(folder, []string{folder})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ids, err := identify(licence{module: v.name, files: files}); err != nil || len(ids) == 0 {
+			t.Errorf("%s: licences %v, %v", v.name, ids, err)
+		}
+		readme, err := os.ReadFile(filepath.Join(folder, "README.md"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := "# " + v.name + " " + v.version + "\n"; !strings.HasPrefix(string(readme), want) {
+			t.Errorf("its README does not begin with %q", want)
+		}
 	}
 }
