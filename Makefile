@@ -119,9 +119,6 @@ release: ## make a release in bin/release, and publish it (VERSION=v1.2.3 REGIST
 
 # The registry and folder that the chart is pushed to, with the credentials of helm registry login or docker login; and
 # where its image is, which becomes the chart's default.
-CHART_REGISTRY ?=
-CHART_IMAGE ?=
-
 chart: ## package the Helm chart into bin/, as a layout of OCI too (CHART_REGISTRY: push it, CHART_IMAGE: its image)
 	@go -C test/helm run ./pack -version "$(VERSION)" -out "$(CURDIR)/bin" -image "$(CHART_IMAGE)" \
 		-registry "$(CHART_REGISTRY)" $(if $(CHART_PLAIN_HTTP),-plain-http)

@@ -118,8 +118,8 @@ func (n *newcomer) makeChart(t *testing.T) {
 	}
 }
 
-// Somebody who follows docs/install.md gets a message in the channel, changes a setting, and uninstalls. What runs is the
-// program as the stored Deployment says, with the ServiceAccount's own token.
+// Somebody who follows docs/install.md gets a message in the channel, changes a setting, and uninstalls. What runs is
+// the program as the stored Deployment says, with the ServiceAccount's own token.
 func TestANewcomersRun(t *testing.T) {
 	c := cluster.Shared(t)
 	slack, n, admin := install.Slack(t), newNewcomer(t, c), c.Admin()

@@ -91,9 +91,7 @@ func (k *Kubelet) Start(tb testing.TB, namespace, deployment string) *Pod {
 	env := k.variables(tb, namespace, p.container)
 	for mounted, folder := range k.mounts(tb, d, p.container) {
 		for name, value := range env {
-			if at := strings.Index(value, mounted); at >= 0 {
-				env[name] = value[:at] + folder + value[at+len(mounted):]
-			}
+			env[name] = strings.Replace(value, mounted, folder, 1)
 		}
 	}
 	if *spec.AutomountServiceAccountToken {

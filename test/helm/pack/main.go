@@ -178,6 +178,9 @@ func chartVersion(version string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%q is not a version: %w; write one such as v1.2.3", version, err)
 	}
+	if v.Metadata() != "" {
+		return "", fmt.Errorf("%q holds a +, which no tag of an image may; write it without", version)
+	}
 	return v.String(), nil
 }
 
@@ -216,15 +219,12 @@ func writeLayout(ctx context.Context, path string, meta *chart.Metadata, data []
 	if err != nil {
 		return "", err
 	}
-	manifest, err := oras.TagBytes(ctx, store, ocispec.MediaTypeImageManifest, text, tag(meta.Version))
+	manifest, err := oras.TagBytes(ctx, store, ocispec.MediaTypeImageManifest, text, meta.Version)
 	if err != nil {
 		return "", err
 	}
 	return manifest.Digest.String(), writeTar(path, os.DirFS(dir), when)
 }
-
-// tag is a version as a registry takes it.
-func tag(version string) string { return strings.ReplaceAll(version, "+", "_") }
 
 // writeTar writes a folder's files in the order of their names.
 func writeTar(path string, files fs.FS, when time.Time) (err error) {
@@ -276,5 +276,5 @@ func push(o options, meta *chart.Metadata, data []byte, when time.Time, digest s
 		return "", fmt.Errorf("Helm pushed %s, and the layout holds %s: they were to be the same", result.Manifest.Digest,
 			digest)
 	}
-	return fmt.Sprintf("%s://%s:%s@%s", registry.OCIScheme, to, tag(meta.Version), digest), nil
+	return fmt.Sprintf("%s://%s:%s@%s", registry.OCIScheme, to, meta.Version, digest), nil
 }

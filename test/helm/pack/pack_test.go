@@ -137,10 +137,10 @@ func hub(t *testing.T) string {
 // What was pushed is pulled by Helm's own client, and is the package.
 func TestPush(t *testing.T) {
 	host := hub(t)
-	archive, layout, rest := packed(t, options{version: "v1.2.3+build.7", registry: "oci://" + host + "/team/",
+	archive, layout, rest := packed(t, options{version: "v1.2.3-rc.1", registry: "oci://" + host + "/team/",
 		plainHTTP: true, credentials: filepath.Join(t.TempDir(), "none.json")})
 	manifest := indexed(t, layout)
-	want := "oci://" + host + "/team/rollcall:1.2.3_build.7@" + manifest.Digest.String()
+	want := "oci://" + host + "/team/rollcall:1.2.3-rc.1@" + manifest.Digest.String()
 	if len(rest) != 1 || rest[0] != want {
 		t.Errorf("it pushed %q, want %s", rest, want)
 	}
@@ -149,11 +149,11 @@ func TestPush(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pulled, err := client.Pull(host + "/team/rollcall:1.2.3+build.7")
+	pulled, err := client.Pull(host + "/team/rollcall:1.2.3-rc.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(pulled.Chart.Data, read(t, archive)) || pulled.Chart.Meta.AppVersion != "v1.2.3+build.7" ||
+	if !bytes.Equal(pulled.Chart.Data, read(t, archive)) || pulled.Chart.Meta.AppVersion != "v1.2.3-rc.1" ||
 		pulled.Manifest.Digest != manifest.Digest.String() {
 		t.Errorf("what is pulled is %s of %+v", pulled.Manifest.Digest, pulled.Chart.Meta)
 	}
@@ -167,8 +167,8 @@ func indexed(t *testing.T, layout string) ocispec.Descriptor {
 		t.Fatal(err)
 	}
 	var tags []string
-	if err := store.Tags(t.Context(), "", func(all []string) error { tags = append(tags, all...); return nil }); err != nil ||
-		len(tags) != 1 {
+	err = store.Tags(t.Context(), "", func(all []string) error { tags = append(tags, all...); return nil })
+	if err != nil || len(tags) != 1 {
 		t.Fatalf("the layout has the tags %q, %v", tags, err)
 	}
 	found, err := store.Resolve(t.Context(), tags[0])
@@ -248,7 +248,7 @@ func TestVersions(t *testing.T) {
 	for version, want := range map[string]string{
 		"v1.2.3": "1.2.3", "1.2.3": "1.2.3", "v1.2.3-rc.1": "1.2.3-rc.1", "v1.2.3-4-g8a6f5b1": "1.2.3-4-g8a6f5b1",
 		"v1.2.3-4-g8a6f5b1-dirty": "1.2.3-4-g8a6f5b1-dirty", "8a6f5b1": "0.0.0-g8a6f5b1", "0123456": "0.0.0-g0123456",
-		"8a6f5b1-dirty": "0.0.0-g8a6f5b1-dirty", "v1.2": "", "latest": "", "v1.2.3/4": "",
+		"8a6f5b1-dirty": "0.0.0-g8a6f5b1-dirty", "v1.2": "", "v1.2.3+build.7": "", "latest": "", "v1.2.3/4": "",
 	} {
 		if got, err := chartVersion(version); got != want || (err == nil) != (want != "") ||
 			err != nil && !strings.Contains(err.Error(), version) {
