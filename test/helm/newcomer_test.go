@@ -121,7 +121,7 @@ func (n *newcomer) makeChart(t *testing.T) {
 // Somebody who follows docs/install.md gets a message in the channel, changes a setting, and uninstalls. What runs is
 // the program as the stored Deployment says, with the ServiceAccount's own token.
 func TestANewcomersRun(t *testing.T) {
-	c := cluster.Shared(t)
+	c := cluster.Start(t, cluster.Options{})
 	slack, n, admin := install.Slack(t), newNewcomer(t, c), c.Admin()
 	n.makeChart(t)
 	said := n.must(t, n.block(t, "helm"))
