@@ -20,7 +20,7 @@ import (
 )
 
 var (
-	causeDays = flag.Int("days", 0, "how many seeded days TestCauses plays; 0: 160, or 40 with -short")
+	causeDays = flag.Int("days", 0, "how many seeded days TestCauses plays; 0: 100, or 40 with -short")
 	causeDay  = flag.Uint64("day", 0, "the seed of the only day that TestCauses plays, from 1")
 )
 
@@ -100,6 +100,9 @@ func (h *heard) node(uid string) fleet.Node {
 		n.Owner = fleet.ObjectRef{Kind: ref.Kind, Name: ref.Name, UID: string(ref.UID)}
 	}
 	fleet.Describe(&n)
+	if h.described == nil {
+		h.described = map[*corev1.Node]fleet.Node{}
+	}
 	h.described[o] = n
 	return n
 }
@@ -200,7 +203,7 @@ func hold(t *testing.T, seed uint64, sum *tally) {
 	c := New(config)
 	start := time.Now()
 	play(t, c)
-	h := &heard{at: map[string]int{}, objects: map[string]*corev1.Node{}, described: map[*corev1.Node]fleet.Node{}}
+	h := &heard{at: map[string]int{}, objects: map[string]*corev1.Node{}}
 	look := func(l life, all bool) {
 		n := h.node(l.UID)
 		complain := func(what string, e fleet.Explanation, wrong string) {
@@ -314,7 +317,7 @@ func TestCauses(t *testing.T) {
 	case testing.Short():
 		days = 40
 	default:
-		days = 160
+		days = 100
 	}
 	var sums [5]tally // days of four kinds follow each other
 	t.Run("days", func(t *testing.T) {

@@ -243,9 +243,10 @@ func (f *folding) rank(s RolloutStep, rest []RolloutStep) (rank int) {
 	case !known, !slices.ContainsFunc(rest, func(o RolloutStep) bool { return o.Set == s.Set && o.To == s.From }):
 		rank = 4
 	}
-	if s.Up && s.From == 0 {
+	switch {
+	case s.Up && s.From == 0:
 		rank += 2
-	} else if s.Up {
+	case s.Up == known: // of there and back within a second, an old ReplicaSet that has not been heard of went down first
 		rank++
 	}
 	return rank

@@ -260,3 +260,22 @@ func TestRolloutByPods(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// A rollout that is taken back within a second or two was rolled back, however its steps fall into seconds: nothing
+// says in which order those of one second came.
+func TestRolledBackAtOnce(t *testing.T) {
+	at := time.Date(2026, 11, 1, 9, 0, 0, 0, time.UTC)
+	of := ObjectRef{Kind: "Deployment", Namespace: "shop", Name: "web", UID: "uid-web"}
+	for _, seconds := range [][4]int{{0, 0, 0, 0}, {0, 0, 0, 1}, {0, 0, 1, 1}, {0, 1, 1, 1}, {0, 1, 2, 3}} {
+		var steps []RolloutStep
+		for i, s := range []RolloutStep{{Set: "web-new", To: 1}, {Set: "web-old", From: 3, To: 2}, {Set: "web-new", From: 1},
+			{Set: "web-old", From: 2, To: 3}} {
+			s.Deployment, s.Up, s.At = of, s.To > s.From, at.Add(time.Duration(seconds[i])*time.Second)
+			steps = append(steps, s)
+		}
+		got := Rollouts(steps, at.Add(time.Minute))
+		if len(got) != 1 || got[0].State != RolledBack || got[0].Set != "web-new" || got[0].Old != 3 || got[0].New != 0 {
+			t.Errorf("steps in the seconds %v: %+v", seconds, got)
+		}
+	}
+}

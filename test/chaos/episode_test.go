@@ -113,6 +113,7 @@ type episode struct {
 	spans     map[string][]span // faults by kind; guarded by mu
 	counts    map[string]int    // guarded by mu
 	starved   int               // how often pods waited, and no node came; guarded by mu
+	rollouts  []rolled          // guarded by mu
 	losses    int               // spans in which the cluster was lost; guarded by mu
 	lateUntil time.Time         // when Slack has carried out all that it carries out late; guarded by mu
 	breaches  []violation       // found on the way; guarded by mu
@@ -222,6 +223,7 @@ func (a *arena) play(ctx context.Context, steps []Step, patience time.Duration) 
 		"SLACK_CHANNEL=" + e.channel(), "SLACK_API_URL=" + address + "/api/", "KUBECONFIG=" + a.kubeconfig, "CLUSTER_NAME=prod",
 		"DATABASE_URL=sqlite:" + filepath.Join(e.ledger, "rollcall.db"), "HTTP_ADDR=127.0.0.1:0", "ALERT_WAVE_GAP=3s",
 		"BLIND_AFTER=" + blindAfter.String(), "WEBHOOK_URL=" + hook, "WEBHOOK_SECRET=" + webhookSecret,
+		"ROLLOUTS=default/rolled-*",
 		"LOG_LEVEL=debug", "CHAOS_CLOCK=" + e.clock.path, "GOMEMLIMIT=" + fmt.Sprint(podMemory*9/10) + "MiB",
 	})
 	if strings.Contains(steps[0].What, "routed") {
@@ -425,6 +427,7 @@ func (e *episode) judge() []violation {
 	out = append(out, e.truth.misplaced(s, e.routes, e.channels)...)
 	out = append(out, s.lost(e.losses)...)
 	out = append(out, s.waited(e.starved, e.clockMoves)...)
+	out = append(out, s.rolledOut(e.rollouts, e.clockMoves)...)
 	if !e.clockMoves && len(s.long) > 0 {
 		out = append(out, violations(other, "spans that cannot be true: %q", s.long)...)
 	}

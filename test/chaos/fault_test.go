@@ -11,6 +11,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -119,6 +120,11 @@ func (e *episode) act(s Step) error {
 		if !e.starve(s.N, s.For) {
 			return nil
 		}
+	case Rollout:
+		if !e.until(15*time.Second, e.told) { // what was rolled out before the first start nobody wants to know
+			return nil
+		}
+		e.loose.Go(func() { e.rollOut(s.N, s.What == "back") })
 	case Impostor:
 		if !e.told() {
 			return nil // what is there at the very first start, nobody can doubt
@@ -233,6 +239,58 @@ func (e *episode) starve(pods int, d time.Duration) bool {
 	e.sleep(d)
 	say("default-scheduler", "Scheduled", "Successfully assigned default/POD to a-node")
 	return true
+}
+
+// rolled is a rollout of a Deployment.
+type rolled struct {
+	name string
+	back bool
+	over bool // its last event is in the cluster
+}
+
+// rollOut lets a Deployment's controller say that it is rolled out, a third of its pods after another, or one third and
+// then back. It has two pods at least.
+func (e *episode) rollOut(pods int, back bool) {
+	e.mu.Lock()
+	i := len(e.rollouts)
+	name := fmt.Sprintf("rolled-%d", i)
+	e.rollouts = append(e.rollouts, rolled{name: name, back: back})
+	e.mu.Unlock()
+	on := corev1.ObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "default", Name: name,
+		UID: typesUID("deployment " + name)}
+	resize := func(set string, from, to int) {
+		if from == to || e.ctx.Err() != nil {
+			return
+		}
+		word := "up"
+		if to < from {
+			word = "down"
+		}
+		event := cluster.NewEvent("deployment-controller", on, corev1.EventTypeNormal, "ScalingReplicaSet",
+			fmt.Sprintf("Scaled %s replica set %s-%s from %d to %d", word, name, set, from, to))
+		for e.ctx.Err() == nil {
+			err := e.call(func(ctx context.Context) error { _, err := e.cluster.EmitEvent(ctx, event); return err })
+			if err == nil || apierrors.IsAlreadyExists(err) {
+				break
+			}
+			e.sleep(300 * time.Millisecond)
+		}
+		e.sleep(400 * time.Millisecond)
+	}
+	part := (pods + 2) / 3
+	for old := pods; old > 0; old -= part {
+		done := pods - old
+		resize("new", done, min(done+part, pods))
+		resize("old", old, max(old-part, 0))
+		if back {
+			resize("new", part, 0)
+			resize("old", old-part, pods)
+			break
+		}
+	}
+	e.mu.Lock()
+	e.rollouts[i].over = e.ctx.Err() == nil
+	e.mu.Unlock()
 }
 
 // kill kills the program at the moment that a step names, or at any if that does not come.

@@ -50,6 +50,7 @@ const (
 	Refuse   Kind = "refuse"   // they are closed and new ones refused
 	Lose     Kind = "lose"     // the same, alone and for so long that people are told
 	Starve   Kind = "starve"   // N pods wait, and an autoscaler makes no node for them: for so long that people are told
+	Rollout  Kind = "rollout"  // a Deployment of N pods, two at least, is rolled out while all else goes on; What: "" or "back"
 	Impostor Kind = "impostor" // another server answers instead; What is a cluster.Lie
 	Slack    Kind = "slack"    // N calls go wrong; What is method/fault, with "+after" after the effect
 	Outage   Kind = "outage"   // every call to Slack fails; What is "503" or "closed"
@@ -170,7 +171,7 @@ var lanes = map[Kind]string{
 	Kill: troubleLane, Stop: troubleLane, Term: troubleLane, APIKill: troubleLane, Forget: troubleLane,
 	Compact: troubleLane,
 	Cut:     troubleLane, Stall: troubleLane, Slow: troubleLane, Refuse: troubleLane, Lose: troubleLane,
-	Starve: troubleLane,
+	Starve: troubleLane, Rollout: troubleLane,
 	Slack:  troubleLane,
 	Outage: troubleLane, Impostor: troubleLane,
 	Sockets: troubleLane, DiskFull: troubleLane, Clock: troubleLane, Restore: troubleLane, Notes: troubleLane,
@@ -328,6 +329,9 @@ func planTrouble(r *rand.Rand) []Step {
 		others--
 		steps = append(steps, Step{Kind: Starve, N: 1 + r.IntN(30), For: starved})
 	}
+	for range r.IntN(3) {
+		steps = append(steps, Step{Kind: Rollout, N: 2 + r.IntN(12), What: []string{"", "", "back"}[r.IntN(3)]})
+	}
 	if r.IntN(3) == 0 {
 		others--
 		steps = append(steps, Step{Kind: Move, For: ms(r, 0, 4000)})
@@ -342,6 +346,10 @@ func planTrouble(r *rand.Rand) []Step {
 	// A real clock that is set leaves the time alone for which nothing was seen; the one of these episodes does not.
 	if slices.ContainsFunc(steps, func(s Step) bool { return s.Kind == Clock }) {
 		steps = slices.DeleteFunc(steps, func(s Step) bool { return s.Kind == Lose })
+	}
+	// Events that an older state of etcd does not have are gone, and with them how a rollout went on.
+	if slices.ContainsFunc(steps, func(s Step) bool { return s.Kind == Restore }) {
+		steps = slices.DeleteFunc(steps, func(s Step) bool { return s.Kind == Rollout })
 	}
 	r.Shuffle(len(steps), func(i, j int) { steps[i], steps[j] = steps[j], steps[i] })
 	for i := range steps {

@@ -480,6 +480,39 @@ func (s channelView) waited(times int, clockMoves bool) (out []violation) {
 	return out
 }
 
+// rolledOut compares what is said of rollouts with the truth: each has one message, which says how it ended if it can
+// still be edited. Where the program's clock is set, it may have given a rollout up before.
+func (s channelView) rolledOut(all []rolled, clockMoves bool) (out []violation) {
+	for _, r := range all {
+		if !r.over {
+			out = append(out, violations(lost, "%s is not rolled out yet", r.name)...)
+			continue
+		}
+		told, fixed := map[string]string{}, map[string]bool{} // the last text, by key; whether it cannot be edited
+		for _, p := range s.posts {
+			if p.kind == "rollout" && strings.Contains(p.text, r.name+" ") {
+				told[p.key], fixed[p.key] = p.text, p.archived
+			}
+		}
+		end := r.name + " was rolled out"
+		if r.back {
+			end = r.name + " was rolled back"
+		}
+		switch {
+		case len(told) == 0 && !clockMoves:
+			out = append(out, violations(lost, "the rollout of %s is not told", r.name)...)
+		case len(told) > 1:
+			out = append(out, violations(doubled, "the rollout of %s is told %d times: %v", r.name, len(told), told)...)
+		}
+		for key, text := range told {
+			if !strings.Contains(text, end) && !fixed[key] && !clockMoves {
+				out = append(out, violations(lost, "it is not told that %s: %s", end, text)...)
+			}
+		}
+	}
+	return out
+}
+
 // counts compares a message's own numbers with each other and with the truth.
 func (p post) counts(want map[string]map[string]wants, told map[claim]int, single map[string]*life) (out []violation) {
 	count := map[string]int{}
