@@ -226,7 +226,7 @@ func (c Config) inAll(before, after []fleet.Node) string {
 
 // change says by how much what is paid by the hour changed, if both are known.
 func change(was, is fleet.Cost) string {
-	if was.Priced == 0 || is.Priced == 0 || was.Left()+is.Left() > 0 || !was.Exact() || !is.Exact() {
+	if was.Priced == 0 || is.Priced == 0 || was.LeftOut()+is.LeftOut() > 0 || !was.Exact() || !is.Exact() {
 		return ""
 	}
 	switch d := is.USD - was.USD; {

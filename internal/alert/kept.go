@@ -55,7 +55,7 @@ func (r KeptRule) passes(cost fleet.Cost, nodes int, in Keeping, part float64) b
 
 // shareOf is which part of what all nodes cost some do; 0 if that is not known.
 func shareOf(cost, all fleet.Cost) float64 {
-	if all.Left() > 0 || all.USD <= 0 || !cost.Comparable(all) {
+	if all.LeftOut() > 0 || all.USD <= 0 || !cost.Comparable(all) {
 		return 0
 	}
 	return min(1, cost.USD/all.USD)

@@ -131,7 +131,7 @@ func (a *Answerer) today(ctx context.Context, cluster string, now time.Time) (st
 		sum = sum.Plus(c)
 	}
 	days := len(costs) - 1
-	if days == 0 || sum.Priced == 0 || !sum.Comparable(costs[0]) || sum.Left() > 0 {
+	if days == 0 || sum.Priced == 0 || !sum.Comparable(costs[0]) || sum.LeftOut() > 0 {
 		return text + ".", nil
 	}
 	usual := sum.USD / float64(days)

@@ -279,7 +279,7 @@ func (p present) collectNodes(ctx context.Context, out chan<- prometheus.Metric)
 	}
 	cost := message.CostOf(groups.Machines, p.price)
 	gauge(out, costDesc, cost.USD)
-	gauge(out, unpricedDesc, float64(cost.Left()))
+	gauge(out, unpricedDesc, float64(cost.LeftOut()))
 	if rest.Nodes <= 0 {
 		return nil
 	}

@@ -119,7 +119,7 @@ func (g *budgeting) spent(ctx context.Context, b alert.Budget, from, until, know
 		return s, nil
 	}
 	// A time in which no price is known is no time that cost nothing.
-	if then := g.count(b, spending, 1); then.cost.USD > 0 && then.cost.Left() == 0 &&
+	if then := g.count(b, spending, 1); then.cost.USD > 0 && then.cost.LeftOut() == 0 &&
 		then.cost.Comparable(c) {
 		s.Before = then.cost.USD
 		s.Grew = grew(now.by, then.by, b.USD)

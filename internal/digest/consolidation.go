@@ -162,7 +162,7 @@ func (w words) consolidation() (texts []string) {
 		texts = append(texts, text+".")
 	}
 	gone, new := known(c.Removed.Cost), known(c.Replaced.Cost)
-	if c.Removed.Cost.Priced == 0 || c.Replaced.Cost.Left() > 0 {
+	if c.Removed.Cost.Priced == 0 || c.Replaced.Cost.LeftOut() > 0 {
 		return texts
 	}
 	if c.Replaced.Nodes == 0 {
@@ -170,7 +170,7 @@ func (w words) consolidation() (texts []string) {
 	}
 	text = fmt.Sprintf("Until the end of the %s those that went would have cost %s, and those in their place cost %s",
 		w.name(), message.Dollars(gone), message.Dollars(new))
-	if diff := gone.USD - new.USD; gone.Exact() && new.Exact() && c.Removed.Cost.Left() == 0 {
+	if diff := gone.USD - new.USD; gone.Exact() && new.Exact() && c.Removed.Cost.LeftOut() == 0 {
 		if diff >= 0 {
 			text += fmt.Sprintf(": it saved %s", dollars(diff))
 		} else {

@@ -219,7 +219,7 @@ func (c Costs) grew() (texts []string) {
 	}
 	var all []change
 	for _, r := range c.Rows {
-		if d := r.Cost.USD - r.Before.Cost.USD; math.Abs(d) >= 0.005 && r.Cost.Left()+r.Before.Cost.Left() == 0 {
+		if d := r.Cost.USD - r.Before.Cost.USD; math.Abs(d) >= 0.005 && r.Cost.LeftOut()+r.Before.Cost.LeftOut() == 0 {
 			all = append(all, change{c.shown(r.Name), d})
 		}
 	}

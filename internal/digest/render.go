@@ -460,7 +460,7 @@ func (w words) machines() *message.Table {
 	row := func(name string, u, before Use) {
 		cells := []string{name}
 		switch {
-		case costs && u.Cost.Priced == 0 && u.Cost.Left() > 0:
+		case costs && u.Cost.Priced == 0 && u.Cost.LeftOut() > 0:
 			cells = append(cells, fleet.Unknown)
 		case costs:
 			cells = append(cells, message.Dollars(u.Cost))
@@ -502,7 +502,7 @@ func change(now, before Use) string {
 	switch {
 	case before.Nodes == 0 && now.Nodes > 0:
 		return "new"
-	case now.Cost.Left()+before.Cost.Left() == 0:
+	case now.Cost.LeftOut()+before.Cost.LeftOut() == 0:
 		if d := now.Cost.USD - before.Cost.USD; math.Abs(d) >= 0.005 {
 			return signed(d)
 		}

@@ -403,7 +403,7 @@ func (s *summing) compare(sum *Summary) {
 			sum.Previous, sum.PreviousSpan = &u, s.f.Before[0]
 		}
 		// A period in which no price is known is no period that cost nothing.
-		if u.Cost.Priced == 0 && u.Cost.Left() > 0 {
+		if u.Cost.Priced == 0 && u.Cost.LeftOut() > 0 {
 			continue
 		}
 		if sum.Average == nil {

@@ -132,12 +132,12 @@ type Contradiction struct {
 	Why              string // the one is believed
 }
 
-// Contradictions are what the labels of a node, and its provider ID, say of it that cannot all be true. Two pools of
-// the same name in different forms, a name and an ID, are none.
+// Contradictions are what the labels of a node, and its provider ID, say of it that cannot all be true. The name of a
+// pool and its ID are none.
 func (n *Node) Contradictions() (all []Contradiction) {
 	compare := func(what string, cs []claim) {
 		for _, c := range cs[min(1, len(cs)):] {
-			if !alike(cs[0].value, c.value) {
+			if !alike(what, cs[0].value, c.value) {
 				all = append(all, Contradiction{what, cs[0].key, cs[0].value, c.key, c.value, why(cs[0].key, c.key)})
 			}
 		}
@@ -149,15 +149,17 @@ func (n *Node) Contradictions() (all []Contradiction) {
 	compare("zone", zones(n))
 	compare("region", claims(n.Labels, regionKeys, nil))
 	compare("pool", claims(n.Labels, poolKeys, nil))
-	compare("architecture", append([]claim{{"the kubelet", n.Arch}}, claims(n.Labels, archKeys, nil)...))
+	if arch := claims(n.Labels, archKeys, nil); n.Arch != "" {
+		compare("architecture", append([]claim{{"the kubelet", n.Arch}}, arch...))
+	}
 	return all
 }
 
-// alike reports whether two values are the same but for their case, or for a region before the one: uk-london-1-ad-1
-// and AD-1.
-func alike(a, b string) bool {
+// alike reports whether two values are the same but for their case, or two zones but for the region before the one:
+// UK-LONDON-1-AD-1 and AD-1.
+func alike(what, a, b string) bool {
 	a, b = strings.ToLower(a), strings.ToLower(b)
-	return strings.HasSuffix(a, b) || strings.HasSuffix(b, a)
+	return a == b || what == "zone" && (strings.HasSuffix(a, "-"+b) || strings.HasSuffix(b, "-"+a))
 }
 
 // why says why a label is believed and not another one.

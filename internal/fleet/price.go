@@ -77,8 +77,8 @@ func (c Cost) Exact() bool { return !c.AtMost && !c.AtLeast }
 // Comparable reports whether two sums are of exact prices, or bounds of the same kind.
 func (c Cost) Comparable(d Cost) bool { return c.AtMost == d.AtMost && c.AtLeast == d.AtLeast }
 
-// Left is how many nodes are not in the sum.
-func (c Cost) Left() int { return c.Unpriced + c.Billed }
+// LeftOut is how many nodes are not in the sum.
+func (c Cost) LeftOut() int { return c.Unpriced + c.Billed }
 
 // Add adds what n machines of a price cost over a span; an hour gives the cost by the hour.
 func (c *Cost) Add(p Price, n int, d time.Duration) {

@@ -80,14 +80,14 @@ func termsOf(n *Node) Terms {
 		{AutopilotFee, autopilot && billed},
 		{DedicatedHardware, l["karpenter.k8s.aws/instance-tenancy"] == "dedicated"},
 		{WindowsLicence, strings.EqualFold(n.OS, "windows")},
-		{AttachedGPUs, (n.Provider == "gcp" || simulated(n.Provider)) && attachesGPUs(n.InstanceType) && hasGPUs(n)},
+		{AttachedGPUs, (n.Provider == "gcp" || OfAnyCloud(n.Provider)) && attachesGPUs(n.InstanceType) && hasGPUs(n)},
 	} {
 		if t.is {
 			parts = append(parts, string(t.term))
 		}
 	}
 	// A comma would end it: labels of Kubernetes have none, but not every API server is Kubernetes.
-	if (n.Provider == "aws" || simulated(n.Provider)) && isEdge(n.Region, n.Zone) && !strings.Contains(n.Zone, ",") {
+	if (n.Provider == "aws" || OfAnyCloud(n.Provider)) && isEdge(n.Region, n.Zone) && !strings.Contains(n.Zone, ",") {
 		parts = append(parts, edge+n.Zone)
 	}
 	return Terms(strings.Join(parts, ","))
@@ -105,8 +105,8 @@ func isEdge(region, zone string) bool {
 	return strings.HasPrefix(zone, region+"-") && regionOf("aws", zone) == region
 }
 
-// simulated reports whether a node may be one of any cloud, by its provider: nobody's, or one that plays them.
-func simulated(provider string) bool {
+// OfAnyCloud reports whether a node may be one of any cloud, by its provider: nobody's, or one that plays clouds.
+func OfAnyCloud(provider string) bool {
 	return provider == "" || provider == "kind" || provider == "kwok"
 }
 

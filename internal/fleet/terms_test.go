@@ -120,6 +120,10 @@ func TestContradictions(t *testing.T) {
 		{"the provider ID", labels{"topology.kubernetes.io/zone": "us-east-1a"}, "aws:///us-east-1b/i-1", []Contradiction{
 			{"zone", "topology.kubernetes.io/zone", "us-east-1a", "the provider ID", "us-east-1b",
 				"it is Kubernetes' own label"}}},
+		{"a name that ends like another", labels{"eks.amazonaws.com/nodegroup": "spot-web", "alpha.eksctl.io/nodegroup-name": "web"}, "", []Contradiction{{"pool", "eks.amazonaws.com/nodegroup", "spot-web", "alpha.eksctl.io/nodegroup-name",
+			"web", "it is the platform's own label"}}},
+		{"a zone without its region", labels{"topology.kubernetes.io/zone": "UK-LONDON-1-AD-1",
+			"failure-domain.beta.kubernetes.io/zone": "ad-1"}, "ocid1.instance.oc1", nil},
 		{"a stand-in of Cast AI", labels{"scheduling.cast.ai/spot": "true", "scheduling.cast.ai/spot-fallback": "true"}, "", nil},
 	} {
 		n := Node{Labels: tt.labels, Detail: Detail{ProviderID: tt.id}}

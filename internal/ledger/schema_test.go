@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"compress/gzip"
+	"database/sql"
 	"fmt"
 	"io"
 	"log/slog"
@@ -277,6 +278,52 @@ func TestStandingOfEarlierSchema(t *testing.T) {
 	}
 	if told := must[[]wave.Wave](t)(l.BudgetWaves(ctx, "spend")); len(told) != 1 {
 		t.Errorf("budgets told: %+v", told)
+	}
+}
+
+// A node of an earlier schema is recorded anew when it is seen next, as it is described by now, without a step; what it
+// has cost so far goes with it, and no number of a group is given twice.
+func TestDescribedAnewAfterUpdate(t *testing.T) {
+	path := unpack(t, "schema-20.db.gz")
+	before, err := sql.Open("sqlite", path)
+	check(t, err)
+	var last, now int64
+	const sequence = `SELECT seq FROM sqlite_sequence WHERE name = 'spend_groups'`
+	check(t, before.QueryRow(sequence).Scan(&last))
+	check(t, before.Close())
+	l, ctx := open(t, path), t.Context()
+	check(t, l.r.DB.QueryRow(sequence).Scan(&now))
+	if now != last || last == 0 {
+		t.Errorf("the last group was number %d, and is %d", last, now)
+	}
+	known := must[map[string]fleet.Known](t)(l.KnownNodes(ctx, "spend"))
+	uid := slices.Min(slices.Collect(maps.Keys(known)))
+	n, _, err := l.Node(ctx, "spend", uid)
+	check(t, err)
+	periods := query.Period{From: t0.Add(-20 * 24 * time.Hour), Until: t0.Add(24 * time.Hour)}
+	used := func() (by map[fleet.Terms]fleet.NodeTime, all fleet.NodeTime) {
+		s := must[query.Spending](t)(l.Spending(ctx, "spend", periods))
+		by = map[fleet.Terms]fleet.NodeTime{}
+		for _, x := range s.Periods[0] {
+			by[s.Groups[x.Group].Terms] += x.Sure + x.Unsure
+			all += x.Sure + x.Unsure
+		}
+		return by, all
+	}
+	_, was := used()
+	n.Terms = fleet.EKSAutoFee // as a newer description has it
+	o, ok := fleet.Diff(known[uid], n.Node, fleet.Look{At: t0.Add(time.Hour)})
+	if !ok || len(o.Changes) > 0 {
+		t.Fatalf("after the update: %v, steps %+v", ok, o.Changes)
+	}
+	check(t, l.RecordNodes(ctx, fleet.Batch{Cluster: "spend", At: t0.Add(time.Hour), Observations: []fleet.Observation{o},
+		ResourceVersion: "10"}))
+	by, is := used()
+	if is != was || by[fleet.EKSAutoFee] == 0 {
+		t.Errorf("nodes used %d ms, of which %v; before %d", is, by, was)
+	}
+	if got, _, err := l.Node(ctx, "spend", uid); err != nil || got.Terms != fleet.EKSAutoFee {
+		t.Errorf("it is recorded with the terms %q, %v", got.Terms, err)
 	}
 }
 

@@ -170,11 +170,8 @@ func onTop(p fleet.Price, m fleet.Machine, listed rates) fleet.Price {
 // where returns the place that a machine's price is looked up in: without a provider of its own
 // it counts as one of the cloud whose region it names.
 func where(provider, region string) place {
-	switch provider {
-	case "", "kind", "kwok":
-		if p, ok := builtIn().providers[region]; ok {
-			return place{p, region}
-		}
+	if p, ok := builtIn().providers[region]; ok && fleet.OfAnyCloud(provider) {
+		return place{p, region}
 	}
 	return place{provider, region}
 }
