@@ -41,6 +41,20 @@ func nodeLives(t *testing.T, fresh Open) {
 	if diff := cmp.Diff(map[fleet.Machine]int{want[1].Machine: 1, {}: 1}, machines); diff != "" {
 		t.Errorf("machines (-want +got):\n%s", diff)
 	}
+	// The nodes of these lives, two of which share labels, and one of them has one of its own.
+	fleetOf(t, l, fleet.Node{Name: "twin", CreatedAt: t0.Add(time.Second), Labels: map[string]string{
+		fleet.PriceLabel: "0.5", "kubernetes.io/hostname": "twin"}})
+	labels := map[string]map[string]string{}
+	for _, n := range all(t, l.NodesBetween(t.Context(), "prod", t0.Add(30*time.Minute), t0.Add(3*time.Hour))) {
+		if labels[n.UID] = n.Labels; n.UID == "uid-labelled" && (n.Pool != "general" || n.InstanceType != "m5.large") {
+			t.Errorf("a node without what it is: %+v", n)
+		}
+	}
+	if diff := cmp.Diff(map[string]map[string]string{"uid-gone-1": nil, "uid-lost": nil,
+		"uid-labelled": {fleet.PriceLabel: "0.5"},
+		"uid-twin":     {fleet.PriceLabel: "0.5", "kubernetes.io/hostname": "twin"}}, labels); diff != "" {
+		t.Errorf("labels (-want +got):\n%s", diff)
+	}
 	// A scan that is broken off leaves no connection behind.
 	for range 20 {
 		for range l.Lives(t.Context(), "prod", t0, t0.Add(time.Hour)) {
