@@ -17,8 +17,9 @@
 // Reserved capacity is priced as on-demand. Where the price of a spot node is unknown, and where
 // nothing says whether a node is spot, the on-demand price is returned as an upper bound
 // (fleet.Price.AtMost). What else a price depends on (fleet.Terms) makes it a lower bound (AtLeast)
-// where that is not known, and no price at all where something else is billed (Billed). A node of no provider, or of one that simulates (kind, kwok), is priced
-// as one of the cloud that has its region; on any other platform the built-in table says nothing.
+// where that is not known, and no price at all where something else is billed (Billed). A node of no
+// provider, or of one that simulates (kind, kwok), is priced as one of the cloud that has its region;
+// on any other platform the built-in table says nothing.
 //
 // # The built-in table
 //
